@@ -1,0 +1,125 @@
+//! The replicated state machine: a map, and a session per client so that a write
+//! takes effect at most once however often it stands in the log.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::id::Id;
+use crate::request::RequestId;
+
+/// How many of a client's latest writes its session remembers. A repetition is
+/// recognised as long as fewer other writes of the same client came between; every
+/// replica forgets the same ones, because the log decides the order.
+pub const SESSION_WINDOW: usize = 1024;
+
+/// A client's write, as the log carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Who asked, and under which name.
+    pub request: RequestId,
+    /// The key to set.
+    pub key: Arc<str>,
+    /// The value to set it to.
+    pub value: Arc<str>,
+}
+
+/// What an application did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// The command took effect.
+    Now,
+    /// The same request had taken effect before; nothing changed.
+    Before,
+}
+
+/// The state that every replica reaches by applying the same log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kv {
+    values: BTreeMap<Arc<str>, Arc<str>>,
+    sessions: BTreeMap<Id, Session>,
+}
+
+/// The latest writes of one client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Session {
+    done: BTreeSet<Arc<str>>,
+    order: VecDeque<Arc<str>>, // the same names as `done`, oldest first; at most SESSION_WINDOW
+}
+
+impl Session {
+    fn record(&mut self, mid: &Arc<str>) {
+        if self.order.len() == SESSION_WINDOW
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.done.remove(&oldest);
+        }
+        self.done.insert(Arc::clone(mid));
+        self.order.push_back(Arc::clone(mid));
+    }
+}
+
+impl Kv {
+    /// The value of a key; `None` if it was never put.
+    pub fn get(&self, key: &str) -> Option<&Arc<str>> {
+        self.values.get(key)
+    }
+
+    /// Whether this write has taken effect, as far as its client's session remembers.
+    pub fn has_applied(&self, request: &RequestId) -> bool {
+        self.sessions.get(&request.client).is_some_and(|session| session.done.contains(&request.mid))
+    }
+
+    /// Applies a committed command, unless the same request was applied before.
+    pub fn apply(&mut self, command: &Command) -> Applied {
+        if self.has_applied(&command.request) {
+            return Applied::Before;
+        }
+        self.values.insert(Arc::clone(&command.key), Arc::clone(&command.value));
+        self.sessions.entry(command.request.client).or_default().record(&command.request.mid);
+        Applied::Now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(client: u16, mid: &str, key: &str, value: &str) -> Command {
+        let client = Id::new(client).expect("not reserved");
+        Command {
+            request: RequestId { client, mid: mid.into() },
+            key: key.into(),
+            value: value.into(),
+        }
+    }
+
+    #[test]
+    fn a_repeated_request_takes_effect_once() {
+        let mut kv = Kv::default();
+        assert_eq!(kv.apply(&put(16, "m1", "k", "old")), Applied::Now);
+        assert_eq!(kv.apply(&put(16, "m2", "k", "new")), Applied::Now);
+        assert_eq!(kv.apply(&put(16, "m1", "k", "old")), Applied::Before);
+        assert_eq!(kv.get("k").map(|v| &**v), Some("new"));
+    }
+
+    #[test]
+    fn two_clients_may_use_the_same_name() {
+        let mut kv = Kv::default();
+        assert_eq!(kv.apply(&put(16, "m", "k", "a")), Applied::Now);
+        assert_eq!(kv.apply(&put(17, "m", "k", "b")), Applied::Now);
+        assert_eq!(kv.get("k").map(|v| &**v), Some("b"));
+    }
+
+    #[test]
+    fn a_session_remembers_the_window_and_no_more() {
+        let mut kv = Kv::default();
+        for n in 0..=SESSION_WINDOW {
+            kv.apply(&put(16, &n.to_string(), "k", "v"));
+        }
+        let known = |n: usize| kv.has_applied(&put(16, &n.to_string(), "", "").request);
+        assert!(!known(0));
+        assert!(known(1));
+        assert!(known(SESSION_WINDOW));
+        assert_eq!(kv.sessions.values().map(|s| s.done.len()).sum::<usize>(), SESSION_WINDOW);
+    }
+}

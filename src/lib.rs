@@ -1,0 +1,6 @@
+//! kvstore
+pub mod id;
+pub mod kv;
+pub mod raft;
+pub mod replica;
+pub mod request;

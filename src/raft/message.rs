@@ -1,0 +1,98 @@
+//! What replicas say to each other (paper, figure 2), with two additions: a flag
+//! for the pre-vote (dissertation, 9.6) and the leader's time of sending, which a
+//! follower returns unchanged.
+
+use super::types::{Entry, Index, Micros, Term};
+
+/// One message between two replicas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The sender's term; for a pre-vote and its grant, the term that an election would have.
+    pub term: Term,
+    /// What it says.
+    pub body: Body,
+}
+
+/// The kinds of message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// A candidate asks for a vote.
+    RequestVote(RequestVote),
+    /// The answer to it.
+    RequestVoteResponse(RequestVoteResponse),
+    /// The leader replicates its log, or, without entries, shows that it lives.
+    AppendEntries(AppendEntries),
+    /// The answer to it.
+    AppendEntriesResponse(AppendEntriesResponse),
+}
+
+/// A request for a vote (paper, 5.2), or for the promise of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestVote {
+    /// Only a question: nobody's term or vote changes by it.
+    pub pre_vote: bool,
+    /// Index of the candidate's last entry.
+    pub last_log_index: Index,
+    /// Term of the candidate's last entry.
+    pub last_log_term: Term,
+}
+
+/// The answer to a [`RequestVote`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestVoteResponse {
+    /// Which kind of request this answers.
+    pub pre_vote: bool,
+    /// Whether the vote was granted.
+    pub granted: bool,
+}
+
+/// The leader's log, or the part of it that a follower lacks (paper, 5.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppendEntries {
+    /// Index of the entry before the first of `entries`.
+    pub prev_log_index: Index,
+    /// Term of that entry.
+    pub prev_log_term: Term,
+    /// The leader's commit index.
+    pub leader_commit: Index,
+    /// When the leader sent this, by its own clock; no two sends of a term have the same value.
+    pub sent_at: Micros,
+    /// Entries `prev_log_index + 1 ..`, without a gap; empty for a heartbeat.
+    pub entries: Vec<Entry>,
+}
+
+impl AppendEntries {
+    /// Index of the last entry that a receiver has in common with the leader once it stored this.
+    pub fn last_index(&self) -> Index {
+        self.prev_log_index + self.entries.len() as Index
+    }
+}
+
+/// The answer to an [`AppendEntries`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendEntriesResponse {
+    /// `sent_at` of the request: shows the leader that this follower followed it
+    /// at that time or later, and how long the round trip took.
+    pub sent_at: Micros,
+    /// What the log had to say.
+    pub outcome: AppendOutcome,
+}
+
+/// Whether an [`AppendEntries`] fitted the follower's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppendOutcome {
+    /// The follower's log equals the leader's up to this index.
+    Matched {
+        /// The last index that the request showed to be equal; never beyond it.
+        match_index: Index,
+    },
+    /// The follower has no entry `prev_log_index` of `prev_log_term` (paper, end of 5.3).
+    Conflict {
+        /// The `prev_log_index` that was refused.
+        prev_log_index: Index,
+        /// The term of the follower's entry there; 0 if its log ends before.
+        conflict_term: Term,
+        /// The first index that the follower has of that term; if its log ends before, the index after its last.
+        conflict_index: Index,
+    },
+}

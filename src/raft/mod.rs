@@ -1,0 +1,3 @@
+//! Raft.
+pub mod message;
+pub mod types;

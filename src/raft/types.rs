@@ -1,0 +1,91 @@
+//! The words of Raft that everything else is written in (paper, figure 2).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::id::Id;
+use crate::kv::Command;
+
+/// A term number; 0 before the first election (paper, 5.1).
+pub type Term = u64;
+
+/// A position in the log; the first entry has index 1, 0 is "before the first" (paper, 5.3).
+pub type Index = u64;
+
+/// A point in time or a span, in microseconds. Points count from an arbitrary
+/// origin of the driver's; they are never compared between replicas.
+pub type Micros = u64;
+
+/// The largest term and index that a replica accepts from the wire: 2^53 - 1, the
+/// largest integer that every JSON implementation keeps exact. Sums of two stay far below overflow.
+pub const MAX_NUMBER: u64 = (1 << 53) - 1;
+
+/// One slot of the replicated log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its position.
+    pub index: Index,
+    /// The term of the leader that created it.
+    pub term: Term,
+    /// What it does when it is applied.
+    pub payload: Payload,
+}
+
+/// What an entry does when it is applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// Nothing: a new leader appends one so that it can commit what came before (paper, 5.4.2 and 8).
+    Noop,
+    /// A client's write.
+    Command(Arc<Command>),
+}
+
+/// What a replica must never forget (paper, figure 2: persistent state), besides its log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HardState {
+    /// The latest term seen; never decreases.
+    pub current_term: Term,
+    /// Who got this replica's vote in `current_term`; set at most once per term.
+    pub voted_for: Option<Id>,
+}
+
+/// Who takes part, and so what a quorum is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    voters: BTreeSet<Id>,
+}
+
+impl Configuration {
+    /// The configuration in which these replicas vote.
+    pub fn new(voters: impl IntoIterator<Item = Id>) -> Self {
+        Self { voters: voters.into_iter().collect() }
+    }
+
+    /// All voters, in order.
+    pub fn voters(&self) -> impl Iterator<Item = Id> + '_ {
+        self.voters.iter().copied()
+    }
+
+    /// Whether this replica votes.
+    pub fn contains(&self, id: Id) -> bool {
+        self.voters.contains(&id)
+    }
+
+    /// How many voters make a quorum: any two quorums share a voter.
+    pub fn quorum(&self) -> usize {
+        self.voters.len() / 2 + 1
+    }
+
+    /// Whether those voters for which `has` holds are a quorum.
+    pub fn is_quorum(&self, has: impl Fn(Id) -> bool) -> bool {
+        self.voters().filter(|&id| has(id)).count() >= self.quorum()
+    }
+
+    /// The largest value that a quorum has reached: for match indexes, what is
+    /// replicated on a quorum.
+    pub fn reached_by_quorum(&self, value: impl Fn(Id) -> u64) -> u64 {
+        let mut values: Vec<u64> = self.voters().map(value).collect();
+        values.sort_unstable_by(|a, b| b.cmp(a));
+        values.get(self.quorum() - 1).copied().unwrap_or(0)
+    }
+}
