@@ -31,6 +31,9 @@ pub enum Body {
 pub struct RequestVote {
     /// Only a question: nobody's term or vote changes by it.
     pub pre_vote: bool,
+    /// The candidate's number for this attempt; the answer returns it, so that an
+    /// answer to an earlier attempt never counts.
+    pub campaign: u64,
     /// Index of the candidate's last entry.
     pub last_log_index: Index,
     /// Term of the candidate's last entry.
@@ -42,6 +45,8 @@ pub struct RequestVote {
 pub struct RequestVoteResponse {
     /// Which kind of request this answers.
     pub pre_vote: bool,
+    /// `campaign` of the request.
+    pub campaign: u64,
     /// Whether the vote was granted.
     pub granted: bool,
 }
