@@ -1,0 +1,35 @@
+"""Our own replica: where its program is, and how it comes to be."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Iterator
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+_PROGRAM = REPOSITORY / "target" / "release" / "kvstore"
+
+
+class BuildError(Exception):
+    """The default replica could not be built."""
+
+
+def default_replica() -> Path:
+    """The release build of our replica, built first if it is missing or older than its sources."""
+    if not _PROGRAM.exists() or _newest_source() > _PROGRAM.stat().st_mtime:
+        try:
+            subprocess.run(["cargo", "build", "--release"], cwd=REPOSITORY, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise BuildError(f"the replica could not be built: {error}") from None
+    return _PROGRAM
+
+
+def _newest_source() -> float:
+    return max((path.stat().st_mtime for path in _sources()), default=0.0)
+
+
+def _sources() -> Iterator[Path]:
+    for name in ("Cargo.toml", "Cargo.lock"):
+        if (REPOSITORY / name).exists():
+            yield REPOSITORY / name
+    yield from (path for path in (REPOSITORY / "src").rglob("*") if path.is_file())

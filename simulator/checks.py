@@ -1,0 +1,65 @@
+"""The correctness checks: each compares one number with one limit, and all must hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simulator.config import Scenario
+from simulator.figures import Figures
+
+
+@dataclass(frozen=True)
+class Check:
+    """`value` must not be above `limit`, or where `is_minimum` is set, not below it."""
+
+    name: str
+    value: float
+    limit: float
+    is_minimum: bool = False
+
+    @property
+    def holds(self) -> bool:
+        return self.value >= self.limit if self.is_minimum else self.value <= self.limit
+
+
+def evaluate(scenario: Scenario, figures: Figures) -> list[Check]:
+    tests = scenario.tests
+    fewest_messages = (
+        scenario.requests
+        * scenario.replicas
+        * (1 - scenario.mix)
+        * (1 - tests.maximum_appends_batched_fraction)
+    )
+    return [
+        Check("Incorrect responses", figures.incorrect_gets + figures.incorrect_messages, 0),
+        Check("Replicas that died without being killed", figures.replicas_died, 0),
+        Check("Acknowledged put() requests", figures.acknowledged_puts, 1, is_minimum=True),
+        Check(
+            "Unanswered get() requests",
+            figures.unanswered_gets,
+            _tidy(figures.gets * tests.maximum_get_fail_fraction),
+        ),
+        Check(
+            "Unanswered put() requests",
+            figures.unanswered_puts,
+            _tidy(figures.puts * tests.maximum_put_fail_fraction),
+        ),
+        Check(
+            "get() requests that could not be generated",
+            figures.gets_not_generated,
+            _tidy(figures.gets * tests.maximum_get_generation_fail_fraction),
+        ),
+        Check(
+            "Total messages between replicas",
+            figures.total_messages,
+            _tidy(fewest_messages),
+            is_minimum=True,
+        ),
+        # A run that was cut short by a packet storm or by the user has not shown the rest to hold.
+        Check("Simulated seconds", figures.seconds, scenario.lifetime, is_minimum=True),
+    ]
+
+
+def _tidy(limit: float) -> float:
+    """Without the dust of binary fractions, which must not decide a comparison of whole numbers."""
+    return round(limit, 6)

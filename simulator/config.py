@@ -1,0 +1,200 @@
+"""A scenario: the configuration file, read and checked before anything starts."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+EVENT_TYPES = ("kill_leader", "kill_non_leader", "part_easy", "part_hard", "part_end")
+METRICS = ("total_msgs", "failures", "duplicates", "median_latency")
+MAX_PACKETS_LIMIT = 900_000
+_REQUIRED = object()
+
+
+class ConfigError(Exception):
+    """A configuration that is refused: which file, key and value, and the rule it breaks."""
+
+    def __init__(self, path: Path, key: str, value: Any, rule: str) -> None:
+        shown = "missing" if value is _REQUIRED else json.dumps(value)
+        super().__init__(f"{path}: {key}: {shown}: {rule}")
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happens to the network, `time` seconds after the first request may be sent."""
+
+    type: str
+    time: float
+
+
+@dataclass(frozen=True)
+class Tests:
+    """What the checks allow, and three rising thresholds per metric."""
+
+    maximum_get_fail_fraction: float
+    maximum_put_fail_fraction: float
+    maximum_get_generation_fail_fraction: float
+    maximum_appends_batched_fraction: float
+    benchmarks: dict[str, tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    lifetime: float
+    replicas: int
+    requests: int
+    mix: float
+    start_wait: float
+    end_wait: float
+    seed: int | None
+    drops: float
+    max_packets: int
+    events: tuple[Event, ...]
+    tests: Tests
+
+
+class _Section:
+    """One JSON object of the file. Every key is taken exactly once; what is left over is unknown."""
+
+    def __init__(self, path: Path, prefix: str, content: Any) -> None:
+        self._path = path
+        self._prefix = prefix
+        self._known: list[str] = []
+        if type(content) is not dict:
+            raise ConfigError(path, prefix or "(file)", content, "must be an object")
+        self._content = content
+
+    def refuse(self, key: str, value: Any, rule: str) -> None:
+        raise ConfigError(self._path, self._name(key), value, rule)
+
+    def take(self, key: str, default: Any = _REQUIRED, rule: str = "is required") -> Any:
+        self._known.append(key)
+        value = self._content.get(key, default)
+        if value is _REQUIRED:
+            self.refuse(key, value, rule)
+        return value
+
+    def number(
+        self, key: str, low: float, high: float, default: Any = _REQUIRED, whole: bool = False
+    ) -> Any:
+        kind = "an integer" if whole else "a number"
+        limits = f"from {low} to {high}" if math.isfinite(high) else f"of at least {low}"
+        rule = f"must be {kind} {limits}"
+        value = self.take(key, default, rule)
+        types = (int,) if whole else (int, float)
+        if type(value) not in types or not low <= value <= high or not math.isfinite(value):
+            self.refuse(key, value, rule)
+        return value
+
+    def choice(self, key: str, choices: tuple[str, ...]) -> str:
+        rule = f"must be one of {', '.join(choices)}"
+        value = self.take(key, rule=rule)
+        if value not in choices:
+            self.refuse(key, value, rule)
+        return value
+
+    def section(self, key: str) -> _Section:
+        return _Section(self._path, self._name(key), self.take(key, rule="must be an object"))
+
+    def sections(self, key: str) -> list[_Section]:
+        """A list of objects; a key that is absent is an empty list."""
+        value = self.take(key, [])
+        if type(value) is not list:
+            self.refuse(key, value, "must be a list of objects")
+        name = self._name(key)
+        return [_Section(self._path, f"{name}[{i}]", item) for i, item in enumerate(value)]
+
+    def refuse_unknown(self) -> None:
+        for key, value in self._content.items():
+            if key not in self._known:
+                self.refuse(key, value, f"unknown key; known are {', '.join(self._known)}")
+
+    def _name(self, key: str) -> str:
+        return f"{self._prefix}.{key}" if self._prefix else key
+
+
+def load(path: Path) -> Scenario:
+    """The scenario in the file at `path`; raises ConfigError for the first rule that is broken."""
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(path, "(file)", None, f"cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(path, "(file)", None, f"must be JSON: {error}") from None
+    return _scenario(path.stem, _Section(path, "", content))
+
+
+def _scenario(name: str, file: _Section) -> Scenario:
+    lifetime = file.number("lifetime", 5, math.inf)
+    replicas = file.number("replicas", 3, 21, whole=True)
+    requests = file.number("requests", 0, MAX_PACKETS_LIMIT, whole=True)
+    start_wait = file.number("start_wait", 0, lifetime, 2)
+    end_wait = file.number("end_wait", 0, lifetime, 2)
+    if start_wait + end_wait > lifetime:
+        file.refuse("end_wait", end_wait, "start_wait + end_wait must be at most lifetime")
+    scenario = Scenario(
+        name=name,
+        lifetime=lifetime,
+        replicas=replicas,
+        requests=requests,
+        mix=file.number("mix", 0, 1, 0.8),
+        start_wait=start_wait,
+        end_wait=end_wait,
+        seed=_seed(file),
+        drops=file.number("drops", 0, 1, 0),
+        max_packets=file.number("max_packets", requests, MAX_PACKETS_LIMIT, 20_000, whole=True),
+        events=_events(file, lifetime),
+        tests=_tests(file.section("tests")),
+    )
+    file.refuse_unknown()
+    return scenario
+
+
+def _seed(file: _Section) -> int | None:
+    seed = file.take("seed", None)
+    if seed is not None and type(seed) is not int:
+        file.refuse("seed", seed, "must be an integer")
+    return seed
+
+
+def _events(file: _Section, lifetime: float) -> tuple[Event, ...]:
+    events = []
+    for item in file.sections("events"):
+        events.append(Event(item.choice("type", EVENT_TYPES), item.number("time", 0, lifetime)))
+        item.refuse_unknown()
+    return tuple(sorted(events, key=lambda event: event.time))
+
+
+def _tests(tests: _Section) -> Tests:
+    benchmarks = tests.section("benchmarks")
+    read = Tests(
+        maximum_get_fail_fraction=tests.number("maximum_get_fail_fraction", 0, 1, 0.5),
+        maximum_put_fail_fraction=tests.number("maximum_put_fail_fraction", 0, 1, 0.5),
+        maximum_get_generation_fail_fraction=tests.number(
+            "maximum_get_generation_fail_fraction", 0, 1, 0.1
+        ),
+        maximum_appends_batched_fraction=tests.number(
+            "maximum_appends_batched_fraction", 0, 1, 0.5
+        ),
+        benchmarks={metric: _thresholds(benchmarks, metric) for metric in METRICS},
+    )
+    benchmarks.refuse_unknown()
+    tests.refuse_unknown()
+    return read
+
+
+def _thresholds(benchmarks: _Section, metric: str) -> tuple[float, float, float]:
+    rule = "must be three rising numbers of at least 0"
+    values = benchmarks.take(metric, rule=rule)
+    if (
+        type(values) is not list
+        or len(values) != 3
+        or not all(type(v) in (int, float) and math.isfinite(v) for v in values)
+        or not 0 <= values[0] < values[1] < values[2]
+    ):
+        benchmarks.refuse(metric, values, rule)
+    return tuple(values)

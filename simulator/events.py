@@ -1,0 +1,57 @@
+"""The events of a scenario: who is killed, and how the network splits and heals."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Callable
+
+from simulator.clients import Clients
+from simulator.network import Network
+
+
+class Events:
+    """Carries out events; `kill` ends the process of a replica and takes it off the network."""
+
+    def __init__(
+        self, network: Network, clients: Clients, random: Random, kill: Callable[[str], None]
+    ) -> None:
+        self._network = network
+        self._clients = clients
+        self._random = random
+        self._kill = kill
+
+    def happen(self, type: str) -> str:
+        """Let an event of this type happen; returns what it did, for the user."""
+        return getattr(self, f"_{type}")()
+
+    def _kill_leader(self) -> str:
+        leader = self._network.leader
+        if leader not in self._network.living:
+            return f"nobody killed, the leader is {leader}"
+        self._kill(leader)
+        self._clients.forget_leader()
+        return f"killed {leader}"
+
+    def _kill_non_leader(self) -> str:
+        others = [r for r in self._network.living if r != self._network.leader]
+        if not others:
+            return "nobody left to kill"
+        victim = self._random.choice(others)
+        self._kill(victim)
+        return f"killed {victim}"
+
+    def _part_easy(self) -> str:
+        self._network.partition(self._random, with_leader=True)
+        return self._sides()
+
+    def _part_hard(self) -> str:
+        self._network.partition(self._random, with_leader=False)
+        self._clients.forget_leader()
+        return self._sides()
+
+    def _part_end(self) -> str:
+        self._network.heal()
+        return "healed"
+
+    def _sides(self) -> str:
+        return f"majority side {' '.join(sorted(self._network.majority_side))}"

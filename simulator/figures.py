@@ -1,0 +1,92 @@
+"""Every number that a run yields, in one record that the checks, the tiers and the report read."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+from simulator.clients import Clients
+from simulator.network import Network
+
+
+@dataclass(frozen=True)
+class Figures:
+    seconds: float
+    leaders: tuple[str, ...]
+    replicas_died: int
+    replicas_killed: int
+    total_messages: int
+    dropped_by_chance: int
+    dropped_by_partition: int
+    sent_to_dead: int
+    kernel_drops: int
+    gets: int
+    puts: int
+    gets_not_generated: int
+    duplicates: int
+    unanswered_gets: int
+    unanswered_puts: int
+    redirects: int
+    failed_gets: int
+    failed_puts: int
+    acknowledged_puts: int
+    incorrect_gets: int
+    incorrect_messages: int
+    mean_latency: float | None
+    median_latency: float | None
+
+    @property
+    def dropped(self) -> int:
+        return self.dropped_by_chance + self.dropped_by_partition
+
+    @property
+    def failures(self) -> int:
+        return self.failed_gets + self.failed_puts + self.unanswered_gets + self.unanswered_puts
+
+    def metric(self, name: str) -> Any:
+        """The figure that the benchmark of this name is about."""
+        return {
+            "total_msgs": self.total_messages,
+            "failures": self.failures,
+            "duplicates": self.duplicates,
+            "median_latency": self.median_latency,
+        }[name]
+
+
+def collect(
+    network: Network,
+    clients: Clients,
+    *,
+    seconds: float,
+    died: int,
+    killed: int,
+    incorrect_messages: int,
+    kernel_drops: int,
+) -> Figures:
+    latencies = clients.latencies
+    return Figures(
+        seconds=seconds,
+        leaders=tuple(network.leaders),
+        replicas_died=died,
+        replicas_killed=killed,
+        total_messages=network.sent,
+        dropped_by_chance=network.dropped_by_chance,
+        dropped_by_partition=network.dropped_by_partition,
+        sent_to_dead=network.sent_to_dead,
+        kernel_drops=kernel_drops,
+        gets=clients.generated.get,
+        puts=clients.generated.put,
+        gets_not_generated=clients.gets_not_generated,
+        duplicates=clients.duplicates,
+        unanswered_gets=clients.generated.get - clients.answered.get,
+        unanswered_puts=clients.generated.put - clients.answered.put,
+        redirects=clients.redirects,
+        failed_gets=clients.failures.get,
+        failed_puts=clients.failures.put,
+        acknowledged_puts=clients.answered.put,
+        incorrect_gets=clients.incorrect_gets,
+        incorrect_messages=incorrect_messages + clients.unexpected,
+        mean_latency=statistics.fmean(latencies) if latencies else None,
+        median_latency=statistics.median(latencies) if latencies else None,
+    )

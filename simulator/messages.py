@@ -1,0 +1,74 @@
+"""What travels on the wire: identifiers, and the one gateway where a replica's bytes become a message."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+UNKNOWN_LEADER = "FFFF"
+BROADCAST = "FFFF"
+HELLO = "hello"
+RESPONSES = frozenset({"ok", "fail", "redirect"})
+
+_is_id = re.compile(r"[0-9A-F]{4}").fullmatch
+
+
+def identifier(number: int) -> str:
+    return f"{number:04X}"
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _standard_decode(raw: bytes) -> Any:
+    # bytes handed to json.loads directly would also be taken as UTF-16 or UTF-32.
+    return json.loads(raw.decode(), parse_constant=_refuse_constant)
+
+
+def _standard_encode(message: Any) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+try:
+    from orjson import dumps as encode, loads as decode
+except ImportError:
+    decode, encode = _standard_decode, _standard_encode
+
+
+class Malformed(ValueError):
+    """A message that breaks the protocol, and the rule it breaks."""
+
+
+def parse(raw: bytes) -> dict[str, Any]:
+    """The message in `raw`, with the four fields that every message must have checked."""
+    try:
+        message = decode(raw)
+    except (ValueError, RecursionError):
+        raise Malformed("not JSON") from None
+    if type(message) is not dict:
+        raise Malformed("not a JSON object")
+    get = message.get
+    for field in ("src", "dst", "leader"):
+        value = get(field)
+        if type(value) is not str or not _is_id(value):
+            raise Malformed(f'"{field}" must be four hexadecimal digits in upper case')
+    if type(get("type")) is not str:
+        raise Malformed('"type" must be a string')
+    return message
+
+
+def check_response(message: dict[str, Any]) -> None:
+    """Refuse what a replica may not send to a client."""
+    if message["type"] not in RESPONSES:
+        raise Malformed('"type" of a message to a client must be "ok", "fail" or "redirect"')
+    if type(message.get("MID")) is not str:
+        raise Malformed('"MID" must be a string')
+
+
+def excerpt(raw: bytes, length: int = 160) -> str:
+    """The start of a message, fit for one line of an error."""
+    text = raw[:length].decode("utf-8", "backslashreplace")
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return shown + ("..." if len(raw) > length else "")

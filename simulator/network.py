@@ -1,0 +1,75 @@
+"""The network's decisions: who is alive, what is counted, what is dropped, and who seems to lead."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Sequence
+
+from simulator.messages import BROADCAST, UNKNOWN_LEADER
+
+
+class Network:
+    """Decides and counts; it moves no bytes, so every rule here can be tested without a process."""
+
+    def __init__(self, replicas: Sequence[str], drops: float, drop_random: Random) -> None:
+        self.replicas = tuple(replicas)
+        self.living = list(replicas)
+        self.majority_side: frozenset[str] | None = None
+        self.leaders = [UNKNOWN_LEADER]
+        self.sent = 0
+        self.dropped_by_chance = 0
+        self.dropped_by_partition = 0
+        self.sent_to_dead = 0
+        self._drops = drops
+        self._random = drop_random
+        self._others = {r: tuple(o for o in replicas if o != r) for r in replicas}
+
+    @property
+    def leader(self) -> str:
+        return self.leaders[-1]
+
+    def hear(self, sender: str, leader: str) -> None:
+        """Follow the leader that replicas name; the minority of a partition is not asked."""
+        if leader != self.leaders[-1] and (
+            self.majority_side is None or sender in self.majority_side
+        ):
+            self.leaders.append(leader)
+
+    def route(self, sender: str, destination: str) -> list[str]:
+        """Count a message between replicas and return those that it reaches."""
+        targets = self._others[sender] if destination == BROADCAST else (destination,)
+        self.sent += len(targets)
+        return [target for target in targets if self._passes(sender, target)]
+
+    def _passes(self, sender: str, target: str) -> bool:
+        if target not in self.living:
+            self.sent_to_dead += 1
+            return False
+        side = self.majority_side
+        if side is not None and (sender in side) != (target in side):
+            self.dropped_by_partition += 1
+            return False
+        if self._drops and self._random.random() < self._drops:
+            self.dropped_by_chance += 1
+            return False
+        return True
+
+    def remove(self, replica: str) -> None:
+        self.living.remove(replica)
+
+    def partition(self, random: Random, with_leader: bool) -> None:
+        """Put floor(n/2)+1 replicas on one side, the current leader among them if asked for.
+
+        The dead are taken only when the living do not suffice: a majority that cannot
+        elect anybody would test nothing.
+        """
+        size = len(self.replicas) // 2 + 1
+        dead = [replica for replica in self.replicas if replica not in self.living]
+        order = random.sample(self.living, len(self.living)) + random.sample(dead, len(dead))
+        if with_leader and self.leader in self.living:
+            order.remove(self.leader)
+            order.insert(0, self.leader)
+        self.majority_side = frozenset(order[:size])
+
+    def heal(self) -> None:
+        self.majority_side = None

@@ -1,0 +1,143 @@
+"""One replica process: started so that it cannot outlive the simulator, watched, stopped, its output shown."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import selectors
+import signal
+import subprocess
+from collections import deque
+from pathlib import Path
+from typing import IO, Callable
+
+_PR_SET_PDEATHSIG = 1
+_LAST_LINES = 5
+_LONGEST_LINE_BYTES = 16_384
+_libc = ctypes.CDLL(None)
+
+
+class StartError(Exception):
+    """The replicas could not be started; nothing was simulated."""
+
+
+def _die_with_simulator() -> None:
+    """Run in the child: even a SIGKILL of the simulator must not leave replicas behind."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Replica:
+    """A process in a session of its own, so that signals reach all that it starts, and no Ctrl-C does."""
+
+    def __init__(
+        self,
+        id: str,
+        command: list[str],
+        directory: Path,
+        selector: selectors.BaseSelector,
+        show: Callable[[str, str], None] | None,
+    ) -> None:
+        self.id = id
+        self.killed = False
+        self.last_errors: deque[str] = deque(maxlen=_LAST_LINES)
+        try:
+            self.process = subprocess.Popen(
+                command,
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL if show is None else subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                preexec_fn=_die_with_simulator,
+            )
+        except OSError as error:
+            raise StartError(f"cannot run {command[0]}: {error.strerror}") from None
+        self._pipes = [_Pipe(self.process.stderr, selector, self._take_error)]
+        self._show = show
+        if show is not None:
+            self._pipes.append(_Pipe(self.process.stdout, selector, self._take_output))
+
+    def _take_output(self, line: str) -> None:
+        self._show(self.id, line)
+
+    def _take_error(self, line: str) -> None:
+        self.last_errors.append(line)
+        if self._show is not None:
+            self._show(self.id, line)
+
+    def has_exited(self, within: float = 0) -> bool:
+        """Whether it is gone; then its output has been read to the end and its group is killed."""
+        if self.process.returncode is None:
+            try:
+                self.process.wait(within)
+            except subprocess.TimeoutExpired:
+                return False
+            self.kill()
+            for pipe in self._pipes:
+                pipe.drain()
+                pipe.close()
+        return True
+
+    def epitaph(self) -> str:
+        """How it ended, with the last that it said on stderr."""
+        code = self.process.returncode
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        said = "".join(f"\n    {line}" for line in self.last_errors)
+        return f"{how}, last lines of stderr:{said}" if said else f"{how}, nothing on stderr"
+
+    def terminate(self) -> None:
+        self._signal_group(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._signal_group(signal.SIGKILL)
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            pass
+
+
+class _Pipe:
+    """Lines of one output of a replica, read as they come."""
+
+    def __init__(
+        self, file: IO[bytes], selector: selectors.BaseSelector, take: Callable[[str], None]
+    ) -> None:
+        self._file = file
+        self._selector = selector
+        self._take = take
+        self._partial = b""
+        os.set_blocking(file.fileno(), False)
+        selector.register(file, selectors.EVENT_READ, lambda _: self.read())
+
+    def read(self) -> bool:
+        """Read once; false when there is nothing (more) to read."""
+        if self._file.closed:
+            return False
+        try:
+            data = os.read(self._file.fileno(), 65_536)
+        except BlockingIOError:
+            return False
+        if not data:
+            self.close()
+            return False
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        if len(self._partial) > _LONGEST_LINE_BYTES:
+            lines.append(self._partial)
+            self._partial = b""
+        for line in lines:
+            self._take(line.decode("utf-8", "backslashreplace").rstrip("\r"))
+        return True
+
+    def drain(self) -> None:
+        while self.read():
+            pass
+
+    def close(self) -> None:
+        if self._file.closed:
+            return
+        if self._partial:
+            self._take(self._partial.decode("utf-8", "backslashreplace"))
+        self._selector.unregister(self._file)
+        self._file.close()

@@ -1,0 +1,85 @@
+"""The blocks of text that a run ends with."""
+
+from __future__ import annotations
+
+from simulator.checks import Check
+from simulator.figures import Figures
+from simulator.result import Result
+from simulator.tiers import Rating
+
+_INDENT = "     "
+_GREEN, _YELLOW, _RED, _PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
+_TIER_COLOURS = (_GREEN, _GREEN, _YELLOW, _RED)
+_METRIC_LABELS = {
+    "total_msgs": "Total Messages Between Replicas",
+    "failures": "Total Failures and Unanswered Requests",
+    "duplicates": "Duplicate Responses to Clients",
+    "median_latency": "Median Response Latency to Clients",
+}
+
+
+def render(result: Result, coloured: bool) -> str:
+    lines = ["# Simulation Finished", "", "## Useful Information and Statistics"]
+    lines += [_INDENT + line for line in _statistics(result.figures)]
+    lines += ["", "## Correctness Checks"]
+    lines += [_INDENT + line for line in _check_lines(result, coloured)]
+    lines += [""]
+    if result.is_correct:
+        lines += ["## Performance Tests", "## <test metric>: <your score> <benchmark score>, <test result>"]
+        lines += [_INDENT + _rating_line(rating, coloured) for rating in result.ratings]
+    else:
+        lines += ["## Correctness Checks Failed, Skipping Performance Tests"]
+    return "\n".join(lines)
+
+
+def _statistics(figures: Figures) -> list[str]:
+    mean, median = _latency(figures.mean_latency), _latency(figures.median_latency)
+    return [
+        f"Leaders: {' '.join(figures.leaders)}",
+        f"Replicas that died/were killed: {figures.replicas_died}/{figures.replicas_killed}",
+        f"Total messages sent: {figures.total_messages}",
+        f"Total messages dropped: {figures.dropped}",
+        f"Total client get()/put() requests: {figures.gets}/{figures.puts}",
+        f"Total duplicate responses: {figures.duplicates}",
+        f"Total unanswered get()/put() requests: {figures.unanswered_gets}/{figures.unanswered_puts}",
+        f"Total redirects: {figures.redirects}",
+        f"Total get()/put() failures: {figures.failed_gets}/{figures.failed_puts}",
+        f"Total get() with incorrect response: {figures.incorrect_gets}",
+        f"Mean/Median query latency: {mean}/{median}",
+    ]
+
+
+def _latency(seconds: float | None) -> str:
+    return "unknown" if seconds is None else f"{seconds:.6f}sec"
+
+
+def _check_lines(result: Result, coloured: bool) -> list[str]:
+    failed = [check for check in result.checks if not check.holds]
+    if not failed:
+        return [_paint("All correctness tests passed", _GREEN, coloured)]
+    return [_paint(describe_failure(check), _RED, coloured) for check in failed]
+
+
+def describe_failure(check: Check) -> str:
+    """Which check failed, and by how much."""
+    if check.is_minimum:
+        missing = _number(check.limit - check.value)
+        return f"{check.name}: {_number(check.value)} < {_number(check.limit)}, {missing} too few"
+    excess = _number(check.value - check.limit)
+    return f"{check.name}: {_number(check.value)} > {_number(check.limit)}, {excess} too many"
+
+
+def _rating_line(rating: Rating, coloured: bool) -> str:
+    relation = "<" if rating.value < rating.benchmark else ">="
+    score = f"{_number(rating.value)} {relation} {_number(rating.benchmark)}"
+    verdict = _paint(rating.verdict, _TIER_COLOURS[rating.tier], coloured)
+    return f"{_METRIC_LABELS[rating.metric]}: {score}, {verdict}"
+
+
+def _number(value: float) -> str:
+    """At most six decimals, so that a latency never reads as equal to a benchmark that it is below."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _paint(text: str, colour: str, coloured: bool) -> str:
+    return f"{colour}{text}{_PLAIN}" if coloured else text

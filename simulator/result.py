@@ -1,0 +1,47 @@
+"""What is known after a run: the scenario, the figures, the checks and the tiers, also as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from simulator.checks import Check, evaluate
+from simulator.clients import Request
+from simulator.config import Scenario
+from simulator.figures import Figures
+from simulator.tiers import Rating, rate
+
+
+@dataclass(frozen=True)
+class Result:
+    scenario: Scenario
+    seed: int
+    transport: str
+    figures: Figures
+    history: list[Request]
+
+    @cached_property
+    def checks(self) -> list[Check]:
+        return evaluate(self.scenario, self.figures)
+
+    @property
+    def is_correct(self) -> bool:
+        return all(check.holds for check in self.checks)
+
+    @cached_property
+    def ratings(self) -> list[Rating]:
+        """Empty where a check failed: how fast a wrong answer came says nothing."""
+        return rate(self.scenario, self.figures) if self.is_correct else []
+
+    def to_json(self) -> dict[str, Any]:
+        figures = asdict(self.figures)
+        figures["failures"] = self.figures.failures
+        return {
+            "configuration": asdict(self.scenario) | {"seed": self.seed},
+            "transport": self.transport,
+            "figures": figures,
+            "correct": self.is_correct,
+            "checks": [asdict(check) | {"holds": check.holds} for check in self.checks],
+            "tiers": [asdict(rating) | {"verdict": rating.verdict} for rating in self.ratings],
+        }

@@ -1,0 +1,86 @@
+"""`all`: the seventeen scenarios, one line each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable
+
+from simulator import config
+from simulator.config import METRICS, Scenario
+from simulator.console import Console
+from simulator.replica import StartError
+from simulator.report import describe_failure
+from simulator.result import Result
+from simulator.tiers import WORST_TIER
+
+SECTIONS = {
+    "Basic tests": {
+        "simple-1": "No drops, no failures, 80% get",
+        "simple-2": "No drops, no failures, 20% get",
+    },
+    "Unreliable network tests": {
+        "unreliable-1": "5% drops, no failures, 20% get",
+        "unreliable-2": "10% drops, no failures, 20% get",
+        "unreliable-3": "15% drops, no failures, 20% get",
+    },
+    "Crash failure tests": {
+        "crash-1": "No drops, 1 replica failure, 20% get",
+        "crash-2": "No drops, 2 replica failures, 20% get",
+        "crash-3": "No drops, 1 leader failure, 20% get",
+        "crash-4": "No drops, 2 leader failures, 20% get",
+    },
+    "Partition tests": {
+        "partition-1": "No drops, 1 easy partition, 20% get",
+        "partition-2": "No drops, 2 easy partitions, 20% get",
+        "partition-3": "No drops, 1 hard partition, 20% get",
+        "partition-4": "No drops, 2 hard partitions, 20% get",
+    },
+    "Advanced tests": {
+        "advanced-1": "10% drops, 2 hard partitions, 1 leader failure, 20% get",
+        "advanced-2": "15% drops, 2 leader failures, 20% get",
+        "advanced-3": "30% drops, 1 leader failure, 20% get",
+        "advanced-4": "10% drops, 3 hard partitions, 1 leader failure, 20% get",
+    },
+}
+_WIDTH = 58
+
+
+def load(directory: Path) -> dict[str, Scenario]:
+    """All scenarios, checked before the first one starts."""
+    names = [name for scenarios in SECTIONS.values() for name in scenarios]
+    return {name: config.load(directory / f"{name}.json") for name in names}
+
+
+def run_all(
+    scenarios: dict[str, Scenario],
+    run: Callable[[Scenario], Result],
+    console: Console,
+    is_stopped: Callable[[], bool],
+) -> list[Result]:
+    """Run every scenario and print its line; an interrupted one is the last."""
+    results: list[Result] = []
+    for heading, descriptions in SECTIONS.items():
+        console.line(f"{heading}:")
+        for name, description in descriptions.items():
+            if is_stopped():
+                break
+            try:
+                result = run(scenarios[name])
+            except StartError as error:
+                console.error(str(error))
+                console.line(_line(description, False, [WORST_TIER] * len(METRICS)))
+                continue
+            results.append(result)
+            for check in result.checks:
+                if not check.holds:
+                    console.notice(f"{name}: {describe_failure(check)}")
+            tiers = [rating.tier for rating in result.ratings] or [WORST_TIER] * len(METRICS)
+            console.line(_line(description, result.is_correct, tiers))
+    passed = sum(result.is_correct for result in results)
+    console.line(f"Passed {passed} out of {len(scenarios)} tests")
+    return results
+
+
+def _line(description: str, passed: bool, tiers: list[int]) -> str:
+    verdict = "[PASS]" if passed else "[FAIL]"
+    return f"\t{description:<{_WIDTH}} {verdict} {' '.join(map(str, tiers))}"

@@ -1,0 +1,39 @@
+"""The performance tiers: each metric against its three thresholds, all comparisons strict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simulator.config import METRICS, Scenario
+from simulator.figures import Figures
+
+VERDICTS = ("Bonus!", "Passed", "Partial credit, needs improvement", "Failed")
+WORST_TIER = len(VERDICTS) - 1
+
+
+@dataclass(frozen=True)
+class Rating:
+    """`benchmark` is the threshold that `value` is below, or for the worst tier the last one, which it is not."""
+
+    metric: str
+    value: float
+    benchmark: float
+    tier: int
+
+    @property
+    def verdict(self) -> str:
+        return VERDICTS[self.tier]
+
+
+def rate(scenario: Scenario, figures: Figures) -> list[Rating]:
+    return [
+        _rate(metric, figures.metric(metric), scenario.tests.benchmarks[metric])
+        for metric in METRICS
+    ]
+
+
+def _rate(metric: str, value: float, thresholds: tuple[float, ...]) -> Rating:
+    for tier, threshold in enumerate(thresholds):
+        if value < threshold:
+            return Rating(metric, value, threshold, tier)
+    return Rating(metric, value, thresholds[-1], WORST_TIER)

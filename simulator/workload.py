@@ -1,0 +1,45 @@
+"""The plan of a run: when each request is sent, and every random choice that it will need.
+
+All choices are drawn before the run, a fixed number per request. So neither the number of messages
+nor the moment of an answer changes what is drawn for the requests after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from simulator.config import Scenario
+
+CLIENTS = 8
+REWRITE_PROBABILITY = 0.5
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A request to come. `choice`, in [0, 1), picks one of the keys that the client will have by then."""
+
+    time: float
+    client: int
+    wants_get: bool
+    wants_own_key: bool
+    choice: float
+    new_key: str
+    value: str
+
+
+def plan(scenario: Scenario, random: Random) -> list[Intent]:
+    """Spread the requests evenly over the time between the two waits."""
+    span = scenario.lifetime - scenario.end_wait - scenario.start_wait
+    return [
+        Intent(
+            time=scenario.start_wait + span * number / scenario.requests,
+            client=random.randrange(CLIENTS),
+            wants_get=random.random() < scenario.mix,
+            wants_own_key=random.random() < REWRITE_PROBABILITY,
+            choice=random.random(),
+            new_key=f"{random.getrandbits(128):032x}",
+            value=f"{random.getrandbits(128):032x}",
+        )
+        for number in range(scenario.requests)
+    ]
