@@ -4,3 +4,4 @@ pub mod kv;
 pub mod raft;
 pub mod replica;
 pub mod request;
+pub mod wire;

@@ -1,0 +1,47 @@
+//! JSON on one side, typed messages on the other: the gateway where everything
+//! from outside is validated. What has passed [`Decoder::decode`] is well formed,
+//! so that nothing behind it needs to distrust a field again.
+//!
+//! Every message is one JSON object in one datagram. All of them carry `src`,
+//! `dst`, `leader` and `type`; what else they carry depends on the type:
+//!
+//! | type | further keys |
+//! |---|---|
+//! | `get`, `put` | `MID`, `key`, and for a put `value` |
+//! | `ok`, `fail`, `redirect` | `MID`, and `value` in the answer to a get |
+//! | `request_vote` | `term`, `pre_vote`, `campaign`, `last_log_index`, `last_log_term` |
+//! | `request_vote_response` | `term`, `pre_vote`, `campaign`, `granted` |
+//! | `append_entries` | `term`, `prev_log_index`, `prev_log_term`, `leader_commit`, `sent_at`, `entries` |
+//! | `append_entries_response` | `term`, `sent_at`, and either `match_index` or `prev_log_index`, `conflict_term`, `conflict_index` |
+//! | `bundle` | `messages`: several of the four above, each without `src`, `dst` and `leader` |
+//!
+//! An entry is `{"index", "term"}` when it is a no-op, and has `client`, `MID`,
+//! `key` and `value` besides when it is a command.
+
+mod decode;
+mod encode;
+mod size;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+pub use decode::{Decoder, MAX_MID_BYTES, MAX_NESTING, MAX_RECEIVED_BYTES, Malformed};
+pub use encode::{encode_hello, encode_peer, encode_response};
+pub use size::{APPEND_ENVELOPE_BYTES, BUNDLE_ENVELOPE_BYTES, entry_len, is_storable, message_len_at_most};
+
+/// The values of `type`, spelled once for both directions.
+mod kind {
+    pub const GET: &str = "get";
+    pub const PUT: &str = "put";
+    pub const OK: &str = "ok";
+    pub const FAIL: &str = "fail";
+    pub const REDIRECT: &str = "redirect";
+    pub const HELLO: &str = "hello";
+    pub const BUNDLE: &str = "bundle";
+    pub const REQUEST_VOTE: &str = "request_vote";
+    pub const REQUEST_VOTE_RESPONSE: &str = "request_vote_response";
+    pub const APPEND_ENTRIES: &str = "append_entries";
+    pub const APPEND_ENTRIES_RESPONSE: &str = "append_entries_response";
+}

@@ -1,0 +1,101 @@
+//! How long messages are before they are written, so that a backlog can be split
+//! and packed without trial and error.
+
+use crate::kv::Command;
+use crate::raft::message::{AppendOutcome, Body, Message};
+use crate::raft::types::{Entry, MAX_NUMBER, Payload};
+
+use super::decode::MAX_MID_BYTES;
+
+/// Length of an ID between quotes, as every message has it.
+const ID: usize = r#""FFFF""#.len();
+/// Most digits that an index, a term or a time has.
+const NUMBER: usize = 16;
+/// `{` and what every message has before its own keys, the comma after it included.
+const ENVELOPE: usize = r#"{"src":,"dst":,"leader":,"#.len() + 3 * ID;
+
+const REQUEST_VOTE: usize =
+    r#"{"type":"request_vote","term":,"pre_vote":false,"campaign":,"last_log_index":,"last_log_term":}"#
+        .len()
+        + 4 * NUMBER;
+const REQUEST_VOTE_RESPONSE: usize =
+    r#"{"type":"request_vote_response","term":,"pre_vote":false,"campaign":,"granted":false}"#.len()
+        + 2 * NUMBER;
+const APPEND_ENTRIES: usize =
+    r#"{"type":"append_entries","term":,"prev_log_index":,"prev_log_term":,"leader_commit":,"sent_at":,"entries":[]}"#
+        .len()
+        + 5 * NUMBER;
+const MATCHED: usize =
+    r#"{"type":"append_entries_response","term":,"sent_at":,"match_index":}"#.len() + 3 * NUMBER;
+const CONFLICT: usize = r#"{"type":"append_entries_response","term":,"sent_at":,"prev_log_index":,"conflict_term":,"conflict_index":}"#
+    .len()
+    + 5 * NUMBER;
+const RESPONSE: usize = ENVELOPE + r#""type":"redirect","MID":"","value":""}"#.len();
+
+/// How much longer a character can become by JSON escaping: one byte becomes `\u0000`.
+const WORST_ESCAPE: usize = 6;
+
+/// The most bytes that an `append_entries` message of its own takes besides its
+/// entries: its datagram is never longer than this and the sum of [`entry_len`] over the entries.
+pub const APPEND_ENVELOPE_BYTES: usize = ENVELOPE + APPEND_ENTRIES;
+
+/// The most bytes that a `bundle` takes besides its messages: its datagram is
+/// never longer than this and the sum of [`message_len_at_most`] over the messages.
+pub const BUNDLE_ENVELOPE_BYTES: usize = ENVELOPE + r#""type":"bundle","messages":[]}"#.len();
+
+/// The exact number of bytes that an entry takes in a message, with the comma that
+/// separates it from the next one.
+pub fn entry_len(entry: &Entry) -> usize {
+    let numbers = digits(entry.index) + digits(entry.term);
+    match &entry.payload {
+        Payload::Noop => r#"{"index":,"term":},"#.len() + numbers,
+        Payload::Command(command) => {
+            r#"{"index":,"term":,"client":,"MID":"","key":"","value":""},"#.len()
+                + numbers
+                + ID
+                + escaped_len(&command.request.mid)
+                + escaped_len(&command.key)
+                + escaped_len(&command.value)
+        }
+    }
+}
+
+/// The most bytes that a message takes inside a `bundle`, with its separating comma.
+/// What it takes alone is never more than [`BUNDLE_ENVELOPE_BYTES`] longer.
+/// Numbers are counted as if they were the longest, entries exactly.
+pub fn message_len_at_most(message: &Message) -> usize {
+    let body = match &message.body {
+        Body::RequestVote(_) => REQUEST_VOTE,
+        Body::RequestVoteResponse(_) => REQUEST_VOTE_RESPONSE,
+        Body::AppendEntries(append) => APPEND_ENTRIES + append.entries.iter().map(entry_len).sum::<usize>(),
+        Body::AppendEntriesResponse(answer) => match answer.outcome {
+            AppendOutcome::Matched { .. } => MATCHED,
+            AppendOutcome::Conflict { .. } => CONFLICT,
+        },
+    };
+    body + 1
+}
+
+/// Whether a write can be replicated and its value can be read again when no
+/// datagram may be longer than `max_datagram` bytes. A write that is not storable must
+/// be refused: in the log, it would be an entry that no append can carry.
+pub fn is_storable(command: &Command, max_datagram: usize) -> bool {
+    let payload = Payload::Command(std::sync::Arc::new(command.clone()));
+    let append = APPEND_ENVELOPE_BYTES + entry_len(&Entry { index: MAX_NUMBER, term: MAX_NUMBER, payload });
+    let read = RESPONSE + MAX_MID_BYTES * WORST_ESCAPE + escaped_len(&command.value);
+    append.max(read) <= max_datagram
+}
+
+fn digits(number: u64) -> usize {
+    number.checked_ilog10().unwrap_or(0) as usize + 1
+}
+
+/// Length of a text between its quotes, escaped as `serde_json` does it.
+fn escaped_len(text: &str) -> usize {
+    let extra = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0C => 1,
+        0x00..0x20 => WORST_ESCAPE - 1,
+        _ => 0,
+    };
+    text.len() + text.bytes().map(extra).sum::<usize>()
+}

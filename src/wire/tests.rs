@@ -1,0 +1,381 @@
+//! Every reason to refuse a datagram, and what is tolerated.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::id::Id;
+use crate::raft::message::{AppendOutcome, Body};
+use crate::raft::types::{MAX_NUMBER, Payload};
+use crate::replica::Inbound;
+use crate::request::{Operation, RequestId};
+
+fn id(number: u16) -> Id {
+    Id::new(number).expect("not reserved")
+}
+
+fn decode(datagram: &[u8]) -> Result<Vec<Inbound>, Malformed> {
+    let mut out = Vec::new();
+    let result = Decoder::new(id(0), [id(0), id(1), id(2)]).decode(&mut datagram.to_vec(), &mut out);
+    assert!(result.is_ok() || out.is_empty(), "something was taken from a refused datagram");
+    result.map(|()| out)
+}
+
+/// `base` with the keys of `changes`; a null removes the key.
+fn with(mut base: Value, changes: Value) -> Value {
+    for (key, value) in changes.as_object().expect("changes are an object") {
+        if value.is_null() {
+            base.as_object_mut().expect("a message is an object").remove(key);
+        } else {
+            base[key] = value.clone();
+        }
+    }
+    base
+}
+
+fn refusal(message: Value) -> Malformed {
+    decode(message.to_string().as_bytes()).expect_err("it should be refused")
+}
+
+fn accepted(message: Value) -> Vec<Inbound> {
+    decode(message.to_string().as_bytes()).expect("it should be accepted")
+}
+
+fn peer_body(message: Value) -> Body {
+    match accepted(message).pop() {
+        Some(Inbound::Peer { message, .. }) => message.body,
+        other => panic!("not a peer message: {other:?}"),
+    }
+}
+
+fn put() -> Value {
+    json!({"src": "0010", "dst": "0000", "leader": "FFFF", "type": "put", "MID": "m", "key": "k", "value": "v"})
+}
+
+fn append() -> Value {
+    json!({
+        "src": "0001", "dst": "0000", "leader": "0001", "type": "append_entries", "term": 5,
+        "prev_log_index": 7, "prev_log_term": 3, "leader_commit": 6, "sent_at": 1000,
+        "entries": [
+            {"index": 8, "term": 3},
+            {"index": 9, "term": 5, "client": "0010", "MID": "m", "key": "k", "value": "v"},
+        ],
+    })
+}
+
+fn vote() -> Value {
+    json!({
+        "src": "0001", "dst": "0000", "leader": "FFFF", "type": "request_vote", "term": 5,
+        "pre_vote": false, "campaign": 1, "last_log_index": 7, "last_log_term": 3,
+    })
+}
+
+fn conflict() -> Value {
+    json!({
+        "src": "0001", "dst": "0000", "leader": "0000", "type": "append_entries_response", "term": 5,
+        "sent_at": 1000, "prev_log_index": 7, "conflict_term": 3, "conflict_index": 6,
+    })
+}
+
+fn bundle(messages: Value) -> Value {
+    json!({"src": "0001", "dst": "0000", "leader": "0000", "type": "bundle", "messages": messages})
+}
+
+const BAD_NUMBERS: [&str; 9] =
+    ["-1", "0.5", "1.0", "1e3", "9007199254740992", "1e300", "\"1\"", "null", "[1]"];
+
+#[test]
+fn a_request_is_read() {
+    let [Inbound::Client(request)] = &accepted(put())[..] else { panic!("one request") };
+    assert_eq!(request.id, RequestId { client: id(0x10), mid: "m".into() });
+    assert_eq!(request.operation, Operation::Put { key: "k".into(), value: "v".into() });
+    let get = with(put(), json!({"type": "get", "value": null}));
+    let [Inbound::Client(request)] = &accepted(get)[..] else { panic!("one request") };
+    assert_eq!(request.operation, Operation::Get { key: "k".into() });
+}
+
+#[test]
+fn white_space_around_a_message_is_tolerated() {
+    assert!(decode(format!(" {}\r\n", put()).as_bytes()).is_ok());
+}
+
+#[test]
+fn unknown_keys_are_tolerated_and_skipped() {
+    let extra = json!({"trace": {"key": "wrong", "hops": [1, {"MID": []}]}, "version": 2});
+    assert_eq!(accepted(with(put(), extra)), accepted(put()));
+}
+
+#[test]
+fn of_a_repeated_key_the_first_counts() {
+    let text = put().to_string().replacen('{', r#"{"key":"first","#, 1);
+    let [Inbound::Client(request)] = &decode(text.as_bytes()).expect("accepted")[..] else { panic!("one") };
+    assert_eq!(request.operation, Operation::Put { key: "first".into(), value: "v".into() });
+}
+
+#[test]
+fn a_broadcast_is_for_us_too() {
+    assert_eq!(accepted(with(vote(), json!({"dst": "FFFF"}))).len(), 1);
+}
+
+#[test]
+fn keys_and_values_may_be_empty_and_long() {
+    accepted(with(put(), json!({"key": "", "value": ""})));
+    accepted(with(put(), json!({"value": "v".repeat(200_000)})));
+}
+
+#[test]
+fn nothing_is_not_a_message() {
+    for nothing in ["", "\n", " \t\r\n"] {
+        assert_eq!(decode(nothing.as_bytes()), Err(Malformed::Empty));
+    }
+}
+
+#[test]
+fn a_datagram_above_the_bound_is_not_looked_at() {
+    let message = put().to_string();
+    let padded = |length: usize| format!("{message}{}", " ".repeat(length - message.len()));
+    assert!(decode(padded(MAX_RECEIVED_BYTES).as_bytes()).is_ok());
+    assert_eq!(decode(padded(MAX_RECEIVED_BYTES + 1).as_bytes()), Err(Malformed::TooLong));
+}
+
+#[test]
+fn what_is_not_json_is_refused() {
+    let whole = put().to_string();
+    for text in ["x", "{", "}", "nul", "{\"a\":1,}", "'a'", "\u{feff}{}", &whole[..whole.len() - 1]] {
+        assert_eq!(decode(text.as_bytes()), Err(Malformed::NotJson), "{text}");
+    }
+    assert_eq!(decode(format!("{whole}{whole}").as_bytes()), Err(Malformed::NotJson));
+    assert_eq!(decode(format!("{whole}\0").as_bytes()), Err(Malformed::NotJson));
+}
+
+#[test]
+fn invalid_utf8_is_refused() {
+    for bad in [&b"\xFF"[..], b"\xC0\x80", b"\xED\xA0\x80", b"\xF4\x90\x80\x80", b"\xE2\x82"] {
+        let mut text = put().to_string().into_bytes();
+        let at = text.windows(3).position(|w| w == b"\"k\"").expect("the key") + 1;
+        text.splice(at..at, bad.iter().copied());
+        assert_eq!(decode(&text), Err(Malformed::NotJson), "{bad:?}");
+    }
+    let lone_surrogate = put().to_string().replace("\"k\"", "\"\\ud800\"");
+    assert_eq!(decode(lone_surrogate.as_bytes()), Err(Malformed::NotJson));
+}
+
+#[test]
+fn an_array_is_never_taken_for_an_object() {
+    for text in ["[]", "null", "1", "\"put\"", "true"] {
+        assert_eq!(decode(text.as_bytes()), Err(Malformed::NotAnObject), "{text}");
+    }
+    let values: Vec<Value> = put().as_object().expect("object").values().cloned().collect();
+    assert_eq!(refusal(json!(values)), Malformed::NotAnObject);
+    assert_eq!(refusal(with(append(), json!({"entries": [[8, 3]]}))), Malformed::BadField("entries"));
+    assert_eq!(refusal(with(append(), json!({"entries": {"index": 8}}))), Malformed::BadField("entries"));
+    assert_eq!(refusal(bundle(json!([["request_vote", 5]]))), Malformed::BadField("messages"));
+    assert_eq!(refusal(bundle(json!({"0": {}}))), Malformed::BadField("messages"));
+}
+
+#[test]
+fn every_key_of_a_type_must_be_there_and_have_its_type() {
+    for base in [put(), append(), vote(), conflict(), bundle(json!([]))] {
+        for name in base.as_object().expect("object").keys().cloned().collect::<Vec<_>>() {
+            let missing = refusal(with(base.clone(), json!({name.as_str(): null})));
+            assert!(matches!(missing, Malformed::MissingField(field) if field == name), "{name}: {missing}");
+            let wrong = refusal(with(base.clone(), json!({name.as_str(): {"a": [1.5]}})));
+            assert!(matches!(wrong, Malformed::BadField(field) if field == name), "{name}: {wrong}");
+        }
+    }
+}
+
+#[test]
+fn ids_must_be_four_upper_case_hexadecimal_digits() {
+    for name in ["src", "dst", "leader"] {
+        for bad in ["", "0", "00000", "00a0", "GGGG", " 001"] {
+            assert_eq!(refusal(with(put(), json!({name: bad}))), Malformed::BadField(name), "{bad:?}");
+        }
+    }
+    assert_eq!(refusal(with(put(), json!({"src": "FFFF"}))), Malformed::BadField("src"));
+}
+
+#[test]
+fn a_message_for_somebody_else_is_refused() {
+    assert_eq!(refusal(with(vote(), json!({"dst": "0002"}))), Malformed::NotForUs);
+}
+
+#[test]
+fn replicas_speak_only_as_replicas_and_clients_only_as_clients() {
+    for src in ["0000", "0010", "0003"] {
+        assert_eq!(refusal(with(vote(), json!({"src": src}))), Malformed::UnknownSender, "{src}");
+    }
+    for src in ["0000", "0001"] {
+        assert_eq!(refusal(with(put(), json!({"src": src}))), Malformed::UnknownSender, "{src}");
+    }
+    assert_eq!(refusal(with(bundle(json!([])), json!({"src": "0010"}))), Malformed::UnknownSender);
+}
+
+#[test]
+fn a_type_that_nobody_sends_us_is_refused() {
+    for kind in ["hello", "ok", "fail", "redirect", "PUT", "", "append_entries\0"] {
+        assert_eq!(refusal(with(vote(), json!({"type": kind}))), Malformed::UnknownType, "{kind}");
+    }
+    assert_eq!(refusal(bundle(json!([put()]))), Malformed::UnknownType);
+}
+
+#[test]
+fn a_mid_has_1_to_256_bytes() {
+    accepted(with(put(), json!({"MID": "m".repeat(MAX_MID_BYTES)})));
+    for bad in [String::new(), "m".repeat(MAX_MID_BYTES + 1), "\u{20ac}".repeat(86)] {
+        assert_eq!(refusal(with(put(), json!({"MID": bad}))), Malformed::BadField("MID"));
+        let mut append = append();
+        append["entries"][1]["MID"] = json!(bad);
+        assert_eq!(refusal(append), Malformed::BadField("MID"));
+    }
+}
+
+#[test]
+fn numbers_are_whole_and_within_2_to_the_53() {
+    let names = [
+        (append(), &["term", "prev_log_index", "prev_log_term", "leader_commit", "sent_at"][..]),
+        (vote(), &["term", "campaign", "last_log_index", "last_log_term"]),
+        (conflict(), &["term", "sent_at", "prev_log_index", "conflict_term", "conflict_index"]),
+    ];
+    for (base, names) in names {
+        for &name in names {
+            for bad in BAD_NUMBERS {
+                let text = with(base.clone(), json!({name: "@"})).to_string().replace("\"@\"", bad);
+                assert_eq!(decode(text.as_bytes()), Err(Malformed::BadField(name)), "{name} {bad}");
+            }
+        }
+    }
+    accepted(with(append(), json!({"leader_commit": MAX_NUMBER})));
+    // Not even a float any more.
+    let text = with(append(), json!({"term": "@"})).to_string().replace("\"@\"", "1e999");
+    assert_eq!(decode(text.as_bytes()), Err(Malformed::NotJson));
+}
+
+#[test]
+fn index_0_and_only_index_0_has_term_0() {
+    for (index, term) in [(0, 3), (7, 0)] {
+        let prev = json!({"prev_log_index": index, "prev_log_term": term, "entries": []});
+        assert_eq!(refusal(with(append(), prev)), Malformed::BadField("prev_log_term"));
+        let last = json!({"last_log_index": index, "last_log_term": term});
+        assert_eq!(refusal(with(vote(), last)), Malformed::BadField("last_log_term"));
+    }
+    accepted(with(vote(), json!({"last_log_index": 0, "last_log_term": 0})));
+}
+
+#[test]
+fn a_leader_and_a_candidate_have_a_term_above_what_they_know() {
+    let empty = json!({"term": 0, "prev_log_index": 0, "prev_log_term": 0, "entries": []});
+    assert_eq!(refusal(with(append(), empty)), Malformed::BadField("term"));
+    assert_eq!(refusal(with(append(), json!({"term": 2}))), Malformed::BadField("prev_log_term"));
+    accepted(with(append(), json!({"term": 5})));
+    assert_eq!(refusal(with(vote(), json!({"term": 3}))), Malformed::BadField("term"));
+    let empty = json!({"term": 0, "last_log_index": 0, "last_log_term": 0});
+    assert_eq!(refusal(with(vote(), empty)), Malformed::BadField("term"));
+    assert_eq!(refusal(with(conflict(), json!({"term": 0}))), Malformed::BadField("term"));
+}
+
+#[test]
+fn entries_must_follow_each_other() {
+    let Body::AppendEntries(read) = peer_body(append()) else { panic!("an append") };
+    assert_eq!(read.entries.len(), 2);
+    assert_eq!(read.entries[0].payload, Payload::Noop);
+    for (index, term) in [(8, 5), (10, 5), (0, 5), (9, 2), (9, 6)] {
+        let mut append = append();
+        append["entries"][1] = json!({"index": index, "term": term});
+        assert_eq!(refusal(append), Malformed::Gap, "{index} {term}");
+    }
+    for (index, term) in [(7, 3), (9, 3), (8, 2)] {
+        let first = json!({"entries": [{"index": index, "term": term}]});
+        assert_eq!(refusal(with(append(), first)), Malformed::Gap, "{index} {term}");
+    }
+    let of_term_0 = json!({"prev_log_index": 0, "prev_log_term": 0, "entries": [{"index": 1, "term": 0}]});
+    assert_eq!(refusal(with(append(), of_term_0)), Malformed::Gap);
+}
+
+#[test]
+fn an_entry_states_its_index_and_is_a_whole_command_or_none() {
+    for name in ["index", "term", "client", "MID", "key", "value"] {
+        let mut append = append();
+        append["entries"][1].as_object_mut().expect("an entry").remove(name);
+        assert_eq!(refusal(append), Malformed::MissingField(name));
+    }
+    for client in ["FFFF", "0000", "0001"] {
+        let mut append = append();
+        append["entries"][1]["client"] = json!(client);
+        assert_eq!(refusal(append), Malformed::BadField("client"), "{client}");
+    }
+    for bad in BAD_NUMBERS {
+        let text = append().to_string().replace("\"index\":9", &format!("\"index\":{bad}"));
+        assert_eq!(decode(text.as_bytes()), Err(Malformed::BadField("index")), "{bad}");
+    }
+}
+
+#[test]
+fn a_conflict_lies_within_the_log_that_was_asked_about() {
+    let Body::AppendEntriesResponse(read) = peer_body(conflict()) else { panic!("a response") };
+    let expected = AppendOutcome::Conflict { prev_log_index: 7, conflict_term: 3, conflict_index: 6 };
+    assert_eq!(read.outcome, expected);
+    accepted(with(conflict(), json!({"conflict_index": 7})));
+    for (changes, name) in [
+        (json!({"conflict_index": 8}), "conflict_index"),
+        (json!({"conflict_index": 0}), "conflict_index"),
+        (json!({"prev_log_index": 0}), "prev_log_index"),
+        (json!({"conflict_term": 6}), "conflict_term"),
+        (json!({"match_index": 7}), "match_index"),
+    ] {
+        assert_eq!(refusal(with(conflict(), changes)), Malformed::BadField(name));
+    }
+}
+
+#[test]
+fn a_bundle_is_taken_whole_or_not_at_all() {
+    assert_eq!(accepted(bundle(json!([vote(), append()]))).len(), 2);
+    assert_eq!(refusal(bundle(json!([]))), Malformed::BadField("messages"));
+    let damaged = with(append(), json!({"term": null}));
+    assert_eq!(refusal(bundle(json!([vote(), damaged]))), Malformed::MissingField("term"));
+    let mut out = accepted(put());
+    let text = bundle(json!([vote(), {"type": "get"}])).to_string();
+    let result = Decoder::new(id(0), [id(1)]).decode(&mut text.into_bytes(), &mut out);
+    assert_eq!(result, Err(Malformed::UnknownType));
+    assert_eq!(out, accepted(put()), "what was there before is still there");
+}
+
+#[test]
+fn a_bundle_holds_no_bundle() {
+    assert_eq!(refusal(bundle(json!([bundle(json!([vote()]))]))), Malformed::Nested);
+}
+
+#[test]
+fn our_deepest_message_is_well_within_the_nesting_bound() {
+    assert_eq!(accepted(bundle(json!([append()]))).len(), 1);
+    let nest = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let extra = |depth| put().to_string().replacen('{', &format!("{{\"extra\":{},", nest(depth)), 1);
+    assert!(decode(extra(MAX_NESTING - 1).as_bytes()).is_ok());
+    assert_eq!(decode(extra(MAX_NESTING).as_bytes()), Err(Malformed::Nested));
+}
+
+/// A parser that recursed would need far more than this stack for any of these.
+#[test]
+fn deep_nesting_needs_no_stack() {
+    let deepest = MAX_RECEIVED_BYTES / 16;
+    let arrays = format!("{}{}", "[".repeat(deepest), "]".repeat(deepest));
+    let objects = format!("{}1{}", r#"{"a":"#.repeat(deepest), "}".repeat(deepest));
+    let in_front =
+        |name: &str, value: &str| append().to_string().replacen('{', &format!("{{\"{name}\":{value},"), 1);
+    let hostile = [
+        "[".repeat(MAX_RECEIVED_BYTES),
+        "{\"a\":".repeat(MAX_RECEIVED_BYTES / 5),
+        arrays.clone(),
+        objects.clone(),
+        in_front("extra", &arrays),
+        in_front("extra", &objects),
+        in_front("entries", &arrays),
+        in_front("entries", &format!("[{objects}]")),
+    ];
+    let small = std::thread::Builder::new().stack_size(256 * 1024);
+    let thread = small.spawn(move || {
+        for text in hostile {
+            assert_eq!(decode(text.as_bytes()), Err(Malformed::Nested), "{:.30}", text);
+        }
+    });
+    thread.expect("a thread").join().expect("no refusal panics");
+}
