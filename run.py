@@ -3,7 +3,17 @@
 
 import sys
 
-from simulator.cli import main
+from simulator import environment
+
+INTERRUPTED = 130
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        # First, because what is imported below uses what this makes importable.
+        environment.prepare()
+        from simulator.cli import main
+
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        # Only before or after a run: within one, the event loop takes the signal itself.
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,26 @@
+"""The network simulator: runs replica processes, carries and spoils their messages, plays the clients.
+
+A run, in the order in which its files matter:
+
+    cli          what was asked for; exit codes
+    config       the scenario file -> Scenario, or a refusal
+    workload     Scenario + seed -> what each request will want, and when
+    simulation   the event loop; owns the clock and the processes
+    replica      one process: start, output, end
+    transport    the two dialects: bytes to and from a replica
+    messages     bytes -> a message with its common fields checked
+    network      counts, drops, partitions; follows the leader
+    clients      requests, answers, retries; judges every answer
+    events       kills and partitions
+    figures      all counts of a run in one record
+    checks       figures -> correct or not
+    tiers        figures -> performance tiers
+    result       all of these together, also as JSON
+    report       a result -> the blocks of text
+    history      the requests -> one JSON line each
+    suite        `all`
+
+`network`, `clients`, `workload`, `checks` and `tiers` do no input or output: every rule of the protocol
+can be tested there without a process. Beside them stand `console`, `signals`, `workspace`, `build` and
+`environment`, which each keep one trouble of the outside world in one place.
+"""

@@ -81,10 +81,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 def _check_writable(*paths: Path | None) -> None:
     """Before the run, not after it."""
     for path in filter(None, paths):
-        try:
-            path.open("a").close()
-        except OSError as error:
-            raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+        place = path if path.exists() else path.parent
+        if path.is_dir() or not place.exists() or not os.access(place, os.W_OK):
+            raise UsageError(f"{path}: must be a file that can be written")
 
 
 def _program(chosen: Path | None) -> Path:

@@ -122,9 +122,10 @@ def load(path: Path) -> Scenario:
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
-        raise ConfigError(path, "(file)", None, f"cannot be read: {error.strerror}") from None
+        rule = f"must be a readable file ({error.strerror})"
+        raise ConfigError(path, "(file)", _REQUIRED, rule) from None
     except (ValueError, RecursionError) as error:
-        raise ConfigError(path, "(file)", None, f"must be JSON: {error}") from None
+        raise ConfigError(path, "(file)", "...", f"must be JSON ({error})") from None
     return _scenario(path.stem, _Section(path, "", content))
 
 

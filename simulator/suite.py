@@ -60,6 +60,8 @@ def run_all(
     """Run every scenario and print its line; an interrupted one is the last."""
     results: list[Result] = []
     for heading, descriptions in SECTIONS.items():
+        if is_stopped():
+            break
         console.line(f"{heading}:")
         for name, description in descriptions.items():
             if is_stopped():
@@ -68,19 +70,25 @@ def run_all(
                 result = run(scenarios[name])
             except StartError as error:
                 console.error(str(error))
-                console.line(_line(description, False, [WORST_TIER] * len(METRICS)))
-                continue
-            results.append(result)
-            for check in result.checks:
-                if not check.holds:
-                    console.notice(f"{name}: {describe_failure(check)}")
-            tiers = [rating.tier for rating in result.ratings] or [WORST_TIER] * len(METRICS)
-            console.line(_line(description, result.is_correct, tiers))
+                result = None
+            else:
+                results.append(result)
+                _tell_failures(result, console)
+            console.line(_line(description, result))
     passed = sum(result.is_correct for result in results)
     console.line(f"Passed {passed} out of {len(scenarios)} tests")
     return results
 
 
-def _line(description: str, passed: bool, tiers: list[int]) -> str:
+def _tell_failures(result: Result, console: Console) -> None:
+    for check in result.checks:
+        if not check.holds:
+            console.notice(f"{result.scenario.name}: {describe_failure(check)}")
+
+
+def _line(description: str, result: Result | None) -> str:
+    """A scenario that is not correct, or did not even start, has the worst tier everywhere."""
+    passed = result is not None and result.is_correct
+    tiers = [rating.tier for rating in result.ratings] if passed else [WORST_TIER] * len(METRICS)
     verdict = "[PASS]" if passed else "[FAIL]"
-    return f"\t{description:<{_WIDTH}} {verdict} {' '.join(map(str, tiers))}"
+    return f"     {description:<{_WIDTH}} {verdict} {' '.join(map(str, tiers))}"

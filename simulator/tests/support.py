@@ -1,0 +1,114 @@
+"""What tests share: a small scenario, real runs of `run.py`, and a search for processes left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Any
+
+from simulator import config
+
+ROOT = Path(__file__).resolve().parents[2]
+FAKE_REPLICA = Path(__file__).with_name("fake_replica.py")
+
+SMALL: dict[str, Any] = {
+    "lifetime": 5,
+    "replicas": 3,
+    "requests": 100,
+    "mix": 0.4,
+    "start_wait": 1,
+    "end_wait": 1,
+    "tests": {
+        "maximum_get_generation_fail_fraction": 1,
+        "benchmarks": {
+            "total_msgs": [500, 1000, 5000],
+            "failures": [0, 1, 2],
+            "duplicates": [0, 1, 2],
+            "median_latency": [0.5, 1, 2],
+        },
+    },
+}
+
+
+def write_config(directory: Path, **changes: Any) -> Path:
+    path = directory / "scenario.json"
+    path.write_text(json.dumps(SMALL | changes))
+    return path
+
+
+def small_scenario(**changes: Any) -> config.Scenario:
+    with tempfile.TemporaryDirectory() as directory:
+        return config.load(write_config(Path(directory), **changes))
+
+
+class Run:
+    """A running `run.py` with fake replicas, in a temporary directory of its own."""
+
+    def __init__(
+        self, behaviour: str, *arguments: str, transport: str = "seqpacket",
+        program: Path = FAKE_REPLICA, **changes: Any
+    ) -> None:
+        self.mark = uuid.uuid4().hex
+        self.directory = Path(tempfile.mkdtemp())
+        self.temporary = self.directory / "tmp"
+        self.temporary.mkdir()
+        self.json = self.directory / "result.json"
+        self.history = self.directory / "history.jsonl"
+        self.process = subprocess.Popen(
+            [
+                sys.executable, str(ROOT / "run.py"), "--replica", str(program),
+                "--transport", transport, "--json", str(self.json),
+                "--history", str(self.history), *arguments,
+                str(write_config(self.directory, **changes)),
+            ],
+            env=os.environ | {
+                "FAKE_BEHAVIOUR": behaviour, "FAKE_MARK": self.mark, "TMPDIR": str(self.temporary),
+            },
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+
+    def wait_for_output(self, text: str) -> None:
+        """Read stdout up to a line with `text`; fails at its end."""
+        for line in self.process.stdout:
+            if text in line:
+                return
+        raise AssertionError(f"{text!r} never appeared")
+
+    def finish(self) -> Run:
+        self.stdout, self.stderr = self.process.communicate()
+        self.exit_code = self.process.returncode
+        return self
+
+    def result(self) -> dict[str, Any]:
+        return json.loads(self.json.read_text())
+
+    def survivors(self) -> list[int]:
+        """Processes of this run that still live, told by the mark in their environment."""
+        return [
+            int(entry.name) for entry in Path("/proc").iterdir()
+            if entry.name.isdecimal() and self.mark.encode() in _environment(entry)
+        ]
+
+    def leftovers(self) -> list[str]:
+        return os.listdir(self.temporary)
+
+    def clean_up(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+        self.process.stdout.close()
+        self.process.stderr.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _environment(process: Path) -> bytes:
+    try:
+        return (process / "environ").read_bytes()
+    except OSError:
+        return b""

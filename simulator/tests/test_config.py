@@ -1,0 +1,172 @@
+"""Every bad configuration is refused with its file, key, value and rule, in one line."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+
+from simulator import config, suite
+from simulator.tests.support import ROOT, SMALL, write_config
+
+THREE = {metric: [0, 1, 2] for metric in config.METRICS}
+
+
+class Refusals(unittest.TestCase):
+    def setUp(self) -> None:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = Path(directory.name)
+
+    def assert_refused(self, rest: str, **changes: Any) -> None:
+        self.assert_file_refused(write_config(self.directory, **changes), rest)
+
+    def assert_file_refused(self, path: Path, rest: str) -> None:
+        with self.assertRaises(config.ConfigError) as caught:
+            config.load(path)
+        message = str(caught.exception)
+        self.assertTrue(message.startswith(f"{path}: {rest}"), message)
+        self.assertNotIn("\n", message)
+
+    def file(self, text: str) -> Path:
+        path = self.directory / "scenario.json"
+        path.write_text(text)
+        return path
+
+    def test_missing_file(self) -> None:
+        path = self.directory / "absent.json"
+        self.assert_file_refused(path, "(file): missing: must be a readable file")
+
+    def test_not_json(self) -> None:
+        self.assert_file_refused(self.file("{lifetime: 5}"), '(file): "...": must be JSON')
+
+    def test_not_an_object(self) -> None:
+        self.assert_file_refused(self.file("[1]"), "(file): [1]: must be an object")
+
+    def test_missing_keys(self) -> None:
+        for key in ("lifetime", "replicas", "requests", "tests"):
+            with self.subTest(key):
+                content = {k: v for k, v in SMALL.items() if k != key}
+                self.assert_file_refused(self.file(json.dumps(content)), f"{key}: missing: must be ")
+
+    def test_out_of_range(self) -> None:
+        for key, value, rule in (
+            ("lifetime", 4.9, "must be a number of at least 5"),
+            ("replicas", 2, "must be an integer from 3 to 21"),
+            ("replicas", 22, "must be an integer from 3 to 21"),
+            ("requests", -1, "must be an integer from 0 to 900000"),
+            ("mix", 1.1, "must be a number from 0 to 1"),
+            ("drops", -0.1, "must be a number from 0 to 1"),
+            ("start_wait", 6, "must be a number from 0 to 5"),
+            ("end_wait", -1, "must be a number from 0 to 5"),
+            ("end_wait", 4.5, "start_wait + end_wait must be at most lifetime"),
+            ("max_packets", 99, "must be an integer from 100 to 900000"),
+            ("max_packets", 900001, "must be an integer from 100 to 900000"),
+        ):
+            with self.subTest(key, value=value):
+                self.assert_refused(f"{key}: {value}: {rule}", **{key: value})
+
+    def test_more_requests_than_the_default_of_max_packets(self) -> None:
+        self.assert_refused("max_packets: 20000: must be an integer from 20001", requests=20001)
+
+    def test_wrong_type(self) -> None:
+        for key, value, rule in (
+            ("lifetime", "5", "must be a number"),
+            ("replicas", 3.5, "must be an integer"),
+            ("requests", True, "must be an integer"),
+            ("mix", None, "must be a number"),
+            ("seed", 1.5, "must be an integer"),
+            ("events", {}, "must be a list of objects"),
+            ("events", [1], "must be an object"),
+            ("tests", [], "must be an object"),
+        ):
+            with self.subTest(key, value=value):
+                key_of_rule = "events[0]: 1" if value == [1] else f"{key}: {json.dumps(value)}"
+                self.assert_refused(f"{key_of_rule}: {rule}", **{key: value})
+
+    def test_not_finite(self) -> None:
+        for value in (float("nan"), float("inf")):
+            self.assert_refused("lifetime: ", lifetime=value)
+
+    def test_unknown_keys(self) -> None:
+        self.assert_refused("lifetimes: 5: unknown key; known are lifetime, ", lifetimes=5)
+        self.assert_refused(
+            "tests.maximum: 5: unknown key", tests={"benchmarks": THREE, "maximum": 5}
+        )
+        self.assert_refused(
+            "tests.benchmarks.speed: 5: unknown key", tests={"benchmarks": THREE | {"speed": 5}}
+        )
+        self.assert_refused(
+            "events[0].who: 1: unknown key", events=[{"type": "part_end", "time": 1, "who": 1}]
+        )
+
+    def test_unknown_event(self) -> None:
+        self.assert_refused(
+            'events[0].type: "explode": must be one of kill_leader, ',
+            events=[{"type": "explode", "time": 1}],
+        )
+
+    def test_event_outside_of_the_run(self) -> None:
+        self.assert_refused(
+            "events[0].time: 6: must be a number from 0 to 5", events=[{"type": "part_end", "time": 6}]
+        )
+
+    def test_fraction_out_of_range(self) -> None:
+        tests = {"benchmarks": THREE, "maximum_put_fail_fraction": 2}
+        self.assert_refused("tests.maximum_put_fail_fraction: 2: must be a number", tests=tests)
+
+    def test_missing_benchmark(self) -> None:
+        self.assert_refused("tests.benchmarks: missing", tests={})
+        self.assert_refused("tests.benchmarks.total_msgs: missing", tests={"benchmarks": {}})
+
+    def test_benchmarks_that_are_not_three_rising_numbers(self) -> None:
+        for values in ([1, 2], [1, 2, 3, 4], [1, 3, 2], [1, 1, 2], [-1, 1, 2], [1, 2, "3"], 5):
+            with self.subTest(values=values):
+                self.assert_refused(
+                    f"tests.benchmarks.failures: {json.dumps(values)}: must be three rising numbers",
+                    tests={"benchmarks": THREE | {"failures": values}},
+                )
+
+    def test_the_program_says_it_in_one_line_and_exits_with_2(self) -> None:
+        path = write_config(self.directory, replicas=2)
+        command = [sys.executable, str(ROOT / "run.py"), "--replica", "/bin/true", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(
+            done.stderr, f"{path}: replicas: 2: must be an integer from 3 to 21\n"
+        )
+
+
+class Accepted(unittest.TestCase):
+    def test_defaults(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "least.json"
+            least = {"lifetime": 30, "replicas": 5, "requests": 1, "tests": {"benchmarks": THREE}}
+            path.write_text(json.dumps(least))
+            scenario = config.load(path)
+        self.assertEqual(scenario.name, "least")
+        self.assertEqual(
+            (scenario.mix, scenario.start_wait, scenario.end_wait, scenario.seed, scenario.drops,
+             scenario.max_packets, scenario.events),
+            (0.8, 2, 2, None, 0, 20_000, ()),
+        )
+        self.assertEqual(
+            (scenario.tests.maximum_get_fail_fraction, scenario.tests.maximum_put_fail_fraction,
+             scenario.tests.maximum_get_generation_fail_fraction,
+             scenario.tests.maximum_appends_batched_fraction),
+            (0.5, 0.5, 0.1, 0.5),
+        )
+
+    def test_events_happen_in_the_order_of_their_times(self) -> None:
+        events = [{"type": "part_end", "time": 2}, {"type": "part_hard", "time": 1}]
+        with tempfile.TemporaryDirectory() as directory:
+            scenario = config.load(write_config(Path(directory), events=events))
+        self.assertEqual([event.type for event in scenario.events], ["part_hard", "part_end"])
+
+    def test_the_seventeen_scenarios(self) -> None:
+        scenarios = suite.load(ROOT / "configs")
+        self.assertEqual(len(scenarios), 17)
+        self.assertTrue(all(s.lifetime == 30 and s.replicas == 5 for s in scenarios.values()))

@@ -1,0 +1,222 @@
+"""Whole runs of `run.py` with fake replicas. All start together, because each takes its lifetime."""
+
+import json
+import signal
+import time
+import unittest
+from unittest import mock
+
+from simulator import workspace
+from simulator.tests.support import ROOT, Run
+
+KILLS = [
+    {"type": "kill_non_leader", "time": 0.5},
+    {"type": "kill_leader", "time": 1.5},
+]
+PARTITION = [{"type": "part_easy", "time": 0.5}, {"type": "part_end", "time": 1.5}]
+runs: dict[str, Run] = {}
+
+
+def setUpModule() -> None:
+    runs["correct"] = Run("correct", "--seed", "7", drops=0.5)
+    runs["correct_udp"] = Run("correct", "--silence", transport="udp", seed=7)
+    runs["kills"] = Run("correct", events=KILLS, replicas=5)
+    runs["partition_udp"] = Run("correct", transport="udp", events=PARTITION)
+    for behaviour in (
+        "wrong_value", "malformed", "too_long", "unknown_mid", "unknown_destination", "quits",
+        "storm", "sleeps", "fails", "answers_twice", "never_joins", "stubborn",
+    ):
+        runs[behaviour] = Run(behaviour)
+
+
+def tearDownModule() -> None:
+    for run in runs.values():
+        run.clean_up()
+
+
+class EndToEnd(unittest.TestCase):
+    def finished(self, name: str) -> Run:
+        run = runs[name]
+        if run.process.returncode is None:
+            run.finish()
+        self.assertEqual(run.leftovers(), [], run.stderr)
+        self.assertEqual(run.survivors(), [])
+        return run
+
+    def assert_incorrect(self, run: Run, check: str, error: str) -> None:
+        self.assertEqual(run.exit_code, 1, run.stdout + run.stderr)
+        self.assertIn(f"*** Simulator Error - {error}", run.stdout)
+        self.assertIn(f"     {check}", run.stdout)
+        self.assertIn("## Correctness Checks Failed, Skipping Performance Tests", run.stdout)
+        self.assertEqual(run.result()["tiers"], [])
+
+    def test_correct_replicas_pass_and_are_rated(self) -> None:
+        run = self.finished("correct")
+        self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
+        self.assertIn("     All correctness tests passed", run.stdout)
+        self.assertIn("     Leaders: FFFF 0000\n", run.stdout)
+        self.assertIn("0001] ready", run.stdout)
+        self.assertIn("seed 7", run.stderr)
+        result = run.result()
+        self.assertEqual(result["configuration"]["seed"], 7)
+        self.assertEqual(result["figures"]["gets"] + result["figures"]["puts"], 100)
+        self.assertEqual(len(result["tiers"]), 4)
+        # A broadcast counts for everybody else, dropped or not.
+        self.assertEqual(result["figures"]["total_messages"], 2 * result["figures"]["puts"])
+        self.assertGreater(result["figures"]["dropped_by_chance"], 0)
+
+    def test_a_seed_from_either_place_gives_both_dialects_the_same_workload(self) -> None:
+        workloads = []
+        for name in ("correct", "correct_udp"):
+            requests = map(json.loads, self.finished(name).history.read_text().splitlines())
+            workloads.append(sorted(r["client"] for r in requests if r["outcome"] == "ok"))
+        self.assertEqual(len(workloads[0]), 100)
+        self.assertEqual(*workloads)
+
+    def test_history_has_a_line_for_every_request_as_sent(self) -> None:
+        run = self.finished("fails")
+        lines = [json.loads(line) for line in run.history.read_text().splitlines()]
+        figures = run.result()["figures"]
+        outcomes = [line["outcome"] for line in lines]
+        self.assertEqual(outcomes.count("fail"), figures["failed_gets"] + figures["failed_puts"])
+        self.assertEqual(outcomes.count("redirect"), figures["redirects"])
+        self.assertEqual(outcomes.count("ok"), 100)
+        self.assertEqual(len({line["id"] for line in lines}), len(lines))
+        self.assertTrue(all(line["invoked"] <= line["returned"] for line in lines))
+
+    def test_silence_drops_replica_output(self) -> None:
+        run = self.finished("correct_udp")
+        self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
+        self.assertTrue(run.stdout.startswith("# Simulation Finished\n"), run.stdout)
+
+    def test_kills_end_replicas_and_leave_requests_unanswered(self) -> None:
+        run = self.finished("kills")
+        self.assertIn("     Replicas that died/were killed: 0/2\n", run.stdout)
+        figures = run.result()["figures"]
+        self.assertGreater(figures["unanswered_puts"], 0)
+        self.assertGreater(figures["sent_to_dead"], 0)
+        unanswered = [json.loads(line) for line in run.history.read_text().splitlines()]
+        unanswered = [line for line in unanswered if line["outcome"] == "unknown"]
+        self.assertGreater(len(unanswered), 0)
+        self.assertTrue(all(line["returned"] is None for line in unanswered))
+
+    def test_a_partition_cuts_messages_off(self) -> None:
+        figures = self.finished("partition_udp").result()["figures"]
+        self.assertGreater(figures["dropped_by_partition"], 0)
+        self.assertEqual(figures["dropped_by_chance"], 0)
+
+    def test_a_wrong_value_is_caught(self) -> None:
+        run = self.finished("wrong_value")
+        self.assert_incorrect(run, "Incorrect responses: ", "incorrect value: ")
+        self.assertGreater(run.result()["figures"]["incorrect_gets"], 0)
+
+    def test_a_malformed_message_is_caught(self) -> None:
+        run = self.finished("malformed")
+        self.assert_incorrect(
+            run, "Incorrect responses: 1 > 0, 1 too many", 'malformed message: from replica 0000: "leader"'
+        )
+
+    def test_a_message_beyond_the_limit_arrives_cut(self) -> None:
+        run = self.finished("too_long")
+        self.assert_incorrect(
+            run, "Incorrect responses: 1 > 0", "malformed message: from replica 0000: not JSON"
+        )
+
+    def test_a_response_to_an_unknown_mid_is_caught(self) -> None:
+        self.assert_incorrect(
+            self.finished("unknown_mid"), "Incorrect responses: 1 > 0", "unexpected MID: "
+        )
+
+    def test_an_unknown_destination_is_caught(self) -> None:
+        self.assert_incorrect(
+            self.finished("unknown_destination"), "Incorrect responses: 1 > 0", "unknown destination: "
+        )
+
+    def test_a_replica_that_quits_is_told_with_its_last_words(self) -> None:
+        run = self.finished("quits")
+        self.assert_incorrect(
+            run, "Replicas that died without being killed: 1 > 0",
+            "replica 0000 quit with exit code 3, last lines of stderr:\n    last words",
+        )
+
+    def test_a_packet_storm_ends_the_run(self) -> None:
+        self.assert_incorrect(self.finished("storm"), "Simulated seconds: ", "possible packet storm")
+
+    def test_a_replica_that_does_not_read_for_a_while_loses_nothing(self) -> None:
+        run = self.finished("sleeps")
+        self.assertIn("0001] whole burst received", run.stdout)
+        self.assertEqual(run.stderr.count("replica 0001 does not keep up"), 1)
+
+    def test_failures_and_duplicates_are_counted(self) -> None:
+        failures = self.finished("fails").result()["figures"]
+        self.assertGreater(failures["failed_gets"] + failures["failed_puts"], 0)
+        self.assertEqual(failures["unanswered_gets"] + failures["unanswered_puts"], 0)
+        self.assertGreater(self.finished("answers_twice").result()["figures"]["duplicates"], 0)
+
+    def test_replicas_that_never_join_are_dead(self) -> None:
+        run = self.finished("never_joins")
+        self.assert_incorrect(
+            run, "Replicas that died without being killed: 3 > 0", "replica 0002 did not join"
+        )
+
+    def test_replicas_that_ignore_sigterm_and_their_children_are_killed(self) -> None:
+        self.assertEqual(self.finished("stubborn").exit_code, 0)
+
+
+class Ends(unittest.TestCase):
+    """Runs that end before their time."""
+
+    def start(self, behaviour: str, **changes: object) -> Run:
+        run = Run(behaviour, **changes)
+        self.addCleanup(run.clean_up)
+        return run
+
+    def test_a_replica_that_exits_at_once_is_told_at_once(self) -> None:
+        for transport in ("seqpacket", "udp"):
+            with self.subTest(transport):
+                run = self.start("exits_at_once", transport=transport, lifetime=1000).finish()
+                self.assertEqual(run.exit_code, 1)
+                self.assertRegex(run.stdout, r"Simulator Error - replica 000\d did not start: it quit")
+                self.assertIn("exit code 7, last lines of stderr:\n    no thanks", run.stdout)
+                self.assertEqual((run.survivors(), run.leftovers()), ([], []))
+
+    def test_a_program_that_cannot_run_is_told_at_once(self) -> None:
+        for program, said in (
+            (ROOT / "no-such-program", "replica program not found"),
+            (ROOT / "simulator" / "cli.py", "replica program is not executable"),
+        ):
+            with self.subTest(said):
+                run = self.start("correct", program=program).finish()
+                self.assertEqual(run.exit_code, 1)
+                self.assertIn(f"*** Simulator Error - {said}", run.stdout)
+
+    def test_an_interrupt_prints_what_is_known_and_leaves_nothing(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number):
+                run = self.start("correct", lifetime=1000)
+                run.wait_for_output("ready")
+                run.process.send_signal(number)
+                run.finish()
+                self.assertEqual(run.exit_code, 1)
+                self.assertIn("# Simulation Finished", run.stdout)
+                self.assertIn("     Simulated seconds: ", run.stdout)
+                self.assertEqual((run.survivors(), run.leftovers()), ([], []))
+
+    def test_a_killed_simulator_leaves_no_replica_and_the_next_start_sweeps(self) -> None:
+        run = self.start("correct", lifetime=1000)
+        run.wait_for_output("ready")
+        run.process.kill()
+        run.process.wait()
+        deadline = time.monotonic() + 30
+        while run.survivors() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertEqual(run.survivors(), [])
+        (left,) = run.leftovers()
+        self.assertIn(str(run.process.pid), left)
+        with mock.patch("tempfile.tempdir", str(run.temporary)):
+            workspace.sweep()
+        self.assertEqual(run.leftovers(), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,142 @@
+"""Counting, dropping, partitions and the leader, without a process."""
+
+import unittest
+from random import Random
+
+from simulator.clients import Clients
+from simulator.events import Events
+from simulator.network import Network
+
+FIVE = ["0000", "0001", "0002", "0003", "0004"]
+
+
+def network(drops: float = 0.0) -> Network:
+    return Network(FIVE, drops, Random(1))
+
+
+class Counting(unittest.TestCase):
+    def test_a_broadcast_counts_for_every_other_replica(self) -> None:
+        net = network()
+        self.assertEqual(net.route("0001", "FFFF"), ["0000", "0002", "0003", "0004"])
+        self.assertEqual(net.sent, 4)
+
+    def test_a_broadcast_also_counts_for_the_dead(self) -> None:
+        net = network()
+        net.remove("0003")
+        self.assertEqual(net.route("0001", "FFFF"), ["0000", "0002", "0004"])
+        self.assertEqual((net.sent, net.sent_to_dead), (4, 1))
+
+    def test_a_message_counts_although_it_is_dropped(self) -> None:
+        net = network(drops=1.0)
+        self.assertEqual(net.route("0001", "0002"), [])
+        self.assertEqual((net.sent, net.dropped_by_chance), (1, 1))
+
+    def test_each_delivery_of_a_broadcast_is_dropped_on_its_own(self) -> None:
+        net = network(drops=0.5)
+        delivered = sum(len(net.route("0000", "FFFF")) for _ in range(1000))
+        self.assertEqual(delivered + net.dropped_by_chance, 4000)
+        self.assertTrue(1800 < delivered < 2200, delivered)
+
+    def test_the_same_seed_drops_the_same_messages(self) -> None:
+        fates = [[net.route("0000", "FFFF") for _ in range(50)]
+                 for net in (network(0.3), network(0.3))]
+        self.assertEqual(*fates)
+
+
+class Leaders(unittest.TestCase):
+    def test_every_change_is_listed_from_unknown_on(self) -> None:
+        net = network()
+        for leader in ("FFFF", "0001", "0001", "FFFF", "0003"):
+            net.hear("0002", leader)
+        self.assertEqual(net.leaders, ["FFFF", "0001", "FFFF", "0003"])
+
+    def test_the_minority_of_a_partition_is_not_asked(self) -> None:
+        net = network()
+        net.majority_side = frozenset(["0000", "0001", "0002"])
+        net.hear("0003", "0004")
+        self.assertEqual(net.leader, "FFFF")
+        net.hear("0001", "0002")
+        self.assertEqual(net.leader, "0002")
+
+
+class Partitions(unittest.TestCase):
+    def test_messages_pass_only_within_a_side(self) -> None:
+        net = network()
+        net.majority_side = frozenset(["0000", "0001", "0002"])
+        self.assertEqual(net.route("0000", "FFFF"), ["0001", "0002"])
+        self.assertEqual(net.route("0003", "FFFF"), ["0004"])
+        self.assertEqual((net.sent, net.dropped_by_partition), (8, 5))
+        net.heal()
+        self.assertEqual(net.route("0003", "0000"), ["0000"])
+
+    def test_the_majority_side_has_the_smallest_majority(self) -> None:
+        for size, majority in ((3, 2), (4, 3), (5, 3), (21, 11)):
+            net = Network([f"{n:04X}" for n in range(size)], 0, Random(1))
+            net.partition(Random(2), with_leader=False)
+            self.assertEqual(len(net.majority_side), majority)
+
+    def test_an_easy_partition_keeps_the_leader(self) -> None:
+        for seed in range(50):
+            net = network()
+            net.hear("0000", "0003")
+            net.partition(Random(seed), with_leader=True)
+            self.assertIn("0003", net.majority_side)
+            self.assertEqual(len(net.majority_side), 3)
+
+    def test_a_hard_partition_cuts_the_leader_off_now_and_then(self) -> None:
+        sides = set()
+        for seed in range(50):
+            net = network()
+            net.hear("0000", "0003")
+            net.partition(Random(seed), with_leader=False)
+            sides.add("0003" in net.majority_side)
+        self.assertEqual(sides, {True, False})
+
+    def test_the_dead_only_fill_up_the_majority_side(self) -> None:
+        net = network()
+        for replica in ("0000", "0001"):
+            net.remove(replica)
+        net.partition(Random(3), with_leader=False)
+        self.assertEqual(net.majority_side, frozenset(["0002", "0003", "0004"]))
+
+
+class Trouble(unittest.TestCase):
+    def setUp(self) -> None:
+        self.network = network()
+        self.clients = Clients(
+            ["0015"], self.network, Random(1), lambda *_: None, lambda: 0.0, self.fail
+        )
+        self.client = self.clients._by_id["0015"]
+        self.client.leader = "0002"
+        self.killed: list[str] = []
+        self.events = Events(self.network, self.clients, Random(1), self.kill)
+
+    def kill(self, replica: str) -> None:
+        self.killed.append(replica)
+        self.network.remove(replica)
+
+    def test_without_a_leader_none_is_killed(self) -> None:
+        self.events.happen("kill_leader")
+        self.assertEqual(self.killed, [])
+
+    def test_killing_the_leader_makes_clients_forget_it(self) -> None:
+        self.network.hear("0000", "0002")
+        self.events.happen("kill_leader")
+        self.assertEqual((self.killed, self.client.leader), (["0002"], "FFFF"))
+        self.events.happen("kill_leader")
+        self.assertEqual(self.killed, ["0002"])
+
+    def test_killing_others_spares_the_leader(self) -> None:
+        self.network.hear("0000", "0002")
+        for _ in range(5):
+            self.events.happen("kill_non_leader")
+        self.assertEqual(sorted(self.killed), ["0000", "0001", "0003", "0004"])
+        self.assertEqual(self.client.leader, "0002")
+
+    def test_only_a_hard_partition_makes_clients_forget_the_leader(self) -> None:
+        self.events.happen("part_easy")
+        self.assertEqual(self.client.leader, "0002")
+        self.events.happen("part_hard")
+        self.assertEqual(self.client.leader, "FFFF")
+        self.events.happen("part_end")
+        self.assertIsNone(self.network.majority_side)
