@@ -4,4 +4,5 @@ pub mod kv;
 pub mod raft;
 pub mod replica;
 pub mod request;
+pub mod transport;
 pub mod wire;

@@ -1,8 +1,45 @@
-//! One replica without its threads and sockets.
+//! One replica without its threads and sockets: Raft, the state machine, and what is
+//! owed to clients. Pure like the core: the pipeline drives it in real time, a
+//! simulation can drive it in virtual time.
+//!
+//! Every request that is taken in is *owed* an answer until it gets one, so nothing is answered
+//! twice and nothing is forgotten. The leader proposes puts and answers them when they are applied; other replicas
+//! name the leader. A request that arrives while no leader is known is held for a while, because a
+//! redirect to nobody only sends the client around in circles.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use tracing::{debug, info, warn};
 
 use crate::id::Id;
+use crate::kv::{Command, Kv};
 use crate::raft::message::Message;
-use crate::request::{Request, Response};
+use crate::raft::types::{Configuration, Entry, Micros, Payload};
+use crate::raft::{Action, Input, Node, ReadId, Settings};
+use crate::request::{Operation, Outcome, Request, RequestId, Response};
+use crate::wire;
+
+/// The least election time-out: four heartbeats, so that a lossy network rarely looks
+/// like a dead leader; the longest that clients wait for a new leader is about twice this.
+pub const ELECTION_TIMEOUT_US: Micros = 1_000_000;
+
+/// The longest silence of a leader. Under load the rotation of appends keeps everybody fresh without it.
+pub const HEARTBEAT_INTERVAL_US: Micros = 250_000;
+
+/// How long answers of a quorum let the leader serve reads: a tenth less than the promise that
+/// they rest on, and clocks of today's machines differ by less than a thousandth.
+pub const LEASE_US: Micros = ELECTION_TIMEOUT_US / 10 * 9;
+
+/// How many unanswered appends a responsive follower may have: a megabyte in the stream dialect.
+const MAX_IN_FLIGHT: usize = 64;
+
+/// How long a request waits for a leader to be known before the client is sent to
+/// somebody else. It may have come to the smaller side of a partition.
+pub const HOLD_US: Micros = 400_000;
+
+/// How many requests may be owed an answer; further ones are refused at once.
+const MAX_OWED: usize = 65_536;
 
 /// What reaches a replica from outside, validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,4 +69,238 @@ pub enum Outbound {
     },
     /// To a client.
     Client(Response),
+}
+
+/// Why a request has not been answered so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owed {
+    /// It waits for a leader to be known.
+    Held,
+    /// It was handed to the core, which applies, serves or abandons it.
+    Asked,
+}
+
+/// A request that waits for a leader to be known.
+#[derive(Debug)]
+struct Held {
+    request: Request,
+    until: Micros,
+}
+
+/// One replica.
+#[derive(Debug)]
+pub struct Replica {
+    node: Node,
+    kv: Kv,
+    owed: BTreeMap<RequestId, Owed>,
+    held: VecDeque<Held>, // oldest first; those that are owed as Held, and some that were answered since
+    reads: BTreeMap<ReadId, (RequestId, Arc<str>)>, // the key of each read that the core was asked for
+    next_read: ReadId,
+    redirected_at: BTreeMap<Id, Micros>, // when each client was last sent to a leader; at most one per client ID
+    seen: (Option<Id>, Option<Micros>),  // leader and contact when the held were last looked at
+    max_datagram: usize,
+    out: Vec<Outbound>,
+}
+
+impl Replica {
+    /// A replica of a new cluster. `max_datagram` is the transport's limit in bytes, `seed`
+    /// decides the jitter of election time-outs.
+    pub fn new(own: Id, peers: &[Id], max_datagram: usize, seed: u64, now: Micros) -> Self {
+        let settings = Settings {
+            election_timeout_us: ELECTION_TIMEOUT_US,
+            heartbeat_interval_us: HEARTBEAT_INTERVAL_US,
+            lease_us: LEASE_US,
+            max_append_bytes: max_datagram.saturating_sub(wire::APPEND_ENVELOPE_BYTES),
+            entry_len: wire::entry_len,
+            max_in_flight: MAX_IN_FLIGHT,
+        };
+        let configuration = Configuration::new(peers.iter().copied().chain([own]));
+        Self {
+            node: Node::new(own, configuration, settings, fastrand::Rng::with_seed(seed), now),
+            kv: Kv::default(),
+            owed: BTreeMap::new(),
+            held: VecDeque::new(),
+            reads: BTreeMap::new(),
+            next_read: 0,
+            redirected_at: BTreeMap::new(),
+            seen: (None, None),
+            max_datagram,
+            out: Vec::new(),
+        }
+    }
+
+    /// Takes one input of a batch; [`finish`](Self::finish) ends the batch.
+    pub fn handle(&mut self, now: Micros, inbound: Inbound) {
+        match inbound {
+            Inbound::Peer { from, message } => self.node.step(now, Input::Receive { from, message }),
+            Inbound::Client(request) => self.receive_request(now, request),
+        }
+    }
+
+    /// Ends a batch and returns what is to leave, in order. `now` must have been read
+    /// after the last input arrived.
+    pub fn finish(&mut self, now: Micros) -> Vec<Outbound> {
+        if now >= self.node.deadline() {
+            self.node.step(now, Input::Tick);
+        }
+        self.perform_actions(now);
+        let seen = (self.node.leader(), self.node.leader_contact());
+        if seen != self.seen || self.hold_deadline().is_some_and(|until| until <= now) {
+            self.note_leader(seen);
+            self.release_held(now);
+            self.perform_actions(now);
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    /// When [`finish`](Self::finish) is due if nothing arrives before.
+    pub fn deadline(&self) -> Micros {
+        self.hold_deadline().map_or(self.node.deadline(), |until| until.min(self.node.deadline()))
+    }
+
+    /// Answers all that is owed with a redirect to anybody, because this replica stops.
+    pub fn stop(&mut self) -> Vec<Outbound> {
+        for id in std::mem::take(&mut self.owed).into_keys() {
+            self.out.push(Outbound::Client(Response { id, outcome: Outcome::Redirect, leader: None }));
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    /// The Raft state, to look at.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The state machine, to look at.
+    pub fn kv(&self) -> &Kv {
+        &self.kv
+    }
+
+    fn receive_request(&mut self, now: Micros, request: Request) {
+        if self.owed.contains_key(&request.id) {
+            return; // a repetition: the answer to the first one answers both
+        }
+        let overloaded = self.owed.len() >= MAX_OWED;
+        self.owed.insert(request.id.clone(), Owed::Held);
+        if overloaded {
+            warn!(client = %request.id.client, "refused a request: {MAX_OWED} others wait");
+            self.answer(&request.id, Outcome::Fail, self.node.leader());
+        } else {
+            self.route(now, request, now + HOLD_US);
+        }
+    }
+
+    /// Serves a request, or names who does, or holds it until that is known.
+    fn route(&mut self, now: Micros, request: Request, until: Micros) {
+        match self.node.leader() {
+            Some(leader) if leader == self.node.id() => self.ask_core(now, request),
+            Some(leader) if !self.suspects_leader(request.id.client) => {
+                self.redirected_at.insert(request.id.client, now);
+                self.answer(&request.id, Outcome::Redirect, Some(leader));
+            }
+            _ if now >= until => self.answer(&request.id, Outcome::Redirect, None),
+            _ => self.held.push_back(Held { request, until }),
+        }
+    }
+
+    /// Whether this client comes back from the leader that it was sent to, and nothing was heard of that
+    /// leader since: it may be dead, and naming it again would send the client in circles.
+    fn suspects_leader(&self, client: Id) -> bool {
+        let contact = self.node.leader_contact().unwrap_or(0);
+        self.redirected_at.get(&client).is_some_and(|&redirected| redirected > contact)
+    }
+
+    /// This replica leads: the request goes into the log, or waits for proof of leadership.
+    fn ask_core(&mut self, now: Micros, request: Request) {
+        let Request { id, operation } = request;
+        match operation {
+            Operation::Put { .. } if self.kv.has_applied(&id) => {
+                self.answer(&id, Outcome::Stored, self.node.leader());
+            }
+            Operation::Put { key, value } => {
+                let command = Command { request: id.clone(), key, value };
+                if !wire::is_storable(&command, self.max_datagram) {
+                    let limit = self.max_datagram;
+                    warn!(client = %id.client, "refused a put: its entry does not fit into a message of {limit} bytes");
+                    self.answer(&id, Outcome::Fail, self.node.leader());
+                    return;
+                }
+                self.owed.insert(id, Owed::Asked);
+                self.node.step(now, Input::Propose(Arc::new(command)));
+            }
+            Operation::Get { key } => {
+                self.owed.insert(id.clone(), Owed::Asked);
+                self.reads.insert(self.next_read, (id, key));
+                self.node.step(now, Input::Read(self.next_read));
+                self.next_read += 1;
+            }
+        }
+    }
+
+    /// Does what the core wants done, in its order.
+    fn perform_actions(&mut self, now: Micros) {
+        for action in self.node.drain(now) {
+            match action {
+                Action::Send { to, message } => {
+                    self.out.push(Outbound::Peer { to, leader: self.node.leader(), message });
+                }
+                Action::Apply(entry) => self.apply(entry),
+                Action::Serve(read) => self.serve(read),
+                Action::Abandon => self.abandon(),
+            }
+        }
+    }
+
+    fn apply(&mut self, entry: Entry) {
+        if let Payload::Command(command) = entry.payload {
+            self.kv.apply(&command);
+            self.answer(&command.request, Outcome::Stored, self.node.leader());
+        }
+    }
+
+    fn serve(&mut self, read: ReadId) {
+        if let Some((id, key)) = self.reads.remove(&read) {
+            let value = self.kv.get(&key).cloned().unwrap_or_default();
+            self.answer(&id, Outcome::Value(value), self.node.leader());
+        }
+    }
+
+    /// This replica leads no more: what it had taken on is for the next leader.
+    fn abandon(&mut self) {
+        self.reads.clear();
+        let asked = self.owed.iter().filter(|(_, owed)| **owed == Owed::Asked);
+        let asked: Vec<RequestId> = asked.map(|(id, _)| id.clone()).collect();
+        debug!(requests = asked.len(), "leads no more");
+        for id in asked {
+            self.answer(&id, Outcome::Redirect, self.node.leader());
+        }
+    }
+
+    /// Answers a request if it is owed an answer.
+    fn answer(&mut self, id: &RequestId, outcome: Outcome, leader: Option<Id>) {
+        if let Some((id, _)) = self.owed.remove_entry(id) {
+            self.out.push(Outbound::Client(Response { id, outcome, leader }));
+        }
+    }
+
+    fn hold_deadline(&self) -> Option<Micros> {
+        self.held.front().map(|held| held.until)
+    }
+
+    /// Looks at everything that is held once more; what still finds no leader is held on.
+    fn release_held(&mut self, now: Micros) {
+        for Held { request, until } in std::mem::take(&mut self.held) {
+            if self.owed.get(&request.id) == Some(&Owed::Held) {
+                self.route(now, request, until);
+            }
+        }
+    }
+
+    fn note_leader(&mut self, seen: (Option<Id>, Option<Micros>)) {
+        if seen.0 != self.seen.0 {
+            let term = self.node.hard_state().current_term;
+            info!(term, leader = ?seen.0, "leader changed");
+        }
+        self.seen = seen;
+    }
 }

@@ -1,0 +1,86 @@
+//! What a follower does: follow the log of the leader that it hears (paper, 5.3),
+//! and ask for votes when it hears none (5.2).
+
+use super::action::Action;
+use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
+use super::node::{Node, Role};
+use super::types::{Micros, Term};
+use crate::id::Id;
+
+/// A follower's own state.
+#[derive(Debug)]
+pub struct Follower {
+    pub(super) leader: Option<Id>,
+    pub(super) election_deadline: Micros,
+}
+
+impl Node {
+    /// Follows `leader`, or nobody yet, in `term`, which is the current one or a later one. A replica
+    /// that led abandons what it was asked. A follower keeps its election deadline.
+    pub(super) fn become_follower(&mut self, term: Term, leader: Option<Id>) {
+        if term > self.hard_state.current_term {
+            self.hard_state.current_term = term;
+            self.hard_state.voted_for = None;
+        }
+        if self.is_leader() {
+            self.actions.push(Action::Abandon);
+        }
+        let election_deadline = match &self.role {
+            Role::Follower(follower) => follower.election_deadline,
+            Role::Candidate(_) | Role::Leader(_) => self.draw_election_deadline(),
+        };
+        self.role = Role::Follower(Follower { leader, election_deadline });
+    }
+
+    /// A follower that has heard no leader in time asks whether it would win an election.
+    pub(super) fn tick_follower(&mut self) {
+        if self.now >= self.deadline() {
+            self.campaign(true);
+        }
+    }
+
+    /// There is a leader, or a candidate with this replica's vote: it gets a whole time-out.
+    pub(super) fn postpone_election(&mut self) {
+        let deadline = self.draw_election_deadline();
+        if let Role::Follower(follower) = &mut self.role {
+            follower.election_deadline = deadline;
+        }
+    }
+
+    /// The leader of the current term sends entries or a sign of life (paper, figure 2).
+    pub(super) fn receive_append_entries(&mut self, from: Id, append: AppendEntries) {
+        let term = self.hard_state.current_term;
+        if self.leader().is_some_and(|leader| leader != from) {
+            return; // election safety: a term has one leader, so this is not one
+        }
+        self.leader_contact = Some(self.now);
+        self.become_follower(term, Some(from));
+        self.postpone_election();
+        let sent_at = append.sent_at;
+        if let Some(outcome) = self.store(append) {
+            self.send(from, Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome }));
+        }
+    }
+
+    /// The log's part of it: what to answer, or nothing if the message can't come from a leader.
+    fn store(&mut self, append: AppendEntries) -> Option<AppendOutcome> {
+        let AppendEntries { prev_log_index, prev_log_term, leader_commit, .. } = append;
+        if self.log.term_at(prev_log_index) != Some(prev_log_term) {
+            let hint = self.log.conflict_hint(prev_log_index);
+            return Some(AppendOutcome::Conflict {
+                prev_log_index,
+                conflict_term: hint.term,
+                conflict_index: hint.index,
+            });
+        }
+        // Leader completeness (5.4.3): no leader lacks or contradicts what is committed.
+        if self.log.find_conflict(&append.entries).is_some_and(|index| index <= self.commit_index) {
+            return None;
+        }
+        let match_index = append.last_index();
+        self.log.store(append.entries);
+        // Not further than this message reaches: what lies behind may differ from the leader's.
+        self.commit_to(leader_commit.min(match_index));
+        Some(AppendOutcome::Matched { match_index })
+    }
+}

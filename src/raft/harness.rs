@@ -1,0 +1,245 @@
+//! A cluster of cores for tests: messages wait in one queue until a test delivers,
+//! loses or repeats them, and time stands still until it is moved.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::action::{Action, Input, ReadId};
+use super::invariants::ClusterInvariants;
+use super::message::{AppendOutcome, Body, Message};
+use super::node::{Node, Role, Settings};
+use super::types::{Configuration, Entry, Micros, Payload, Term};
+use crate::id::Id;
+use crate::kv::Command;
+use crate::request::RequestId;
+
+pub(super) const SETTINGS: Settings = Settings {
+    election_timeout_us: 1_000_000,
+    heartbeat_interval_us: 250_000,
+    lease_us: 900_000,
+    max_append_bytes: 1_000,
+    entry_len: |_| 100,
+    max_in_flight: 4,
+};
+
+/// A message on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Envelope {
+    pub(super) from: Id,
+    pub(super) to: Id,
+    pub(super) message: Message,
+}
+
+/// Several replicas' cores and what is between them.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    pub(super) nodes: BTreeMap<Id, Node>,
+    pub(super) network: VecDeque<Envelope>,
+    pub(super) blocked: BTreeSet<(Id, Id)>,
+    pub(super) now: Micros,
+    pub(super) applied: BTreeMap<Id, Vec<Entry>>,
+    pub(super) served: Vec<(Id, ReadId)>,
+    invariants: ClusterInvariants,
+    transcript: String,
+}
+
+pub(super) fn id(number: u16) -> Id {
+    Id::new(number).expect("not reserved")
+}
+
+impl Cluster {
+    /// Replicas 1 to `size`, each with its own jitter drawn from `seed`.
+    pub(super) fn new(size: u16, seed: u64, settings: Settings) -> Self {
+        let configuration = Configuration::new((1..=size).map(id));
+        let node = |n| {
+            let rng = fastrand::Rng::with_seed(seed.wrapping_add(n));
+            Node::new(id(n as u16), configuration.clone(), settings, rng, 0)
+        };
+        Self {
+            nodes: (1..=u64::from(size)).map(|n| (id(n as u16), node(n))).collect(),
+            network: VecDeque::new(),
+            blocked: BTreeSet::new(),
+            now: 0,
+            applied: BTreeMap::new(),
+            served: Vec::new(),
+            invariants: ClusterInvariants::default(),
+            transcript: String::new(),
+        }
+    }
+
+    pub(super) fn node(&mut self, id: Id) -> &mut Node {
+        self.nodes.get_mut(&id).expect("a replica of this cluster")
+    }
+
+    /// Gives a replica a log with entries of these terms, and `term` or the last of them as its term.
+    pub(super) fn preset(&mut self, id: Id, terms: &[Term], term: Option<Term>) {
+        let node = self.node(id);
+        for &term in terms {
+            node.log.append(term, Payload::Noop);
+        }
+        node.hard_state.current_term = term.unwrap_or(node.log.last_term());
+    }
+
+    /// One batch of inputs for one replica.
+    pub(super) fn step(&mut self, id: Id, inputs: impl IntoIterator<Item = Input>) {
+        let now = self.now;
+        let node = self.node(id);
+        let before = describe_role(node);
+        for input in inputs {
+            node.step(now, input);
+        }
+        let actions = node.drain(now);
+        let after = describe_role(node);
+        if before != after {
+            self.say(format_args!("{} {after}", id.number()));
+        }
+        for action in actions {
+            self.perform(id, action);
+        }
+        let checked = self.invariants.check(self.nodes.values());
+        assert_eq!(checked, Ok(()), "after this:\n{}", self.transcript);
+    }
+
+    fn perform(&mut self, from: Id, action: Action) {
+        match action {
+            Action::Send { to, message } => {
+                let lost = if self.blocked.contains(&(from, to)) { " (lost)" } else { "" };
+                let text = describe_message(&message);
+                self.say(format_args!("{} → {} {text}{lost}", from.number(), to.number()));
+                if lost.is_empty() {
+                    self.network.push_back(Envelope { from, to, message });
+                }
+            }
+            Action::Apply(entry) => {
+                self.say(format_args!("{} applies {}", from.number(), describe_entry(&entry)));
+                self.applied.entry(from).or_default().push(entry);
+            }
+            Action::Serve(read) => {
+                self.say(format_args!("{} serves read {read}", from.number()));
+                self.served.push((from, read));
+            }
+            Action::Abandon => self.say(format_args!("{} abandons what it was asked", from.number())),
+        }
+    }
+
+    /// Delivers the message at this place in the queue.
+    pub(super) fn deliver(&mut self, position: usize) {
+        if let Some(Envelope { from, to, message }) = self.network.remove(position) {
+            self.step(to, [Input::Receive { from, message }]);
+        }
+    }
+
+    /// Delivers until nothing is on its way any more.
+    pub(super) fn stabilize(&mut self) {
+        while !self.network.is_empty() {
+            self.deliver(0);
+        }
+    }
+
+    /// Lets time pass, with every timer in its order; messages stay where they are.
+    pub(super) fn elapse(&mut self, span_us: Micros, deliver: bool) {
+        let end = self.now + span_us;
+        loop {
+            let due = self.nodes.values().map(|node| (node.deadline(), node.id())).min();
+            let Some((at, id)) = due.filter(|(at, _)| *at <= end) else { break };
+            self.now = self.now.max(at);
+            self.step(id, [Input::Tick]);
+            if deliver {
+                self.stabilize();
+            }
+        }
+        self.now = end;
+    }
+
+    /// Moves time to where this replica's timer is due, and lets it alone notice.
+    pub(super) fn timeout(&mut self, id: Id) {
+        self.now = self.now.max(self.node(id).deadline());
+        self.step(id, [Input::Tick]);
+    }
+
+    /// Only replicas of the same group hear each other.
+    pub(super) fn partition(&mut self, groups: &[Vec<Id>]) {
+        let group = |id: &Id| groups.iter().position(|group| group.contains(id));
+        let pairs = self.nodes.keys().flat_map(|a| self.nodes.keys().map(move |b| (*a, *b)));
+        self.blocked = pairs.filter(|(a, b)| group(a) != group(b)).collect();
+        let blocked = &self.blocked;
+        self.network.retain(|envelope| !blocked.contains(&(envelope.from, envelope.to)));
+    }
+
+    /// What happened since the last call, one line each.
+    pub(super) fn take_transcript(&mut self) -> String {
+        std::mem::take(&mut self.transcript)
+    }
+
+    fn say(&mut self, line: std::fmt::Arguments<'_>) {
+        writeln!(self.transcript, "{line}").expect("a string takes everything");
+    }
+}
+
+/// A write by client 0010 whose name is `key=value`.
+pub(super) fn put(key: &str, value: &str) -> Input {
+    let request = RequestId { client: id(0x10), mid: format!("{key}={value}").into() };
+    Input::Propose(Arc::new(Command { request, key: key.into(), value: value.into() }))
+}
+
+pub(super) fn describe_role(node: &Node) -> String {
+    let term = node.hard_state.current_term;
+    match &node.role {
+        Role::Follower(_) => match node.leader() {
+            Some(leader) => format!("follows {} in term {term}", leader.number()),
+            None => format!("follows nobody in term {term}"),
+        },
+        Role::Candidate(candidate) if candidate.pre_vote => format!("is a pre-candidate in term {term}"),
+        Role::Candidate(_) => format!("is a candidate in term {term}"),
+        Role::Leader(_) => format!("leads term {term}"),
+    }
+}
+
+pub(super) fn describe_log(node: &Node) -> String {
+    let entry = |entry: &Entry| match entry.index {
+        index if index == node.commit_index => format!("{}]", describe_entry(entry)),
+        _ => describe_entry(entry),
+    };
+    let open = if node.commit_index > 0 { "[" } else { "[] " };
+    let entries: Vec<String> = node.log.entries().iter().map(entry).collect();
+    format!("{open}{}", entries.join(" "))
+}
+
+fn describe_entry(entry: &Entry) -> String {
+    match &entry.payload {
+        Payload::Noop => format!("{}@{}", entry.index, entry.term),
+        Payload::Command(command) => {
+            format!("{}@{}:{}={}", entry.index, entry.term, command.key, command.value)
+        }
+    }
+}
+
+fn describe_message(message: &Message) -> String {
+    let term = message.term;
+    match &message.body {
+        Body::RequestVote(request) => {
+            let kind = if request.pre_vote { "RequestPreVote" } else { "RequestVote" };
+            format!("{kind} term={term} last={}@{}", request.last_log_index, request.last_log_term)
+        }
+        Body::RequestVoteResponse(response) => {
+            let kind = if response.pre_vote { "PreVote" } else { "Vote" };
+            format!("{kind} term={term} {}", if response.granted { "granted" } else { "refused" })
+        }
+        Body::AppendEntries(append) => {
+            let entries: Vec<String> = append.entries.iter().map(describe_entry).collect();
+            let (prev, prev_term) = (append.prev_log_index, append.prev_log_term);
+            let commit = append.leader_commit;
+            format!(
+                "AppendEntries term={term} prev={prev}@{prev_term} commit={commit} [{}]",
+                entries.join(" ")
+            )
+        }
+        Body::AppendEntriesResponse(response) => match response.outcome {
+            AppendOutcome::Matched { match_index } => format!("Matched term={term} {match_index}"),
+            AppendOutcome::Conflict { prev_log_index, conflict_term, conflict_index } => {
+                format!("Conflict term={term} at={prev_log_index} hint={conflict_index}@{conflict_term}")
+            }
+        },
+    }
+}

@@ -1,0 +1,260 @@
+//! What only a leader does: replicate, commit, serve reads, and notice that it
+//! has lost its quorum (paper, 5.3, 5.4.2 and 8; dissertation, 6.4).
+//!
+//! Between two drains a leader only notes what happened. The drain then
+//! moves the commit index, serves reads and sends, so that everything that waited is
+//! one AppendEntries, however many requests it was.
+//!
+//! **Who gets what.** A new entry goes to just enough followers for a quorum, those that were
+//! left alone longest; the next entry goes to others. Under steady load everybody hears the leader often and
+//! needs no heartbeat. A follower gets all that it lacks when its turn comes. One that does not answer in time
+//! no longer counts as asked, so another takes its place.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::action::{Action, ReadId};
+use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message};
+use super::node::{Node, Role};
+use super::progress::Progress;
+use super::types::{Micros, Payload};
+use crate::id::Id;
+use crate::kv::Command;
+
+/// A leader's own state (paper, figure 2: volatile state on leaders).
+#[derive(Debug)]
+pub struct Leader {
+    pub(super) followers: BTreeMap<Id, Progress>,
+    reads: VecDeque<PendingRead>,
+    last_stamp: Micros, // `sent_at` of the latest message; strictly increases
+}
+
+/// A read that waits for proof that this replica still leads.
+#[derive(Debug)]
+struct PendingRead {
+    id: ReadId,
+    after: Micros, // an answer to a message stamped later than this is proof
+}
+
+impl Leader {
+    /// Chooses whom to ask so that, with those for whom `done` holds, `wanted` followers are
+    /// asked: the responsive before the others, then whoever was left alone longest.
+    fn choose(&self, wanted: usize, done: impl Fn(&Progress) -> bool) -> Vec<Id> {
+        let (asked, mut others): (Vec<_>, Vec<_>) =
+            self.followers.iter().partition(|(_, progress)| done(progress));
+        others.sort_by_key(|(id, progress)| (!progress.is_responsive(), progress.last_sent_at, **id));
+        others.into_iter().take(wanted.saturating_sub(asked.len())).map(|(id, _)| *id).collect()
+    }
+}
+
+impl Node {
+    /// A candidate has won (paper, 5.2). The no-op announces it to everybody at
+    /// once and commits what earlier terms left behind.
+    pub(super) fn become_leader(&mut self) {
+        let last_index = self.log.last_index();
+        let followers =
+            self.followers().map(|id| (id, Progress::new(last_index, self.now))).collect::<BTreeMap<_, _>>();
+        self.role = Role::Leader(Leader { followers, reads: VecDeque::new(), last_stamp: self.now });
+        let noop = self.log.append(self.hard_state.current_term, Payload::Noop);
+        if let Role::Leader(leader) = &mut self.role {
+            leader.followers.values_mut().for_each(|progress| progress.goal = noop);
+        }
+    }
+
+    /// A client's write becomes an entry; the drain replicates it.
+    pub(super) fn propose(&mut self, command: Arc<Command>) {
+        if self.is_leader() {
+            self.log.append(self.hard_state.current_term, Payload::Command(command));
+        } else {
+            self.actions.push(Action::Abandon);
+        }
+    }
+
+    /// A client's read waits until the drain finds proof of leadership for it.
+    pub(super) fn read(&mut self, id: ReadId) {
+        match &mut self.role {
+            Role::Leader(leader) => leader.reads.push_back(PendingRead { id, after: leader.last_stamp }),
+            _ => self.actions.push(Action::Abandon),
+        }
+    }
+
+    /// A follower answered in this leader's own term. The drain draws the conclusions.
+    pub(super) fn receive_append_entries_response(&mut self, from: Id, response: AppendEntriesResponse) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        let Some(progress) = leader.followers.get_mut(&from) else { return };
+        if response.sent_at > leader.last_stamp {
+            return; // an answer to what was never sent
+        }
+        match response.outcome {
+            AppendOutcome::Matched { match_index } if match_index <= self.log.last_index() => {
+                progress.matched(match_index);
+            }
+            AppendOutcome::Matched { .. } => return, // claims what this log never had
+            AppendOutcome::Conflict { prev_log_index, conflict_term, conflict_index } => {
+                // Our last entry of the follower's term, if we have that term, else before all of that
+                // term: a term, not an entry, per round trip (paper, end of 5.3).
+                let ours = self.log.last_index_of_term(conflict_term).filter(|_| conflict_term > 0);
+                progress.conflicted(prev_log_index, ours.map_or(conflict_index, |index| index + 1));
+            }
+        }
+        progress.heard(response.sent_at, self.now);
+    }
+
+    /// Time went by for a leader.
+    pub(super) fn tick_leader(&mut self) {
+        if self.now >= self.quorum_deadline() {
+            // Check-quorum (dissertation, 6.2): somebody else may lead by now.
+            self.become_follower(self.hard_state.current_term, None);
+            return;
+        }
+        let Role::Leader(leader) = &mut self.role else { return };
+        let last_index = self.log.last_index();
+        let heartbeat_us = self.settings.heartbeat_interval_us;
+        for progress in leader.followers.values_mut() {
+            if progress.retransmit_deadline(heartbeat_us).is_some_and(|deadline| deadline <= self.now) {
+                progress.expire();
+            }
+            if progress.last_sent_at + heartbeat_us <= self.now {
+                progress.ping = true;
+                progress.goal = last_index;
+            }
+        }
+    }
+
+    /// When the leader has something to do if nothing arrives.
+    pub(super) fn leader_deadline(&self, leader: &Leader) -> Micros {
+        let heartbeat_us = self.settings.heartbeat_interval_us;
+        let follower_deadline = |progress: &Progress| {
+            let heartbeat = progress.last_sent_at + heartbeat_us;
+            progress.retransmit_deadline(heartbeat_us).map_or(heartbeat, |deadline| deadline.min(heartbeat))
+        };
+        leader.followers.values().map(follower_deadline).fold(self.quorum_deadline(), Micros::min)
+    }
+
+    /// When the leader must step down unless it hears more: a quorum was heard this long before.
+    fn quorum_deadline(&self) -> Micros {
+        self.reached_by_quorum(self.now, |progress| progress.heard_at) + self.settings.election_timeout_us
+    }
+
+    /// Until when no other replica can have been elected.
+    ///
+    /// A follower that hears a leader refuses its vote for an election time-out from
+    /// then on, by its own clock ([`Node::hears_leader`]). This leader counts from the moment at which it
+    /// *sent* what was answered, which is no later, and for `lease_us`, which is less than the
+    /// election time-out by more than clock rates may differ while it lasts. The promises of a quorum keep
+    /// every other candidate from a quorum of votes. The leader itself refuses its vote as long as it leads.
+    pub(super) fn lease_end(&self) -> Micros {
+        self.reached_by_quorum(self.now, |progress| progress.acked_sent_at) + self.settings.lease_us
+    }
+
+    /// The largest value that a quorum has reached, this leader with `own`.
+    fn reached_by_quorum(&self, own: u64, of_follower: impl Fn(&Progress) -> u64) -> u64 {
+        let Role::Leader(leader) = &self.role else { return 0 };
+        self.configuration.reached_by_quorum(|id| leader.followers.get(&id).map_or(own, &of_follower))
+    }
+
+    /// Ends a batch for a leader.
+    pub(super) fn drain_leader(&mut self) {
+        self.advance_commit_index();
+        self.serve_reads();
+        self.ask_for_entries();
+        self.ask_for_reads();
+        self.send_appends();
+    }
+
+    /// Counts replicas for entries of the own term only; they carry earlier ones
+    /// with them (paper, 5.4.2 and figure 8).
+    fn advance_commit_index(&mut self) {
+        let index = self.reached_by_quorum(self.log.last_index(), |progress| progress.match_index);
+        if self.log.term_at(index) == Some(self.hard_state.current_term) {
+            self.commit_to(index);
+        }
+    }
+
+    /// Lets the reads go for which leadership is proven: by the lease, or by
+    /// answers of a quorum to what was sent after they came (ReadIndex; dissertation, 6.4).
+    fn serve_reads(&mut self) {
+        if !self.has_committed_in_term() {
+            return; // what earlier leaders committed may not be known here before (paper, 8)
+        }
+        let leased = self.now < self.lease_end();
+        let proven = self.reached_by_quorum(Micros::MAX, |progress| progress.acked_sent_at);
+        let Role::Leader(leader) = &mut self.role else { return };
+        while let Some(read) = leader.reads.front().filter(|read| leased || read.after < proven) {
+            self.actions.push(Action::Serve(read.id));
+            leader.reads.pop_front();
+        }
+    }
+
+    fn has_committed_in_term(&self) -> bool {
+        self.log.term_at(self.commit_index) == Some(self.hard_state.current_term)
+    }
+
+    /// Finds followers for entries that too few have been asked to store.
+    fn ask_for_entries(&mut self) {
+        let last_index = self.log.last_index();
+        let wanted = self.configuration.quorum() - 1;
+        let Role::Leader(leader) = &mut self.role else { return };
+        if self.commit_index == last_index {
+            return;
+        }
+        for id in leader.choose(wanted, |progress| progress.is_responsive() && progress.goal >= last_index) {
+            if let Some(progress) = leader.followers.get_mut(&id) {
+                progress.goal = last_index;
+            }
+        }
+    }
+
+    /// Asks a quorum on behalf of the oldest read; one round serves all that wait by then.
+    fn ask_for_reads(&mut self) {
+        let wanted = self.configuration.quorum() - 1;
+        let max_in_flight = self.settings.max_in_flight;
+        if !self.has_committed_in_term() {
+            return; // no proof helps before the no-op is committed, and the answers to it are a lease
+        }
+        let Role::Leader(leader) = &mut self.role else { return };
+        let Some(after) = leader.reads.front().map(|read| read.after) else { return };
+        let asked = |progress: &Progress| {
+            let in_flight = progress.is_responsive() && progress.awaits_answer_since(after);
+            progress.acked_sent_at > after || in_flight || progress.wants_message(max_in_flight)
+        };
+        for id in leader.choose(wanted, asked) {
+            if let Some(progress) = leader.followers.get_mut(&id) {
+                progress.ping = !progress.awaits_answer_since(after);
+            }
+        }
+    }
+
+    fn send_appends(&mut self) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        for (&to, progress) in &mut leader.followers {
+            while progress.wants_message(self.settings.max_in_flight) {
+                let sent_at = stamp(&mut leader.last_stamp, self.now);
+                let (from, goal) = (progress.next_index, progress.goal);
+                let append = AppendEntries {
+                    prev_log_index: from - 1,
+                    prev_log_term: self.log.term_at(from - 1).unwrap_or(0),
+                    leader_commit: self.commit_index,
+                    sent_at,
+                    entries: self.log.slice(
+                        from,
+                        goal,
+                        self.settings.max_append_bytes,
+                        self.settings.entry_len,
+                    ),
+                };
+                progress.sent(append.last_index(), sent_at);
+                let message =
+                    Message { term: self.hard_state.current_term, body: Body::AppendEntries(append) };
+                self.actions.push(Action::Send { to, message });
+            }
+        }
+    }
+}
+
+/// A `sent_at` that no message had before. It may run ahead of the clock by a microsecond for
+/// each message of one drain, which the margin of the lease covers many times over.
+fn stamp(last_stamp: &mut Micros, now: Micros) -> Micros {
+    *last_stamp = now.max(*last_stamp + 1);
+    *last_stamp
+}

@@ -1,0 +1,199 @@
+//! The replicated log (paper, 5.3): entries at consecutive indexes, with terms
+//! that never decrease.
+
+use super::types::{Entry, Index, Payload, Term};
+
+/// A replica's copy of the log.
+///
+/// Invariants: `entries[i].index == base_index + 1 + i`; terms never decrease.
+/// The entry at `base_index` itself is not kept, only its term: 0 and 0 for a log
+/// that starts at the beginning.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    base_index: Index,
+    base_term: Term,
+    entries: Vec<Entry>,
+}
+
+/// What a follower tells a leader whose `prev_log_index` it cannot match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConflictHint {
+    /// Term of the entry at that index; 0 if the log ends before it.
+    pub term: Term,
+    /// First index of that term, or the index after the last entry.
+    pub index: Index,
+}
+
+impl Log {
+    /// Index of the last entry; `base_index` if there is none.
+    pub fn last_index(&self) -> Index {
+        self.base_index + self.entries.len() as Index
+    }
+
+    /// Term of the last entry.
+    pub fn last_term(&self) -> Term {
+        self.entries.last().map_or(self.base_term, |entry| entry.term)
+    }
+
+    /// The term of the entry at `index`; `None` where the log has none. Index 0 has term 0.
+    pub fn term_at(&self, index: Index) -> Option<Term> {
+        if index == self.base_index {
+            return Some(self.base_term);
+        }
+        self.get(index).map(|entry| entry.term)
+    }
+
+    /// The entry at `index`.
+    pub fn get(&self, index: Index) -> Option<&Entry> {
+        let offset = index.checked_sub(self.base_index + 1)?;
+        self.entries.get(usize::try_from(offset).ok()?)
+    }
+
+    /// Whether a log that ends with this entry is at least as up to date as this one (paper, 5.4.1).
+    pub fn is_covered_by(&self, last_index: Index, last_term: Term) -> bool {
+        (last_term, last_index) >= (self.last_term(), self.last_index())
+    }
+
+    /// Appends a new entry of the leader's and returns its index.
+    pub fn append(&mut self, term: Term, payload: Payload) -> Index {
+        let index = self.last_index() + 1;
+        self.entries.push(Entry { index, term, payload });
+        index
+    }
+
+    /// The first of `entries` that contradicts the log: same index, other term (paper, figure 2).
+    pub fn find_conflict(&self, entries: &[Entry]) -> Option<Index> {
+        entries
+            .iter()
+            .find(|entry| self.term_at(entry.index).is_some_and(|term| term != entry.term))
+            .map(|entry| entry.index)
+    }
+
+    /// Stores entries that follow an entry which the log has. What it has already
+    /// stays untouched, also what lies behind: an append that was delayed or repeated shows
+    /// a shorter log than the leader has by now, and may have been acknowledged since.
+    /// Only at a real conflict is the rest cut off.
+    pub fn store(&mut self, entries: Vec<Entry>) {
+        if let Some(conflict) = self.find_conflict(&entries) {
+            self.entries.truncate((conflict - self.base_index - 1) as usize);
+        }
+        let last = self.last_index();
+        self.entries.extend(entries.into_iter().filter(|entry| entry.index > last));
+    }
+
+    /// Entries `from ..= to`, as many as fit into `budget_bytes` by `entry_len`, but at least one.
+    pub fn slice(
+        &self,
+        from: Index,
+        to: Index,
+        budget_bytes: usize,
+        entry_len: fn(&Entry) -> usize,
+    ) -> Vec<Entry> {
+        let mut left = budget_bytes;
+        let mut slice = Vec::new();
+        for index in from..=to {
+            let Some(entry) = self.get(index) else { break };
+            let bytes = entry_len(entry);
+            if bytes > left && !slice.is_empty() {
+                break;
+            }
+            left = left.saturating_sub(bytes);
+            slice.push(entry.clone());
+        }
+        slice
+    }
+
+    /// Where the logs may agree, for a leader whose entry before `prev_log_index + 1` is not here.
+    pub fn conflict_hint(&self, prev_log_index: Index) -> ConflictHint {
+        let Some(term) = self.term_at(prev_log_index) else {
+            return ConflictHint { term: 0, index: self.last_index() + 1 };
+        };
+        let before = self.entries.partition_point(|entry| entry.term < term) as Index;
+        ConflictHint { term, index: self.base_index + before + 1 }
+    }
+
+    /// The last index whose entry has this term.
+    pub fn last_index_of_term(&self, term: Term) -> Option<Index> {
+        let through = self.entries.partition_point(|entry| entry.term <= term);
+        let entry = self.entries.get(through.checked_sub(1)?)?;
+        (entry.term == term).then_some(entry.index)
+    }
+
+    /// All entries that are kept, in order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log whose entries have these terms.
+    fn log(terms: &[Term]) -> Log {
+        let mut log = Log::default();
+        for &term in terms {
+            log.append(term, Payload::Noop);
+        }
+        log
+    }
+
+    fn entries(first: Index, terms: &[Term]) -> Vec<Entry> {
+        let entry =
+            |(i, &term): (usize, &Term)| Entry { index: first + i as Index, term, payload: Payload::Noop };
+        terms.iter().enumerate().map(entry).collect()
+    }
+
+    fn terms(log: &Log) -> Vec<Term> {
+        log.entries().iter().map(|entry| entry.term).collect()
+    }
+
+    #[test]
+    fn a_repeated_append_cuts_nothing() {
+        let mut log = log(&[1, 1, 2, 2]);
+        log.store(entries(2, &[1, 2]));
+        assert_eq!(terms(&log), [1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn a_conflict_cuts_it_and_all_that_follows() {
+        let mut log = log(&[1, 1, 2, 2]);
+        log.store(entries(2, &[1, 3]));
+        assert_eq!(terms(&log), [1, 1, 3]);
+    }
+
+    #[test]
+    fn new_entries_are_added_after_known_ones() {
+        let mut log = log(&[1, 1]);
+        log.store(entries(2, &[1, 3, 3]));
+        assert_eq!(terms(&log), [1, 1, 3, 3]);
+    }
+
+    #[test]
+    fn the_later_last_term_wins_then_the_longer_log() {
+        let log = log(&[1, 2, 2]);
+        assert!(log.is_covered_by(1, 3));
+        assert!(log.is_covered_by(3, 2));
+        assert!(!log.is_covered_by(2, 2));
+        assert!(!log.is_covered_by(9, 1));
+    }
+
+    #[test]
+    fn the_hint_names_the_term_and_its_first_index() {
+        let log = log(&[1, 4, 4, 4]);
+        assert_eq!(log.conflict_hint(3), ConflictHint { term: 4, index: 2 });
+        assert_eq!(log.conflict_hint(9), ConflictHint { term: 0, index: 5 });
+        assert_eq!(log.last_index_of_term(4), Some(4));
+        assert_eq!(log.last_index_of_term(1), Some(1));
+        assert_eq!(log.last_index_of_term(3), None);
+    }
+
+    #[test]
+    fn a_slice_keeps_to_its_budget_but_is_never_empty() {
+        let log = log(&[1; 10]);
+        assert_eq!(log.slice(3, 10, 40, |_| 10).len(), 4);
+        assert_eq!(log.slice(3, 5, 1000, |_| 10).len(), 3);
+        assert_eq!(log.slice(3, 10, 5, |_| 10).len(), 1);
+        assert_eq!(log.slice(11, 10, 5, |_| 10).len(), 0);
+    }
+}

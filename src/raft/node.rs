@@ -1,0 +1,278 @@
+//! One replica's Raft state, and the front door to it: [`Node::step`] takes one
+//! input, [`Node::drain`] ends a batch and returns what is to be done.
+
+use super::action::{Action, Input};
+use super::candidate::Candidate;
+use super::follower::Follower;
+use super::invariants;
+use super::leader::Leader;
+use super::log::Log;
+use super::message::{
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RequestVote, RequestVoteResponse,
+};
+use super::types::{Configuration, Entry, HardState, Index, Micros, Term};
+use crate::id::Id;
+
+/// What a replica is told about its surroundings. All replicas of a cluster need the
+/// same times.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The least time without a leader after which a replica asks for votes; each wait is drawn
+    /// from one to two of it (paper, 5.2). Also how long a replica that has heard a leader refuses its vote.
+    pub election_timeout_us: Micros,
+    /// The longest silence of a leader towards a follower.
+    pub heartbeat_interval_us: Micros,
+    /// How long a leader serves reads on the strength of a quorum's answers; less than
+    /// `election_timeout_us` by more than clocks may drift apart in that time.
+    pub lease_us: Micros,
+    /// How many bytes of entries, by `entry_len`, go into one message; one entry goes alone if it is larger.
+    pub max_append_bytes: usize,
+    /// The size of an entry in a message, in bytes.
+    pub entry_len: fn(&Entry) -> usize,
+    /// How many unanswered messages a follower may have that answers.
+    pub max_in_flight: usize,
+}
+
+/// What a replica is at the moment (paper, figure 4), with what only that role knows.
+#[derive(Debug)]
+pub(super) enum Role {
+    Follower(Follower),
+    Candidate(Candidate),
+    Leader(Leader),
+}
+
+/// One replica's Raft state. It has no I/O, no clock and no randomness of its own.
+#[derive(Debug)]
+pub struct Node {
+    pub(super) id: Id,
+    pub(super) configuration: Configuration,
+    pub(super) settings: Settings,
+    pub(super) rng: fastrand::Rng,
+    pub(super) hard_state: HardState,
+    pub(super) log: Log,
+    pub(super) commit_index: Index, // <= log.last_index(); never decreases; all up to it was handed out as Apply
+    pub(super) role: Role,
+    pub(super) leader_contact: Option<Micros>, // when a leader was last heard; outlives terms, as the promise does
+    pub(super) campaigns: u64,                 // how often this replica asked for votes
+    pub(super) now: Micros,                    // never decreases
+    pub(super) actions: Vec<Action>,
+}
+
+impl Node {
+    /// A replica that starts for the first time, with an empty log, as a follower.
+    /// `rng` decides its election time-outs and nothing else.
+    pub fn new(
+        id: Id,
+        configuration: Configuration,
+        settings: Settings,
+        rng: fastrand::Rng,
+        now: Micros,
+    ) -> Self {
+        let role = Role::Follower(Follower { leader: None, election_deadline: now });
+        let mut node = Self {
+            id,
+            configuration,
+            settings,
+            rng,
+            hard_state: HardState::default(),
+            log: Log::default(),
+            commit_index: 0,
+            role,
+            leader_contact: None,
+            campaigns: 0,
+            now,
+            actions: Vec::new(),
+        };
+        node.postpone_election();
+        node
+    }
+
+    /// Takes one input that arrived at `now` or before. What follows from it may wait for the
+    /// [`drain`](Self::drain) that ends the batch. A clock that goes back is taken to stand still.
+    pub fn step(&mut self, now: Micros, input: Input) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Tick => self.tick(),
+            Input::Receive { from, message } => self.receive(from, message),
+            Input::Propose(command) => self.propose(command),
+            Input::Read(id) => self.read(id),
+        }
+    }
+
+    /// Ends a batch of inputs: everything that they appended becomes messages, everything
+    /// that they proved is committed and served. `now` must have been read after the last of them arrived.
+    pub fn drain(&mut self, now: Micros) -> Vec<Action> {
+        self.now = self.now.max(now);
+        if self.is_leader() {
+            self.drain_leader();
+        }
+        debug_assert_eq!(invariants::check(self), Ok(()));
+        std::mem::take(&mut self.actions)
+    }
+
+    /// When [`Input::Tick`] is due if nothing else happens before.
+    pub fn deadline(&self) -> Micros {
+        match &self.role {
+            Role::Follower(follower) => follower.election_deadline,
+            Role::Candidate(candidate) => candidate.deadline(),
+            Role::Leader(leader) => self.leader_deadline(leader),
+        }
+    }
+
+    /// The leader of the current term, as far as this replica knows.
+    pub fn leader(&self) -> Option<Id> {
+        match &self.role {
+            Role::Follower(follower) => follower.leader,
+            Role::Candidate(_) => None,
+            Role::Leader(_) => Some(self.id),
+        }
+    }
+
+    /// Whether this replica leads.
+    pub fn is_leader(&self) -> bool {
+        matches!(self.role, Role::Leader(_))
+    }
+
+    /// When this replica last heard a leader, if ever.
+    pub fn leader_contact(&self) -> Option<Micros> {
+        self.leader_contact
+    }
+
+    /// This replica.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// Its term and vote.
+    pub fn hard_state(&self) -> HardState {
+        self.hard_state
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The last entry that it knows to be committed.
+    pub fn commit_index(&self) -> Index {
+        self.commit_index
+    }
+
+    fn tick(&mut self) {
+        match &self.role {
+            Role::Follower(_) => self.tick_follower(),
+            Role::Candidate(_) => self.tick_candidate(),
+            Role::Leader(_) => self.tick_leader(),
+        }
+    }
+
+    /// The rules for terms, once for all roles (paper, 5.1), then the message itself.
+    fn receive(&mut self, from: Id, message: Message) {
+        if from == self.id || !self.configuration.contains(from) {
+            return;
+        }
+        let Message { term, body } = message;
+        match body {
+            Body::RequestVote(request) => self.receive_request_vote(from, term, request),
+            Body::RequestVoteResponse(response) if response.pre_vote && response.granted => {
+                self.receive_vote(from, term, response); // the term is only a proposal
+            }
+            _ if term < self.hard_state.current_term => self.refuse_stale(from, body),
+            body => {
+                if term > self.hard_state.current_term {
+                    self.become_follower(term, None);
+                }
+                match body {
+                    Body::AppendEntries(append) => self.receive_append_entries(from, append),
+                    Body::AppendEntriesResponse(response) => {
+                        self.receive_append_entries_response(from, response)
+                    }
+                    Body::RequestVoteResponse(response) => self.receive_vote(from, term, response),
+                    Body::RequestVote(_) => {}
+                }
+            }
+        }
+    }
+
+    /// Tells a leader of an earlier term that it is one. Answers to what this replica
+    /// asked in an earlier term never count, and need no answer.
+    fn refuse_stale(&mut self, from: Id, body: Body) {
+        if let Body::AppendEntries(AppendEntries { prev_log_index, sent_at, .. }) = body {
+            let hint = self.log.conflict_hint(prev_log_index);
+            self.send(
+                from,
+                Body::AppendEntriesResponse(AppendEntriesResponse {
+                    sent_at,
+                    outcome: AppendOutcome::Conflict {
+                        prev_log_index,
+                        conflict_term: hint.term,
+                        conflict_index: hint.index,
+                    },
+                }),
+            );
+        }
+    }
+
+    /// Another replica asks for this one's vote, or whether it would get it (paper, 5.2 and
+    /// 5.4.1; dissertation, 9.6).
+    fn receive_request_vote(&mut self, from: Id, term: Term, request: RequestVote) {
+        let current_term = self.hard_state.current_term;
+        // The promise comes before the term rule: a candidate that has missed a living
+        // leader can't depose it, and a leader's lease rests on this (dissertation, 6.4.1).
+        let may_vote = !self.hears_leader();
+        if may_vote && !request.pre_vote && term > current_term {
+            self.become_follower(term, None);
+        }
+        let up_to_date = self.log.is_covered_by(request.last_log_index, request.last_log_term);
+        let free = if request.pre_vote {
+            term > self.hard_state.current_term
+        } else {
+            term == self.hard_state.current_term && self.hard_state.voted_for.is_none_or(|id| id == from)
+        };
+        let granted = may_vote && up_to_date && free;
+        if granted && !request.pre_vote {
+            self.hard_state.voted_for = Some(from);
+            self.postpone_election();
+        }
+        let response =
+            RequestVoteResponse { pre_vote: request.pre_vote, campaign: request.campaign, granted };
+        let answer_term = if granted { term } else { self.hard_state.current_term };
+        self.actions.push(Action::Send {
+            to: from,
+            message: Message { term: answer_term, body: Body::RequestVoteResponse(response) },
+        });
+    }
+
+    /// Whether this replica has promised not to help to elect another leader yet: it leads, or it
+    /// heard a leader less than the least election time-out ago.
+    pub(super) fn hears_leader(&self) -> bool {
+        let promised_until = |contact: Micros| contact + self.settings.election_timeout_us;
+        self.is_leader() || self.leader_contact.is_some_and(|contact| self.now < promised_until(contact))
+    }
+
+    /// Everything up to `index` is committed: the driver is to apply it.
+    pub(super) fn commit_to(&mut self, index: Index) {
+        for index in self.commit_index + 1..=index {
+            let Some(entry) = self.log.get(index) else { break };
+            self.actions.push(Action::Apply(entry.clone()));
+            self.commit_index = index;
+        }
+    }
+
+    /// When to ask for votes if no leader is heard: one to two election time-outs from now.
+    pub(super) fn draw_election_deadline(&mut self) -> Micros {
+        let timeout_us = self.settings.election_timeout_us;
+        self.now + timeout_us + self.rng.u64(0..timeout_us)
+    }
+
+    /// Sends in the current term.
+    pub(super) fn send(&mut self, to: Id, body: Body) {
+        let message = Message { term: self.hard_state.current_term, body };
+        self.actions.push(Action::Send { to, message });
+    }
+
+    /// All voters but this one.
+    pub(super) fn followers(&self) -> impl Iterator<Item = Id> + '_ {
+        self.configuration.voters().filter(|&id| id != self.id)
+    }
+}
