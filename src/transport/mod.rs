@@ -1,0 +1,65 @@
+//! How datagrams travel: one trait, and one file per network.
+//!
+//! A transport is shared by two threads, one that only receives and one that only sends, and
+//! anybody may stop it. It knows nothing of what is in a datagram, except that the
+//! in-process one reads where it should go.
+
+mod memory;
+mod seqpacket;
+mod socket;
+mod udp;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+
+pub use memory::{Hub, MemoryTransport, Packet};
+pub use seqpacket::{SEQPACKET_MAX_DATAGRAM, Seqpacket};
+pub use udp::{UDP_MAX_DATAGRAM, Udp};
+
+/// What a wait for a datagram ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A datagram of this many bytes lies at the beginning of the buffer.
+    Datagram(usize),
+    /// A datagram was longer than the buffer and is lost.
+    TooLong,
+    /// The other side is gone, or [`Transport::stop`] was called. It stays so.
+    Closed,
+}
+
+/// A network as one replica sees it.
+pub trait Transport: Send + Sync {
+    /// Waits for the next datagram.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system reports, if it does not simply mean [`Received::Closed`].
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<Received>;
+
+    /// Sends one datagram whole, and waits while the network takes no more. After
+    /// [`stop`](Self::stop) it still sends what can be sent at once.
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` if the other side is gone or if it would have to wait after a stop;
+    /// `InvalidInput` if the datagram is longer than [`max_datagram`](Self::max_datagram);
+    /// else what the operating system reports.
+    fn send(&self, datagram: &[u8]) -> io::Result<()>;
+
+    /// The most bytes that a datagram may have on its way out.
+    fn max_datagram(&self) -> usize;
+
+    /// Makes every `receive`, also one that waits now, return [`Received::Closed`], and
+    /// no `send` wait any more.
+    fn stop(&self);
+}
+
+fn refuse_long(datagram: &[u8], limit: usize) -> io::Result<()> {
+    if datagram.len() <= limit {
+        return Ok(());
+    }
+    let length = datagram.len();
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{length} bytes do not fit into {limit}")))
+}

@@ -1,0 +1,64 @@
+//! The stream dialect: a connection of sequenced packets to a simulator that listens
+//! on a path named like the replica.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, send, socket_with};
+
+use super::socket::Socket;
+use super::{Received, Transport, refuse_long};
+
+/// The longest message that simulators of this dialect read; a longer one arrives cut.
+pub const SEQPACKET_MAX_DATAGRAM: usize = 16_384;
+
+/// A connected `SOCK_SEQPACKET` socket.
+pub struct Seqpacket(Socket);
+
+impl Seqpacket {
+    /// Connects to the simulator's socket at this path.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system reports, above all that nobody listens there.
+    pub fn connect(path: &Path) -> io::Result<Self> {
+        let address = SocketAddrUnix::new(path)?;
+        let fd = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        loop {
+            match connect(&fd, &address) {
+                Ok(()) => return Self::new(fd),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
+        Ok(Self(Socket::new(fd)?))
+    }
+}
+
+impl Transport for Seqpacket {
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
+        match self.0.receive(buffer)? {
+            // The end of a connection looks like an empty packet.
+            Received::Datagram(0) if self.0.is_hung_up()? => Ok(Received::Closed),
+            received => Ok(received),
+        }
+    }
+
+    fn send(&self, datagram: &[u8]) -> io::Result<()> {
+        refuse_long(datagram, SEQPACKET_MAX_DATAGRAM)?;
+        self.0.send(|flags| send(self.0.fd(), datagram, flags))
+    }
+
+    fn max_datagram(&self) -> usize {
+        SEQPACKET_MAX_DATAGRAM
+    }
+
+    fn stop(&self) {
+        self.0.stop();
+    }
+}
