@@ -9,7 +9,7 @@ use super::action::{Action, Input, ReadId};
 use super::invariants::ClusterInvariants;
 use super::message::{AppendOutcome, Body, Message};
 use super::node::{Node, Role, Settings};
-use super::types::{Configuration, Entry, Micros, Payload, Term};
+use super::types::{Configuration, Entry, Index, Micros, Payload, Term};
 use crate::id::Id;
 use crate::kv::Command;
 use crate::request::RequestId;
@@ -39,7 +39,7 @@ pub(super) struct Cluster {
     pub(super) blocked: BTreeSet<(Id, Id)>,
     pub(super) now: Micros,
     pub(super) applied: BTreeMap<Id, Vec<Entry>>,
-    pub(super) served: Vec<(Id, ReadId)>,
+    asked: BTreeMap<ReadId, Index>, // what was committed anywhere when each read was asked
     invariants: ClusterInvariants,
     transcript: String,
 }
@@ -62,7 +62,7 @@ impl Cluster {
             blocked: BTreeSet::new(),
             now: 0,
             applied: BTreeMap::new(),
-            served: Vec::new(),
+            asked: BTreeMap::new(),
             invariants: ClusterInvariants::default(),
             transcript: String::new(),
         }
@@ -84,9 +84,13 @@ impl Cluster {
     /// One batch of inputs for one replica.
     pub(super) fn step(&mut self, id: Id, inputs: impl IntoIterator<Item = Input>) {
         let now = self.now;
-        let node = self.node(id);
+        let committed = self.nodes.values().map(Node::commit_index).max().unwrap_or(0);
+        let node = self.nodes.get_mut(&id).expect("a replica of this cluster");
         let before = describe_role(node);
         for input in inputs {
+            if let Input::Read(read) = input {
+                self.asked.insert(read, committed);
+            }
             node.step(now, input);
         }
         let actions = node.drain(now);
@@ -117,10 +121,18 @@ impl Cluster {
             }
             Action::Serve(read) => {
                 self.say(format_args!("{} serves read {read}", from.number()));
-                self.served.push((from, read));
+                let (needed, has) = (self.asked[&read], self.nodes[&from].commit_index());
+                assert!(has >= needed, "{from} serves {read} without {needed}:
+{}", self.transcript);
             }
             Action::Abandon => self.say(format_args!("{} abandons what it was asked", from.number())),
         }
+    }
+
+    /// The leader of the latest term.
+    pub(super) fn leader(&self) -> Option<Id> {
+        let leaders = self.nodes.values().filter(|node| node.is_leader());
+        leaders.max_by_key(|node| node.hard_state.current_term).map(Node::id)
     }
 
     /// Delivers the message at this place in the queue.

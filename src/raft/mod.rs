@@ -11,6 +11,8 @@ pub mod message;
 mod node;
 mod progress;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod scripts;
 pub mod types;
 
