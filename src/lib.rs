@@ -1,6 +1,7 @@
 //! kvstore
 pub mod id;
 pub mod kv;
+pub mod outbox;
 pub mod raft;
 pub mod replica;
 pub mod request;

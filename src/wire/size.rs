@@ -35,6 +35,10 @@ const RESPONSE: usize = ENVELOPE + r#""type":"redirect","MID":"","value":""}"#.l
 /// How much longer a character can become by JSON escaping: one byte becomes `\u0000`.
 const WORST_ESCAPE: usize = 6;
 
+/// The bytes that a datagram takes besides its one message: it is never longer than
+/// this and [`message_len_at_most`].
+pub const MESSAGE_ENVELOPE_BYTES: usize = ENVELOPE - 2; // neither the `{` nor the comma of the message
+
 /// The most bytes that an `append_entries` message of its own takes besides its
 /// entries: its datagram is never longer than this and the sum of [`entry_len`] over the entries.
 pub const APPEND_ENVELOPE_BYTES: usize = ENVELOPE + APPEND_ENTRIES;
@@ -61,7 +65,6 @@ pub fn entry_len(entry: &Entry) -> usize {
 }
 
 /// The most bytes that a message takes inside a `bundle`, with its separating comma.
-/// What it takes alone is never more than [`BUNDLE_ENVELOPE_BYTES`] longer.
 /// Numbers are counted as if they were the longest, entries exactly.
 pub fn message_len_at_most(message: &Message) -> usize {
     let body = match &message.body {

@@ -1,0 +1,238 @@
+//! What waits to be sent, per destination: merges what one message can say as well as two, packs
+//! the rest for one destination into one datagram, and never delays, truncates or exceeds the limit.
+//!
+//! Merging never looks past the message that was pushed last for a destination, so
+//! whatever is not merged leaves in the order in which it came. Two messages
+//! are merged only if they have the same term, because only within one term do they speak of
+//! the same leader's log (paper, 5.2 and 5.3: one leader per term, who never changes what it has).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::id::Id;
+use crate::raft::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message};
+use crate::raft::types::{Entry, Index, Term};
+use crate::replica::Outbound;
+use crate::request::{Outcome, Response};
+use crate::wire::{self, BUNDLE_ENVELOPE_BYTES, MESSAGE_ENVELOPE_BYTES};
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+/// What an [`Outbox`] has saved and lost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages that disappeared into another one.
+    pub merged: u64,
+    /// Messages that travelled in another one's datagram.
+    pub packed: u64,
+    /// Messages that no datagram can carry and that were dropped. The core splits its appends
+    /// so that there are none.
+    pub oversized: u64,
+}
+
+/// All that waits to be sent by one replica.
+#[derive(Debug)]
+pub struct Outbox {
+    own: Id,
+    max_datagram: usize,
+    order: VecDeque<Next>,
+    peers: BTreeMap<Id, Pending>, // those with something pending; each is in `order` once
+    counts: Counts,
+}
+
+/// Whose turn it is.
+#[derive(Debug)]
+enum Next {
+    Client(Response),
+    Peer(Id),
+}
+
+/// What waits for one replica.
+#[derive(Debug, Default)]
+struct Pending {
+    leader: Option<Id>, // as the latest push had it
+    messages: VecDeque<Message>,
+    lengths: VecDeque<usize>, // of each message, as `wire::message_len_at_most` has it
+}
+
+impl Outbox {
+    /// An empty outbox of the replica `own` for datagrams of at most `max_datagram` bytes.
+    pub fn new(own: Id, max_datagram: usize) -> Self {
+        Self { own, max_datagram, order: VecDeque::new(), peers: BTreeMap::new(), counts: Counts::default() }
+    }
+
+    /// Takes over something to send.
+    pub fn push(&mut self, outbound: Outbound) {
+        let (to, leader, message) = match outbound {
+            Outbound::Client(response) => return self.order.push_back(Next::Client(response)),
+            Outbound::Peer { to, leader, message } => (to, leader, message),
+        };
+        let length = wire::message_len_at_most(&message);
+        if !fits_alone(length, self.max_datagram) {
+            self.counts.oversized += 1;
+            return;
+        }
+        let pending = self.peers.entry(to).or_insert_with(|| {
+            self.order.push_back(Next::Peer(to));
+            Pending::default()
+        });
+        pending.leader = leader;
+        let last = pending.messages.back_mut().zip(pending.lengths.back_mut());
+        match merge(last, message, length, self.max_datagram) {
+            None => self.counts.merged += 1,
+            Some(message) => {
+                pending.messages.push_back(message);
+                pending.lengths.push_back(length);
+            }
+        }
+    }
+
+    /// Writes the next datagram into `buffer`, whose old content is lost. False if there is none.
+    /// Destinations have their turn in the order of the first push for each.
+    pub fn next(&mut self, buffer: &mut Vec<u8>) -> bool {
+        match self.order.pop_front() {
+            None => return false,
+            Some(Next::Client(response)) => self.write_response(buffer, response),
+            Some(Next::Peer(to)) => self.write_messages(buffer, to),
+        }
+        true
+    }
+
+    /// What was saved and lost so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// How many messages so far needed no datagram of their own.
+    pub fn joined(&self) -> u64 {
+        self.counts.merged + self.counts.packed
+    }
+
+    fn write_response(&mut self, buffer: &mut Vec<u8>, response: Response) {
+        wire::encode_response(buffer, self.own, &response);
+        // No value gets into the log that does not fit (`wire::is_storable`). Should one come from
+        // elsewhere, its reader is still owed an answer.
+        if buffer.len() > self.max_datagram {
+            self.counts.oversized += 1;
+            let refusal = Response { outcome: Outcome::Fail, ..response };
+            wire::encode_response(buffer, self.own, &refusal);
+        }
+    }
+
+    fn write_messages(&mut self, buffer: &mut Vec<u8>, to: Id) {
+        let Some(pending) = self.peers.get_mut(&to) else { return buffer.clear() };
+        let mut room = self.max_datagram.saturating_sub(BUNDLE_ENVELOPE_BYTES);
+        let fits = |length: &&usize| {
+            let left = room.checked_sub(**length);
+            room = left.unwrap_or(0);
+            left.is_some()
+        };
+        // One always fits, since it fits without the envelope of a bundle.
+        let count = pending.lengths.iter().take_while(fits).count().max(1);
+        let messages = &pending.messages.make_contiguous()[..count];
+        wire::encode_peer(buffer, self.own, to, pending.leader, messages);
+        debug_assert!(buffer.len() <= self.max_datagram, "a message is longer than predicted");
+        self.counts.packed += count as u64 - 1;
+        pending.messages.drain(..count);
+        pending.lengths.drain(..count);
+        if pending.messages.is_empty() {
+            self.peers.remove(&to);
+        } else {
+            self.order.push_front(Next::Peer(to));
+        }
+    }
+}
+
+/// Whether a message of this length fits into a datagram that is no bundle.
+fn fits_alone(length: usize, max_datagram: usize) -> bool {
+    MESSAGE_ENVELOPE_BYTES + length <= max_datagram
+}
+
+/// Lets `message` disappear into the one that was pushed before it; gives it back if that is not possible.
+fn merge(
+    last: Option<(&mut Message, &mut usize)>,
+    message: Message,
+    length: usize,
+    max_datagram: usize,
+) -> Option<Message> {
+    let Some((last, last_length)) = last.filter(|(last, _)| last.term == message.term) else {
+        return Some(message);
+    };
+    let term = message.term;
+    match (&mut last.body, message.body) {
+        (Body::AppendEntries(earlier), Body::AppendEntries(later)) => {
+            merge_appends((earlier, last_length), (later, length), max_datagram)
+                .map(|later| Message { term, body: Body::AppendEntries(later) })
+        }
+        (Body::AppendEntriesResponse(earlier), Body::AppendEntriesResponse(later)) => {
+            merge_append_responses(earlier, later)
+                .map(|later| Message { term, body: Body::AppendEntriesResponse(later) })
+        }
+        (Body::RequestVote(earlier), Body::RequestVote(later)) if *earlier == later => None,
+        (_, body) => Some(Message { term, body }),
+    }
+}
+
+/// Two appends of one term show parts of the same log. If the parts touch, one append can show both. It
+/// claims what the later one claims: the leader's latest commit index, and the time of the
+/// latest sending. What the earlier one would have been answered follows from the answer to the merged one: by the log
+/// matching property (paper, 5.3), a follower that accepts it has both parts, and one that refuses it
+/// would have refused at least the part with the lower `prev_log_index`.
+fn merge_appends(
+    (earlier, earlier_length): (&mut AppendEntries, &mut usize),
+    (mut later, later_length): (AppendEntries, usize),
+    max_datagram: usize,
+) -> Option<AppendEntries> {
+    let leader_commit = earlier.leader_commit.max(later.leader_commit);
+    let sent_at = earlier.sent_at.max(later.sent_at);
+    if later.prev_log_index <= earlier.prev_log_index && later.last_index() >= earlier.last_index() {
+        *earlier = later; // it shows all that the earlier one does
+        *earlier_length = later_length;
+    } else if term_at(earlier, later.prev_log_index) == Some(later.prev_log_term) {
+        let known = (earlier.last_index() - later.prev_log_index) as usize;
+        let new = later.entries.get(known..).unwrap_or_default();
+        let length = *earlier_length + new.iter().map(wire::entry_len).sum::<usize>();
+        if !fits_alone(length, max_datagram) {
+            return Some(later);
+        }
+        earlier.entries.extend(later.entries.drain(known.min(later.entries.len())..));
+        *earlier_length = length;
+    } else {
+        return Some(later);
+    }
+    earlier.leader_commit = leader_commit;
+    earlier.sent_at = sent_at;
+    None
+}
+
+/// The term at an index that the append shows, `prev_log_index` included.
+fn term_at(append: &AppendEntries, index: Index) -> Option<Term> {
+    match index.checked_sub(append.prev_log_index)? {
+        0 => Some(append.prev_log_term),
+        nth => append.entries.get(nth as usize - 1).map(|entry: &Entry| entry.term),
+    }
+}
+
+/// Two successes of one term become one that names the higher match index and the later time.
+/// It claims nothing that is not true, although no single append may have had both: that the log
+/// equals the leader's up to an index stays true for the whole term, as the leader only appends and a
+/// follower removes only what differs; and that the leader was followed at a time or later
+/// stays true for ever. A conflict is neither: the leader must see each.
+fn merge_append_responses(
+    earlier: &mut AppendEntriesResponse,
+    later: AppendEntriesResponse,
+) -> Option<AppendEntriesResponse> {
+    let (AppendOutcome::Matched { match_index }, AppendOutcome::Matched { match_index: other }) =
+        (earlier.outcome, later.outcome)
+    else {
+        return Some(later);
+    };
+    let sent_at = earlier.sent_at.max(later.sent_at);
+    *earlier = AppendEntriesResponse {
+        sent_at,
+        outcome: AppendOutcome::Matched { match_index: match_index.max(other) },
+    };
+    None
+}

@@ -1,0 +1,277 @@
+//! Each rule of merging and packing, and each thing that must stay apart.
+
+use super::*;
+use crate::raft::message::{RequestVote, RequestVoteResponse};
+use crate::raft::types::Payload;
+use crate::replica::Inbound;
+use crate::request::RequestId;
+use crate::wire::Decoder;
+
+const LIMIT: usize = 1_000;
+
+pub(super) fn id(number: u16) -> Id {
+    Id::new(number).expect("not reserved")
+}
+
+fn noops(range: std::ops::RangeInclusive<Index>, term: Term) -> Vec<Entry> {
+    range.map(|index| Entry { index, term, payload: Payload::Noop }).collect()
+}
+
+/// An append of term 5 that shows the entries after `prev` up to `last`, all of term 5.
+fn append(prev: Index, last: Index, leader_commit: Index, sent_at: u64) -> Message {
+    let prev_log_term = if prev == 0 { 0 } else { 5 };
+    let entries = noops(prev + 1..=last, 5);
+    let append = AppendEntries { prev_log_index: prev, prev_log_term, leader_commit, sent_at, entries };
+    Message { term: 5, body: Body::AppendEntries(append) }
+}
+
+fn matched(match_index: Index, sent_at: u64) -> Message {
+    let outcome = AppendOutcome::Matched { match_index };
+    Message { term: 5, body: Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome }) }
+}
+
+fn conflict(prev_log_index: Index, sent_at: u64) -> Message {
+    let outcome = AppendOutcome::Conflict { prev_log_index, conflict_term: 0, conflict_index: 1 };
+    Message { term: 5, body: Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome }) }
+}
+
+fn vote(campaign: u64) -> Message {
+    let vote = RequestVote { pre_vote: false, campaign, last_log_index: 1, last_log_term: 1 };
+    Message { term: 5, body: Body::RequestVote(vote) }
+}
+
+fn of_term(term: Term, message: Message) -> Message {
+    Message { term, ..message }
+}
+
+fn to(number: u16, message: Message) -> Outbound {
+    Outbound::Peer { to: id(number), leader: None, message }
+}
+
+fn answer(mid: &str, outcome: Outcome) -> Outbound {
+    Outbound::Client(Response { id: RequestId { client: id(16), mid: mid.into() }, outcome, leader: None })
+}
+
+/// All datagrams that come out of pushing these, with the limit obeyed.
+pub(super) fn datagrams(
+    limit: usize,
+    outbound: impl IntoIterator<Item = Outbound>,
+) -> (Vec<Vec<u8>>, Counts) {
+    let mut outbox = Outbox::new(id(0), limit);
+    outbound.into_iter().for_each(|outbound| outbox.push(outbound));
+    let (mut buffer, mut datagrams) = (Vec::new(), Vec::new());
+    while outbox.next(&mut buffer) {
+        assert!(buffer.len() <= limit, "{} bytes", buffer.len());
+        datagrams.push(buffer.clone());
+    }
+    assert!(outbox.peers.is_empty() && outbox.order.is_empty());
+    (datagrams, outbox.counts())
+}
+
+pub(super) fn messages(datagram: &[u8], to: u16) -> Vec<Message> {
+    let mut out = Vec::new();
+    Decoder::new(id(to), [id(0)]).decode(&mut datagram.to_vec(), &mut out).expect("well formed");
+    let message = |inbound| match inbound {
+        Inbound::Peer { message, .. } => message,
+        Inbound::Client(request) => panic!("a request: {request:?}"),
+    };
+    out.into_iter().map(message).collect()
+}
+
+/// What replica 1 reads, per datagram, when these are pushed for it.
+fn read(limit: usize, pushed: impl IntoIterator<Item = Message>) -> Vec<Vec<Message>> {
+    let (datagrams, _) = datagrams(limit, pushed.into_iter().map(|message| to(1, message)));
+    datagrams.iter().map(|datagram| messages(datagram, 1)).collect()
+}
+
+fn merges(pushed: [Message; 2], merged: Message) {
+    assert_eq!(read(LIMIT, pushed), [[merged]]);
+}
+
+/// The two travel as one datagram, both as they are and in their order.
+fn stays_apart(pushed: [Message; 2]) {
+    assert_eq!(read(LIMIT, pushed.clone()), [pushed]);
+}
+
+#[test]
+fn an_append_continues_the_one_before() {
+    merges([append(3, 5, 2, 10), append(5, 6, 4, 11)], append(3, 6, 4, 11));
+    merges([append(0, 0, 0, 10), append(0, 2, 0, 11)], append(0, 2, 0, 11));
+}
+
+#[test]
+fn a_heartbeat_disappears_into_an_append_before_or_after_it() {
+    merges([append(3, 5, 2, 10), append(5, 5, 4, 11)], append(3, 5, 4, 11));
+    merges([append(5, 5, 2, 10), append(5, 7, 4, 11)], append(5, 7, 4, 11));
+    merges([append(3, 5, 2, 10), append(3, 3, 4, 11)], append(3, 5, 4, 11));
+}
+
+#[test]
+fn an_append_that_shows_more_replaces_the_one_before() {
+    merges([append(3, 5, 2, 10), append(2, 5, 2, 11)], append(2, 5, 2, 11));
+    merges([append(3, 5, 2, 10), append(3, 7, 2, 11)], append(3, 7, 2, 11));
+    merges([append(3, 5, 2, 10), append(3, 5, 2, 11)], append(3, 5, 2, 11));
+}
+
+#[test]
+fn overlapping_appends_are_joined() {
+    merges([append(3, 6, 2, 10), append(4, 8, 5, 11)], append(3, 8, 5, 11));
+    merges([append(3, 6, 2, 10), append(4, 5, 5, 11)], append(3, 6, 5, 11));
+}
+
+#[test]
+fn a_merged_append_never_takes_back_what_was_said() {
+    merges([append(3, 5, 4, 11), append(5, 6, 2, 10)], append(3, 6, 4, 11));
+    merges([append(3, 5, 4, 11), append(3, 6, 2, 10)], append(3, 6, 4, 11));
+}
+
+#[test]
+fn many_appends_become_one() {
+    let pushed = (0..9).map(|index| append(index, index + 1, index, 100 + index));
+    assert_eq!(read(LIMIT, pushed), [[append(0, 9, 8, 108)]]);
+}
+
+#[test]
+fn appends_with_a_gap_between_them_stay_apart() {
+    stays_apart([append(3, 5, 2, 10), append(6, 7, 2, 11)]);
+    stays_apart([append(5, 6, 2, 10), append(3, 4, 2, 11)]);
+    stays_apart([append(5, 8, 2, 10), append(3, 6, 2, 11)]);
+}
+
+#[test]
+fn an_append_that_contradicts_the_one_before_stays_apart() {
+    let mut other = append(5, 6, 4, 11);
+    let Body::AppendEntries(body) = &mut other.body else { panic!("an append") };
+    body.prev_log_term = 4;
+    stays_apart([append(3, 5, 2, 10), other]);
+}
+
+#[test]
+fn messages_of_different_terms_stay_apart_and_in_order() {
+    for (first, second) in [(5, 6), (6, 5)] {
+        stays_apart([of_term(first, append(3, 5, 2, 10)), of_term(second, append(5, 6, 2, 11))]);
+        stays_apart([of_term(first, append(3, 5, 2, 10)), of_term(second, append(3, 6, 2, 11))]);
+        stays_apart([of_term(first, matched(3, 10)), of_term(second, matched(4, 11))]);
+        stays_apart([of_term(first, vote(1)), of_term(second, vote(1))]);
+    }
+}
+
+#[test]
+fn successes_become_the_higher_index_and_the_later_time() {
+    merges([matched(3, 10), matched(5, 11)], matched(5, 11));
+    merges([matched(5, 10), matched(3, 11)], matched(5, 11));
+    merges([matched(3, 11), matched(5, 10)], matched(5, 11));
+}
+
+#[test]
+fn every_conflict_is_told() {
+    stays_apart([conflict(5, 10), conflict(5, 11)]);
+    stays_apart([conflict(5, 10), conflict(5, 10)]);
+    stays_apart([conflict(5, 10), matched(5, 11)]);
+    stays_apart([matched(5, 10), conflict(5, 11)]);
+    assert_eq!(
+        read(LIMIT, [matched(5, 10), conflict(7, 11), matched(6, 12)]),
+        [[matched(5, 10), conflict(7, 11), matched(6, 12)]]
+    );
+}
+
+#[test]
+fn only_identical_requests_for_a_vote_collapse() {
+    merges([vote(1), vote(1)], vote(1));
+    stays_apart([vote(1), vote(2)]);
+    let granted = |granted| {
+        let body = Body::RequestVoteResponse(RequestVoteResponse { pre_vote: false, campaign: 1, granted });
+        Message { term: 5, body }
+    };
+    stays_apart([granted(false), granted(true)]);
+}
+
+#[test]
+fn merging_does_not_look_past_the_last_message() {
+    let pushed = [append(3, 5, 2, 10), matched(1, 1), append(5, 6, 2, 11)];
+    assert_eq!(read(LIMIT, pushed.clone()), [pushed]);
+}
+
+#[test]
+fn appends_that_together_exceed_the_limit_are_two_datagrams() {
+    let pushed = || (0..60).map(|index| append(index, index + 1, 0, 100 + index));
+    let read = read(LIMIT, pushed());
+    assert!(read.len() > 1);
+    let entries = read.iter().flatten().flat_map(|message| match &message.body {
+        Body::AppendEntries(append) => append.entries.clone(),
+        _ => Vec::new(),
+    });
+    assert_eq!(entries.collect::<Vec<_>>(), noops(1..=60, 5), "nothing is lost or repeated");
+}
+
+#[test]
+fn a_datagram_is_filled_to_the_last_byte_that_is_safe() {
+    let pair = [append(3, 5, 2, 10), append(5, 6, 2, 11)];
+    let merged = append(3, 6, 2, 11);
+    let least = MESSAGE_ENVELOPE_BYTES + wire::message_len_at_most(&merged);
+    assert_eq!(read(least, pair.clone()).len(), 1);
+    assert_eq!(read(least - 1, pair).len(), 2);
+    let pair = [matched(3, 10), conflict(3, 10)];
+    let least = BUNDLE_ENVELOPE_BYTES + pair.iter().map(wire::message_len_at_most).sum::<usize>();
+    assert_eq!(read(least, pair.clone()).len(), 1);
+    assert_eq!(read(least - 1, pair).len(), 2);
+}
+
+#[test]
+fn what_no_datagram_can_carry_is_counted_and_dropped_whole() {
+    let (datagrams, counts) = datagrams(LIMIT, [to(1, append(0, 100, 0, 10)), to(1, matched(1, 1))]);
+    assert_eq!(messages(&datagrams[0], 1), [matched(1, 1)]);
+    assert_eq!((datagrams.len(), counts.oversized), (1, 1));
+}
+
+#[test]
+fn every_destination_has_its_turn_in_the_order_of_the_first_push() {
+    let pushed = [
+        to(2, matched(1, 1)),
+        answer("a", Outcome::Stored),
+        to(1, vote(1)),
+        to(2, vote(2)),
+        answer("b", Outcome::Fail),
+        to(1, vote(3)),
+    ];
+    let (datagrams, counts) = datagrams(LIMIT, pushed);
+    assert_eq!(messages(&datagrams[0], 2), [matched(1, 1), vote(2)]);
+    assert!(String::from_utf8_lossy(&datagrams[1]).contains(r#""MID":"a""#));
+    assert_eq!(messages(&datagrams[2], 1), [vote(1), vote(3)]);
+    assert!(String::from_utf8_lossy(&datagrams[3]).contains(r#""MID":"b""#));
+    assert_eq!(datagrams.len(), 4);
+    assert_eq!(counts, Counts { merged: 0, packed: 2, oversized: 0 });
+}
+
+#[test]
+fn answers_are_never_merged_reordered_or_dropped() {
+    let mids = ["b", "a", "a", "c"];
+    let (datagrams, _) = datagrams(LIMIT, mids.map(|mid| answer(mid, Outcome::Redirect)));
+    let texts = datagrams.iter().map(|datagram| String::from_utf8_lossy(datagram).into_owned());
+    for (text, mid) in texts.zip(mids) {
+        assert!(text.contains(&format!(r#""type":"redirect","MID":"{mid}""#)), "{text}");
+    }
+    assert_eq!(datagrams.len(), mids.len());
+}
+
+#[test]
+fn an_answer_that_does_not_fit_is_a_refusal_and_not_silence() {
+    let (datagrams, counts) = datagrams(LIMIT, [answer("m", Outcome::Value("v".repeat(LIMIT).into()))]);
+    assert!(String::from_utf8_lossy(&datagrams[0]).contains(r#""type":"fail","MID":"m""#));
+    assert_eq!((datagrams.len(), counts.oversized), (1, 1));
+}
+
+#[test]
+fn a_datagram_names_the_leader_that_was_known_last() {
+    let said = [Some(id(2)), None, Some(id(3))];
+    let push = |leader, campaign| Outbound::Peer { to: id(1), leader, message: vote(campaign) };
+    let (datagrams, _) = datagrams(LIMIT, said.into_iter().zip(0..).map(|(leader, n)| push(leader, n)));
+    assert!(datagrams[0].starts_with(br#"{"src":"0000","dst":"0001","leader":"0003","type":"bundle""#));
+}
+
+#[test]
+fn what_is_saved_is_counted() {
+    let pushed = [append(3, 5, 2, 10), append(5, 6, 2, 11), matched(1, 1), matched(2, 2), vote(1)];
+    let (_, counts) = datagrams(LIMIT, pushed.map(|message| to(1, message)));
+    assert_eq!(counts, Counts { merged: 2, packed: 2, oversized: 0 });
+}
