@@ -1,7 +1,29 @@
-//! kvstore
+//! A linearizable key-value store, replicated by Raft.
+//!
+//! | module | job | depends on |
+//! |---|---|---|
+//! | [`id`], [`request`] | the words: who, and what clients ask and are told | |
+//! | [`kv`] | the state machine, with a session per client | words |
+//! | [`raft`] | the core: one log on many replicas | words, `kv::Command` |
+//! | [`wire`] | JSON on one side, validated messages on the other | words, messages |
+//! | [`replica`] | one replica: core, state machine, and what is owed to clients | all of the above |
+//! | [`outbox`] | what waits to be sent: merging and packing per destination | `wire` |
+//! | [`transport`] | the networks | |
+//! | [`pipeline`] | three threads around it: receive, decide, send | everything |
+//!
+//! What always holds, whoever changes what:
+//!
+//! * Everything above `transport` is pure: no I/O, no clock, no threads, and no randomness but a seeded
+//!   generator that is passed in. The same inputs at the same times give the same outputs.
+//! * One thread owns terms, log and state machine. No lock guards them, because nobody else can reach them.
+//! * What comes from outside is validated once, in `wire`, and can make a replica drop a message, never panic,
+//!   hang or grow without bound.
+//! * A reply leaves only after what it promises holds, and in the order in which the operations took effect.
+
 pub mod id;
 pub mod kv;
 pub mod outbox;
+pub mod pipeline;
 pub mod raft;
 pub mod replica;
 pub mod request;

@@ -1,4 +1,62 @@
-//! Raft.
+//! Raft, as pure state: how several replicas agree on one log.
+//!
+//! # What Raft is here
+//!
+//! Replicas agree on a sequence of entries, the *log*; each applies the committed ones in order to its own
+//! state machine, so all states are equal at equal positions. Time is cut into *terms*; each term has at most one *leader*,
+//! elected by a quorum, and only the leader adds entries. An entry is *committed* once a
+//! quorum stores it and the leader's rules allow to say so; from then on it is never lost, because
+//! any later leader needs votes from a quorum, one of which has the entry, and
+//! nobody votes for a log that is behind its own.
+//!
+//! "Paper" is Ongaro and Ousterhout, *In Search of an Understandable Consensus Algorithm* (extended
+//! version, 2014), "dissertation" is Ongaro, *Consensus: Bridging Theory and Practice* (2014). The
+//! names in the code are the paper's, and each rule cites the section that it comes from:
+//!
+//! | file | job | sections |
+//! |---|---|---|
+//! | `types` | terms, indexes, entries, who is a quorum | paper, fig. 2 |
+//! | `message` | what replicas say to each other | paper, fig. 2 |
+//! | `action` | what goes into a [`Node`] and what comes out | |
+//! | `log` | where logs agree, and how a conflict is cut off | paper, 5.3 |
+//! | `node` | the front door; the rules for terms and votes, once for all roles | paper, 5.1, 5.2, 5.4.1 |
+//! | `follower` | following, and answering for no more than was shown | paper, 5.3 |
+//! | `candidate` | pre-vote, then election | paper, 5.2; dissertation, 9.6 |
+//! | `leader` | replication, commitment, reads, stepping down | paper, 5.3, 5.4.2, 8; dissertation, 6.2, 6.4 |
+//! | `progress` | what a leader knows of one follower | RFC 6298 for the time-out |
+//! | `invariants` | what always holds | paper, fig. 3 |
+//! | `scripts` | golden scripts: commands in, transcripts out | paper, fig. 7 and 8 |
+//!
+//! # How it is driven
+//!
+//! [`Node::step`] takes one [`Input`]: a message, a write, a read, or the news that time went by. [`Node::drain`]
+//! ends a batch of inputs and returns an ordered list of [`Action`]s; the order is part of the contract. There is
+//! nothing else: no I/O, no clock, no threads and no randomness but the seeded generator that `Node::new` is given. The
+//! same inputs at the same times give the same actions, always. Two drivers rest on that: the pipeline in real time, and tests,
+//! which own time and can lose, repeat and reorder what they like.
+//!
+//! # Where this differs from the paper, and why
+//!
+//! * **Pre-vote and a promise.** A candidate first asks whether it would win, and whoever has heard a
+//!   leader for less than the least election time-out refuses, whatever the term. So a replica that comes
+//!   back from a partition deposes nobody, and a leader may trust the silence of its followers.
+//! * **Reads cost no log entry.** They wait for proof that this replica still led *after* they arrived: usually a
+//!   lease, which rests on that promise ([`leader`], `lease_end`), else one round of heartbeats (ReadIndex).
+//! * **An append goes to as few as needed.** With five replicas a write costs two appends and two
+//!   acknowledgements, not four and four. Followers take turns; who does not answer in time is replaced by
+//!   another. Safety does not depend on who is asked, only on who has answered.
+//! * **`sent_at`.** Every append carries the leader's time of sending, and the answer returns it. It does three jobs: it
+//!   is the start of the lease, it tells which answers prove leadership for which reads, and it measures the round trip even
+//!   when a message was sent again. Followers never compare it with a clock of theirs.
+//! * **A refusal names a term and its first index**, so that a leader finds the point of agreement by terms and not by entries.
+//! * **A leader without a quorum steps down** after one election time-out (check-quorum), so that its clients learn of it.
+//!
+//! # What the core relies on
+//!
+//! Messages may be lost, repeated, reordered and late, but not forged: a replica says what its core told it
+//! to say. Clocks need not agree; they must run at the same rate within the margin between the lease and the
+//! election time-out. A replica that has stopped does not come back, because nothing is kept on a disk.
+
 pub mod action;
 mod candidate;
 mod follower;

@@ -1,0 +1,33 @@
+//! The third stage: takes what the consensus stage hands over, all of it that waits, lets the
+//! outbox merge and pack it per destination, and sends it. It adds no delay.
+
+use crossbeam_channel::Receiver;
+use tracing::error;
+
+use super::statistics::Statistics;
+use crate::outbox::Outbox;
+use crate::replica::Outbound;
+use crate::transport::Transport;
+
+/// Sends until the consensus stage is gone and all is sent, or the transport is closed.
+pub(super) fn run(
+    transport: &dyn Transport,
+    mut outbox: Outbox,
+    batches: &Receiver<Vec<Outbound>>,
+    statistics: &Statistics,
+) {
+    let mut buffer = Vec::new();
+    while let Ok(batch) = batches.recv() {
+        for outbound in std::iter::once(batch).chain(batches.try_iter()).flatten() {
+            outbox.push(outbound);
+        }
+        while outbox.next(&mut buffer) {
+            if let Err(error) = transport.send(&buffer) {
+                error!(%error, "can't send any more");
+                return;
+            }
+            statistics.lock().sent += 1;
+        }
+        statistics.lock().joined = outbox.joined();
+    }
+}
