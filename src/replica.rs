@@ -20,6 +20,9 @@ use crate::raft::{Action, Input, Node, ReadId, Settings};
 use crate::request::{Operation, Outcome, Request, RequestId, Response};
 use crate::wire;
 
+#[cfg(test)]
+mod tests;
+
 /// The least election time-out: four heartbeats, so that a lossy network rarely looks
 /// like a dead leader; the longest that clients wait for a new leader is about twice this.
 pub const ELECTION_TIMEOUT_US: Micros = 1_000_000;

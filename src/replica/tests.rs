@@ -1,0 +1,280 @@
+//! What clients see of replicas: who answers, when, with what, and how often.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::outbox::Outbox;
+use crate::transport::SEQPACKET_MAX_DATAGRAM;
+
+fn id(number: u16) -> Id {
+    Id::new(number).expect("not reserved")
+}
+
+const CLIENT: u16 = 0x15;
+
+/// Replicas 0000 to 0004 with a network that delivers at once, unless a way is blocked.
+struct Cluster {
+    replicas: BTreeMap<Id, Replica>,
+    blocked: BTreeSet<Id>, // who neither sends nor receives
+    now: Micros,
+    responses: Vec<(Id, Response)>, // who answered, and what, in order
+}
+
+impl Cluster {
+    fn new() -> Self {
+        let ids: Vec<Id> = (0..5).map(id).collect();
+        let replica = |&own: &Id| {
+            let peers: Vec<Id> = ids.iter().copied().filter(|&peer| peer != own).collect();
+            (own, Replica::new(own, &peers, SEQPACKET_MAX_DATAGRAM, u64::from(own.number()), 0))
+        };
+        Self {
+            replicas: ids.iter().map(replica).collect(),
+            blocked: BTreeSet::new(),
+            now: 0,
+            responses: Vec::new(),
+        }
+    }
+
+    /// A cluster that has elected a leader.
+    fn elected() -> (Self, Id) {
+        let mut cluster = Self::new();
+        cluster.run(3 * ELECTION_TIMEOUT_US);
+        let leader = cluster.leader();
+        (cluster, leader)
+    }
+
+    fn leader(&self) -> Id {
+        let leads = |replica: &&Replica| replica.node().is_leader();
+        self.replicas.values().filter(leads).map(|replica| replica.node().id()).next().expect("a leader")
+    }
+
+    fn follower(&self) -> Id {
+        let leader = self.leader();
+        self.replicas.keys().copied().find(|&id| id != leader).expect("more than one")
+    }
+
+    /// One batch for one replica, and all that follows from it at this instant.
+    fn batch(&mut self, at: Id, inputs: Vec<Inbound>) {
+        let mut waiting = vec![(at, inputs)];
+        while let Some((at, inputs)) = waiting.pop() {
+            let Some(replica) = self.replicas.get_mut(&at) else { continue };
+            for inbound in inputs {
+                replica.handle(self.now, inbound);
+            }
+            for outbound in replica.finish(self.now) {
+                match outbound {
+                    Outbound::Client(response) => self.responses.push((at, response)),
+                    Outbound::Peer { to, message, .. }
+                        if !self.blocked.contains(&at) && !self.blocked.contains(&to) =>
+                    {
+                        waiting.insert(0, (to, vec![Inbound::Peer { from: at, message }]));
+                    }
+                    Outbound::Peer { .. } => {}
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, at: Id, requests: &[Request]) {
+        self.batch(at, requests.iter().cloned().map(Inbound::Client).collect());
+    }
+
+    fn run(&mut self, span_us: Micros) {
+        let end = self.now + span_us;
+        while let Some((at, id)) = self.replicas.iter().map(|(id, replica)| (replica.deadline(), *id)).min() {
+            if at > end {
+                break;
+            }
+            self.now = self.now.max(at);
+            self.batch(id, Vec::new());
+        }
+        self.now = end;
+    }
+
+    /// The answers since the last call: who, to which request, what, naming whom.
+    fn answers(&mut self) -> Vec<(Id, String, Outcome, Option<Id>)> {
+        let answer = |(from, response): (Id, Response)| {
+            (from, response.id.mid.to_string(), response.outcome, response.leader)
+        };
+        self.responses.drain(..).map(answer).collect()
+    }
+}
+
+fn request(mid: &str, operation: Operation) -> Request {
+    Request { id: RequestId { client: id(CLIENT), mid: mid.into() }, operation }
+}
+
+fn put(mid: &str, key: &str, value: &str) -> Request {
+    request(mid, Operation::Put { key: key.into(), value: value.into() })
+}
+
+fn get(mid: &str, key: &str) -> Request {
+    request(mid, Operation::Get { key: key.into() })
+}
+
+fn value(text: &str) -> Outcome {
+    Outcome::Value(text.into())
+}
+
+#[test]
+fn the_leader_answers_and_followers_name_it() {
+    let (mut cluster, leader) = Cluster::elected();
+    let follower = cluster.follower();
+    cluster.ask(leader, &[put("m1", "k", "v")]);
+    cluster.ask(leader, &[get("m2", "k"), get("m3", "never put")]);
+    cluster.ask(follower, &[put("m4", "k", "w")]);
+    assert_eq!(
+        cluster.answers(),
+        [
+            (leader, "m1".into(), Outcome::Stored, Some(leader)),
+            (leader, "m2".into(), value("v"), Some(leader)),
+            (leader, "m3".into(), value(""), Some(leader)),
+            (follower, "m4".into(), Outcome::Redirect, Some(leader)),
+        ]
+    );
+}
+
+#[test]
+fn a_request_without_a_leader_is_held_and_then_sent_to_anybody() {
+    let mut cluster = Cluster::new();
+    cluster.ask(id(0), &[put("m1", "k", "v")]);
+    cluster.run(HOLD_US - 1);
+    assert_eq!(cluster.answers(), []);
+    cluster.run(1);
+    assert_eq!(cluster.answers(), [(id(0), "m1".into(), Outcome::Redirect, None)]);
+}
+
+#[test]
+fn a_held_request_is_served_or_redirected_as_soon_as_there_is_a_leader() {
+    let mut cluster = Cluster::new();
+    let first_deadline = cluster.replicas.values().map(Replica::deadline).min().expect("timers");
+    cluster.run(first_deadline - 1);
+    for n in 0..5 {
+        cluster.ask(id(n), &[put(&format!("m{n}"), "k", "v")]);
+    }
+    assert_eq!(cluster.answers(), []);
+    cluster.run(1);
+    let leader = cluster.leader();
+    let mut answers = cluster.answers();
+    answers.sort_by_key(|(from, ..)| *from);
+    let outcome = |n| if id(n) == leader { Outcome::Stored } else { Outcome::Redirect };
+    let expected: Vec<_> = (0..5).map(|n| (id(n), format!("m{n}"), outcome(n), Some(leader))).collect();
+    assert_eq!(answers, expected);
+}
+
+#[test]
+fn a_leader_that_loses_its_quorum_redirects_all_that_it_holds() {
+    let (mut cluster, leader) = Cluster::elected();
+    cluster.blocked = [leader].into();
+    cluster.run(LEASE_US);
+    cluster.ask(leader, &[put("m1", "k", "v"), get("m2", "k")]);
+    assert_eq!(cluster.answers(), []);
+    cluster.run(ELECTION_TIMEOUT_US);
+    let expected = ["m1", "m2"].map(|mid| (leader, mid.into(), Outcome::Redirect, None));
+    assert_eq!(cluster.answers(), expected);
+    cluster.blocked.clear();
+    cluster.run(3 * ELECTION_TIMEOUT_US);
+    assert_eq!(cluster.answers(), [], "nothing is answered twice");
+}
+
+#[test]
+fn a_client_that_comes_back_from_a_silent_leader_is_held_until_the_leader_is_heard() {
+    let (mut cluster, leader) = Cluster::elected();
+    let follower = cluster.follower();
+    let until_next_contact = cluster.replicas[&leader].deadline() - cluster.now;
+    cluster.ask(follower, &[put("m1", "k", "v")]);
+    cluster.now += 1;
+    cluster.ask(follower, &[put("m2", "k", "v")]);
+    assert_eq!(cluster.answers(), [(follower, "m1".into(), Outcome::Redirect, Some(leader))]);
+    cluster.run(until_next_contact + HEARTBEAT_INTERVAL_US);
+    assert_eq!(cluster.answers(), [(follower, "m2".into(), Outcome::Redirect, Some(leader))]);
+}
+
+#[test]
+fn a_repeated_request_gets_one_answer_while_it_is_owed_one() {
+    let (mut cluster, leader) = Cluster::elected();
+    cluster.ask(leader, &[put("m1", "k", "v"), put("m1", "k", "v")]);
+    assert_eq!(cluster.answers(), [(leader, "m1".into(), Outcome::Stored, Some(leader))]);
+}
+
+#[test]
+fn a_repeated_request_takes_effect_once() {
+    let (mut cluster, leader) = Cluster::elected();
+    cluster.ask(leader, &[put("m1", "k", "old")]);
+    cluster.ask(leader, &[put("m2", "k", "new")]);
+    cluster.ask(leader, &[put("m1", "k", "old"), get("m3", "k")]);
+    let stored = |mid: &str| (leader, mid.into(), Outcome::Stored, Some(leader));
+    let read = (leader, "m3".into(), value("new"), Some(leader));
+    assert_eq!(cluster.answers(), [stored("m1"), stored("m2"), stored("m1"), read]);
+}
+
+#[test]
+fn answers_leave_in_the_order_in_which_their_operations_took_effect() {
+    let (mut cluster, leader) = Cluster::elected();
+    cluster.ask(leader, &[put("m1", "k", "old")]);
+    // While the quorum is away the put is in flight: a read sees what is committed, and comes first.
+    cluster.blocked = [leader].into();
+    cluster.ask(leader, &[put("m2", "k", "new"), get("m3", "k")]);
+    cluster.blocked.clear();
+    cluster.run(HEARTBEAT_INTERVAL_US);
+    cluster.ask(leader, &[get("m4", "k")]);
+    let stored = |mid: &str| (leader, mid.into(), Outcome::Stored, Some(leader));
+    let read = |mid: &str, text| (leader, mid.into(), value(text), Some(leader));
+    assert_eq!(cluster.answers(), [stored("m1"), read("m3", "old"), stored("m2"), read("m4", "new")]);
+}
+
+#[test]
+fn a_value_that_cannot_fit_into_a_message_is_refused() {
+    let (mut cluster, leader) = Cluster::elected();
+    cluster.ask(leader, &[put("m1", "k", &"v".repeat(SEQPACKET_MAX_DATAGRAM))]);
+    cluster.ask(leader, &[put("m2", "k", &"\n".repeat(SEQPACKET_MAX_DATAGRAM * 2 / 3))]);
+    cluster.ask(leader, &[get("m3", "k")]);
+    let failed = |mid: &str| (leader, mid.into(), Outcome::Fail, Some(leader));
+    let read = (leader, "m3".into(), value(""), Some(leader));
+    assert_eq!(cluster.answers(), [failed("m1"), failed("m2"), read]);
+}
+
+#[test]
+fn a_backlog_is_split_into_messages_within_the_limit_and_gets_through() {
+    let (mut cluster, leader) = Cluster::elected();
+    let puts: Vec<Request> =
+        (0..40).map(|n| put(&format!("m{n}"), &format!("k{n}"), &"v".repeat(1_000))).collect();
+    let replica = cluster.replicas.get_mut(&leader).expect("the leader");
+    for request in puts {
+        replica.handle(cluster.now, Inbound::Client(request));
+    }
+    let mut outbox = Outbox::new(leader, SEQPACKET_MAX_DATAGRAM);
+    let out = replica.finish(cluster.now);
+    let (mut buffer, mut datagrams) = (Vec::new(), 0);
+    out.iter().cloned().for_each(|outbound| outbox.push(outbound));
+    while outbox.next(&mut buffer) {
+        assert!(buffer.len() <= SEQPACKET_MAX_DATAGRAM, "{} bytes", buffer.len());
+        datagrams += 1;
+    }
+    assert!(datagrams >= 6, "three or more for each of two followers, but {datagrams}");
+
+    for outbound in out {
+        if let Outbound::Peer { to, message, .. } = outbound {
+            cluster.batch(to, vec![Inbound::Peer { from: leader, message }]);
+        }
+    }
+    let stored = cluster.answers().iter().filter(|(.., outcome, _)| *outcome == Outcome::Stored).count();
+    assert_eq!(stored, 40);
+}
+
+#[test]
+fn a_replica_that_stops_answers_what_it_owes() {
+    let mut cluster = Cluster::new();
+    cluster.ask(id(0), &[put("m1", "k", "v"), get("m2", "k")]);
+    let replica = cluster.replicas.get_mut(&id(0)).expect("it exists");
+    let answers: Vec<Outbound> = replica.stop();
+    let redirect = |mid: &str| {
+        Outbound::Client(Response {
+            id: RequestId { client: id(CLIENT), mid: mid.into() },
+            outcome: Outcome::Redirect,
+            leader: None,
+        })
+    };
+    assert_eq!(answers, [redirect("m1"), redirect("m2")]);
+    assert_eq!(replica.stop(), []);
+}
