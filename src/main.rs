@@ -1,1 +1,136 @@
-fn main() {}
+//! One replica as a process: command line, signals and wiring.
+
+mod cli;
+
+use std::hash::BuildHasher;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use kvstore::id::Id;
+use kvstore::pipeline;
+use kvstore::transport::{Seqpacket, Transport, Udp};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tracing::info;
+use tracing::level_filters::LevelFilter;
+
+use cli::{Options, Role, Simulator};
+
+/// The simulator cannot be reached.
+const EXIT_UNREACHABLE: u8 = 1;
+/// The command line makes no sense; what clap and most programs use.
+const EXIT_USAGE: u8 = 2;
+/// A defect of the program: EX_SOFTWARE of sysexits.h.
+const EXIT_SOFTWARE: u8 = 70;
+
+/// A reason to end, as a line for the user and an exit code.
+struct Failure(u8, String);
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(code, message)) => {
+            eprintln!("kvstore: {message}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    let Some(options) = parse_options()? else { return Ok(()) };
+    let role = options.role(is_socket).map_err(|error| usage(&error.to_string()))?;
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_max_level(LevelFilter::from(options.log_level))
+        .init();
+
+    // Before the connection, so that a simulator can stop every replica that it has heard of.
+    let signals = Signals::new([SIGTERM, SIGINT])
+        .map_err(|error| Failure(EXIT_SOFTWARE, format!("can't listen for signals: {error}")))?;
+    let transport = connect(&role)?;
+    stop_on_signal(signals, Arc::clone(&transport))?;
+
+    let seed = options.seed.unwrap_or_else(|| random_seed(role.own));
+    info!(id = %role.own, peers = ?role.peers, simulator = %role.simulator, seed, "starts");
+    let counts = pipeline::run(transport, role.own, &role.peers, seed)
+        .map_err(|error| Failure(EXIT_SOFTWARE, error.to_string()))?;
+    info!(?counts, "stopped");
+    Ok(())
+}
+
+/// `None` if the user only asked for help or the version.
+fn parse_options() -> Result<Option<Options>, Failure> {
+    let error = match Options::try_parse() {
+        Ok(options) => return Ok(Some(options)),
+        Err(error) => error,
+    };
+    if let ErrorKind::DisplayHelp | ErrorKind::DisplayVersion = error.kind() {
+        // A reader that went away has seen enough.
+        let _broken_pipe = error.print();
+        return Ok(None);
+    }
+    // The first paragraph says what is wrong; usage and advice follow it.
+    let text = error.to_string();
+    let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let message = lines.join(" ");
+    Err(usage(message.strip_prefix("error: ").unwrap_or(&message)))
+}
+
+fn usage(message: &str) -> Failure {
+    Failure(EXIT_USAGE, format!("{message} (try --help)"))
+}
+
+fn is_socket(name: &str) -> bool {
+    Path::new(name).metadata().is_ok_and(|metadata| metadata.file_type().is_socket())
+}
+
+fn connect(role: &Role) -> Result<Arc<dyn Transport>, Failure> {
+    let failure = |place: String, error: io::Error| {
+        Failure(EXIT_UNREACHABLE, format!("can't reach the simulator at {place}: {error}"))
+    };
+    match role.simulator {
+        Simulator::Seqpacket => {
+            let path = Path::new(".").join(role.own.to_string());
+            match Seqpacket::connect(&path) {
+                Ok(transport) => Ok(Arc::new(transport)),
+                Err(error) => Err(failure(path.display().to_string(), error)),
+            }
+        }
+        Simulator::Udp(port) => match Udp::open(role.own, port.get()) {
+            Ok(transport) => Ok(Arc::new(transport)),
+            Err(error) => Err(failure(format!("UDP port {port}"), error)),
+        },
+    }
+}
+
+/// Lets the first signal stop the transport, and with it, stage by stage, the pipeline. A second one
+/// ends the process as if nobody had listened.
+fn stop_on_signal(mut signals: Signals, transport: Arc<dyn Transport>) -> Result<(), Failure> {
+    let listen = move || {
+        let mut stopping = false;
+        for signal in signals.forever() {
+            if stopping {
+                // It only returns for signals that do nothing by default.
+                let _never = signal_hook::low_level::emulate_default_handler(signal);
+            }
+            info!(signal, "stops");
+            transport.stop();
+            stopping = true;
+        }
+    };
+    let thread = thread::Builder::new().name("signals".to_owned()).spawn(listen);
+    thread.map(drop).map_err(|error| Failure(EXIT_SOFTWARE, format!("can't start a thread: {error}")))
+}
+
+/// From the operating system's entropy, which the standard library's hasher is keyed with, and the ID, so that no two
+/// replicas of a cluster share their jitter even if that entropy were poor.
+fn random_seed(own: Id) -> u64 {
+    std::hash::RandomState::new().hash_one(own)
+}

@@ -1,0 +1,270 @@
+//! The command line: two dialects of one program, told apart by the first word.
+
+use std::fmt;
+use std::num::NonZeroU16;
+
+use clap::{Parser, ValueEnum};
+use kvstore::id::{Id, IdError};
+use tracing::level_filters::LevelFilter;
+
+/// A replica of a linearizable key-value store.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kvstore",
+    version,
+    about = "One replica of a linearizable key-value store replicated by Raft.",
+    override_usage = "kvstore [OPTIONS] <MY ID> <ID>...\n       kvstore [OPTIONS] <PORT> <MY ID> <ID>...",
+    after_help = AFTER_HELP,
+)]
+pub struct Options {
+    /// How the simulator is reached; by default the first argument tells.
+    #[arg(long, value_enum, value_name = "TRANSPORT")]
+    pub transport: Option<TransportKind>,
+
+    /// What is logged to stderr.
+    #[arg(long, value_enum, value_name = "LEVEL", default_value = "warn")]
+    pub log_level: LogLevel,
+
+    /// Makes the jitter of elections repeatable; by default it differs from run to run.
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+
+    /// The port, if any, the ID of this replica, and the IDs of all others.
+    #[arg(value_name = "PORT or ID", hide = true)]
+    pub words: Vec<String>,
+}
+
+const AFTER_HELP: &str = "\
+An ID is four hexadecimal digits, upper case. FFFF is reserved.
+
+Transports:
+  seqpacket  The simulator listens on a Unix socket of sequenced packets that is
+             named like this replica's ID and lies in the working directory.
+  udp        The simulator listens on the UDP port of 127.0.0.1 that comes first.
+
+If the first argument could be both, as 0001 could, it is an ID if a socket of
+that name is in the working directory, and else a port. --transport settles it.
+
+The replica runs until the simulator closes the socket, or until SIGTERM or SIGINT.
+
+Exit codes: 0 clean stop, 1 simulator not reached, 2 bad command line, 70 internal error.
+
+Examples:
+  kvstore 0000 0001 0002             replica 0000 of three, at the socket ./0000
+  kvstore 9000 0000 0001 0002        the same replica, at UDP port 9000
+  kvstore --transport udp --log-level debug --seed 7 1234 0000 0001 0002";
+
+/// How a replica reaches the simulator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TransportKind {
+    /// A Unix socket of sequenced packets.
+    Seqpacket,
+    /// UDP on the loopback interface.
+    Udp,
+}
+
+/// What is logged.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "lower")]
+pub enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl From<LogLevel> for LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Off => Self::OFF,
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Trace => Self::TRACE,
+        }
+    }
+}
+
+/// Which replica to be, and where its network is.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Role {
+    /// Where the simulator listens.
+    pub simulator: Simulator,
+    /// This replica.
+    pub own: Id,
+    /// All others; at least one, no duplicates.
+    pub peers: Vec<Id>,
+}
+
+/// Where the simulator listens.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Simulator {
+    /// On the socket named like this replica, in the working directory.
+    Seqpacket,
+    /// On this port of 127.0.0.1.
+    Udp(NonZeroU16),
+}
+
+/// Why a command line makes no sense. One line each.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UsageError {
+    /// Nothing but options.
+    #[error("no IDs given: usage is kvstore [PORT] <MY ID> <ID>...")]
+    NoIds,
+    /// The first word is nothing that it may be.
+    #[error("{0:?} is neither an ID (four hexadecimal digits, upper case) nor a UDP port (1 to 65535)")]
+    NeitherIdNorPort(String),
+    /// The word where a port must be is none.
+    #[error("{0:?} is not a UDP port (1 to 65535)")]
+    BadPort(String),
+    /// The word where an ID must be is none.
+    #[error("{word:?} is not an ID: {reason}")]
+    BadId {
+        /// The word.
+        word: String,
+        /// What is wrong with it.
+        reason: IdError,
+    },
+    /// This replica cannot be its own peer.
+    #[error("{0} is this replica's own ID and cannot be another's too")]
+    OwnAmongOthers(Id),
+    /// An ID names two replicas.
+    #[error("{0} is given twice")]
+    Duplicate(Id),
+    /// A cluster of one has nobody to replicate to.
+    #[error("no other replica given")]
+    NoOthers,
+}
+
+impl Options {
+    /// Reads the arguments that are not options. `is_socket` says whether a socket of this name
+    /// is in the working directory.
+    pub fn role(&self, is_socket: impl Fn(&str) -> bool) -> Result<Role, UsageError> {
+        let (first, rest) = self.words.split_first().ok_or(UsageError::NoIds)?;
+        let kind = match self.transport {
+            Some(kind) => kind,
+            None => tell_apart(first, is_socket)?,
+        };
+        match kind {
+            TransportKind::Seqpacket => read_ids(Simulator::Seqpacket, &self.words),
+            TransportKind::Udp => {
+                let port = parse_port(first).ok_or_else(|| UsageError::BadPort(first.clone()))?;
+                read_ids(Simulator::Udp(port), rest)
+            }
+        }
+    }
+}
+
+fn tell_apart(first: &str, is_socket: impl Fn(&str) -> bool) -> Result<TransportKind, UsageError> {
+    let is_id = first.parse::<Id>() != Err(IdError::Malformed);
+    match (is_id, parse_port(first).is_some()) {
+        (true, true) if is_socket(first) => Ok(TransportKind::Seqpacket),
+        (_, true) => Ok(TransportKind::Udp),
+        (true, false) => Ok(TransportKind::Seqpacket),
+        (false, false) => Err(UsageError::NeitherIdNorPort(first.to_owned())),
+    }
+}
+
+fn parse_port(word: &str) -> Option<NonZeroU16> {
+    // The digits are checked because `parse` would take a leading plus sign.
+    word.bytes().all(|byte| byte.is_ascii_digit()).then(|| word.parse().ok())?
+}
+
+fn read_ids(simulator: Simulator, words: &[String]) -> Result<Role, UsageError> {
+    let parse =
+        |word: &String| word.parse::<Id>().map_err(|reason| UsageError::BadId { word: word.clone(), reason });
+    let ids = words.iter().map(parse).collect::<Result<Vec<Id>, _>>()?;
+    let (&own, peers) = ids.split_first().ok_or(UsageError::NoIds)?;
+    if peers.contains(&own) {
+        return Err(UsageError::OwnAmongOthers(own));
+    }
+    if let Some((_, id)) = peers.iter().enumerate().find(|&(at, id)| peers[..at].contains(id)) {
+        return Err(UsageError::Duplicate(*id));
+    }
+    if peers.is_empty() {
+        return Err(UsageError::NoOthers);
+    }
+    Ok(Role { simulator, own, peers: peers.to_vec() })
+}
+
+impl fmt::Display for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seqpacket => f.write_str("seqpacket"),
+            Self::Udp(port) => write!(f, "udp port {port}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn role(line: &str, sockets: &[&str]) -> Result<Role, UsageError> {
+        let options = Options::try_parse_from(line.split_whitespace()).expect("options are fine");
+        options.role(|name| sockets.contains(&name))
+    }
+
+    fn simulator(line: &str, sockets: &[&str]) -> Simulator {
+        role(line, sockets).expect("a good command line").simulator
+    }
+
+    fn udp(port: u16) -> Simulator {
+        Simulator::Udp(NonZeroU16::new(port).expect("not 0"))
+    }
+
+    fn id(number: u16) -> Id {
+        Id::new(number).expect("not reserved")
+    }
+
+    #[test]
+    fn the_first_word_tells_the_dialects_apart() {
+        assert_eq!(simulator("kvstore 00A0 0001 0002", &[]), Simulator::Seqpacket);
+        assert_eq!(simulator("kvstore 0000 0001 0002", &[]), Simulator::Seqpacket, "0 is no port");
+        assert_eq!(simulator("kvstore 54321 0000 0001", &[]), udp(54321));
+        assert_eq!(simulator("kvstore 80 0000 0001", &[]), udp(80));
+    }
+
+    #[test]
+    fn a_word_that_could_be_both_is_an_id_if_there_is_such_a_socket() {
+        assert_eq!(simulator("kvstore 0001 0000 0002", &["0001"]), Simulator::Seqpacket);
+        assert_eq!(simulator("kvstore 0001 0000 0002", &["0000"]), udp(1));
+        assert_eq!(simulator("kvstore 9000 0000 0002", &[]), udp(9000));
+    }
+
+    #[test]
+    fn the_option_settles_it() {
+        assert_eq!(simulator("kvstore --transport seqpacket 0001 0000", &[]), Simulator::Seqpacket);
+        assert_eq!(simulator("kvstore --transport udp 0001 0000 0002", &["0001"]), udp(1));
+        let refusal = role("kvstore --transport udp 00A1 0000 0002", &[]);
+        assert_eq!(refusal, Err(UsageError::BadPort("00A1".into())));
+    }
+
+    #[test]
+    fn own_id_and_peers_keep_their_places() {
+        let expected = Role { simulator: udp(9000), own: id(2), peers: vec![id(0), id(1)] };
+        assert_eq!(role("kvstore 9000 0002 0000 0001", &[]), Ok(expected));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let bad_id = |word: &str, reason| Err(UsageError::BadId { word: word.into(), reason });
+        assert_eq!(role("kvstore", &[]), Err(UsageError::NoIds));
+        assert_eq!(role("kvstore 9000", &[]), Err(UsageError::NoIds));
+        assert_eq!(role("kvstore 9000 0000", &[]), Err(UsageError::NoOthers));
+        assert_eq!(role("kvstore 0000", &[]), Err(UsageError::NoOthers));
+        assert_eq!(role("kvstore 0000 001", &[]), bad_id("001", IdError::Malformed));
+        assert_eq!(role("kvstore 0000 00a1", &[]), bad_id("00a1", IdError::Malformed));
+        assert_eq!(role("kvstore 0000 FFFF", &[]), bad_id("FFFF", IdError::Reserved));
+        assert_eq!(role("kvstore FFFF 0001", &[]), bad_id("FFFF", IdError::Reserved));
+        assert_eq!(role("kvstore 0000 0001 0001", &[]), Err(UsageError::Duplicate(id(1))));
+        assert_eq!(role("kvstore 0000 0001 0000", &[]), Err(UsageError::OwnAmongOthers(id(0))));
+        for word in ["abc", "65536", "99999999999", "+80", "00a0", "12.5"] {
+            let refusal = Err(UsageError::NeitherIdNorPort(word.into()));
+            assert_eq!(role(&format!("kvstore {word} 0001 0002"), &[]), refusal);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The program as a user or a simulator starts it.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use assert_cmd::cargo::cargo_bin;
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept, bind, listen, socket_with,
+};
+
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn kvstore(directory: &Path, line: &str) -> Command {
+    let mut command = Command::new(cargo_bin!("kvstore"));
+    command
+        .args(line.split_whitespace())
+        .current_dir(directory)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn wait(child: Child) -> Ended {
+    let output = child.wait_with_output().expect("it ends");
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+    }
+}
+
+fn run(line: &str) -> Ended {
+    let directory = tempfile::tempdir().expect("a directory");
+    wait(kvstore(directory.path(), line).spawn().expect("it starts"))
+}
+
+fn listening(path: &Path) -> OwnedFd {
+    let fd = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).expect("fd");
+    bind(&fd, &SocketAddrUnix::new(path).expect("a short path")).expect("a free path");
+    listen(&fd, 1).expect("listens");
+    fd
+}
+
+fn terminate(child: &Child, signal: &str) {
+    let status = Command::new("kill").args([signal, &child.id().to_string()]).status();
+    assert!(status.expect("kill is there").success());
+}
+
+#[test]
+fn a_bad_command_line_is_refused_in_one_line() {
+    for (line, about) in [
+        ("", "no IDs"),
+        ("--log-level info", "no IDs"),
+        ("9000", "no IDs"),
+        ("0000", "no other replica"),
+        ("9000 0000", "no other replica"),
+        ("xyz 0000 0001", "\"xyz\" is neither"),
+        ("0000 00a1", "\"00a1\" is not an ID"),
+        ("0000 FFFF", "reserved"),
+        ("FFFF 0001", "reserved"),
+        ("0000 0001 0001", "0001 is given twice"),
+        ("0000 0001 0000", "own ID"),
+        ("--transport udp 00A0 0000 0001", "\"00A0\" is not a UDP port"),
+        ("--transport udp 0 0000 0001", "\"0\" is not a UDP port"),
+        ("--transport tcp 0000 0001", "'tcp'"),
+        ("--log-level loud 0000 0001", "possible values: off, error, warn, info, debug, trace"),
+        ("--seed x 0000 0001", "'x'"),
+        ("--nonsense 0000 0001", "'--nonsense'"),
+    ] {
+        let ended = run(line);
+        assert_eq!(ended.code, Some(2), "{line}: {}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{line}: {}", ended.stderr);
+        assert!(ended.stderr.starts_with("kvstore: "), "{line}: {}", ended.stderr);
+        assert!(ended.stderr.contains(about), "{line}: {}", ended.stderr);
+        assert_eq!(ended.stdout, "", "{line}");
+    }
+}
+
+#[test]
+fn help_shows_both_dialects_and_examples() {
+    let ended = run("--help");
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    for part in [
+        "kvstore [OPTIONS] <MY ID> <ID>...",
+        "kvstore [OPTIONS] <PORT> <MY ID> <ID>...",
+        "--transport <TRANSPORT>",
+        "--log-level <LEVEL>",
+        "--seed <NUMBER>",
+        "seqpacket",
+        "udp",
+        "Examples:",
+        "Exit codes:",
+    ] {
+        assert!(ended.stdout.contains(part), "{part:?} is not in\n{}", ended.stdout);
+    }
+    assert!(ended.stdout.lines().all(|line| line.chars().count() <= 100), "{}", ended.stdout);
+}
+
+#[test]
+fn version_is_that_of_the_package() {
+    let ended = run("--version");
+    assert_eq!((ended.code, ended.stdout), (Some(0), format!("kvstore {}\n", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn a_simulator_that_is_not_there_is_reported_in_one_line() {
+    let ended = run("--transport seqpacket 0001 0000 0002");
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    assert!(ended.stderr.contains("./0001: No such file"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_simulator_that_listens_no_more_is_reported_in_one_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    drop(listening(&directory.path().join("0001")));
+    let ended = wait(kvstore(directory.path(), "0001 0000 0002").spawn().expect("it starts"));
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("./0001: Connection refused"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_end_of_the_connection_is_a_clean_stop() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let listener = listening(&directory.path().join("0001"));
+    let child = kvstore(directory.path(), "0001 0000 0002").spawn().expect("it starts");
+    drop(accept(&listener).expect("it connects"));
+    let ended = wait(child);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn signals_are_a_clean_stop_in_both_dialects() {
+    for signal in ["-TERM", "-INT"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let listener = listening(&directory.path().join("0001"));
+        let child = kvstore(directory.path(), "0001 0000 0002").spawn().expect("it starts");
+        let connection = accept(&listener).expect("it connects");
+        terminate(&child, signal);
+        let ended = wait(child);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{signal}");
+        drop(connection);
+
+        let simulator = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let port = simulator.local_addr().expect("an address").port();
+        let line = format!("--transport udp {port} 0001 0000 0002");
+        let child = kvstore(directory.path(), &line).spawn().expect("it starts");
+        let mut buffer = [0; 1_000];
+        let (length, _) = simulator.recv_from(&mut buffer).expect("a hello");
+        assert!(String::from_utf8_lossy(&buffer[..length]).contains(r#""type":"hello""#));
+        terminate(&child, signal);
+        let ended = wait(child);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{signal}");
+    }
+}
+
+#[test]
+fn the_log_shows_the_seed_and_stays_without_colour() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let listener = listening(&directory.path().join("0001"));
+    let line = "--log-level info --seed 4711 0001 0000 0002";
+    let child = kvstore(directory.path(), line).spawn().expect("it starts");
+    drop(accept(&listener).expect("it connects"));
+    let ended = wait(child);
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.contains("seed=4711"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains('\x1B'), "{}", ended.stderr);
+}
