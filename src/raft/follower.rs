@@ -84,3 +84,56 @@ impl Node {
         Some(AppendOutcome::Matched { match_index })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::action::Input;
+    use crate::raft::harness::{Cluster, SETTINGS, id};
+    use crate::raft::message::Message;
+    use crate::raft::types::{Entry, Index, Payload};
+
+    /// What a follower with entries of terms 1, 1, 2, 2 answers to the leader of term 3, and what it has
+    /// committed then.
+    fn answer(prev: (Index, Term), terms: &[Term], leader_commit: Index) -> (Option<AppendOutcome>, Index) {
+        let mut cluster = Cluster::new(3, 1, SETTINGS);
+        cluster.preset(id(2), &[1, 1, 2, 2], None);
+        let entry = |(i, &term): (usize, &Term)| Entry {
+            index: prev.0 + 1 + i as Index,
+            term,
+            payload: Payload::Noop,
+        };
+        let append = AppendEntries {
+            prev_log_index: prev.0,
+            prev_log_term: prev.1,
+            leader_commit,
+            sent_at: 7,
+            entries: terms.iter().enumerate().map(entry).collect(),
+        };
+        let message = Message { term: 3, body: Body::AppendEntries(append) };
+        cluster.step(id(2), [Input::Receive { from: id(1), message }]);
+        let outcome = match cluster.network.front().map(|envelope| &envelope.message.body) {
+            Some(Body::AppendEntriesResponse(response)) => Some(response.outcome),
+            _ => None,
+        };
+        (outcome, cluster.nodes[&id(2)].commit_index())
+    }
+
+    #[test]
+    fn acknowledges_and_commits_nothing_beyond_what_the_append_showed() {
+        let matched = |match_index| Some(AppendOutcome::Matched { match_index });
+        assert_eq!(answer((2, 1), &[], 4), (matched(2), 2));
+        assert_eq!(answer((1, 1), &[1], 9), (matched(2), 2));
+        assert_eq!(answer((2, 1), &[3], 9), (matched(3), 3));
+        assert_eq!(answer((4, 2), &[], 1), (matched(4), 1));
+    }
+
+    #[test]
+    fn refuses_what_does_not_follow_its_log() {
+        let conflict = |prev_log_index, conflict_term, conflict_index| {
+            Some(AppendOutcome::Conflict { prev_log_index, conflict_term, conflict_index })
+        };
+        assert_eq!(answer((4, 3), &[3], 4), (conflict(4, 2, 3), 0));
+        assert_eq!(answer((9, 3), &[3], 9), (conflict(9, 0, 5), 0));
+    }
+}

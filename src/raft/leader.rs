@@ -8,7 +8,7 @@
 //! **Who gets what.** A new entry goes to just enough followers for a quorum, those that were
 //! left alone longest; the next entry goes to others. Under steady load everybody hears the leader often and
 //! needs no heartbeat. A follower gets all that it lacks when its turn comes. One that does not answer in time
-//! no longer counts as asked, so another takes its place.
+//! no longer counts as asked, so another takes its place. Where many answers are lost, more are asked at once.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -16,10 +16,16 @@ use std::sync::Arc;
 use super::action::{Action, ReadId};
 use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message};
 use super::node::{Node, Role};
+use super::odds::Odds;
 use super::progress::Progress;
 use super::types::{Micros, Payload};
 use crate::id::Id;
 use crate::kv::Command;
+
+/// How likely enough answers must be before nobody else is asked. At 15 % loss both of two
+/// followers answer in 52 % of the cases, which is cheaper than a third message each time; at 30 % only in
+/// 24 %, and most writes would wait for a retransmission.
+const LIKELY: f64 = 0.4;
 
 /// A leader's own state (paper, figure 2: volatile state on leaders).
 #[derive(Debug)]
@@ -37,13 +43,28 @@ struct PendingRead {
 }
 
 impl Leader {
-    /// Chooses whom to ask so that, with those for whom `done` holds, `wanted` followers are
-    /// asked: the responsive before the others, then whoever was left alone longest.
-    fn choose(&self, wanted: usize, done: impl Fn(&Progress) -> bool) -> Vec<Id> {
-        let (asked, mut others): (Vec<_>, Vec<_>) =
-            self.followers.iter().partition(|(_, progress)| done(progress));
-        others.sort_by_key(|(id, progress)| (!progress.is_responsive(), progress.last_sent_at, **id));
-        others.into_iter().take(wanted.saturating_sub(asked.len())).map(|(id, _)| *id).collect()
+    /// Chooses whom to ask besides those who were asked already, so that `wanted` answers are likely.
+    /// `asked` says for whom that holds, and with which chance the answer comes. The responsive go before the
+    /// others, then whoever was left alone longest.
+    fn choose(&self, wanted: usize, asked: impl Fn(&Progress) -> Option<f64>) -> Vec<Id> {
+        let mut odds = Odds::new(wanted);
+        let mut others = Vec::new();
+        for (id, progress) in &self.followers {
+            match asked(progress) {
+                Some(chance) => odds.ask(chance),
+                None => others.push((!progress.is_responsive(), progress.last_sent_at, *id, progress)),
+            }
+        }
+        others.sort_by_key(|&(unresponsive, last_sent_at, id, _)| (unresponsive, last_sent_at, id));
+        let mut chosen = Vec::new();
+        for (unresponsive, _, id, progress) in others {
+            if odds.could_suffice() && (unresponsive || odds.suffice() >= LIKELY) {
+                break;
+            }
+            odds.ask(progress.answer_rate());
+            chosen.push(id);
+        }
+        chosen
     }
 }
 
@@ -198,7 +219,12 @@ impl Node {
         if self.commit_index == last_index {
             return;
         }
-        for id in leader.choose(wanted, |progress| progress.is_responsive() && progress.goal >= last_index) {
+        let asked = |progress: &Progress| match progress {
+            _ if progress.match_index >= last_index => Some(1.0),
+            _ if progress.is_responsive() && progress.goal >= last_index => Some(progress.answer_rate()),
+            _ => None,
+        };
+        for id in leader.choose(wanted, asked) {
             if let Some(progress) = leader.followers.get_mut(&id) {
                 progress.goal = last_index;
             }
@@ -216,7 +242,11 @@ impl Node {
         let Some(after) = leader.reads.front().map(|read| read.after) else { return };
         let asked = |progress: &Progress| {
             let in_flight = progress.is_responsive() && progress.awaits_answer_since(after);
-            progress.acked_sent_at > after || in_flight || progress.wants_message(max_in_flight)
+            match progress {
+                _ if progress.acked_sent_at > after => Some(1.0),
+                _ if in_flight || progress.wants_message(max_in_flight) => Some(progress.answer_rate()),
+                _ => None,
+            }
         };
         for id in leader.choose(wanted, asked) {
             if let Some(progress) = leader.followers.get_mut(&id) {

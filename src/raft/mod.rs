@@ -24,6 +24,7 @@
 //! | `candidate` | pre-vote, then election | paper, 5.2; dissertation, 9.6 |
 //! | `leader` | replication, commitment, reads, stepping down | paper, 5.3, 5.4.2, 8; dissertation, 6.2, 6.4 |
 //! | `progress` | what a leader knows of one follower | RFC 6298 for the time-out |
+//! | `odds` | how many followers to ask at once | |
 //! | `invariants` | what always holds | paper, fig. 3 |
 //! | `scripts` | golden scripts: commands in, transcripts out | paper, fig. 7 and 8 |
 //!
@@ -67,6 +68,7 @@ mod leader;
 pub mod log;
 pub mod message;
 mod node;
+mod odds;
 mod progress;
 #[cfg(test)]
 mod properties;

@@ -10,6 +10,9 @@ use super::types::{Index, Micros};
 /// fails three in a row in 2 % of the cases.
 const UNRESPONSIVE_AFTER: u32 = 3;
 
+/// The weight of one message in the measured answer rate: 32 messages are a second or two of moderate load.
+const ANSWER_RATE_WEIGHT: f64 = 1.0 / 32.0;
+
 /// The retransmission time before the first answer, from no knowledge at all.
 const FIRST_RETRANSMIT_US: Micros = 20_000;
 
@@ -47,7 +50,8 @@ pub struct Progress {
     pub heard_at: Micros,
     in_flight: VecDeque<InFlight>, // unanswered messages, oldest first
     round_trip: Option<RoundTrip>,
-    failures: u32, // unanswered attempts since it was last heard
+    answer_rate: f64, // of the latest messages, how many were answered; 0 to 1
+    failures: u32,    // unanswered attempts since it was last heard
 }
 
 /// A message that was not answered so far.
@@ -78,6 +82,7 @@ impl Progress {
             heard_at: now,
             in_flight: VecDeque::new(),
             round_trip: None,
+            answer_rate: 1.0,
             failures: 0,
         }
     }
@@ -115,8 +120,10 @@ impl Progress {
         self.acked_sent_at = self.acked_sent_at.max(sent_at);
         self.failures = 0;
         // What was sent before it and is still unanswered is lost, or its answer is.
-        while self.in_flight.front().is_some_and(|oldest| oldest.sent_at <= sent_at) {
+        while let Some(oldest) = self.in_flight.front().filter(|oldest| oldest.sent_at <= sent_at) {
+            let answered = oldest.sent_at == sent_at;
             self.in_flight.pop_front();
+            self.count_answer(answered);
         }
         let sample = now.saturating_sub(sent_at);
         self.round_trip =
@@ -154,14 +161,28 @@ impl Progress {
             (ProgressState::Probe, Some(oldest)) => oldest.first_index.min(self.next_index),
             _ => self.match_index + 1,
         };
+        for _ in 0..self.in_flight.len() {
+            self.count_answer(false);
+        }
         self.in_flight.clear();
         self.goal = self.match_index;
     }
 
-    /// The retransmission time: it follows the measured round trip and doubles with each failure.
+    /// How likely it is that a message to this follower is answered.
+    pub fn answer_rate(&self) -> f64 {
+        self.answer_rate
+    }
+
+    fn count_answer(&mut self, answered: bool) {
+        self.answer_rate += (f64::from(u8::from(answered)) - self.answer_rate) * ANSWER_RATE_WEIGHT;
+    }
+
+    /// The retransmission time: it follows the measured round trip. It doubles with each failure once
+    /// the follower is unresponsive; before that, a loss is more likely than a slow network.
     fn retransmit_us(&self, max_us: Micros) -> Micros {
         let base = self.round_trip.map_or(FIRST_RETRANSMIT_US, RoundTrip::timeout_us);
-        (base << self.failures.min(16)).min(max_us)
+        let doublings = (self.failures + 1).saturating_sub(UNRESPONSIVE_AFTER).min(16);
+        (base << doublings).min(max_us)
     }
 }
 
@@ -200,18 +221,30 @@ mod tests {
     }
 
     #[test]
-    fn it_doubles_with_each_failure_up_to_the_maximum() {
+    fn it_doubles_up_to_the_maximum_once_the_follower_is_unresponsive() {
         let mut progress = Progress::new(0, 0);
         let mut waits = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..6 {
             progress.sent(0, 0);
             waits.push(progress.retransmit_deadline(100_000).expect("in flight"));
             progress.expire();
         }
-        assert_eq!(waits, [20_000, 40_000, 80_000, 100_000]);
+        assert_eq!(waits, [20_000, 20_000, 20_000, 40_000, 80_000, 100_000]);
         assert!(!progress.is_responsive());
         progress.heard(1, 2);
         assert!(progress.is_responsive());
+    }
+
+    #[test]
+    fn the_answer_rate_follows_what_is_lost() {
+        let mut progress = Progress::new(0, 0);
+        for n in 1..=1_000 {
+            progress.sent(0, n);
+            if n % 4 == 0 {
+                progress.heard(n, n);
+            }
+        }
+        assert!((0.15..0.35).contains(&progress.answer_rate()), "{}", progress.answer_rate());
     }
 
     #[test]
