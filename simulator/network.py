@@ -28,6 +28,9 @@ class Network:
     def leader(self) -> str:
         return self.leaders[-1]
 
+    def __contains__(self, id: str) -> bool:
+        return id in self._others
+
     def hear(self, sender: str, leader: str) -> None:
         """Follow the leader that replicas name; the minority of a partition is not asked."""
         if leader != self.leaders[-1] and (

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import gc
+import heapq
 import selectors
 import time
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from operator import itemgetter
 from pathlib import Path
 from random import Random, SystemRandom
+from typing import Callable, Iterator
 
 from simulator import messages
 from simulator.clients import Clients
@@ -53,7 +58,8 @@ def simulate(scenario: Scenario, options: Options, console: Console, signals: Si
     with private_directory() as directory, selectors.EpollSelector() as selector:
         run = Simulation(scenario, options, seed, console, signals, selector, directory)
         try:
-            run.start()
+            run.launch()
+            run.gather()
             run.play()
             return run.result()
         finally:
@@ -85,14 +91,14 @@ class Simulation:
         workload, drops, choices, targets = (Random(root.getrandbits(64)) for _ in range(4))
         self._intents = plan(scenario, workload)
         ids = [identifier(number) for number in range(scenario.replicas)]
-        self._network = Network(ids, scenario.drops, drops)
+        self.network = Network(ids, scenario.drops, drops)
         self._transport = TRANSPORTS[options.transport](directory, ids, selector, self)
         first_client = scenario.replicas + FIRST_CLIENT_OFFSET
         self._clients = Clients(
             [identifier(first_client + number) for number in range(CLIENTS)],
-            self._network, targets, self._transport.send, self._elapsed, console.error,
+            self.network, targets, self._transport.send, self._elapsed, console.error,
         )
-        self._events = Events(self._network, self._clients, choices, self._kill)
+        self._events = Events(self.network, self._clients, choices, self._kill)
         self._replicas: dict[str, Replica] = {}
         self._missing = set(ids)
         self._early: list[tuple[str, bytes]] | None = []
@@ -108,20 +114,26 @@ class Simulation:
 
     # Before time zero.
 
-    def start(self) -> None:
-        """Start all replicas and wait until each has joined, has failed, or has had its time."""
+    def launch(self) -> None:
         show = None if self._options.silence else self._show_output
-        for id in self._network.replicas:
+        for id in self.network.replicas:
             command = [str(self._options.program), *self._transport.arguments(id)]
             self._replicas[id] = Replica(id, command, self._directory, self._selector, show)
+
+    def gather(self) -> None:
+        """Wait until each replica has joined or has had its time; then the clock starts.
+
+        What replicas say meanwhile is held back, so that an early one does not find the others dead.
+        """
         while self._missing and self._elapsed() < JOIN_SECONDS and not self._signals.stop:
-            self._wait(JOIN_SECONDS - self._elapsed())
+            self.wait(JOIN_SECONDS - self._elapsed())
         self._origin = time.monotonic()
-        for id in sorted(self._missing):
-            self._bury(id, f"did not join within {JOIN_SECONDS:g} seconds")
+        if not self._signals.stop:
+            for id in sorted(self._missing):
+                self._bury(id, f"did not join within {JOIN_SECONDS:g} seconds")
         early, self._early = self._early, None
         for id, raw in early:
-            if id in self._network.living:
+            if id in self.network.living:
                 self.received(id, raw)
 
     def _show_output(self, id: str, line: str) -> None:
@@ -131,60 +143,63 @@ class Simulation:
     # The loop.
 
     def play(self) -> None:
-        """Do what is due, then sleep until the next thing is due or something arrives."""
+        """Go through the agenda, and carry messages in between."""
         # Nothing here makes garbage cycles, and a collection would stop the network for its time.
         gc.collect()
         gc.disable()
         try:
-            intents = iter(self._intents)
-            intent = next(intents, None)
-            events = iter(self._scenario.events)
-            event = next(events, None)
-            next_progress = 0.0 if self._console.is_terminal else self._scenario.lifetime
-            while not self._is_over():
-                now = self._elapsed()
-                while intent is not None and intent.time <= now:
-                    self._clients.start(intent)
-                    intent = next(intents, None)
-                while event is not None and self._time_of(event) <= now:
-                    done = self._events.happen(event.type)
-                    self._console.notice(f"[{now:7.3f}] {event.type}: {done}")
-                    event = next(events, None)
-                if next_progress <= now:
-                    self._show_progress(now)
-                    next_progress = now + PROGRESS_SECONDS
-                due = min(
-                    self._scenario.lifetime,
-                    next_progress,
-                    intent.time if intent else self._scenario.lifetime,
-                    self._time_of(event) if event else self._scenario.lifetime,
-                )
-                self._wait(due - self._elapsed())
-            if self._storm:
-                self._console.error(
-                    f"possible packet storm: more than {self._scenario.max_packets} messages"
-                )
+            for due, act in self._agenda():
+                self._carry_until(due)
+                if self._is_over():
+                    break
+                act()
         finally:
             gc.enable()
             self._console.end_progress()
+        if self._storm:
+            self._console.error(
+                f"possible packet storm: more than {self._scenario.max_packets} messages"
+            )
+
+    def _agenda(self) -> Iterator[tuple[float, Callable[[], None]]]:
+        """All that is due at a time known beforehand, in order."""
+        lifetime = self._scenario.lifetime
+        requests = ((i.time, partial(self._clients.start, i)) for i in self._intents)
+        events = (
+            (self._scenario.start_wait + event.time, partial(self._happen, event))
+            for event in self._scenario.events
+        )
+        period = PROGRESS_SECONDS if self._console.is_terminal else lifetime
+        progress = ((n * period, self._show_progress) for n in count())
+        return heapq.merge(requests, events, progress, key=itemgetter(0))
+
+    def _carry_until(self, due: float) -> None:
+        """Look at the sockets at least once, or a simulator that is late would carry nothing."""
+        while True:
+            self.wait(due - self._elapsed())
+            if self._elapsed() >= due or self._is_over():
+                return
 
     def _is_over(self) -> bool:
         return (
             self._signals.stop or self._storm or self._elapsed() >= self._scenario.lifetime
         )
 
-    def _time_of(self, event: Event) -> float:
-        return self._scenario.start_wait + event.time
-
-    def _wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> None:
+        """Sleep until something arrives, at most so long, and deal with it."""
         for key, ready in self._selector.select(max(0.0, seconds)):
             key.data(ready)
 
-    def _show_progress(self, now: float) -> None:
+    def _happen(self, event: Event) -> None:
+        done = self._events.happen(event.type)
+        self._console.notice(f"[{self._elapsed():7.3f}] {event.type}: {done}")
+
+    def _show_progress(self) -> None:
         clients = self._clients
+        left = self._scenario.lifetime - self._elapsed()
         self._console.progress(
-            f"{self._scenario.name}: {self._scenario.lifetime - now:.0f} s left, "
-            f"leader {self._network.leader}, {self._network.sent} messages, "
+            f"{self._scenario.name}: {left:.0f} s left, "
+            f"leader {self.network.leader}, {self.network.sent} messages, "
             f"{clients.answered.total} / {clients.generated.total} requests answered"
         )
 
@@ -205,10 +220,10 @@ class Simulation:
                 raise Malformed(f'"src" must be the sender, {replica}')
             if message["type"] == HELLO:
                 return
-            network = self._network
+            network = self.network
             network.hear(replica, message["leader"])
             destination = message["dst"]
-            if destination == BROADCAST or destination in self._replicas:
+            if destination == BROADCAST or destination in network:
                 for target in network.route(replica, destination):
                     self._transport.send(target, raw)
             elif destination in self._clients:
@@ -248,7 +263,7 @@ class Simulation:
 
     def _lose(self, id: str) -> None:
         """A replica is gone or deaf. Unless it was killed, that is its failure."""
-        if id not in self._network.living:
+        if id not in self.network.living:
             return
         replica = self._replicas[id]
         if replica.process.returncode is None:
@@ -269,7 +284,7 @@ class Simulation:
         self._remove(id)
 
     def _remove(self, id: str) -> None:
-        self._network.remove(id)
+        self.network.remove(id)
         self._transport.close(id)
         self._replicas[id].terminate()
 
@@ -280,7 +295,7 @@ class Simulation:
         for owner, count in kernel_drops.items():
             self._console.error(f"the kernel dropped {count} datagrams at the full buffer of {owner}")
         figures = collect(
-            self._network,
+            self.network,
             self._clients,
             seconds=min(self._elapsed(), self._scenario.lifetime),
             died=self._died,
@@ -301,11 +316,11 @@ class Simulation:
         )
         deadline = time.monotonic() + GRACE_SECONDS
         while not self._all_exited() and time.monotonic() < deadline:
-            self._wait(deadline - time.monotonic())
+            self.wait(deadline - time.monotonic())
         for replica in self._replicas.values():
             replica.kill()
         while not self._all_exited():
-            self._wait(GRACE_SECONDS)
+            self.wait(GRACE_SECONDS)
 
     def _all_exited(self) -> bool:
         return all([replica.has_exited() for replica in self._replicas.values()])

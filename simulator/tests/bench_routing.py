@@ -1,0 +1,59 @@
+"""How long the simulator itself takes per message: `python3 -m simulator.tests.bench_routing`.
+
+Two replicas are played by sockets of this process, so that nothing but the simulator's own path is timed:
+wake up, read, parse, decide, send. Processor time, not wall time, because other programs may run.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+from simulator import messages
+from simulator.console import Console
+from simulator.signals import Signals
+from simulator.simulation import Options, Simulation
+from simulator.tests.support import small_scenario
+
+MESSAGES = 50_000
+PAYLOAD_BYTES = 200
+
+
+def seconds_per_message(standard_library: bool) -> float:
+    if standard_library:
+        messages.decode, messages.encode = messages._standard_decode, messages._standard_encode
+    scenario = small_scenario(max_packets=900_000)
+    with Signals() as signals, selectors.EpollSelector() as selector, \
+            tempfile.TemporaryDirectory() as directory:
+        run = Simulation(
+            scenario, Options(Path()), 1, Console(), signals, selector, Path(directory)
+        )
+        replicas = []
+        for id in run.network.replicas:
+            replica = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            replica.connect(f"{directory}/{id}")
+            replicas.append(replica)
+        run.wait(1)
+        run.gather()
+        raw = messages.encode({
+            "src": "0000", "dst": "0001", "leader": "0000", "type": "append", "x": "y" * PAYLOAD_BYTES,
+        })
+        spent = 0.0
+        for _ in range(MESSAGES):
+            replicas[0].send(raw)
+            before = time.process_time()
+            run.wait(1)
+            spent += time.process_time() - before
+            assert replicas[1].recv(1000) == raw
+        for replica in replicas:
+            replica.close()
+        run.stop()
+    return spent / MESSAGES
+
+
+if __name__ == "__main__":
+    for name, standard_library in ((messages.decode.__module__, False), ("json", True)):
+        print(f"{name}: {seconds_per_message(standard_library) * 1e6:.1f} us per message")

@@ -1,0 +1,256 @@
+"""Checks, tiers, the blocks of text, the suite and the files that are written."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+
+from simulator import history, report, suite
+from simulator.checks import evaluate
+from simulator.clients import Request
+from simulator.config import Scenario
+from simulator.console import Console
+from simulator.figures import Figures
+from simulator.replica import StartError
+from simulator.result import Result
+from simulator.tests.support import ROOT, small_scenario
+from simulator.tiers import rate
+
+BENCHMARKS = {
+    "total_msgs": [300, 1000, 2000],
+    "failures": [0, 50, 60],
+    "duplicates": [0, 1, 4],
+    "median_latency": [0.0002, 0.005, 0.05],
+}
+GOOD = Figures(
+    seconds=30, leaders=("FFFF", "0001", "FFFF", "0003"), replicas_died=0, replicas_killed=2,
+    total_messages=370, dropped_by_chance=4, dropped_by_partition=5, sent_to_dead=6,
+    kernel_drops=0, gets=60, puts=40, gets_not_generated=6, duplicates=1, unanswered_gets=0,
+    unanswered_puts=3, redirects=19, failed_gets=1, failed_puts=31, acknowledged_puts=37,
+    incorrect_gets=0, incorrect_messages=0, mean_latency=0.000412, median_latency=0.000181,
+)
+STATISTICS = """\
+# Simulation Finished
+
+## Useful Information and Statistics
+     Leaders: FFFF 0001 FFFF 0003
+     Replicas that died/were killed: 0/2
+     Total messages sent: 370
+     Total messages dropped: 9
+     Total client get()/put() requests: 60/40
+     Total duplicate responses: 1
+     Total unanswered get()/put() requests: 0/3
+     Total redirects: 19
+     Total get()/put() failures: 1/31
+     Total get() with incorrect response: 0
+     Mean/Median query latency: 0.000412sec/0.000181sec
+"""
+GOLDEN = STATISTICS + """
+## Correctness Checks
+     All correctness tests passed
+
+## Performance Tests
+## <test metric>: <your score> <benchmark score>, <test result>
+     Total Messages Between Replicas: 370 < 1000, Passed
+     Total Failures and Unanswered Requests: 35 < 50, Passed
+     Duplicate Responses to Clients: 1 < 4, Partial credit, needs improvement
+     Median Response Latency to Clients: 0.000181 < 0.0002, Bonus!"""
+GOLDEN_FAILED = STATISTICS.replace("sent: 370", "sent: 120") + """
+## Correctness Checks
+     Total messages between replicas: 120 < 150, 30 too few
+
+## Correctness Checks Failed, Skipping Performance Tests"""
+
+
+def scenario(**changes: Any) -> Scenario:
+    return small_scenario(**{
+        "lifetime": 30, "replicas": 5, "tests": {"benchmarks": BENCHMARKS}, **changes,
+    })
+
+
+def result(**changes: Any) -> Result:
+    return Result(scenario(), 7, "udp", dataclasses.replace(GOOD, **changes), [])
+
+
+class Checks(unittest.TestCase):
+    def failed(self, **changes: Any) -> list[str]:
+        figures = dataclasses.replace(GOOD, **changes)
+        return [c.name for c in evaluate(scenario(mix=0.4), figures) if not c.holds]
+
+    def test_each_check_holds_at_its_limit_and_fails_beyond_it(self) -> None:
+        # 100 requests x 5 replicas x 0.6 puts x 0.5 not batched = 150 messages at least.
+        for name, good, bad in (
+            ("Incorrect responses", {"incorrect_gets": 0}, {"incorrect_gets": 1}),
+            ("Incorrect responses", {"incorrect_messages": 0}, {"incorrect_messages": 1}),
+            ("Replicas that died without being killed", {"replicas_died": 0}, {"replicas_died": 1}),
+            ("Acknowledged put() requests", {"acknowledged_puts": 1}, {"acknowledged_puts": 0}),
+            ("Unanswered get() requests", {"unanswered_gets": 30}, {"unanswered_gets": 31}),
+            ("Unanswered put() requests", {"unanswered_puts": 20}, {"unanswered_puts": 21}),
+            ("get() requests that could not be generated",
+             {"gets_not_generated": 6}, {"gets_not_generated": 7}),
+            ("Total messages between replicas", {"total_messages": 150}, {"total_messages": 149}),
+            ("Simulated seconds", {"seconds": 30}, {"seconds": 29.9}),
+        ):
+            with self.subTest(name):
+                self.assertEqual(self.failed(**good), [])
+                self.assertEqual(self.failed(**bad), [name])
+
+    def test_binary_fractions_do_not_decide_a_comparison(self) -> None:
+        # 100 x 5 x (1 - 0.7) x 0.5 is slightly above 75 in binary.
+        figures = dataclasses.replace(GOOD, total_messages=75)
+        self.assertTrue(all(check.holds for check in evaluate(scenario(mix=0.7), figures)))
+
+
+class Tiers(unittest.TestCase):
+    def tier(self, metric: int, **changes: Any) -> int:
+        return rate(scenario(), dataclasses.replace(GOOD, **changes))[metric].tier
+
+    def test_comparisons_are_strict(self) -> None:
+        for messages, tier in ((299, 0), (300, 1), (999, 1), (1000, 2), (1999, 2), (2000, 3)):
+            self.assertEqual(self.tier(0, total_messages=messages), tier, messages)
+
+    def test_with_a_first_threshold_of_zero_the_best_tier_is_one(self) -> None:
+        none = {"failed_gets": 0, "failed_puts": 0, "unanswered_gets": 0, "unanswered_puts": 0}
+        self.assertEqual(self.tier(1, **none), 1)
+        self.assertEqual(self.tier(2, duplicates=0), 1)
+
+    def test_failures_are_fails_and_unanswered_requests(self) -> None:
+        self.assertEqual(rate(scenario(), GOOD)[1].value, 1 + 31 + 0 + 3)
+
+    def test_latency(self) -> None:
+        for seconds, tier in ((0.0001, 0), (0.0002, 1), (0.01, 2), (0.05, 3)):
+            self.assertEqual(self.tier(3, median_latency=seconds), tier)
+
+
+class Text(unittest.TestCase):
+    maxDiff = None
+
+    def test_the_blocks_of_a_correct_run(self) -> None:
+        self.assertEqual(report.render(result(), coloured=False), GOLDEN)
+
+    def test_the_blocks_of_an_incorrect_run(self) -> None:
+        self.assertEqual(report.render(result(total_messages=120), coloured=False), GOLDEN_FAILED)
+
+    def test_a_score_that_is_not_below_any_benchmark(self) -> None:
+        text = report.render(result(duplicates=4), coloured=False)
+        self.assertIn("     Duplicate Responses to Clients: 4 >= 4, Failed\n", text)
+
+    def test_without_any_response_there_is_no_latency(self) -> None:
+        text = report.render(result(mean_latency=None, median_latency=None,
+                                    acknowledged_puts=0), coloured=False)
+        self.assertIn("     Mean/Median query latency: unknown/unknown\n", text)
+
+    def test_colour_changes_nothing_but_colour(self) -> None:
+        coloured = report.render(result(), coloured=True)
+        self.assertIn("\x1b[32mBonus!\x1b[0m", coloured)
+        for code in ("\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"):
+            coloured = coloured.replace(code, "")
+        self.assertEqual(coloured, GOLDEN)
+
+
+class Files(unittest.TestCase):
+    def test_json_has_configuration_figures_checks_and_tiers(self) -> None:
+        content = json.loads(json.dumps(result().to_json()))
+        self.assertEqual(content["configuration"]["seed"], 7)
+        self.assertEqual(content["configuration"]["tests"]["benchmarks"], BENCHMARKS)
+        self.assertEqual((content["transport"], content["correct"]), ("udp", True))
+        self.assertEqual((content["figures"]["total_messages"], content["figures"]["failures"]),
+                         (370, 35))
+        self.assertEqual([c["holds"] for c in content["checks"]], [True] * 8)
+        self.assertEqual([t["tier"] for t in content["tiers"]], [1, 1, 2, 0])
+
+    def test_json_of_an_incorrect_run_has_no_tiers(self) -> None:
+        content = result(replicas_died=1).to_json()
+        self.assertEqual((content["correct"], content["tiers"]), (False, []))
+
+    def test_history(self) -> None:
+        requests = [Request("1", "0015", "put", "k", "v", 1.5, 1.75, "ok"),
+                    Request("2", "0015", "get", "k", None, 2.0)]
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "history.jsonl"
+            history.write(path, requests)
+            lines = [json.loads(line) for line in path.read_text().splitlines()]
+        self.assertEqual(lines, [
+            {"id": "1", "client": "0015", "type": "put", "key": "k", "value": "v",
+             "invoked": 1.5, "returned": 1.75, "outcome": "ok"},
+            {"id": "2", "client": "0015", "type": "get", "key": "k", "value": None,
+             "invoked": 2.0, "returned": None, "outcome": "unknown"},
+        ])
+
+    def test_history_of_one_scenario_of_many(self) -> None:
+        self.assertEqual(history.path_for(Path("a/b.jsonl"), "crash-1"), Path("a/b-crash-1.jsonl"))
+
+
+class Suite(unittest.TestCase):
+    def setUp(self) -> None:
+        self.scenarios = suite.load(ROOT / "configs")
+        self.out, self.errors = io.StringIO(), io.StringIO()
+
+    def run_all(self, run: Any, is_stopped: Any = lambda: False) -> list[str]:
+        with contextlib.redirect_stderr(io.StringIO()):
+            suite.run_all(self.scenarios, run, Console(self.out, self.errors), is_stopped)
+        return self.out.getvalue().splitlines()
+
+    def test_one_line_per_scenario_under_five_headings(self) -> None:
+        lines = self.run_all(lambda one: result(replicas_died=int(one.name == "crash-2")))
+        self.assertEqual([line for line in lines if not line.startswith(" ")], [
+            "Basic tests:", "Unreliable network tests:", "Crash failure tests:",
+            "Partition tests:", "Advanced tests:", "Passed 16 out of 17 tests",
+        ])
+        self.assertEqual(sum("[PASS] 1 1 2 0" in line for line in lines), 16)
+        self.assertEqual(sum("[FAIL] 3 3 3 3" in line for line in lines), 1)
+
+    def test_a_scenario_that_does_not_start_fails(self) -> None:
+        def run(one: Scenario) -> Result:
+            raise StartError("no")
+
+        self.assertEqual(self.run_all(run)[-1], "Passed 0 out of 17 tests")
+        self.assertEqual(self.errors.getvalue(), "*** Simulator Error - no\n" * 17)
+
+    def test_an_interrupt_ends_the_suite(self) -> None:
+        seen: list[str] = []
+
+        def run(one: Scenario) -> Result:
+            seen.append(one.name)
+            return result()
+
+        lines = self.run_all(run, lambda: len(seen) == 3)
+        self.assertEqual(seen, ["simple-1", "simple-2", "unreliable-1"])
+        self.assertEqual(lines[-1], "Passed 3 out of 17 tests")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Progress(unittest.TestCase):
+    def test_lines_wipe_and_redraw_the_progress_line(self) -> None:
+        out = Terminal()
+        console = Console(out, out)
+        console.progress("half done")
+        console.line("output")
+        console.end_progress()
+        console.line("the end")
+        wipe = "\r\x1b[K"
+        self.assertEqual(
+            out.getvalue(), f"{wipe}half done{wipe}output\nhalf done{wipe}the end\n"
+        )
+
+    def test_off_a_terminal_there_is_no_progress_line(self) -> None:
+        out = io.StringIO()
+        Console(out, out).progress("half done")
+        self.assertEqual(out.getvalue(), "")
+
+    def test_a_flood_of_errors_is_cut(self) -> None:
+        out = io.StringIO()
+        console = Console(out, out)
+        with contextlib.redirect_stderr(io.StringIO()) as notices:
+            for number in range(1000):
+                console.error(str(number))
+        self.assertEqual(len(out.getvalue().splitlines()), 100)
+        self.assertEqual(len(notices.getvalue().splitlines()), 1)

@@ -1,0 +1,136 @@
+"""The virtual environment, the build of our replica, and the private directory."""
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from simulator import build, environment, workspace
+
+
+class Environment(unittest.TestCase):
+    def setUp(self) -> None:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.root = Path(directory.name)
+        self.commands: list[list[str]] = []
+        # The module is hidden, wherever this machine may have it.
+        patch = mock.patch.object(environment, "_is_importable", self.is_importable)
+        patch.start()
+        self.addCleanup(patch.stop)
+        self.addCleanup(setattr, sys, "path", list(sys.path))
+
+    def is_importable(self) -> bool:
+        packages = environment._packages(self.root / ".venv")
+        return str(packages) in sys.path and (packages / "orjson").is_dir()
+
+    def prepare(self, run: object) -> str:
+        with mock.patch("subprocess.run", run), contextlib.redirect_stderr(io.StringIO()) as said:
+            environment.prepare(self.root)
+        return said.getvalue()
+
+    def install(self, command: list[str], **_: object) -> None:
+        self.commands.append(command)
+        if "pip" in command:
+            (environment._packages(self.root / ".venv") / "orjson").mkdir(parents=True)
+
+    def fail(self, command: list[str], **_: object) -> None:
+        self.commands.append(command)
+        raise subprocess.CalledProcessError(1, command, stderr="first\nno network\n")
+
+    def test_the_first_use_installs_and_the_next_finds_it(self) -> None:
+        self.prepare(self.install)
+        self.assertTrue(self.is_importable())
+        self.assertEqual([command[2] for command in self.commands], ["venv", "pip"])
+        self.assertIn("--retries", self.commands[1])
+        sys.path.pop()
+        self.assertEqual(self.prepare(self.install), "")
+        self.assertEqual(len(self.commands), 2)
+
+    def test_a_failure_is_told_and_not_tried_again_at_once(self) -> None:
+        said = self.prepare(self.fail)
+        self.assertEqual(said.count("going on with the standard library alone"), 1)
+        self.assertIn("-m venv failed: no network", said)
+        said = self.prepare(self.fail)
+        self.assertEqual(len(said.splitlines()), 1)
+        self.assertIn("-m venv failed: no network", said)
+        self.assertEqual(len(self.commands), 1)
+
+    def test_a_failure_is_tried_again_after_a_day(self) -> None:
+        self.prepare(self.fail)
+        os.utime(self.root / ".venv" / "failed", (0, 0))
+        self.prepare(self.install)
+        self.assertTrue(self.is_importable())
+
+    def test_a_directory_that_cannot_be_made_is_told(self) -> None:
+        (self.root / ".venv").write_text("in the way")
+        said = self.prepare(self.install)
+        self.assertEqual(len(said.splitlines()), 1)
+        self.assertIn("going on with the standard library alone", said)
+
+
+class Build(unittest.TestCase):
+    def setUp(self) -> None:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        root = Path(directory.name)
+        (root / "src").mkdir()
+        self.program = root / "target" / "release" / "kvstore"
+        self.program.parent.mkdir(parents=True)
+        self.source = root / "src" / "main.rs"
+        self.source.touch()
+        for name, value in (("REPOSITORY", root), ("_PROGRAM", self.program)):
+            patch = mock.patch.object(build, name, value)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def is_built(self) -> bool:
+        with mock.patch("subprocess.run") as run:
+            self.assertEqual(build.default_replica(), self.program)
+        return run.called
+
+    def test_it_is_built_when_missing_or_older_than_its_sources(self) -> None:
+        self.assertTrue(self.is_built())
+        self.program.touch()
+        os.utime(self.source, (1, 1))
+        self.assertFalse(self.is_built())
+        os.utime(self.program, (0, 0))
+        self.assertTrue(self.is_built())
+
+    def test_a_failed_build_is_told(self) -> None:
+        with mock.patch("subprocess.run", side_effect=FileNotFoundError("no cargo")):
+            with self.assertRaisesRegex(build.BuildError, "could not be built: no cargo"):
+                build.default_replica()
+
+
+class Workspace(unittest.TestCase):
+    def setUp(self) -> None:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.root = Path(directory.name)
+        patch = mock.patch("tempfile.tempdir", str(self.root))
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def test_the_directory_is_gone_after_an_error_too(self) -> None:
+        with self.assertRaises(RuntimeError), workspace.private_directory() as directory:
+            (directory / "0000").touch()
+            raise RuntimeError
+        self.assertEqual(os.listdir(self.root), [])
+
+    def test_only_directories_of_dead_simulators_are_swept(self) -> None:
+        gone = subprocess.Popen([sys.executable, "-c", ""])
+        gone.wait()
+        (self.root / f"kvstore-simulator-{gone.pid}-a").mkdir()
+        (self.root / f"kvstore-simulator-{os.getpid()}-b").mkdir()
+        (self.root / "kvstore-simulator-notes-c").mkdir()
+        workspace.sweep()
+        self.assertEqual(
+            sorted(os.listdir(self.root)),
+            [f"kvstore-simulator-{os.getpid()}-b", "kvstore-simulator-notes-c"],
+        )
