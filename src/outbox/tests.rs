@@ -205,6 +205,13 @@ fn appends_that_together_exceed_the_limit_are_two_datagrams() {
 }
 
 #[test]
+fn an_append_that_replaced_a_shorter_one_counts_with_its_own_length() {
+    let limit = MESSAGE_ENVELOPE_BYTES + wire::message_len_at_most(&append(3, 20, 2, 11));
+    let pushed = [append(3, 5, 2, 10), append(3, 20, 2, 11), append(20, 26, 2, 12)];
+    assert_eq!(read(limit, pushed), [[append(3, 20, 2, 11)], [append(20, 26, 2, 12)]]);
+}
+
+#[test]
 fn a_datagram_is_filled_to_the_last_byte_that_is_safe() {
     let pair = [append(3, 5, 2, 10), append(5, 6, 2, 11)];
     let merged = append(3, 6, 2, 11);
@@ -241,6 +248,15 @@ fn every_destination_has_its_turn_in_the_order_of_the_first_push() {
     assert!(String::from_utf8_lossy(&datagrams[3]).contains(r#""MID":"b""#));
     assert_eq!(datagrams.len(), 4);
     assert_eq!(counts, Counts { merged: 0, packed: 2, oversized: 0 });
+}
+
+#[test]
+fn what_one_datagram_could_not_hold_goes_before_the_next_destination() {
+    let long = |prev| append(prev, prev + 15, 0, 10 + prev);
+    let (datagrams, _) = datagrams(LIMIT, [to(1, long(0)), to(2, vote(1)), to(1, long(15))]);
+    assert_eq!(messages(&datagrams[0], 1), [long(0)]);
+    assert_eq!(messages(&datagrams[1], 1), [long(15)]);
+    assert_eq!(messages(&datagrams[2], 2), [vote(1)]);
 }
 
 #[test]

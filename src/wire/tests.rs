@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::id::Id;
+use crate::kv::Command;
 use crate::raft::message::{AppendOutcome, Body};
 use crate::raft::types::{MAX_NUMBER, Payload};
 use crate::replica::Inbound;
@@ -324,6 +325,19 @@ fn a_conflict_lies_within_the_log_that_was_asked_about() {
     ] {
         assert_eq!(refusal(with(conflict(), changes)), Malformed::BadField(name));
     }
+}
+
+#[test]
+fn storable_is_what_can_be_replicated_and_read_again() {
+    let storable = |key: usize, value: usize| {
+        let request = RequestId { client: id(0x10), mid: "m".into() };
+        let command = Command { request, key: "k".repeat(key).into(), value: "v".repeat(value).into() };
+        is_storable(&command, 2_000)
+    };
+    assert!(storable(1_500, 0));
+    assert!(!storable(1_700, 0), "no append can carry it");
+    assert!(storable(1, 300));
+    assert!(!storable(1, 500), "an answer with it to a request with the longest MID does not fit");
 }
 
 #[test]
