@@ -252,10 +252,10 @@ fn every_destination_has_its_turn_in_the_order_of_the_first_push() {
 
 #[test]
 fn what_one_datagram_could_not_hold_goes_before_the_next_destination() {
-    let long = |prev| append(prev, prev + 15, 0, 10 + prev);
-    let (datagrams, _) = datagrams(LIMIT, [to(1, long(0)), to(2, vote(1)), to(1, long(15))]);
+    let long = |prev| append(prev, prev + 25, 0, 10 + prev);
+    let (datagrams, _) = datagrams(LIMIT, [to(1, long(0)), to(2, vote(1)), to(1, long(25))]);
     assert_eq!(messages(&datagrams[0], 1), [long(0)]);
-    assert_eq!(messages(&datagrams[1], 1), [long(15)]);
+    assert_eq!(messages(&datagrams[1], 1), [long(25)]);
     assert_eq!(messages(&datagrams[2], 2), [vote(1)]);
 }
 
