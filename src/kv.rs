@@ -86,11 +86,7 @@ mod tests {
 
     fn put(client: u16, mid: &str, key: &str, value: &str) -> Command {
         let client = Id::new(client).expect("not reserved");
-        Command {
-            request: RequestId { client, mid: mid.into() },
-            key: key.into(),
-            value: value.into(),
-        }
+        Command { request: RequestId { client, mid: mid.into() }, key: key.into(), value: value.into() }
     }
 
     #[test]

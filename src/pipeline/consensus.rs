@@ -103,7 +103,8 @@ impl Consensus {
         if self.backlog.is_empty() {
             return;
         }
-        if let Err(TrySendError::Full(mut backlog)) = self.outbox.try_send(std::mem::take(&mut self.backlog)) {
+        if let Err(TrySendError::Full(mut backlog)) = self.outbox.try_send(std::mem::take(&mut self.backlog))
+        {
             let before = backlog.len();
             backlog.retain(|outbound| matches!(outbound, Outbound::Client(_)));
             self.statistics.lock().overflowed += (before - backlog.len()) as u64;

@@ -59,12 +59,7 @@ pub enum StageFailed {
 ///
 /// [`StageFailed`] as soon as a stage failed; others may still be running then, and the
 /// process is expected to end.
-pub fn run(
-    transport: Arc<dyn Transport>,
-    own: Id,
-    peers: &[Id],
-    seed: u64,
-) -> Result<Counts, StageFailed> {
+pub fn run(transport: Arc<dyn Transport>, own: Id, peers: &[Id], seed: u64) -> Result<Counts, StageFailed> {
     let statistics = Arc::new(Statistics::default());
     let (inbox_in, inbox_out) = bounded(INBOX);
     let (outbox_in, outbox_out) = bounded(OUTBOX);

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 
 use super::types::{Index, Micros};
 
-/// How many unanswered attempts in a row make a follower unresponsive: it is then
-/// left out of the rotation and asked ever more rarely. Under 15 % loss a live follower
-/// fails three in a row in 2 % of the cases.
-const UNRESPONSIVE_AFTER: u32 = 3;
+/// A follower is unresponsive when, at its measured answer rate, so many unanswered attempts in a row
+/// would be less likely than this: three of them where nothing is lost, ten at 30 % loss. It
+/// is then left out of the rotation and asked ever more rarely.
+const TOO_UNLIKELY: f64 = 0.001;
 
 /// The weight of one message in the measured answer rate: 32 messages are a second or two of moderate load.
 const ANSWER_RATE_WEIGHT: f64 = 1.0 / 32.0;
@@ -89,7 +89,7 @@ impl Progress {
 
     /// Whether the follower answers, as far as is known.
     pub fn is_responsive(&self) -> bool {
-        self.failures < UNRESPONSIVE_AFTER
+        (1.0 - self.answer_rate).powf(f64::from(self.failures)) >= TOO_UNLIKELY
     }
 
     /// Whether something is to be sent now: a ping always, entries while the window has room.
@@ -161,9 +161,7 @@ impl Progress {
             (ProgressState::Probe, Some(oldest)) => oldest.first_index.min(self.next_index),
             _ => self.match_index + 1,
         };
-        for _ in 0..self.in_flight.len() {
-            self.count_answer(false);
-        }
+        self.count_answer(false); // once: what is lost together has one cause
         self.in_flight.clear();
         self.goal = self.match_index;
     }
@@ -181,7 +179,7 @@ impl Progress {
     /// the follower is unresponsive; before that, a loss is more likely than a slow network.
     fn retransmit_us(&self, max_us: Micros) -> Micros {
         let base = self.round_trip.map_or(FIRST_RETRANSMIT_US, RoundTrip::timeout_us);
-        let doublings = (self.failures + 1).saturating_sub(UNRESPONSIVE_AFTER).min(16);
+        let doublings = if self.is_responsive() { 0 } else { self.failures.min(16) };
         (base << doublings).min(max_us)
     }
 }
@@ -226,10 +224,10 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..6 {
             progress.sent(0, 0);
-            waits.push(progress.retransmit_deadline(100_000).expect("in flight"));
+            waits.push(progress.retransmit_deadline(500_000).expect("in flight"));
             progress.expire();
         }
-        assert_eq!(waits, [20_000, 20_000, 20_000, 40_000, 80_000, 100_000]);
+        assert_eq!(waits, [20_000, 20_000, 20_000, 160_000, 320_000, 500_000]);
         assert!(!progress.is_responsive());
         progress.heard(1, 2);
         assert!(progress.is_responsive());
@@ -264,12 +262,14 @@ mod tests {
         progress.goal = 10;
         progress.sent(1, 1);
         assert!(progress.wants_message(8));
-        for _ in 0..UNRESPONSIVE_AFTER {
+        for n in 2..5 {
+            progress.sent(1, n);
             progress.expire();
         }
+        assert!(!progress.is_responsive());
         progress.goal = 10;
         assert!(progress.wants_message(8));
-        progress.sent(1, 2);
+        progress.sent(1, 5);
         assert!(!progress.wants_message(8));
     }
 }
