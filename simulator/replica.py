@@ -38,7 +38,6 @@ class Replica:
         show: Callable[[str, str], None] | None,
     ) -> None:
         self.id = id
-        self.killed = False
         self.last_errors: deque[str] = deque(maxlen=_LAST_LINES)
         try:
             self.process = subprocess.Popen(

@@ -318,7 +318,8 @@ class Simulation:
         while not self._all_exited() and time.monotonic() < deadline:
             self.wait(deadline - time.monotonic())
         for replica in self._replicas.values():
-            replica.kill()
+            if not replica.has_exited():
+                replica.kill()
         while not self._all_exited():
             self.wait(GRACE_SECONDS)
 

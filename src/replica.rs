@@ -23,9 +23,9 @@ use crate::wire;
 #[cfg(test)]
 mod tests;
 
-/// The least election time-out: four heartbeats, so that a lossy network rarely looks
+/// The least election time-out: three heartbeats, so that a lossy network rarely looks
 /// like a dead leader; the longest that clients wait for a new leader is about twice this.
-pub const ELECTION_TIMEOUT_US: Micros = 1_000_000;
+pub const ELECTION_TIMEOUT_US: Micros = 800_000;
 
 /// The longest silence of a leader. Under load the rotation of appends keeps everybody fresh without it.
 pub const HEARTBEAT_INTERVAL_US: Micros = 250_000;

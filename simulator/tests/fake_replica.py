@@ -36,6 +36,9 @@ class Replica:
         self.socket.send(json.dumps(message).encode() + b"\n")
 
     def run(self):
+        if BEHAVIOUR == "eager":
+            self.send("FFFF", "hello")
+            self.send("FFFF", "append")
         print("ready", flush=True)
         if self.id != LEADER and BEHAVIOUR == "sleeps":
             time.sleep(1.5)
@@ -67,6 +70,8 @@ class Replica:
     def misbehave_once(self, message):
         if BEHAVIOUR == "malformed":
             self.socket.send(b'{"src": "0000", "dst": "0001", "leader": "nobody", "type": "append"}')
+        elif BEHAVIOUR == "impostor":
+            self.socket.send(b'{"src": "0001", "dst": "0002", "leader": "0000", "type": "append"}')
         elif BEHAVIOUR == "too_long":
             self.send("0001", "append", filling="x" * 16384)
         elif BEHAVIOUR == "unknown_mid":

@@ -19,11 +19,12 @@ runs: dict[str, Run] = {}
 
 def setUpModule() -> None:
     runs["correct"] = Run("correct", "--seed", "7", drops=0.5)
-    runs["correct_udp"] = Run("correct", "--silence", transport="udp", seed=7)
+    runs["correct_udp"] = Run("eager", "--silence", transport="udp", seed=7)
     runs["kills"] = Run("correct", events=KILLS, replicas=5)
     runs["partition_udp"] = Run("correct", transport="udp", events=PARTITION)
+    runs["stubborn_udp"] = Run("stubborn", transport="udp")
     for behaviour in (
-        "wrong_value", "malformed", "too_long", "unknown_mid", "unknown_destination", "quits",
+        "wrong_value", "malformed", "impostor", "too_long", "unknown_mid", "unknown_destination", "quits",
         "storm", "sleeps", "fails", "answers_twice", "never_joins", "stubborn",
     ):
         runs[behaviour] = Run(behaviour)
@@ -73,6 +74,10 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(len(workloads[0]), 100)
         self.assertEqual(*workloads)
 
+    def test_what_replicas_say_before_all_have_joined_is_kept_and_a_hello_never_counts(self) -> None:
+        figures = self.finished("correct_udp").result()["figures"]
+        self.assertEqual(figures["total_messages"], 2 * figures["puts"] + 3 * 2)
+
     def test_history_has_a_line_for_every_request_as_sent(self) -> None:
         run = self.finished("fails")
         lines = [json.loads(line) for line in run.history.read_text().splitlines()]
@@ -114,6 +119,11 @@ class EndToEnd(unittest.TestCase):
         run = self.finished("malformed")
         self.assert_incorrect(
             run, "Incorrect responses: 1 > 0, 1 too many", 'malformed message: from replica 0000: "leader"'
+        )
+
+    def test_a_message_in_the_name_of_another_replica_is_caught(self) -> None:
+        self.assert_incorrect(
+            self.finished("impostor"), "Incorrect responses: 1 > 0", "malformed message: from replica 0000: \"src\""
         )
 
     def test_a_message_beyond_the_limit_arrives_cut(self) -> None:
@@ -160,7 +170,9 @@ class EndToEnd(unittest.TestCase):
         )
 
     def test_replicas_that_ignore_sigterm_and_their_children_are_killed(self) -> None:
-        self.assertEqual(self.finished("stubborn").exit_code, 0)
+        # In the stream dialect they exit when their connection closes, and their children do not.
+        for name in ("stubborn", "stubborn_udp"):
+            self.assertEqual(self.finished(name).exit_code, 0)
 
 
 class Ends(unittest.TestCase):
@@ -203,7 +215,8 @@ class Ends(unittest.TestCase):
                 self.assertEqual((run.survivors(), run.leftovers()), ([], []))
 
     def test_a_killed_simulator_leaves_no_replica_and_the_next_start_sweeps(self) -> None:
-        run = self.start("correct", lifetime=1000)
+        # In the datagram dialect no closed connection tells a replica to stop.
+        run = self.start("correct", transport="udp", lifetime=1000)
         run.wait_for_output("ready")
         run.process.kill()
         run.process.wait()
