@@ -1,0 +1,91 @@
+//! Real pipelines on a network inside this process; the test plays network and clients.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use kvstore::id::Id;
+use kvstore::pipeline::{self, Counts, StageFailed};
+use kvstore::transport::{Hub, MemoryTransport, Packet, SEQPACKET_MAX_DATAGRAM, Transport};
+use serde_json::Value;
+
+/// Longer than anything here takes; only a test that fails waits so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub const CLIENT: &str = "0015";
+
+type Replica = (Arc<MemoryTransport>, JoinHandle<Result<Counts, StageFailed>>);
+
+/// Replicas 0000, 0001 ... and what is between them.
+pub struct Cluster {
+    pub hub: Hub,
+    replicas: BTreeMap<Id, Replica>,
+}
+
+pub fn id(number: u16) -> Id {
+    Id::new(number).expect("not reserved")
+}
+
+impl Cluster {
+    /// Starts the first `running` replicas of a cluster of `size`.
+    pub fn start(size: u16, running: u16) -> Self {
+        let hub = Hub::new(SEQPACKET_MAX_DATAGRAM);
+        let start = |number: u16| {
+            let own = id(number);
+            let peers: Vec<Id> = (0..size).map(id).filter(|&peer| peer != own).collect();
+            let transport = hub.attach(own);
+            let shared: Arc<dyn Transport> = Arc::clone(&transport) as _;
+            let run = move || pipeline::run(shared, own, &peers, u64::from(number));
+            (own, (transport, std::thread::spawn(run)))
+        };
+        let replicas = (0..running).map(start).collect();
+        Self { hub, replicas }
+    }
+
+    /// Carries what replicas send, as far as `passes` allows, until something comes for a client.
+    pub fn next_answer(&self, mut passes: impl FnMut(&Packet) -> bool) -> Value {
+        loop {
+            let packet = self.hub.sent().recv_timeout(PATIENCE).expect("replicas say something");
+            assert!(packet.bytes.len() <= SEQPACKET_MAX_DATAGRAM, "{} bytes", packet.bytes.len());
+            if !passes(&packet) {
+                continue;
+            }
+            if let Some(answer) = self.hub.route(packet) {
+                return serde_json::from_slice(&answer.bytes).expect("JSON");
+            }
+        }
+    }
+
+    pub fn ask(&self, to: Id, kind: &str, mid: &str, key: &str, value: &str) {
+        let request = serde_json::json!({
+            "src": CLIENT, "dst": to.to_string(), "leader": "FFFF",
+            "type": kind, "MID": mid, "key": key, "value": value,
+        });
+        assert!(self.hub.deliver(to, request.to_string().into_bytes()));
+    }
+
+    /// The replica that answers a put, found as a client finds it.
+    pub fn find_leader(&self) -> Id {
+        let mut at = id(0);
+        for attempt in 0.. {
+            self.ask(at, "put", &format!("find-{attempt}"), "found", "yes");
+            let answer = self.next_answer(|_| true);
+            if answer["type"] == "ok" {
+                break;
+            }
+            let next = (at.number() + 1) % self.replicas.len() as u16;
+            at = answer["leader"].as_str().and_then(|leader| leader.parse().ok()).unwrap_or(id(next));
+        }
+        at
+    }
+
+    /// Stops everything and returns what each replica counted.
+    pub fn stop(self) -> BTreeMap<Id, Counts> {
+        self.replicas.values().for_each(|(transport, _)| transport.stop());
+        let end = |(id, (_, thread)): (Id, Replica)| {
+            (id, thread.join().expect("it does not panic").expect("no stage failed"))
+        };
+        self.replicas.into_iter().map(end).collect()
+    }
+}

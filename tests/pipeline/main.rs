@@ -1,0 +1,103 @@
+//! The three threads together, on a network inside this process.
+
+mod cluster;
+mod hostile;
+
+use std::io;
+use std::sync::Arc;
+
+use cluster::{Cluster, id};
+use kvstore::pipeline::{self, StageFailed};
+use kvstore::transport::{Packet, Received, Transport};
+
+#[test]
+fn what_was_put_is_read() {
+    let cluster = Cluster::start(3, 3);
+    let leader = cluster.find_leader();
+    cluster.ask(leader, "put", "m1", "k", "v");
+    assert_eq!(cluster.next_answer(|_| true)["MID"], "m1");
+    cluster.ask(leader, "get", "m2", "k", "");
+    let answer = cluster.next_answer(|_| true);
+    assert_eq!((&answer["type"], &answer["value"]), (&"ok".into(), &"v".into()));
+    cluster.stop();
+}
+
+#[test]
+fn a_follower_that_missed_forty_kilobytes_gets_them_in_messages_within_the_limit() {
+    let cluster = Cluster::start(3, 3);
+    let leader = cluster.find_leader();
+    let away = (0..3).map(id).find(|&id| id != leader).expect("a follower");
+    for n in 0..40 {
+        cluster.ask(leader, "put", &format!("m{n}"), &format!("k{n}"), &"v".repeat(1_000));
+    }
+    for _ in 0..40 {
+        let answer = cluster.next_answer(|packet| packet.to != Some(away));
+        assert_eq!(answer["type"], "ok");
+    }
+    // Now only the leader and the one that was away can talk: a put needs that one, and so all that it missed.
+    let both = [leader, away];
+    cluster.ask(leader, "put", "last", "k", "v");
+    let answer = cluster.next_answer(|packet| {
+        both.contains(&packet.from) && packet.to.is_none_or(|to| both.contains(&to) || to == id(0x15))
+    });
+    assert_eq!((&answer["type"], &answer["MID"]), (&"ok".into(), &"last".into()));
+    cluster.stop();
+}
+
+#[test]
+fn a_replica_that_stops_answers_what_it_holds() {
+    let cluster = Cluster::start(3, 1);
+    cluster.ask(id(0), "put", "m1", "k", "v");
+    // The answer to this shows that the put, which was sent before it, is in.
+    let question = r#"{"src":"0001","dst":"0000","leader":"FFFF","type":"request_vote","term":1,"pre_vote":true,"campaign":1,"last_log_index":0,"last_log_term":0}"#;
+    assert!(cluster.hub.deliver(id(0), question.as_bytes().to_vec()));
+    let sent = cluster.hub.sent().clone();
+    let is_vote = |packet: &Packet| String::from_utf8_lossy(&packet.bytes).contains("request_vote_response");
+    while !is_vote(&sent.recv().expect("the replica lives")) {}
+    cluster.stop();
+    let answers: Vec<Packet> = sent.try_iter().filter(|packet| packet.to == Some(id(0x15))).collect();
+    let [answer] = answers.as_slice() else { panic!("{answers:?}") };
+    let answer: serde_json::Value = serde_json::from_slice(&answer.bytes).expect("JSON");
+    assert_eq!((&answer["type"], &answer["leader"]), (&"redirect".into(), &"FFFF".into()));
+}
+
+/// A network on which one thing goes badly wrong.
+struct Broken {
+    receive: fn() -> io::Result<Received>,
+}
+
+impl Transport for Broken {
+    fn receive(&self, _buffer: &mut [u8]) -> io::Result<Received> {
+        (self.receive)()
+    }
+
+    fn send(&self, _datagram: &[u8]) -> io::Result<()> {
+        panic!("on purpose, while sending");
+    }
+
+    fn max_datagram(&self) -> usize {
+        16_384
+    }
+
+    fn stop(&self) {}
+}
+
+#[test]
+fn a_panic_in_a_stage_ends_the_pipeline_and_names_the_stage() {
+    let broken = Arc::new(Broken { receive: || panic!("on purpose, while receiving") });
+    let ended = pipeline::run(broken, id(0), &[id(1), id(2)], 1);
+    assert!(matches!(ended, Err(StageFailed::Panicked("receiver"))), "{ended:?}");
+
+    // The receiver waits for ever; the first pre-vote is what the sender fails on.
+    let forever = || loop {
+        std::thread::park();
+    };
+    let ended = pipeline::run(Arc::new(Broken { receive: forever }), id(0), &[id(1), id(2)], 1);
+    assert!(matches!(ended, Err(StageFailed::Panicked("sender"))), "{ended:?}");
+}
+
+#[test]
+fn a_network_that_fails_ends_the_pipeline_cleanly() {
+    let broken = Arc::new(Broken { receive: || Err(io::ErrorKind::PermissionDenied.into()) });
+    assert!(pipeline::run(broken, id(0), &[id(1), id(2)], 1).is_ok());
+}

@@ -1,0 +1,13 @@
+//! The simulator's own tests, so that `cargo test` is all there is to run.
+
+use std::process::Command;
+
+#[test]
+fn the_simulator_passes_its_own_tests() {
+    let output = Command::new("python3")
+        .args(["-m", "unittest", "discover", "-s", "simulator/tests", "-t", "."])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("python3 is there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
