@@ -18,6 +18,7 @@ mod sender;
 mod statistics;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
@@ -47,6 +48,9 @@ pub enum StageFailed {
     /// A stage panicked; its message is on stderr already.
     #[error("the {0} stage panicked")]
     Panicked(&'static str),
+    /// The network can't be used any more.
+    #[error("the {0} stage can't go on: {1}")]
+    Network(&'static str, io::Error),
     /// The operating system refused a thread.
     #[error("can't start a thread: {0}")]
     NotStarted(#[from] io::Error),
@@ -74,40 +78,45 @@ pub fn run(transport: Arc<dyn Transport>, own: Id, peers: &[Id], seed: u64) -> R
     spawn("sender", &ended_in, move || sender::run(&*sends, outbox, &outbox_out, &counts))?;
 
     let replica = Replica::new(own, peers, transport.max_datagram(), seed, 0);
-    let counts = Arc::clone(&statistics);
-    spawn("consensus", &ended_in, move || Consensus::new(replica, inbox_out, outbox_in, counts).run())?;
+    let consensus = Consensus::new(replica, inbox_out, outbox_in, Arc::clone(&statistics));
+    spawn("consensus", &ended_in, move || {
+        consensus.run();
+        Ok(())
+    })?;
 
-    for (stage, panicked) in ended_out.iter().take(STAGES) {
-        if panicked {
-            return Err(StageFailed::Panicked(stage));
+    for (stage, end) in ended_out.iter().take(STAGES) {
+        match end {
+            End::Clean => transport.stop(), // no stage is of use without the others
+            End::Failed(error) => return Err(StageFailed::Network(stage, error)),
+            End::Panicked => return Err(StageFailed::Panicked(stage)),
         }
     }
     Ok(std::mem::take(&mut *statistics.lock()))
 }
 
+/// How a stage ended.
+enum End {
+    Clean,
+    Failed(io::Error),
+    Panicked,
+}
+
 /// Starts a stage that says when it has ended, and how.
 fn spawn(
     stage: &'static str,
-    ended: &Sender<(&'static str, bool)>,
-    work: impl FnOnce() + Send + 'static,
+    ended: &Sender<(&'static str, End)>,
+    work: impl FnOnce() -> io::Result<()> + Send + 'static,
 ) -> io::Result<()> {
-    let ending = Ending { stage, ended: ended.clone() };
+    let ended = ended.clone();
     let run = move || {
-        let _ending = ending;
-        work();
+        // What a panic leaves behind is not used again: the process ends.
+        let end = match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(())) => End::Clean,
+            Ok(Err(error)) => End::Failed(error),
+            Err(_) => End::Panicked,
+        };
+        // There is room for every stage's end; where nobody waits any more, nobody needs to know.
+        let _unheard = ended.try_send((stage, end));
     };
     thread::Builder::new().name(stage.to_owned()).spawn(run).map(drop)
-}
-
-/// Dropped when its stage ends, also by a panic.
-struct Ending {
-    stage: &'static str,
-    ended: Sender<(&'static str, bool)>,
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        // There is room for every stage's end; where nobody waits any more, nobody needs to know.
-        let _unheard = self.ended.try_send((self.stage, thread::panicking()));
-    }
 }

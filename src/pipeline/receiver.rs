@@ -4,56 +4,44 @@
 use std::io;
 
 use crossbeam_channel::Sender;
-use tracing::{debug, error};
+use tracing::debug;
 
 use super::statistics::Statistics;
 use crate::replica::Inbound;
 use crate::transport::{Received, Transport};
-use crate::wire::{Decoder, MAX_RECEIVED_BYTES};
+use crate::wire::{Decoder, MAX_RECEIVED_BYTES, Malformed};
 
 /// Receives until the transport is closed or the consensus stage is gone. A full inbox makes this
 /// stage wait, and so, in the end, whoever sends.
+///
+/// # Errors
+///
+/// What the transport reports.
 pub(super) fn run(
     transport: &dyn Transport,
     mut decoder: Decoder,
     inbox: &Sender<Inbound>,
     statistics: &Statistics,
-) {
+) -> io::Result<()> {
     let mut buffer = vec![0; MAX_RECEIVED_BYTES];
     let mut decoded = Vec::new();
-    while receive(transport, &mut decoder, &mut buffer, &mut decoded, statistics) {
+    loop {
+        let result = match transport.receive(&mut buffer)? {
+            Received::Datagram(length) => decoder.decode(&mut buffer[..length], &mut decoded),
+            Received::TooLong => Err(Malformed::TooLong),
+            Received::Closed => return Ok(()),
+        };
+        match result {
+            Ok(()) => statistics.lock().received += 1,
+            Err(reason) => {
+                debug!(%reason, "dropped a datagram");
+                statistics.lock().dropped(reason);
+            }
+        }
         for inbound in decoded.drain(..) {
             if inbox.send(inbound).is_err() {
-                return;
+                return Ok(());
             }
         }
     }
-}
-
-/// Receives one datagram; false when there will be no more.
-fn receive(
-    transport: &dyn Transport,
-    decoder: &mut Decoder,
-    buffer: &mut [u8],
-    decoded: &mut Vec<Inbound>,
-    statistics: &Statistics,
-) -> bool {
-    let result = match transport.receive(buffer) {
-        Ok(Received::Datagram(length)) => decoder.decode(&mut buffer[..length], decoded),
-        Ok(Received::TooLong) => Err(crate::wire::Malformed::TooLong),
-        Ok(Received::Closed) => return false,
-        Err(error) => return report(&error),
-    };
-    if let Err(reason) = result {
-        debug!(%reason, "dropped a datagram");
-        statistics.lock().dropped(reason);
-    } else {
-        statistics.lock().received += 1;
-    }
-    true
-}
-
-fn report(error: &io::Error) -> bool {
-    error!(%error, "can't receive any more");
-    false
 }

@@ -12,7 +12,7 @@ pub struct Counts {
     /// Datagrams that were received and understood.
     pub received: u64,
     /// Datagrams that were dropped because of what was in them, by reason.
-    pub malformed: BTreeMap<String, u64>,
+    pub malformed: BTreeMap<Malformed, u64>,
     /// Messages to replicas that were dropped because the sender was stuck.
     pub overflowed: u64,
     /// Datagrams that were sent.
@@ -23,7 +23,7 @@ pub struct Counts {
 
 impl Counts {
     pub(super) fn dropped(&mut self, reason: Malformed) {
-        *self.malformed.entry(reason.to_string()).or_default() += 1;
+        *self.malformed.entry(reason).or_default() += 1;
     }
 }
 

@@ -59,6 +59,7 @@ pub struct Progress {
 struct InFlight {
     sent_at: Micros,
     first_index: Index, // the entry after its prev_log_index
+    last_index: Index,  // its last entry, or its prev_log_index if it had none
 }
 
 /// Smoothed round-trip time and its variation (RFC 6298, section 2).
@@ -108,20 +109,20 @@ impl Progress {
 
     /// A message was sent with the entries from `next_index` up to `last_index`.
     pub fn sent(&mut self, last_index: Index, sent_at: Micros) {
-        self.in_flight.push_back(InFlight { sent_at, first_index: self.next_index });
+        self.in_flight.push_back(InFlight { sent_at, first_index: self.next_index, last_index });
         self.next_index = last_index + 1;
         self.ping = false;
         self.last_sent_at = sent_at;
     }
 
-    /// An answer arrived to the message that was sent at `sent_at`.
+    /// An answer arrived to the message that was sent at `sent_at`; what it says of the log is known already.
     pub fn heard(&mut self, sent_at: Micros, now: Micros) {
         self.heard_at = now;
         self.acked_sent_at = self.acked_sent_at.max(sent_at);
         self.failures = 0;
-        // What was sent before it and is still unanswered is lost, or its answer is.
+        // What was sent before it and is still unanswered is lost, unless it arrived as a part of this.
         while let Some(oldest) = self.in_flight.front().filter(|oldest| oldest.sent_at <= sent_at) {
-            let answered = oldest.sent_at == sent_at;
+            let answered = oldest.sent_at == sent_at || oldest.last_index <= self.match_index;
             self.in_flight.pop_front();
             self.count_answer(answered);
         }
@@ -237,12 +238,23 @@ mod tests {
     fn the_answer_rate_follows_what_is_lost() {
         let mut progress = Progress::new(0, 0);
         for n in 1..=1_000 {
-            progress.sent(0, n);
+            progress.sent(n, n);
             if n % 4 == 0 {
                 progress.heard(n, n);
             }
         }
         assert!((0.15..0.35).contains(&progress.answer_rate()), "{}", progress.answer_rate());
+    }
+
+    #[test]
+    fn messages_that_were_joined_on_their_way_are_not_lost() {
+        let mut progress = Progress::new(0, 0);
+        for index in 1..=100 {
+            progress.sent(index, index);
+        }
+        progress.matched(100);
+        progress.heard(100, 100);
+        assert!((progress.answer_rate() - 1.0).abs() < 1e-9, "{}", progress.answer_rate());
     }
 
     #[test]

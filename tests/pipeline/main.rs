@@ -97,7 +97,8 @@ fn a_panic_in_a_stage_ends_the_pipeline_and_names_the_stage() {
 }
 
 #[test]
-fn a_network_that_fails_ends_the_pipeline_cleanly() {
+fn a_network_that_fails_ends_the_pipeline_and_says_why() {
     let broken = Arc::new(Broken { receive: || Err(io::ErrorKind::PermissionDenied.into()) });
-    assert!(pipeline::run(broken, id(0), &[id(1), id(2)], 1).is_ok());
+    let ended = pipeline::run(broken, id(0), &[id(1), id(2)], 1);
+    assert!(matches!(ended, Err(StageFailed::Network("receiver", _))), "{ended:?}");
 }
