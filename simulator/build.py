@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Iterator
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-_PROGRAM = REPOSITORY / "target" / "release" / "kvstore"
+_TARGET = REPOSITORY / "target"
+_PROGRAM = _TARGET / "release" / "kvstore"
+# The directory is named because the environment may name another one.
+_BUILD = ["cargo", "build", "--release", "--target-dir", str(_TARGET)]
 
 
 class BuildError(Exception):
@@ -18,7 +21,7 @@ def default_replica() -> Path:
     """The release build of our replica, built first if it is missing or older than its sources."""
     if not _PROGRAM.exists() or _newest_source() > _PROGRAM.stat().st_mtime:
         try:
-            subprocess.run(["cargo", "build", "--release"], cwd=REPOSITORY, check=True)
+            subprocess.run(_BUILD, cwd=REPOSITORY, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             raise BuildError(f"the replica could not be built: {error}") from None
     return _PROGRAM
