@@ -32,6 +32,7 @@ const LIKELY: f64 = 0.4;
 pub struct Leader {
     pub(super) followers: BTreeMap<Id, Progress>,
     reads: VecDeque<PendingRead>,
+    elected_at: Micros, // every `sent_at` of this leader is later
     last_stamp: Micros, // `sent_at` of the latest message; strictly increases
 }
 
@@ -75,7 +76,12 @@ impl Node {
         let last_index = self.log.last_index();
         let followers =
             self.followers().map(|id| (id, Progress::new(last_index, self.now))).collect::<BTreeMap<_, _>>();
-        self.role = Role::Leader(Leader { followers, reads: VecDeque::new(), last_stamp: self.now });
+        self.role = Role::Leader(Leader {
+            followers,
+            reads: VecDeque::new(),
+            elected_at: self.now,
+            last_stamp: self.now,
+        });
         let noop = self.log.append(self.hard_state.current_term, Payload::Noop);
         if let Role::Leader(leader) = &mut self.role {
             leader.followers.values_mut().for_each(|progress| progress.goal = noop);
@@ -103,8 +109,8 @@ impl Node {
     pub(super) fn receive_append_entries_response(&mut self, from: Id, response: AppendEntriesResponse) {
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(progress) = leader.followers.get_mut(&from) else { return };
-        if response.sent_at > leader.last_stamp {
-            return; // an answer to what was never sent
+        if response.sent_at <= leader.elected_at || response.sent_at > leader.last_stamp {
+            return; // an answer to what was sent in an earlier term, or never
         }
         match response.outcome {
             AppendOutcome::Matched { match_index } if match_index <= self.log.last_index() => {
@@ -287,4 +293,38 @@ impl Node {
 fn stamp(last_stamp: &mut Micros, now: Micros) -> Micros {
     *last_stamp = now.max(*last_stamp + 1);
     *last_stamp
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::action::Input;
+    use crate::raft::harness::{Cluster, SETTINGS, id};
+    use crate::raft::types::Index;
+
+    /// The commit index of a new leader of three, whose no-op has index 1 and was sent with stamps
+    /// `elected_at + 1` and `+ 2`, after an answer to a message of `elected_at + offset`.
+    fn committed_after(offset: i64, match_index: Index) -> Index {
+        let mut cluster = Cluster::new(3, 1, SETTINGS);
+        cluster.timeout(id(1));
+        while cluster.leader().is_none() {
+            cluster.deliver(0);
+        }
+        let response = AppendEntriesResponse {
+            sent_at: cluster.now.saturating_add_signed(offset),
+            outcome: AppendOutcome::Matched { match_index },
+        };
+        let message = Message { term: 1, body: Body::AppendEntriesResponse(response) };
+        cluster.step(id(1), [Input::Receive { from: id(2), message }]);
+        cluster.nodes[&id(1)].commit_index()
+    }
+
+    #[test]
+    fn only_answers_to_this_term_s_own_messages_count() {
+        assert_eq!(committed_after(1, 1), 1);
+        assert_eq!(committed_after(0, 1), 0, "sent before the election was won");
+        assert_eq!(committed_after(-1_000, 1), 0, "sent before the election was won");
+        assert_eq!(committed_after(3, 1), 0, "never sent");
+        assert_eq!(committed_after(1, 2), 0, "more than the leader has");
+    }
 }

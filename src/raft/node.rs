@@ -194,22 +194,12 @@ impl Node {
         }
     }
 
-    /// Tells a leader of an earlier term that it is one. Answers to what this replica
-    /// asked in an earlier term never count, and need no answer.
+    /// Tells a leader of an earlier term that it is one; the term of the answer says so, and of the log
+    /// the answer claims nothing. Answers to what this replica asked in an earlier term never count, and need no answer.
     fn refuse_stale(&mut self, from: Id, body: Body) {
-        if let Body::AppendEntries(AppendEntries { prev_log_index, sent_at, .. }) = body {
-            let hint = self.log.conflict_hint(prev_log_index);
-            self.send(
-                from,
-                Body::AppendEntriesResponse(AppendEntriesResponse {
-                    sent_at,
-                    outcome: AppendOutcome::Conflict {
-                        prev_log_index,
-                        conflict_term: hint.term,
-                        conflict_index: hint.index,
-                    },
-                }),
-            );
+        if let Body::AppendEntries(AppendEntries { sent_at, .. }) = body {
+            let outcome = AppendOutcome::Matched { match_index: 0 };
+            self.send(from, Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome }));
         }
     }
 
