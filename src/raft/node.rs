@@ -266,3 +266,75 @@ impl Node {
         self.configuration.voters().filter(|&id| id != self.id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::harness::{Cluster, SETTINGS, id};
+    use crate::raft::types::Payload;
+
+    /// A cluster of three in which 1 leads term 1 and everybody has its no-op, committed.
+    fn led_by_1() -> Cluster {
+        let mut cluster = Cluster::new(3, 1, SETTINGS);
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        cluster.elapse(2 * SETTINGS.heartbeat_interval_us, true);
+        cluster
+    }
+
+    fn append(term: Term, prev: (Index, Term), entry_term: Term) -> Message {
+        let entry = Entry { index: prev.0 + 1, term: entry_term, payload: Payload::Noop };
+        Message {
+            term,
+            body: Body::AppendEntries(AppendEntries {
+                prev_log_index: prev.0,
+                prev_log_term: prev.1,
+                leader_commit: 0,
+                sent_at: 1,
+                entries: vec![entry],
+            }),
+        }
+    }
+
+    /// Whether replica 2 answers this message or changes its log because of it.
+    fn reacts(cluster: &mut Cluster, from: Id, message: Message) -> bool {
+        let before = cluster.nodes[&id(2)].log().entries().to_vec();
+        cluster.step(id(2), [Input::Receive { from, message }]);
+        let silent = cluster.network.is_empty();
+        !silent || cluster.nodes[&id(2)].log().entries() != before
+    }
+
+    #[test]
+    fn only_the_leader_of_the_term_is_followed() {
+        assert!(!reacts(&mut led_by_1(), id(3), append(1, (1, 1), 1)), "1 leads this term");
+        assert!(reacts(&mut led_by_1(), id(1), append(1, (1, 1), 1)));
+        assert!(reacts(&mut led_by_1(), id(3), append(2, (1, 1), 2)));
+    }
+
+    #[test]
+    fn nobody_from_outside_the_configuration_is_heard() {
+        assert!(!reacts(&mut led_by_1(), id(9), append(2, (1, 1), 2)));
+        assert!(!reacts(&mut led_by_1(), id(2), append(2, (1, 1), 2)), "not oneself either");
+    }
+
+    #[test]
+    fn what_is_committed_is_never_cut_off() {
+        assert!(!reacts(&mut led_by_1(), id(3), append(2, (0, 0), 2)));
+    }
+
+    #[test]
+    fn a_vote_counts_only_for_the_attempt_and_the_term_that_it_was_asked_for() {
+        let granted = |campaign, term| {
+            let mut cluster = Cluster::new(3, 1, SETTINGS);
+            cluster.timeout(id(1));
+            let response = RequestVoteResponse { pre_vote: true, campaign, granted: true };
+            let message = Message { term, body: Body::RequestVoteResponse(response) };
+            cluster.step(id(1), [Input::Receive { from: id(2), message }]);
+            cluster.nodes[&id(1)].hard_state().current_term == 1
+        };
+        assert!(granted(1, 1));
+        assert!(!granted(0, 1));
+        assert!(!granted(2, 1));
+        assert!(!granted(1, 2));
+    }
+}

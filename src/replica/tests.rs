@@ -172,6 +172,7 @@ fn a_leader_that_loses_its_quorum_redirects_all_that_it_holds() {
     cluster.run(ELECTION_TIMEOUT_US);
     let expected = ["m1", "m2"].map(|mid| (leader, mid.into(), Outcome::Redirect, None));
     assert_eq!(cluster.answers(), expected);
+    assert!(cluster.replicas[&leader].reads.is_empty(), "nothing is kept of what was answered");
     cluster.blocked.clear();
     cluster.run(3 * ELECTION_TIMEOUT_US);
     assert_eq!(cluster.answers(), [], "nothing is answered twice");
@@ -193,8 +194,10 @@ fn a_client_that_comes_back_from_a_silent_leader_is_held_until_the_leader_is_hea
 #[test]
 fn a_repeated_request_gets_one_answer_while_it_is_owed_one() {
     let (mut cluster, leader) = Cluster::elected();
+    let before = cluster.replicas[&leader].node().log().last_index();
     cluster.ask(leader, &[put("m1", "k", "v"), put("m1", "k", "v")]);
     assert_eq!(cluster.answers(), [(leader, "m1".into(), Outcome::Stored, Some(leader))]);
+    assert_eq!(cluster.replicas[&leader].node().log().last_index(), before + 1);
 }
 
 #[test]
@@ -260,6 +263,14 @@ fn a_backlog_is_split_into_messages_within_the_limit_and_gets_through() {
     }
     let stored = cluster.answers().iter().filter(|(.., outcome, _)| *outcome == Outcome::Stored).count();
     assert_eq!(stored, 40);
+}
+
+#[test]
+fn more_requests_than_can_wait_are_refused_at_once() {
+    let mut cluster = Cluster::new();
+    let requests: Vec<Request> = (0..=MAX_OWED).map(|n| get(&n.to_string(), "k")).collect();
+    cluster.ask(id(0), &requests);
+    assert_eq!(cluster.answers(), [(id(0), MAX_OWED.to_string(), Outcome::Fail, None)]);
 }
 
 #[test]
