@@ -323,6 +323,16 @@ mod tests {
     }
 
     #[test]
+    fn who_has_given_its_vote_lets_that_candidate_have_a_whole_time_out() {
+        let mut cluster = Cluster::new(3, 1, SETTINGS);
+        cluster.now = cluster.nodes[&id(2)].deadline() - 1;
+        let request = RequestVote { pre_vote: false, campaign: 1, last_log_index: 0, last_log_term: 0 };
+        let message = Message { term: 1, body: Body::RequestVote(request) };
+        cluster.step(id(2), [Input::Receive { from: id(1), message }]);
+        assert!(cluster.nodes[&id(2)].deadline() >= cluster.now + SETTINGS.election_timeout_us);
+    }
+
+    #[test]
     fn a_vote_counts_only_for_the_attempt_and_the_term_that_it_was_asked_for() {
         let granted = |campaign, term| {
             let mut cluster = Cluster::new(3, 1, SETTINGS);
