@@ -5,7 +5,7 @@
 //! | [`id`], [`request`] | the words: who, and what clients ask and are told | |
 //! | [`kv`] | the state machine, with a session per client | words |
 //! | [`raft`] | the core: one log on many replicas | words, `kv::Command` |
-//! | [`wire`] | JSON on one side, validated messages on the other | words, messages |
+//! | [`wire`] | what reaches and what leaves a replica: JSON on one side, validated messages on the other | words, messages |
 //! | [`replica`] | one replica: core, state machine, and what is owed to clients | all of the above |
 //! | [`outbox`] | what waits to be sent: merging and packing per destination | `wire` |
 //! | [`transport`] | the networks | |

@@ -11,9 +11,8 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::id::Id;
 use crate::raft::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message};
 use crate::raft::types::{Entry, Index, Term};
-use crate::replica::Outbound;
 use crate::request::{Outcome, Response};
-use crate::wire::{self, BUNDLE_ENVELOPE_BYTES, MESSAGE_ENVELOPE_BYTES};
+use crate::wire::{self, BUNDLE_ENVELOPE_BYTES, MESSAGE_ENVELOPE_BYTES, Outbound};
 
 #[cfg(test)]
 mod properties;

@@ -14,11 +14,10 @@ use tracing::{debug, info, warn};
 
 use crate::id::Id;
 use crate::kv::{Command, Kv};
-use crate::raft::message::Message;
 use crate::raft::types::{Configuration, Entry, Micros, Payload};
 use crate::raft::{Action, Input, Node, ReadId, Settings};
 use crate::request::{Operation, Outcome, Request, RequestId, Response};
-use crate::wire;
+use crate::wire::{self, Inbound, Outbound};
 
 #[cfg(test)]
 mod tests;
@@ -43,36 +42,6 @@ pub const HOLD_US: Micros = 400_000;
 
 /// How many requests may be owed an answer; further ones are refused at once.
 const MAX_OWED: usize = 65_536;
-
-/// What reaches a replica from outside, validated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Inbound {
-    /// Another replica says something.
-    Peer {
-        /// Which one.
-        from: Id,
-        /// What it says.
-        message: Message,
-    },
-    /// A client asks something.
-    Client(Request),
-}
-
-/// What leaves a replica, in the order in which it must leave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outbound {
-    /// To another replica.
-    Peer {
-        /// Which one.
-        to: Id,
-        /// The leader as this replica knows it.
-        leader: Option<Id>,
-        /// What to say.
-        message: Message,
-    },
-    /// To a client.
-    Client(Response),
-}
 
 /// Why a request has not been answered so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use super::*;
 use crate::raft::message::{RequestVote, RequestVoteResponse};
 use crate::raft::types::Payload;
-use crate::replica::Inbound;
 use crate::request::RequestId;
 use crate::wire::Decoder;
+use crate::wire::Inbound;
 
 const LIMIT: usize = 1_000;
 

@@ -10,7 +10,8 @@ use tracing::debug;
 
 use super::statistics::Statistics;
 use crate::raft::types::Micros;
-use crate::replica::{Inbound, Outbound, Replica};
+use crate::replica::Replica;
+use crate::wire::{Inbound, Outbound};
 
 /// How many inputs make a batch at most, so that timers and the sender get their turn.
 const MAX_BATCH: usize = 256;

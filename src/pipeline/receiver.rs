@@ -7,9 +7,8 @@ use crossbeam_channel::Sender;
 use tracing::debug;
 
 use super::statistics::Statistics;
-use crate::replica::Inbound;
 use crate::transport::{Received, Transport};
-use crate::wire::{Decoder, MAX_RECEIVED_BYTES, Malformed};
+use crate::wire::{Decoder, Inbound, MAX_RECEIVED_BYTES, Malformed};
 
 /// Receives until the transport is closed or the consensus stage is gone. A full inbox makes this
 /// stage wait, and so, in the end, whoever sends.

@@ -7,8 +7,8 @@ use crossbeam_channel::Receiver;
 
 use super::statistics::Statistics;
 use crate::outbox::Outbox;
-use crate::replica::Outbound;
 use crate::transport::Transport;
+use crate::wire::Outbound;
 
 /// Sends until the consensus stage is gone and all is sent, or the transport is closed.
 ///

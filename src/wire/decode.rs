@@ -10,6 +10,7 @@ use simd_json::prelude::*;
 use simd_json::tape::{Array, Object, Value};
 use simd_json::{Buffers, ErrorType, Tape};
 
+use super::Inbound;
 use super::kind;
 use crate::id::{Id, IdError};
 use crate::kv::Command;
@@ -17,7 +18,6 @@ use crate::raft::message::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RequestVote, RequestVoteResponse,
 };
 use crate::raft::types::{Entry, Index, MAX_NUMBER, Payload, Term};
-use crate::replica::Inbound;
 use crate::request::{Operation, Request, RequestId};
 
 /// The longest datagram that is looked at. A client may send more than a replica

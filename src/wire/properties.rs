@@ -5,6 +5,7 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::Inbound;
 use super::*;
 use crate::id::Id;
 use crate::kv::Command;
@@ -12,7 +13,6 @@ use crate::raft::message::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RequestVote, RequestVoteResponse,
 };
 use crate::raft::types::{Entry, MAX_NUMBER, Payload};
-use crate::replica::Inbound;
 use crate::request::{Outcome, RequestId, Response};
 
 const OWN: Id = Id::new(0).expect("not reserved");

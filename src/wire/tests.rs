@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::Inbound;
 use super::*;
 use crate::id::Id;
 use crate::kv::Command;
 use crate::raft::message::{AppendOutcome, Body};
 use crate::raft::types::{MAX_NUMBER, Payload};
-use crate::replica::Inbound;
 use crate::request::{Operation, RequestId};
 
 fn id(number: u16) -> Id {
