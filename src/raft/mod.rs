@@ -42,7 +42,7 @@
 //!   leader for less than the least election time-out refuses, whatever the term. So a replica that comes
 //!   back from a partition deposes nobody, and a leader may trust the silence of its followers.
 //! * **Reads cost no log entry.** They wait for proof that this replica still led *after* they arrived: usually a
-//!   lease, which rests on that promise ([`leader`], `lease_end`), else one round of heartbeats (ReadIndex).
+//!   lease, which rests on that promise (`Node::lease_end` in `leader.rs`), else one round of heartbeats (ReadIndex).
 //! * **An append goes to as few as needed.** With five replicas a write costs two appends and two
 //!   acknowledgements, not four and four. Followers take turns; who does not answer in time is replaced by
 //!   another. Safety does not depend on who is asked, only on who has answered.
