@@ -78,20 +78,12 @@ struct Script {
 }
 
 impl Script {
-    /// Where in the queue the oldest messages are that a command names.
-    fn find(&self, from: Option<u16>, to: Option<u16>) -> Option<usize> {
+    /// Where in the queue the messages are that a command names, oldest first.
+    fn matching(&self, from: Option<u16>, to: Option<u16>) -> impl Iterator<Item = usize> {
         let wanted = |number: Option<u16>, actual: Id| number.is_none_or(|number| id(number) == actual);
-        self.cluster
-            .network
-            .iter()
-            .position(|envelope| wanted(from, envelope.from) && wanted(to, envelope.to))
-    }
-
-    fn count(&self, from: Option<u16>, to: Option<u16>) -> usize {
-        let wanted = |number: Option<u16>, actual: Id| number.is_none_or(|number| id(number) == actual);
-        let matching =
-            |envelope: &&super::harness::Envelope| wanted(from, envelope.from) && wanted(to, envelope.to);
-        self.cluster.network.iter().filter(matching).count()
+        let queue = self.cluster.network.iter().enumerate();
+        let named = queue.filter(move |(_, message)| wanted(from, message.from) && wanted(to, message.to));
+        named.map(|(position, _)| position)
     }
 }
 
@@ -112,19 +104,19 @@ impl Runner for Script {
             Command::Elapse(ms) => cluster.elapse(ms * 1_000, false),
             Command::Run(ms) => cluster.elapse(ms * 1_000, true),
             Command::Deliver { from, to, limit } => {
-                for _ in 0..limit.unwrap_or_else(|| self.count(*from, *to)) {
-                    let position = self.find(*from, *to).ok_or("no such message")?;
+                for _ in 0..limit.unwrap_or_else(|| self.matching(*from, *to).count()) {
+                    let position = self.matching(*from, *to).next().ok_or("no such message")?;
                     self.cluster.deliver(position);
                 }
             }
             Command::Drop { from, to, limit } => {
-                for _ in 0..limit.unwrap_or_else(|| self.count(*from, *to)) {
-                    let position = self.find(*from, *to).ok_or("no such message")?;
+                for _ in 0..limit.unwrap_or_else(|| self.matching(*from, *to).count()) {
+                    let position = self.matching(*from, *to).next().ok_or("no such message")?;
                     self.cluster.network.remove(position);
                 }
             }
             Command::Repeat { to } => {
-                let position = self.find(None, Some(*to)).ok_or("no such message")?;
+                let position = self.matching(None, Some(*to)).next().ok_or("no such message")?;
                 let again = self.cluster.network[position].clone();
                 self.cluster.deliver(position);
                 self.cluster.network.push_front(again);
