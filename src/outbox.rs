@@ -104,11 +104,6 @@ impl Outbox {
         self.counts
     }
 
-    /// How many messages so far needed no datagram of their own.
-    pub fn joined(&self) -> u64 {
-        self.counts.merged + self.counts.packed
-    }
-
     fn write_response(&mut self, buffer: &mut Vec<u8>, response: Response) {
         wire::encode_response(buffer, self.own, &response);
         // No value gets into the log that does not fit (`wire::is_storable`). Should one come from

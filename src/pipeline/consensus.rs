@@ -69,12 +69,10 @@ impl Consensus {
             let out = self.replica.finish(now);
             self.hand_over(out);
         }
-        let mut rest = self.replica.stop();
-        self.backlog.append(&mut rest);
+        self.backlog.append(&mut self.replica.stop());
         debug!(answers = self.backlog.len(), "stops");
-        let rest = std::mem::take(&mut self.backlog);
         // The one send that may wait: the sender gives up by itself when its transport is closed.
-        let _sender_is_gone = self.outbox.send(rest).is_err();
+        let _sender_is_gone = self.outbox.send(self.backlog).is_err();
     }
 
     /// Waits for an input or a timer and takes what else is there; false when there will be no more.

@@ -33,7 +33,7 @@ pub(super) fn run(
             }
             statistics.lock().sent += 1;
         }
-        statistics.lock().joined = outbox.joined();
+        statistics.lock().outbox = outbox.counts();
     }
     Ok(())
 }

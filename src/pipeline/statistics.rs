@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::outbox;
 use crate::wire::Malformed;
 
 /// The counts of one pipeline since its start.
@@ -17,8 +18,8 @@ pub struct Counts {
     pub overflowed: u64,
     /// Datagrams that were sent.
     pub sent: u64,
-    /// Messages that needed no datagram of their own.
-    pub joined: u64,
+    /// What the outbox saved and lost.
+    pub outbox: outbox::Counts,
 }
 
 impl Counts {

@@ -73,12 +73,10 @@ impl Node {
                 conflict_index: hint.index,
             });
         }
-        // Leader completeness (5.4.3): no leader lacks or contradicts what is committed.
-        if self.log.find_conflict(&append.entries).is_some_and(|index| index <= self.commit_index) {
-            return None;
-        }
         let match_index = append.last_index();
-        self.log.store(append.entries);
+        if !self.log.store(append.entries, self.commit_index) {
+            return None; // leader completeness (5.4.3): no leader contradicts what is committed
+        }
         // Not further than this message reaches: what lies behind may differ from the leader's.
         self.commit_to(leader_commit.min(match_index));
         Some(AppendOutcome::Matched { match_index })

@@ -122,12 +122,7 @@ impl Cluster {
             Action::Serve(read) => {
                 self.say(format_args!("{} serves read {read}", from.number()));
                 let (needed, has) = (self.asked[&read], self.nodes[&from].commit_index());
-                assert!(
-                    has >= needed,
-                    "{from} serves {read} without {needed}:
-{}",
-                    self.transcript
-                );
+                assert!(has >= needed, "{from} serves {read} without {needed}:\n{}", self.transcript);
             }
             Action::Abandon => self.say(format_args!("{} abandons what it was asked", from.number())),
         }

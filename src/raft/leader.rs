@@ -18,7 +18,7 @@ use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, 
 use super::node::{Node, Role};
 use super::odds::Odds;
 use super::progress::Progress;
-use super::types::{Micros, Payload};
+use super::types::{Index, Micros, Payload};
 use crate::id::Id;
 use crate::kv::Command;
 
@@ -82,10 +82,7 @@ impl Node {
             elected_at: self.now,
             last_stamp: self.now,
         });
-        let noop = self.log.append(self.hard_state.current_term, Payload::Noop);
-        if let Role::Leader(leader) = &mut self.role {
-            leader.followers.values_mut().for_each(|progress| progress.goal = noop);
-        }
+        self.log.append(self.hard_state.current_term, Payload::Noop);
     }
 
     /// A client's write becomes an entry; the drain replicates it.
@@ -193,7 +190,7 @@ impl Node {
     /// with them (paper, 5.4.2 and figure 8).
     fn advance_commit_index(&mut self) {
         let index = self.reached_by_quorum(self.log.last_index(), |progress| progress.match_index);
-        if self.log.term_at(index) == Some(self.hard_state.current_term) {
+        if self.is_of_current_term(index) {
             self.commit_to(index);
         }
     }
@@ -201,8 +198,9 @@ impl Node {
     /// Lets the reads go for which leadership is proven: by the lease, or by
     /// answers of a quorum to what was sent after they came (ReadIndex; dissertation, 6.4).
     fn serve_reads(&mut self) {
-        if !self.has_committed_in_term() {
-            return; // what earlier leaders committed may not be known here before (paper, 8)
+        // What earlier leaders committed may not be known here before the no-op is (paper, 8).
+        if !self.has_reads() || !self.has_committed_in_term() {
+            return;
         }
         let leased = self.now < self.lease_end();
         let proven = self.reached_by_quorum(Micros::MAX, |progress| progress.acked_sent_at);
@@ -213,8 +211,16 @@ impl Node {
         }
     }
 
+    fn has_reads(&self) -> bool {
+        matches!(&self.role, Role::Leader(leader) if !leader.reads.is_empty())
+    }
+
     fn has_committed_in_term(&self) -> bool {
-        self.log.term_at(self.commit_index) == Some(self.hard_state.current_term)
+        self.is_of_current_term(self.commit_index)
+    }
+
+    fn is_of_current_term(&self, index: Index) -> bool {
+        self.log.term_at(index) == Some(self.hard_state.current_term)
     }
 
     /// Finds followers for entries that too few have been asked to store.
@@ -300,7 +306,6 @@ mod tests {
     use super::*;
     use crate::raft::action::Input;
     use crate::raft::harness::{Cluster, SETTINGS, id};
-    use crate::raft::types::Index;
 
     /// The commit index of a new leader of three, whose no-op has index 1 and was sent with stamps
     /// `elected_at + 1` and `+ 2`, after an answer to a message of `elected_at + offset`.

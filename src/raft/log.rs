@@ -62,7 +62,7 @@ impl Log {
     }
 
     /// The first of `entries` that contradicts the log: same index, other term (paper, figure 2).
-    pub fn find_conflict(&self, entries: &[Entry]) -> Option<Index> {
+    fn find_conflict(&self, entries: &[Entry]) -> Option<Index> {
         entries
             .iter()
             .find(|entry| self.term_at(entry.index).is_some_and(|term| term != entry.term))
@@ -72,13 +72,17 @@ impl Log {
     /// Stores entries that follow an entry which the log has. What it has already
     /// stays untouched, also what lies behind: an append that was delayed or repeated shows
     /// a shorter log than the leader has by now, and may have been acknowledged since.
-    /// Only at a real conflict is the rest cut off.
-    pub fn store(&mut self, entries: Vec<Entry>) {
-        if let Some(conflict) = self.find_conflict(&entries) {
-            self.entries.truncate((conflict - self.base_index - 1) as usize);
+    /// Only at a real conflict is the rest cut off. False, and nothing is changed, if that would
+    /// cut off an entry up to `committed`.
+    pub fn store(&mut self, entries: Vec<Entry>, committed: Index) -> bool {
+        match self.find_conflict(&entries) {
+            Some(conflict) if conflict <= committed => return false,
+            Some(conflict) => self.entries.truncate((conflict - self.base_index - 1) as usize),
+            None => {}
         }
         let last = self.last_index();
         self.entries.extend(entries.into_iter().filter(|entry| entry.index > last));
+        true
     }
 
     /// Entries `from ..= to`, as many as fit into `budget_bytes` by `entry_len`, but at least one.
@@ -151,21 +155,30 @@ mod tests {
     #[test]
     fn a_repeated_append_cuts_nothing() {
         let mut log = log(&[1, 1, 2, 2]);
-        log.store(entries(2, &[1, 2]));
+        assert!(log.store(entries(2, &[1, 2]), 0));
         assert_eq!(terms(&log), [1, 1, 2, 2]);
     }
 
     #[test]
     fn a_conflict_cuts_it_and_all_that_follows() {
         let mut log = log(&[1, 1, 2, 2]);
-        log.store(entries(2, &[1, 3]));
+        assert!(log.store(entries(2, &[1, 3]), 0));
+        assert_eq!(terms(&log), [1, 1, 3]);
+    }
+
+    #[test]
+    fn what_is_committed_is_not_cut() {
+        let mut log = log(&[1, 1, 2, 2]);
+        assert!(!log.store(entries(2, &[1, 3]), 3));
+        assert_eq!(terms(&log), [1, 1, 2, 2]);
+        assert!(log.store(entries(2, &[1, 3]), 2));
         assert_eq!(terms(&log), [1, 1, 3]);
     }
 
     #[test]
     fn new_entries_are_added_after_known_ones() {
         let mut log = log(&[1, 1]);
-        log.store(entries(2, &[1, 3, 3]));
+        assert!(log.store(entries(2, &[1, 3, 3]), 0));
         assert_eq!(terms(&log), [1, 1, 3, 3]);
     }
 

@@ -70,12 +70,13 @@ struct RoundTrip {
 }
 
 impl Progress {
-    /// A follower of which nothing is known but the leader's own last index.
+    /// A follower of which nothing is known but the leader's own last index when it was elected; it is meant
+    /// to get the no-op that comes next.
     pub fn new(last_index: Index, now: Micros) -> Self {
         Self {
             match_index: 0,
             next_index: last_index + 1,
-            goal: 0,
+            goal: last_index + 1,
             ping: false,
             state: ProgressState::Probe,
             last_sent_at: 0,

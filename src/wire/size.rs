@@ -53,15 +53,17 @@ pub fn entry_len(entry: &Entry) -> usize {
     let numbers = digits(entry.index) + digits(entry.term);
     match &entry.payload {
         Payload::Noop => r#"{"index":,"term":},"#.len() + numbers,
-        Payload::Command(command) => {
-            r#"{"index":,"term":,"client":,"MID":"","key":"","value":""},"#.len()
-                + numbers
-                + ID
-                + escaped_len(&command.request.mid)
-                + escaped_len(&command.key)
-                + escaped_len(&command.value)
-        }
+        Payload::Command(command) => numbers + write_len(command),
     }
+}
+
+/// What the entry of a write takes besides the digits of its index and term.
+fn write_len(command: &Command) -> usize {
+    r#"{"index":,"term":,"client":,"MID":"","key":"","value":""},"#.len()
+        + ID
+        + escaped_len(&command.request.mid)
+        + escaped_len(&command.key)
+        + escaped_len(&command.value)
 }
 
 /// The most bytes that a message takes inside a `bundle`, with its separating comma.
@@ -83,8 +85,7 @@ pub fn message_len_at_most(message: &Message) -> usize {
 /// datagram may be longer than `max_datagram` bytes. A write that is not storable must
 /// be refused: in the log, it would be an entry that no append can carry.
 pub fn is_storable(command: &Command, max_datagram: usize) -> bool {
-    let payload = Payload::Command(std::sync::Arc::new(command.clone()));
-    let append = APPEND_ENVELOPE_BYTES + entry_len(&Entry { index: MAX_NUMBER, term: MAX_NUMBER, payload });
+    let append = APPEND_ENVELOPE_BYTES + 2 * digits(MAX_NUMBER) + write_len(command);
     let read = RESPONSE + MAX_MID_BYTES * WORST_ESCAPE + escaped_len(&command.value);
     append.max(read) <= max_datagram
 }
