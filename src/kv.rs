@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::id::Id;
+use crate::planted::{Bug, Planted};
 use crate::request::RequestId;
 
 /// How many of a client's latest writes its session remembers. A repetition is
@@ -37,6 +38,7 @@ pub enum Applied {
 pub struct Kv {
     values: BTreeMap<Arc<str>, Arc<str>>,
     sessions: BTreeMap<Id, Session>,
+    planted: Planted,
 }
 
 /// The latest writes of one client.
@@ -59,6 +61,16 @@ impl Session {
 }
 
 impl Kv {
+    /// An empty state, with a bug if a test wants one.
+    pub fn new(planted: Planted) -> Self {
+        Self { planted, ..Self::default() }
+    }
+
+    /// The planted bug of a replica that restarts without its sessions.
+    pub(crate) fn lose_sessions(&mut self) {
+        self.sessions.clear();
+    }
+
     /// The value of a key; `None` if it was never put.
     pub fn get(&self, key: &str) -> Option<&Arc<str>> {
         self.values.get(key)
@@ -66,6 +78,9 @@ impl Kv {
 
     /// Whether this write has taken effect, as far as its client's session remembers.
     pub fn has_applied(&self, request: &RequestId) -> bool {
+        if self.planted.has(Bug::AppliesRetryTwice) {
+            return false;
+        }
         self.sessions.get(&request.client).is_some_and(|session| session.done.contains(&request.mid))
     }
 

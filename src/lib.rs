@@ -3,6 +3,7 @@
 //! | module | job | depends on |
 //! |---|---|---|
 //! | [`id`], [`request`] | the words: who, and what clients ask and are told | |
+//! | [`planted`] | bugs for tests to plant; no replica has one | |
 //! | [`kv`] | the state machine, with a session per client | words |
 //! | [`raft`] | the core: one log on many replicas | words, `kv::Command` |
 //! | [`wire`] | what reaches and what leaves a replica: JSON on one side, validated messages on the other | words, messages |
@@ -24,6 +25,7 @@ pub mod id;
 pub mod kv;
 pub mod outbox;
 pub mod pipeline;
+pub mod planted;
 pub mod raft;
 pub mod replica;
 pub mod request;

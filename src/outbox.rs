@@ -31,6 +31,22 @@ pub struct Counts {
     pub oversized: u64,
 }
 
+/// What travels as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Datagram {
+    /// To another replica.
+    Peer {
+        /// Which one.
+        to: Id,
+        /// The leader as this replica knew it last.
+        leader: Option<Id>,
+        /// What it says, at least one.
+        messages: Vec<Message>,
+    },
+    /// To a client.
+    Client(Response),
+}
+
 /// All that waits to be sent by one replica.
 #[derive(Debug)]
 pub struct Outbox {
@@ -91,12 +107,23 @@ impl Outbox {
     /// Writes the next datagram into `buffer`, whose old content is lost. False if there is none.
     /// Destinations have their turn in the order of the first push for each.
     pub fn next(&mut self, buffer: &mut Vec<u8>) -> bool {
-        match self.order.pop_front() {
+        match self.take() {
             None => return false,
-            Some(Next::Client(response)) => self.write_response(buffer, response),
-            Some(Next::Peer(to)) => self.write_messages(buffer, to),
+            Some(Datagram::Client(response)) => self.write_response(buffer, response),
+            Some(Datagram::Peer { to, leader, messages }) => {
+                wire::encode_peer(buffer, self.own, to, leader, &messages);
+                debug_assert!(buffer.len() <= self.max_datagram, "a message is longer than predicted");
+            }
         }
         true
+    }
+
+    /// What [`next`](Self::next) would write.
+    pub fn take(&mut self) -> Option<Datagram> {
+        match self.order.pop_front()? {
+            Next::Client(response) => Some(Datagram::Client(response)),
+            Next::Peer(to) => self.take_messages(to),
+        }
     }
 
     /// What was saved and lost so far.
@@ -115,8 +142,8 @@ impl Outbox {
         }
     }
 
-    fn write_messages(&mut self, buffer: &mut Vec<u8>, to: Id) {
-        let Some(pending) = self.peers.get_mut(&to) else { return buffer.clear() };
+    fn take_messages(&mut self, to: Id) -> Option<Datagram> {
+        let pending = self.peers.get_mut(&to)?;
         let mut room = self.max_datagram.saturating_sub(BUNDLE_ENVELOPE_BYTES);
         let fits = |length: &&usize| {
             let left = room.checked_sub(**length);
@@ -125,17 +152,16 @@ impl Outbox {
         };
         // One always fits, since it fits without the envelope of a bundle.
         let count = pending.lengths.iter().take_while(fits).count().max(1);
-        let messages = &pending.messages.make_contiguous()[..count];
-        wire::encode_peer(buffer, self.own, to, pending.leader, messages);
-        debug_assert!(buffer.len() <= self.max_datagram, "a message is longer than predicted");
+        let messages = pending.messages.drain(..count).collect();
+        let datagram = Datagram::Peer { to, leader: pending.leader, messages };
         self.counts.packed += count as u64 - 1;
-        pending.messages.drain(..count);
         pending.lengths.drain(..count);
         if pending.messages.is_empty() {
             self.peers.remove(&to);
         } else {
             self.order.push_front(Next::Peer(to));
         }
+        Some(datagram)
     }
 }
 

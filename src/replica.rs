@@ -14,7 +14,9 @@ use tracing::{debug, info, warn};
 
 use crate::id::Id;
 use crate::kv::{Command, Kv};
-use crate::raft::types::{Configuration, Entry, Micros, Payload};
+use crate::planted::{Bug, Planted};
+use crate::raft::action::Persist;
+use crate::raft::types::{Configuration, Entry, Index, Micros, Payload, Saved};
 use crate::raft::{Action, Input, Node, ReadId, Settings};
 use crate::request::{Operation, Outcome, Request, RequestId, Response};
 use crate::wire::{self, Inbound, Outbound};
@@ -42,6 +44,32 @@ pub const HOLD_US: Micros = 400_000;
 
 /// How many requests may be owed an answer; further ones are refused at once.
 const MAX_OWED: usize = 65_536;
+
+/// What a replica wants done, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Write this to disk, and call [`Replica::persisted`] when it is there.
+    Persist(Persist),
+    /// Send this.
+    Send(Outbound),
+}
+
+/// What differs from one replica to another, or from one run to another.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// This replica.
+    pub own: Id,
+    /// All others.
+    pub peers: Vec<Id>,
+    /// The transport's limit in bytes.
+    pub max_datagram: usize,
+    /// Decides the jitter of election time-outs.
+    pub seed: u64,
+    /// How long answers of a quorum let the leader serve reads: [`LEASE_US`], or 0 to ask a quorum for every read.
+    pub lease_us: Micros,
+    /// A bug that tests put in.
+    pub planted: Planted,
+}
 
 /// Why a request has not been answered so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,25 +99,30 @@ pub struct Replica {
     redirected_at: BTreeMap<Id, Micros>, // when each client was last sent to a leader; at most one per client ID
     seen: (Option<Id>, Option<Micros>),  // leader and contact when the held were last looked at
     max_datagram: usize,
-    out: Vec<Outbound>,
+    planted: Planted,
+    restored_to: Index, // where the log ended that was found on disk
+    out: Vec<Effect>,
 }
 
 impl Replica {
-    /// A replica of a new cluster. `max_datagram` is the transport's limit in bytes, `seed`
-    /// decides the jitter of election time-outs.
-    pub fn new(own: Id, peers: &[Id], max_datagram: usize, seed: u64, now: Micros) -> Self {
+    /// A replica with what its disk has. The state machine starts empty: the log is applied to it
+    /// again as far as it turns out to be committed.
+    pub fn new(options: &Options, saved: Saved, now: Micros) -> Self {
+        let &Options { own, max_datagram, seed, planted, .. } = options;
         let settings = Settings {
             election_timeout_us: ELECTION_TIMEOUT_US,
             heartbeat_interval_us: HEARTBEAT_INTERVAL_US,
-            lease_us: LEASE_US,
+            lease_us: options.lease_us,
             max_append_bytes: max_datagram.saturating_sub(wire::APPEND_ENVELOPE_BYTES),
             entry_len: wire::entry_len,
             max_in_flight: MAX_IN_FLIGHT,
+            planted,
         };
-        let configuration = Configuration::new(peers.iter().copied().chain([own]));
+        let configuration = Configuration::new(options.peers.iter().copied().chain([own]));
+        let restored_to = saved.entries.len() as Index;
         Self {
-            node: Node::new(own, configuration, settings, fastrand::Rng::with_seed(seed), now),
-            kv: Kv::default(),
+            node: Node::new(own, configuration, settings, fastrand::Rng::with_seed(seed), saved, now),
+            kv: Kv::new(planted),
             owed: BTreeMap::new(),
             held: VecDeque::new(),
             reads: BTreeMap::new(),
@@ -97,6 +130,8 @@ impl Replica {
             redirected_at: BTreeMap::new(),
             seen: (None, None),
             max_datagram,
+            planted,
+            restored_to,
             out: Vec::new(),
         }
     }
@@ -109,9 +144,14 @@ impl Replica {
         }
     }
 
-    /// Ends a batch and returns what is to leave, in order. `now` must have been read
+    /// Takes the news that every [`Persist`] up to this number is on disk.
+    pub fn persisted(&mut self, now: Micros, number: u64) {
+        self.node.step(now, Input::Persisted(number));
+    }
+
+    /// Ends a batch and returns what is to be done, in order. `now` must have been read
     /// after the last input arrived.
-    pub fn finish(&mut self, now: Micros) -> Vec<Outbound> {
+    pub fn finish(&mut self, now: Micros) -> Vec<Effect> {
         if now >= self.node.deadline() {
             self.node.step(now, Input::Tick);
         }
@@ -122,7 +162,27 @@ impl Replica {
             self.release_held(now);
             self.perform_actions(now);
         }
+        if self.planted.has(Bug::AnswersOutOfOrder) {
+            self.out.sort_by_key(|effect| matches!(effect, Effect::Send(Outbound::Client(response)) if response.outcome == Outcome::Stored));
+        }
         std::mem::take(&mut self.out)
+    }
+
+    /// Ends a batch of a replica that has no disk. One that has stopped never comes back, so what is in memory
+    /// is as durable as it will ever be, and what waits for a disk follows at once.
+    pub fn finish_in_memory(&mut self, now: Micros) -> Vec<Outbound> {
+        let mut out = Vec::new();
+        loop {
+            let mut persisted = None;
+            for effect in self.finish(now) {
+                match effect {
+                    Effect::Persist(persist) => persisted = Some(persist.number),
+                    Effect::Send(outbound) => out.push(outbound),
+                }
+            }
+            let Some(number) = persisted else { return out };
+            self.persisted(now, number);
+        }
     }
 
     /// When [`finish`](Self::finish) is due if nothing arrives before.
@@ -130,12 +190,10 @@ impl Replica {
         self.hold_deadline().map_or(self.node.deadline(), |until| until.min(self.node.deadline()))
     }
 
-    /// Answers all that is owed with a redirect to anybody, because this replica stops.
-    pub fn stop(&mut self) -> Vec<Outbound> {
-        for id in std::mem::take(&mut self.owed).into_keys() {
-            self.out.push(Outbound::Client(Response { id, outcome: Outcome::Redirect, leader: None }));
-        }
-        std::mem::take(&mut self.out)
+    /// A redirect to anybody for each request that is owed an answer, because this replica stops.
+    pub fn stop(&mut self) -> Vec<Response> {
+        let redirect = |id| Response { id, outcome: Outcome::Redirect, leader: None };
+        std::mem::take(&mut self.owed).into_keys().map(redirect).collect()
     }
 
     /// The Raft state, to look at.
@@ -214,8 +272,10 @@ impl Replica {
         for action in self.node.drain(now) {
             match action {
                 Action::Send { to, message } => {
-                    self.out.push(Outbound::Peer { to, leader: self.node.leader(), message });
+                    let leader = self.node.leader();
+                    self.out.push(Effect::Send(Outbound::Peer { to, leader, message }));
                 }
+                Action::Persist(persist) => self.out.push(Effect::Persist(persist)),
                 Action::Apply(entry) => self.apply(entry),
                 Action::Serve(read) => self.serve(read),
                 Action::Abandon => self.abandon(),
@@ -227,6 +287,9 @@ impl Replica {
         if let Payload::Command(command) = entry.payload {
             self.kv.apply(&command);
             self.answer(&command.request, Outcome::Stored, self.node.leader());
+        }
+        if self.planted.has(Bug::LosesSessionsAtRestart) && entry.index == self.restored_to {
+            self.kv.lose_sessions();
         }
     }
 
@@ -243,15 +306,17 @@ impl Replica {
         let asked = self.owed.iter().filter(|(_, owed)| **owed == Owed::Asked);
         let asked: Vec<RequestId> = asked.map(|(id, _)| id.clone()).collect();
         debug!(requests = asked.len(), "leads no more");
+        let pretends = self.planted.has(Bug::StaleLeaderAnswersOk);
+        let outcome = if pretends { Outcome::Stored } else { Outcome::Redirect };
         for id in asked {
-            self.answer(&id, Outcome::Redirect, self.node.leader());
+            self.answer(&id, outcome.clone(), self.node.leader());
         }
     }
 
     /// Answers a request if it is owed an answer.
     fn answer(&mut self, id: &RequestId, outcome: Outcome, leader: Option<Id>) {
         if let Some((id, _)) = self.owed.remove_entry(id) {
-            self.out.push(Outbound::Client(Response { id, outcome, leader }));
+            self.out.push(Effect::Send(Outbound::Client(Response { id, outcome, leader })));
         }
     }
 

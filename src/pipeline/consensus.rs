@@ -66,10 +66,10 @@ impl Consensus {
             for inbound in batch.drain(..) {
                 self.replica.handle(now, inbound);
             }
-            let out = self.replica.finish(now);
+            let out = self.replica.finish_in_memory(now);
             self.hand_over(out);
         }
-        self.backlog.append(&mut self.replica.stop());
+        self.backlog.extend(self.replica.stop().into_iter().map(Outbound::Client));
         debug!(answers = self.backlog.len(), "stops");
         // The one send that may wait: the sender gives up by itself when its transport is closed.
         let _sender_is_gone = self.outbox.send(self.backlog).is_err();

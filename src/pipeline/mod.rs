@@ -28,7 +28,9 @@ pub use statistics::Counts;
 
 use crate::id::Id;
 use crate::outbox::Outbox;
-use crate::replica::Replica;
+use crate::planted::Planted;
+use crate::raft::types::Saved;
+use crate::replica::{LEASE_US, Options, Replica};
 use crate::transport::Transport;
 use crate::wire::Decoder;
 use consensus::Consensus;
@@ -77,7 +79,10 @@ pub fn run(transport: Arc<dyn Transport>, own: Id, peers: &[Id], seed: u64) -> R
     let (sends, counts) = (Arc::clone(&transport), Arc::clone(&statistics));
     spawn("sender", &ended_in, move || sender::run(&*sends, outbox, &outbox_out, &counts))?;
 
-    let replica = Replica::new(own, peers, transport.max_datagram(), seed, 0);
+    let max_datagram = transport.max_datagram();
+    let (peers, planted) = (peers.to_vec(), Planted::NONE);
+    let options = Options { own, peers, max_datagram, seed, lease_us: LEASE_US, planted };
+    let replica = Replica::new(&options, Saved::default(), 0);
     let consensus = Consensus::new(replica, inbox_out, outbox_in, Arc::clone(&statistics));
     spawn("consensus", &ended_in, move || {
         consensus.run();

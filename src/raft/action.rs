@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::message::Message;
-use super::types::Entry;
+use super::types::{Entry, HardState, Index, Saved};
 use crate::id::Id;
 use crate::kv::Command;
 
@@ -22,10 +22,34 @@ pub enum Input {
         /// What it says.
         message: Message,
     },
+    /// Every [`Persist`] up to this number is on disk and survives a crash.
+    Persisted(u64),
     /// A client's write, for the leader to replicate.
     Propose(Arc<Command>),
     /// A client's read, for the leader to order.
     Read(ReadId),
+}
+
+/// A change of what a replica must never forget. Whatever rests on it comes out only after [`Input::Persisted`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Persist {
+    /// Counts these changes, from 1. They reach the disk in this order, several at once if the driver likes.
+    pub number: u64,
+    /// Term and vote from now on.
+    pub hard_state: HardState,
+    /// The log keeps what is before this index and loses the rest.
+    pub first_index: Index,
+    /// What then follows, from `first_index`, without a gap.
+    pub entries: Vec<Entry>,
+}
+
+impl Persist {
+    /// Makes the change to what was saved before.
+    pub fn apply_to(self, saved: &mut Saved) {
+        saved.hard_state = self.hard_state;
+        saved.entries.truncate(self.first_index as usize - 1);
+        saved.entries.extend(self.entries);
+    }
 }
 
 /// What the driver must do, in the order in which the core lists it.
@@ -38,6 +62,8 @@ pub enum Action {
         /// What.
         message: Message,
     },
+    /// Write a change to disk and say when it is there; meanwhile the core goes on.
+    Persist(Persist),
     /// The entry is committed: apply it. Every index comes once, in order.
     Apply(Entry),
     /// The read may be answered from the state as it is after all the `Apply` before this.

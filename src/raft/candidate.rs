@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::action::Action;
-use super::message::{Body, Message, RequestVote, RequestVoteResponse};
+use super::message::{Body, RequestVote, RequestVoteResponse};
 use super::node::{Node, Role};
 use super::types::{Micros, Term};
 use crate::id::Id;
@@ -100,8 +99,7 @@ impl Node {
         let term = self.hard_state.current_term + Term::from(candidate.pre_vote);
         let silent: Vec<Id> = self.followers().filter(|id| !candidate.votes.contains_key(id)).collect();
         for to in silent {
-            let message = Message { term, body: Body::RequestVote(request) };
-            self.actions.push(Action::Send { to, message });
+            self.send_in(term, to, Body::RequestVote(request));
         }
     }
 }

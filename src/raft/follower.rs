@@ -6,6 +6,7 @@ use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
 use super::node::{Node, Role};
 use super::types::{Micros, Term};
 use crate::id::Id;
+use crate::planted::Bug;
 
 /// A follower's own state.
 #[derive(Debug)]
@@ -66,6 +67,9 @@ impl Node {
     fn store(&mut self, append: AppendEntries) -> Option<AppendOutcome> {
         let AppendEntries { prev_log_index, prev_log_term, leader_commit, .. } = append;
         if self.log.term_at(prev_log_index) != Some(prev_log_term) {
+            if self.planted(Bug::AppliesBeyondMatch) {
+                self.commit_to(leader_commit);
+            }
             let hint = self.log.conflict_hint(prev_log_index);
             return Some(AppendOutcome::Conflict {
                 prev_log_index,
@@ -73,9 +77,18 @@ impl Node {
                 conflict_index: hint.index,
             });
         }
-        let match_index = append.last_index();
+        let mut match_index = append.last_index();
+        if self.planted(Bug::TruncatesOnAnyAppend) {
+            self.log.truncate(prev_log_index);
+        }
         if !self.log.store(append.entries, self.commit_index) {
             return None; // leader completeness (5.4.3): no leader contradicts what is committed
+        }
+        if self.planted(Bug::AcknowledgesBeyondRequest) {
+            match_index = self.log.last_index();
+        }
+        if self.planted(Bug::CommitsBeyondLastNew) {
+            self.commit_to(leader_commit);
         }
         // Not further than this message reaches: what lies behind may differ from the leader's.
         self.commit_to(leader_commit.min(match_index));

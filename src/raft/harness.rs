@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::action::{Action, Input, ReadId};
+use super::action::{Action, Input, Persist, ReadId};
 use super::invariants::ClusterInvariants;
 use super::message::{AppendOutcome, Body, Message};
 use super::node::{Node, Role, Settings};
-use super::types::{Configuration, Entry, Index, Micros, Payload, Term};
+use super::types::{Configuration, Entry, Index, Micros, Payload, Saved, Term};
 use crate::id::Id;
 use crate::kv::Command;
+use crate::planted::Planted;
 use crate::request::RequestId;
 
 pub(super) const SETTINGS: Settings = Settings {
@@ -21,6 +22,7 @@ pub(super) const SETTINGS: Settings = Settings {
     max_append_bytes: 1_000,
     entry_len: |_| 100,
     max_in_flight: 4,
+    planted: Planted::NONE,
 };
 
 /// A message on its way.
@@ -31,6 +33,13 @@ pub(super) struct Envelope {
     pub(super) message: Message,
 }
 
+/// A replica's disk.
+#[derive(Debug, Default)]
+struct Disk {
+    saved: Saved,
+    unsynced: VecDeque<Persist>,
+}
+
 /// Several replicas' cores and what is between them.
 #[derive(Debug)]
 pub(super) struct Cluster {
@@ -39,6 +48,10 @@ pub(super) struct Cluster {
     pub(super) blocked: BTreeSet<(Id, Id)>,
     pub(super) now: Micros,
     pub(super) applied: BTreeMap<Id, Vec<Entry>>,
+    pub(super) slow_disks: bool, // what is written is on disk only when `sync` says so, not at once
+    disks: BTreeMap<Id, Disk>,
+    configuration: Configuration,
+    settings: Settings,
     asked: BTreeMap<ReadId, Index>, // what was committed anywhere when each read was asked
     invariants: ClusterInvariants,
     transcript: String,
@@ -54,7 +67,7 @@ impl Cluster {
         let configuration = Configuration::new((1..=size).map(id));
         let node = |n| {
             let rng = fastrand::Rng::with_seed(seed.wrapping_add(n));
-            Node::new(id(n as u16), configuration.clone(), settings, rng, 0)
+            Node::new(id(n as u16), configuration.clone(), settings, rng, Saved::default(), 0)
         };
         Self {
             nodes: (1..=u64::from(size)).map(|n| (id(n as u16), node(n))).collect(),
@@ -62,6 +75,10 @@ impl Cluster {
             blocked: BTreeSet::new(),
             now: 0,
             applied: BTreeMap::new(),
+            slow_disks: false,
+            disks: BTreeMap::new(),
+            configuration: configuration.clone(),
+            settings,
             asked: BTreeMap::new(),
             invariants: ClusterInvariants::default(),
             transcript: String::new(),
@@ -79,6 +96,11 @@ impl Cluster {
             node.log.append(term, Payload::Noop);
         }
         node.hard_state.current_term = term.unwrap_or(node.log.last_term());
+        let now = self.now;
+        for action in self.node(id).drain(now) {
+            self.perform(id, action);
+        }
+        self.sync(id);
     }
 
     /// One batch of inputs for one replica.
@@ -103,10 +125,37 @@ impl Cluster {
         }
         let checked = self.invariants.check(self.nodes.values());
         assert_eq!(checked, Ok(()), "after this:\n{}", self.transcript);
+        if !self.slow_disks {
+            self.sync(id);
+        }
+    }
+
+    /// All that this replica has written is on disk.
+    pub(super) fn sync(&mut self, id: Id) {
+        let disk = self.disks.entry(id).or_default();
+        let Some(number) = disk.unsynced.back().map(|persist| persist.number) else { return };
+        for persist in disk.unsynced.drain(..) {
+            persist.apply_to(&mut disk.saved);
+        }
+        self.step(id, [Input::Persisted(number)]);
+    }
+
+    /// This replica stops and starts again with what is on its disk.
+    pub(super) fn restart(&mut self, id: Id) {
+        let disk = self.disks.entry(id).or_default();
+        disk.unsynced.clear();
+        let rng = fastrand::Rng::with_seed(u64::from(id.number()) + self.now);
+        let (configuration, saved) = (self.configuration.clone(), disk.saved.clone());
+        let node = Node::new(id, configuration, self.settings, rng, saved, self.now);
+        self.invariants.restarted(id);
+        self.applied.remove(&id);
+        self.say(format_args!("{} restarts and {}", id.number(), describe_role(&node)));
+        self.nodes.insert(id, node);
     }
 
     fn perform(&mut self, from: Id, action: Action) {
         match action {
+            Action::Persist(persist) => self.disks.entry(from).or_default().unsynced.push_back(persist),
             Action::Send { to, message } => {
                 let lost = if self.blocked.contains(&(from, to)) { " (lost)" } else { "" };
                 let text = describe_message(&message);

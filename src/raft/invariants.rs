@@ -55,6 +55,11 @@ impl ClusterInvariants {
         Ok(())
     }
 
+    /// A replica starts again: what it had committed it has to learn anew.
+    pub fn restarted(&mut self, id: Id) {
+        self.seen.remove(&id);
+    }
+
     /// Terms and commit indexes never decrease.
     fn check_monotone(&mut self, node: &Node) -> Result<(), Violation> {
         let now = (node.hard_state.current_term, node.commit_index);

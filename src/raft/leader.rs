@@ -21,6 +21,7 @@ use super::progress::Progress;
 use super::types::{Index, Micros, Payload};
 use crate::id::Id;
 use crate::kv::Command;
+use crate::planted::Bug;
 
 /// How likely enough answers must be before nobody else is asked. At 15 % loss both of two
 /// followers answer in 52 % of the cases, which is cheaper than a third message each time; at 30 % only in
@@ -67,6 +68,16 @@ impl Leader {
         }
         chosen
     }
+
+    /// The planted bug: an answer that says nothing new counts for another follower.
+    fn count_twice(&mut self, from: Id, response: AppendEntriesResponse) {
+        let AppendOutcome::Matched { match_index } = response.outcome else { return };
+        let known = self.followers.get(&from).is_some_and(|progress| progress.match_index == match_index);
+        let mut others = self.followers.values_mut();
+        if known && let Some(other) = others.find(|progress| progress.match_index < match_index) {
+            other.matched(match_index);
+        }
+    }
 }
 
 impl Node {
@@ -96,17 +107,26 @@ impl Node {
 
     /// A client's read waits until the drain finds proof of leadership for it.
     pub(super) fn read(&mut self, id: ReadId) {
+        let earlier_round = self.planted(Bug::ReusesEarlierRound).then(|| self.proven());
         match &mut self.role {
-            Role::Leader(leader) => leader.reads.push_back(PendingRead { id, after: leader.last_stamp }),
+            Role::Leader(leader) => {
+                let after = earlier_round.unwrap_or(leader.last_stamp);
+                leader.reads.push_back(PendingRead { id, after });
+            }
             _ => self.actions.push(Action::Abandon),
         }
     }
 
     /// A follower answered in this leader's own term. The drain draws the conclusions.
     pub(super) fn receive_append_entries_response(&mut self, from: Id, response: AppendEntriesResponse) {
+        let (any_term, twice) = (self.planted(Bug::CountsStaleAck), self.planted(Bug::CountsAckTwice));
         let Role::Leader(leader) = &mut self.role else { return };
+        if twice {
+            leader.count_twice(from, response);
+        }
         let Some(progress) = leader.followers.get_mut(&from) else { return };
-        if response.sent_at <= leader.elected_at || response.sent_at > leader.last_stamp {
+        let earlier_term = response.sent_at <= leader.elected_at && !any_term;
+        if earlier_term || response.sent_at > leader.last_stamp {
             return; // an answer to what was sent in an earlier term, or never
         }
         match response.outcome {
@@ -157,6 +177,9 @@ impl Node {
 
     /// When the leader must step down unless it hears more: a quorum was heard this long before.
     fn quorum_deadline(&self) -> Micros {
+        if self.planted(Bug::NeverStepsDown) {
+            return Micros::MAX;
+        }
         self.reached_by_quorum(self.now, |progress| progress.heard_at) + self.settings.election_timeout_us
     }
 
@@ -167,8 +190,28 @@ impl Node {
     /// *sent* what was answered, which is no later, and for `lease_us`, which is less than the
     /// election time-out by more than clock rates may differ while it lasts. The promises of a quorum keep
     /// every other candidate from a quorum of votes. The leader itself refuses its vote as long as it leads.
-    pub(super) fn lease_end(&self) -> Micros {
-        self.reached_by_quorum(self.now, |progress| progress.acked_sent_at) + self.settings.lease_us
+    fn lease_end(&self) -> Micros {
+        if self.planted(Bug::LeaseFromReceipt) {
+            return self.reached_by_quorum(self.now, |progress| progress.heard_at) + self.settings.lease_us;
+        }
+        let longer = self.planted(Bug::LeaseWithoutMargin) && self.settings.lease_us > 0;
+        let lease_us = if longer { self.settings.election_timeout_us } else { self.settings.lease_us };
+        self.reached_by_quorum(self.now, |progress| progress.acked_sent_at) + lease_us
+    }
+
+    /// Until when this replica serves reads without asking anybody; `None` if it does not at all.
+    pub fn leased_until(&self) -> Option<Micros> {
+        let Role::Leader(leader) = &self.role else { return None };
+        if self.planted(Bug::ReadsBeforeNoop) {
+            return Some(self.lease_end().max(leader.elected_at + self.settings.lease_us));
+        }
+        // What earlier leaders committed may not be known here before the no-op is (paper, 8).
+        self.has_committed_in_term().then(|| self.lease_end())
+    }
+
+    /// The latest time at which a quorum is known to have followed this leader: answers to what was sent then.
+    fn proven(&self) -> Micros {
+        self.reached_by_quorum(Micros::MAX, |progress| progress.acked_sent_at)
     }
 
     /// The largest value that a quorum has reached, this leader with `own`.
@@ -187,10 +230,13 @@ impl Node {
     }
 
     /// Counts replicas for entries of the own term only; they carry earlier ones
-    /// with them (paper, 5.4.2 and figure 8).
+    /// with them (paper, 5.4.2 and figure 8). The leader is one of them once its own disk has the entry; the
+    /// followers' disks may well be faster (dissertation, 10.2.1).
     fn advance_commit_index(&mut self) {
-        let index = self.reached_by_quorum(self.log.last_index(), |progress| progress.match_index);
-        if self.is_of_current_term(index) {
+        let unsynced = self.planted(Bug::CountsOwnUnsyncedEntry);
+        let own = if unsynced { self.log.last_index() } else { self.log.durable_index() };
+        let index = self.reached_by_quorum(own, |progress| progress.match_index);
+        if self.is_of_current_term(index) || self.planted(Bug::CountsReplicasForPriorTerm) {
             self.commit_to(index);
         }
     }
@@ -198,12 +244,10 @@ impl Node {
     /// Lets the reads go for which leadership is proven: by the lease, or by
     /// answers of a quorum to what was sent after they came (ReadIndex; dissertation, 6.4).
     fn serve_reads(&mut self) {
-        // What earlier leaders committed may not be known here before the no-op is (paper, 8).
-        if !self.has_reads() || !self.has_committed_in_term() {
-            return;
-        }
-        let leased = self.now < self.lease_end();
-        let proven = self.reached_by_quorum(Micros::MAX, |progress| progress.acked_sent_at);
+        let leased_until = if self.has_reads() { self.leased_until() } else { None };
+        let Some(leased_until) = leased_until else { return };
+        let leased = self.now < leased_until || self.planted(Bug::ServesReadsUnproven);
+        let proven = self.proven();
         let Role::Leader(leader) = &mut self.role else { return };
         while let Some(read) = leader.reads.front().filter(|read| leased || read.after < proven) {
             self.actions.push(Action::Serve(read.id));

@@ -1,18 +1,23 @@
 //! The replicated log (paper, 5.3): entries at consecutive indexes, with terms
 //! that never decrease.
 
+use std::collections::VecDeque;
+
 use super::types::{Entry, Index, Payload, Term};
 
 /// A replica's copy of the log.
 ///
 /// Invariants: `entries[i].index == base_index + 1 + i`; terms never decrease.
 /// The entry at `base_index` itself is not kept, only its term: 0 and 0 for a log
-/// that starts at the beginning.
+/// that starts at the beginning. `durable_index <= last_index()`, and every entry up to it is on disk as it is here.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     base_index: Index,
     base_term: Term,
     entries: Vec<Entry>,
+    changed_from: Option<Index>, // the first index that differs from what was handed out for the disk
+    durable_index: Index,
+    on_the_way: VecDeque<(u64, Index)>, // handed out and not on disk yet: number, and the last index that stays true
 }
 
 /// What a follower tells a leader whose `prev_log_index` it cannot match.
@@ -25,6 +30,12 @@ pub struct ConflictHint {
 }
 
 impl Log {
+    /// A log as it was found on disk, from index 1.
+    pub fn restore(entries: Vec<Entry>) -> Self {
+        let durable_index = entries.len() as Index;
+        Self { entries, durable_index, ..Self::default() }
+    }
+
     /// Index of the last entry; `base_index` if there is none.
     pub fn last_index(&self) -> Index {
         self.base_index + self.entries.len() as Index
@@ -58,7 +69,12 @@ impl Log {
     pub fn append(&mut self, term: Term, payload: Payload) -> Index {
         let index = self.last_index() + 1;
         self.entries.push(Entry { index, term, payload });
+        self.note_change(index);
         index
+    }
+
+    fn note_change(&mut self, index: Index) {
+        self.changed_from = Some(self.changed_from.map_or(index, |from| from.min(index)));
     }
 
     /// The first of `entries` that contradicts the log: same index, other term (paper, figure 2).
@@ -77,12 +93,52 @@ impl Log {
     pub fn store(&mut self, entries: Vec<Entry>, committed: Index) -> bool {
         match self.find_conflict(&entries) {
             Some(conflict) if conflict <= committed => return false,
-            Some(conflict) => self.entries.truncate((conflict - self.base_index - 1) as usize),
+            Some(conflict) => self.truncate(conflict - 1),
             None => {}
         }
         let last = self.last_index();
+        let known = self.entries.len();
         self.entries.extend(entries.into_iter().filter(|entry| entry.index > last));
+        if self.entries.len() > known {
+            self.note_change(last + 1);
+        }
         true
+    }
+
+    /// Cuts off everything after `last`, and with it what the disk has or will have of that.
+    pub(super) fn truncate(&mut self, last: Index) {
+        self.entries.truncate((last - self.base_index) as usize);
+        self.note_change(last + 1);
+        self.durable_index = self.durable_index.min(last);
+        for (_, index) in &mut self.on_the_way {
+            *index = last.min(*index);
+        }
+    }
+
+    /// Whether the disk lacks something that was not handed out for it.
+    pub fn has_changed(&self) -> bool {
+        self.changed_from.is_some()
+    }
+
+    /// Hands out, under this number, what the disk lacks: the first index that differs, and all from there on.
+    pub fn take_changes(&mut self, number: u64) -> (Index, Vec<Entry>) {
+        let last = self.last_index();
+        self.on_the_way.push_back((number, last));
+        let first = self.changed_from.take().unwrap_or(last + 1);
+        (first, self.entries[(first - self.base_index - 1) as usize..].to_vec())
+    }
+
+    /// What was handed out under the numbers up to this one is on disk.
+    pub fn persisted(&mut self, number: u64) {
+        while let Some(&(_, last)) = self.on_the_way.front().filter(|(n, _)| *n <= number) {
+            self.durable_index = last;
+            self.on_the_way.pop_front();
+        }
+    }
+
+    /// The last index up to which the disk is known to have the log as it is here.
+    pub fn durable_index(&self) -> Index {
+        self.durable_index
     }
 
     /// Entries `from ..= to`, as many as fit into `budget_bytes` by `entry_len`, but at least one.

@@ -50,13 +50,16 @@
 //!   is the start of the lease, it tells which answers prove leadership for which reads, and it measures the round trip even
 //!   when a message was sent again. Followers never compare it with a clock of theirs.
 //! * **A refusal names a term and its first index**, so that a leader finds the point of agreement by terms and not by entries.
+//! * **The disk is asked, not waited for.** A change of term, vote or log comes out as an [`Action::Persist`], and what
+//!   rests on it only after the driver has said that it is on disk. Only a leader's appends go ahead: they
+//!   promise nothing, and the leader counts its own entry once it is on its own disk (dissertation, 10.2.1).
 //! * **A leader without a quorum steps down** after one election time-out (check-quorum), so that its clients learn of it.
 //!
 //! # What the core relies on
 //!
 //! Messages may be lost, repeated, reordered and late, but not forged: a replica says what its core told it
 //! to say. Clocks need not agree; they must run at the same rate within the margin between the lease and the
-//! election time-out. A replica that has stopped does not come back, because nothing is kept on a disk.
+//! election time-out. A disk keeps what it reported as kept. A replica that stops comes back with its disk or never.
 
 pub mod action;
 mod candidate;

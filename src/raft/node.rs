@@ -1,7 +1,9 @@
 //! One replica's Raft state, and the front door to it: [`Node::step`] takes one
 //! input, [`Node::drain`] ends a batch and returns what is to be done.
 
-use super::action::{Action, Input};
+use std::collections::VecDeque;
+
+use super::action::{Action, Input, Persist};
 use super::candidate::Candidate;
 use super::follower::Follower;
 use super::invariants;
@@ -10,8 +12,9 @@ use super::log::Log;
 use super::message::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RequestVote, RequestVoteResponse,
 };
-use super::types::{Configuration, Entry, HardState, Index, Micros, Term};
+use super::types::{Configuration, Entry, HardState, Index, Micros, Saved, Term};
 use crate::id::Id;
+use crate::planted::{Bug, Planted};
 
 /// What a replica is told about its surroundings. All replicas of a cluster need the
 /// same times.
@@ -31,6 +34,8 @@ pub struct Settings {
     pub entry_len: fn(&Entry) -> usize,
     /// How many unanswered messages a follower may have that answers.
     pub max_in_flight: usize,
+    /// A bug that tests put in; none in any other build.
+    pub planted: Planted,
 }
 
 /// What a replica is at the moment (paper, figure 4), with what only that role knows.
@@ -49,6 +54,7 @@ pub struct Node {
     pub(super) settings: Settings,
     pub(super) rng: fastrand::Rng,
     pub(super) hard_state: HardState,
+    saved_hard_state: HardState, // as it was last handed out for the disk
     pub(super) log: Log,
     pub(super) commit_index: Index, // <= log.last_index(); never decreases; all up to it was handed out as Apply
     pub(super) role: Role,
@@ -56,33 +62,50 @@ pub struct Node {
     pub(super) campaigns: u64,                 // how often this replica asked for votes
     pub(super) now: Micros,                    // never decreases
     pub(super) actions: Vec<Action>,
+    persists: u64,                     // how many changes were handed out for the disk
+    persisted: u64,                    // how many of them are there; <= persists
+    said: Vec<Action>,                 // in this batch, what must wait for the disk
+    promises: VecDeque<(u64, Action)>, // in earlier ones, with how many changes must be on disk
 }
 
 impl Node {
-    /// A replica that starts for the first time, with an empty log, as a follower.
-    /// `rng` decides its election time-outs and nothing else.
+    /// A replica that starts as a follower, with what its disk has. `rng` decides its election time-outs
+    /// and, after a restart, where it begins to count its campaigns, so that no answer to an earlier one counts.
     pub fn new(
         id: Id,
         configuration: Configuration,
         settings: Settings,
-        rng: fastrand::Rng,
+        mut rng: fastrand::Rng,
+        saved: Saved,
         now: Micros,
     ) -> Self {
         let role = Role::Follower(Follower { leader: None, election_deadline: now });
+        let restarts = saved != Saved::default();
+        // It may have heard a leader just before it stopped, and what it promised then still holds.
+        let leader_contact = restarts.then_some(now);
+        let campaigns = if restarts { rng.u64(..1 << 32) } else { 0 };
         let mut node = Self {
             id,
             configuration,
             settings,
             rng,
-            hard_state: HardState::default(),
-            log: Log::default(),
+            hard_state: saved.hard_state,
+            saved_hard_state: saved.hard_state,
+            log: Log::restore(saved.entries),
             commit_index: 0,
             role,
-            leader_contact: None,
-            campaigns: 0,
+            leader_contact,
+            campaigns,
             now,
             actions: Vec::new(),
+            persists: 0,
+            persisted: 0,
+            said: Vec::new(),
+            promises: VecDeque::new(),
         };
+        if node.planted(Bug::ForgetsItsVoteAtRestart) {
+            node.hard_state.voted_for = None;
+        }
         node.postpone_election();
         node
     }
@@ -94,6 +117,7 @@ impl Node {
         match input {
             Input::Tick => self.tick(),
             Input::Receive { from, message } => self.receive(from, message),
+            Input::Persisted(number) => self.persisted(number),
             Input::Propose(command) => self.propose(command),
             Input::Read(id) => self.read(id),
         }
@@ -106,8 +130,37 @@ impl Node {
         if self.is_leader() {
             self.drain_leader();
         }
+        self.persist();
+        self.release_promises();
         debug_assert_eq!(invariants::check(self), Ok(()));
         std::mem::take(&mut self.actions)
+    }
+
+    /// Hands out what the disk lacks.
+    fn persist(&mut self) {
+        if self.hard_state == self.saved_hard_state && !self.log.has_changed() {
+            return;
+        }
+        self.persists += 1;
+        self.saved_hard_state = self.hard_state;
+        let (first_index, entries) = self.log.take_changes(self.persists);
+        let persist = Persist { number: self.persists, hard_state: self.hard_state, first_index, entries };
+        self.actions.push(Action::Persist(persist));
+    }
+
+    /// What was said rests on everything that had changed by the end of its batch. It may be said once
+    /// that is on disk: a vote or an acknowledgement that a crash can undo is worth nothing.
+    fn release_promises(&mut self) {
+        let durable = if self.planted(Bug::AcknowledgesBeforeFsync) { self.persists } else { self.persisted };
+        let number = self.persists;
+        self.promises.extend(self.said.drain(..).map(|action| (number, action)));
+        let released = self.promises.iter().take_while(|(number, _)| *number <= durable).count();
+        self.actions.extend(self.promises.drain(..released).map(|(_, action)| action));
+    }
+
+    fn persisted(&mut self, number: u64) {
+        self.persisted = self.persisted.max(number.min(self.persists));
+        self.log.persisted(self.persisted);
     }
 
     /// When [`Input::Tick`] is due if nothing else happens before.
@@ -177,6 +230,9 @@ impl Node {
             Body::RequestVoteResponse(response) if response.pre_vote && response.granted => {
                 self.receive_vote(from, term, response); // the term is only a proposal
             }
+            Body::AppendEntriesResponse(response) if self.planted(Bug::CountsStaleAck) => {
+                self.receive_append_entries_response(from, response);
+            }
             _ if term < self.hard_state.current_term => self.refuse_stale(from, body),
             body => {
                 if term > self.hard_state.current_term {
@@ -210,16 +266,16 @@ impl Node {
         // The promise comes before the term rule: a candidate that has missed a living
         // leader can't depose it, and a leader's lease rests on this (dissertation, 6.4.1).
         let may_vote = !self.hears_leader();
-        if may_vote && !request.pre_vote && term > current_term {
+        let counts = !request.pre_vote || self.planted(Bug::PreVoteRaisesTerm);
+        if may_vote && counts && term > current_term {
             self.become_follower(term, None);
         }
-        let up_to_date = self.log.is_covered_by(request.last_log_index, request.last_log_term);
         let free = if request.pre_vote {
-            term > self.hard_state.current_term
+            term > current_term
         } else {
-            term == self.hard_state.current_term && self.hard_state.voted_for.is_none_or(|id| id == from)
+            term == self.hard_state.current_term && self.may_vote_for(from)
         };
-        let granted = may_vote && up_to_date && free;
+        let granted = may_vote && free && self.is_up_to_date(&request);
         if granted && !request.pre_vote {
             self.hard_state.voted_for = Some(from);
             self.postpone_election();
@@ -227,10 +283,23 @@ impl Node {
         let response =
             RequestVoteResponse { pre_vote: request.pre_vote, campaign: request.campaign, granted };
         let answer_term = if granted { term } else { self.hard_state.current_term };
-        self.actions.push(Action::Send {
-            to: from,
-            message: Message { term: answer_term, body: Body::RequestVoteResponse(response) },
-        });
+        self.send_in(answer_term, from, Body::RequestVoteResponse(response));
+    }
+
+    fn may_vote_for(&self, candidate: Id) -> bool {
+        self.hard_state.voted_for.is_none_or(|id| id == candidate) || self.planted(Bug::VotesTwice)
+    }
+
+    /// Whether the candidate's log is at least as up to date as this replica's (paper, 5.4.1).
+    fn is_up_to_date(&self, candidate: &RequestVote) -> bool {
+        let (index, term) = (candidate.last_log_index, candidate.last_log_term);
+        if self.planted(Bug::VotesForShorterLog) {
+            return term >= self.log.last_term();
+        }
+        if self.planted(Bug::ComparesIndexBeforeTerm) {
+            return (index, term) >= (self.log.last_index(), self.log.last_term());
+        }
+        self.log.is_covered_by(index, term)
     }
 
     /// Whether this replica has promised not to help to elect another leader yet: it leads, or it
@@ -257,8 +326,24 @@ impl Node {
 
     /// Sends in the current term.
     pub(super) fn send(&mut self, to: Id, body: Body) {
-        let message = Message { term: self.hard_state.current_term, body };
-        self.actions.push(Action::Send { to, message });
+        self.send_in(self.hard_state.current_term, to, body);
+    }
+
+    /// Sends in a term. Only a leader's appends need not wait for its own disk: they promise nothing
+    /// (dissertation, 10.2.1).
+    pub(super) fn send_in(&mut self, term: Term, to: Id, body: Body) {
+        let promises_nothing = matches!(body, Body::AppendEntries(_));
+        let action = Action::Send { to, message: Message { term, body } };
+        if promises_nothing {
+            self.actions.push(action);
+        } else {
+            self.said.push(action);
+        }
+    }
+
+    /// Whether tests have put this bug in.
+    pub(super) fn planted(&self, bug: Bug) -> bool {
+        self.settings.planted.has(bug)
     }
 
     /// All voters but this one.
@@ -330,6 +415,33 @@ mod tests {
         let message = Message { term: 1, body: Body::RequestVote(request) };
         cluster.step(id(2), [Input::Receive { from: id(1), message }]);
         assert!(cluster.nodes[&id(2)].deadline() >= cluster.now + SETTINGS.election_timeout_us);
+    }
+
+    #[test]
+    fn a_vote_outlives_a_restart() {
+        let granted = |candidate| {
+            let mut cluster = Cluster::new(3, 1, SETTINGS);
+            let request = RequestVote { pre_vote: false, campaign: 1, last_log_index: 0, last_log_term: 0 };
+            let message = Message { term: 1, body: Body::RequestVote(request) };
+            cluster.step(id(2), [Input::Receive { from: id(1), message: message.clone() }]);
+            cluster.restart(id(2));
+            cluster.now += SETTINGS.election_timeout_us;
+            cluster.network.clear();
+            cluster.step(id(2), [Input::Receive { from: candidate, message }]);
+            matches!(&cluster.network[0].message.body, Body::RequestVoteResponse(response) if response.granted)
+        };
+        assert!(granted(id(1)));
+        assert!(!granted(id(3)));
+    }
+
+    #[test]
+    fn an_answer_from_before_a_restart_counts_for_no_attempt_after_it() {
+        let mut cluster = Cluster::new(3, 1, SETTINGS);
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        let before = cluster.nodes[&id(1)].campaigns;
+        cluster.restart(id(1));
+        assert!(cluster.nodes[&id(1)].campaigns.abs_diff(before) > 1_000);
     }
 
     #[test]

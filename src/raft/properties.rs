@@ -1,4 +1,4 @@
-//! Random schedules: whatever is lost, repeated, reordered, cut off or late, the
+//! Random schedules: whatever is lost, repeated, reordered, cut off, late or restarted, the
 //! invariants hold after every step, reads see all that was committed before they were asked, and once
 //! the network is whole again the cluster makes progress and all logs become equal.
 
@@ -16,6 +16,7 @@ enum Event {
     Repeat(usize),
     Timeout(u16),
     Elapse(u64),
+    Restart(u16),
     Propose(u16),
     Read(u16),
     Partition(u8),
@@ -30,6 +31,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => any::<usize>().prop_map(Event::Repeat),
         2 => any::<u16>().prop_map(Event::Timeout),
         4 => (1..400_000_u64).prop_map(Event::Elapse),
+        1 => any::<u16>().prop_map(Event::Restart),
         8 => any::<u16>().prop_map(Event::Propose),
         4 => any::<u16>().prop_map(Event::Read),
         1 => any::<u8>().prop_map(Event::Partition),
@@ -49,6 +51,7 @@ fn happen(cluster: &mut Cluster, size: u16, number: usize, event: &Event) {
         }
         Event::Timeout(n) => cluster.timeout(replica(n)),
         Event::Elapse(span_us) => cluster.elapse(span_us, false),
+        Event::Restart(n) => cluster.restart(replica(n)),
         Event::Propose(n) => {
             let leader = cluster.leader().unwrap_or(replica(n));
             cluster.step(leader, [put("k", &number.to_string())]);

@@ -49,6 +49,15 @@ pub struct HardState {
     pub voted_for: Option<Id>,
 }
 
+/// What a replica finds on its disk when it starts; nothing when it starts for the first time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// Its term and vote.
+    pub hard_state: HardState,
+    /// Its log, from index 1.
+    pub entries: Vec<Entry>,
+}
+
 /// Who takes part, and so what a quorum is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {

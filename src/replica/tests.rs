@@ -25,7 +25,15 @@ impl Cluster {
         let ids: Vec<Id> = (0..5).map(id).collect();
         let replica = |&own: &Id| {
             let peers: Vec<Id> = ids.iter().copied().filter(|&peer| peer != own).collect();
-            (own, Replica::new(own, &peers, SEQPACKET_MAX_DATAGRAM, u64::from(own.number()), 0))
+            let options = Options {
+                own,
+                peers,
+                max_datagram: SEQPACKET_MAX_DATAGRAM,
+                seed: u64::from(own.number()),
+                lease_us: LEASE_US,
+                planted: Planted::NONE,
+            };
+            (own, Replica::new(&options, Saved::default(), 0))
         };
         Self {
             replicas: ids.iter().map(replica).collect(),
@@ -61,7 +69,7 @@ impl Cluster {
             for inbound in inputs {
                 replica.handle(self.now, inbound);
             }
-            for outbound in replica.finish(self.now) {
+            for outbound in replica.finish_in_memory(self.now) {
                 match outbound {
                     Outbound::Client(response) => self.responses.push((at, response)),
                     Outbound::Peer { to, message, .. }
@@ -247,7 +255,7 @@ fn a_backlog_is_split_into_messages_within_the_limit_and_gets_through() {
         replica.handle(cluster.now, Inbound::Client(request));
     }
     let mut outbox = Outbox::new(leader, SEQPACKET_MAX_DATAGRAM);
-    let out = replica.finish(cluster.now);
+    let out = replica.finish_in_memory(cluster.now);
     let (mut buffer, mut datagrams) = (Vec::new(), 0);
     out.iter().cloned().for_each(|outbound| outbox.push(outbound));
     while outbox.next(&mut buffer) {
@@ -278,13 +286,11 @@ fn a_replica_that_stops_answers_what_it_owes() {
     let mut cluster = Cluster::new();
     cluster.ask(id(0), &[put("m1", "k", "v"), get("m2", "k")]);
     let replica = cluster.replicas.get_mut(&id(0)).expect("it exists");
-    let answers: Vec<Outbound> = replica.stop();
-    let redirect = |mid: &str| {
-        Outbound::Client(Response {
-            id: RequestId { client: id(CLIENT), mid: mid.into() },
-            outcome: Outcome::Redirect,
-            leader: None,
-        })
+    let answers = replica.stop();
+    let redirect = |mid: &str| Response {
+        id: RequestId { client: id(CLIENT), mid: mid.into() },
+        outcome: Outcome::Redirect,
+        leader: None,
     };
     assert_eq!(answers, [redirect("m1"), redirect("m2")]);
     assert_eq!(replica.stop(), []);

@@ -69,6 +69,12 @@ enum Command {
     Partition(Vec<String>),
     /// Everybody hears everybody.
     Heal,
+    /// From now on what is written is on disk only when `sync` says so.
+    SlowDisks,
+    /// All that this replica has written is on disk.
+    Sync(u16),
+    /// This replica stops and starts again with what is on its disk.
+    Restart(u16),
     /// Every replica's role and log, committed entries in brackets.
     Status,
 }
@@ -102,6 +108,9 @@ impl Runner for Script {
             Command::Wait(ms) => cluster.now += ms * 1_000,
             Command::Timeout(number) => cluster.timeout(id(*number)),
             Command::Elapse(ms) => cluster.elapse(ms * 1_000, false),
+            Command::SlowDisks => cluster.slow_disks = true,
+            Command::Sync(number) => cluster.sync(id(*number)),
+            Command::Restart(number) => cluster.restart(id(*number)),
             Command::Run(ms) => cluster.elapse(ms * 1_000, true),
             Command::Deliver { from, to, limit } => {
                 for _ in 0..limit.unwrap_or_else(|| self.matching(*from, *to).count()) {
@@ -179,6 +188,8 @@ scripts! {
     election,
     figure_7,
     figure_8,
+    promises_wait_for_the_disk,
+    restart,
     in_flight,
     late_answers,
     log_freshness,
