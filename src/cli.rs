@@ -1,4 +1,4 @@
-//! The command line: two dialects of one program, told apart by the first word.
+//! The command line: two dialects of one program, told apart by the first word, and a subcommand.
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -7,14 +7,19 @@ use clap::{Parser, ValueEnum};
 use kvstore::id::{Id, IdError};
 use tracing::level_filters::LevelFilter;
 
+use crate::check::CheckOptions;
+
 /// A replica of a linearizable key-value store.
 #[derive(Debug, Parser)]
 #[command(
     name = "kvstore",
     version,
     about = "One replica of a linearizable key-value store replicated by Raft.",
-    override_usage = "kvstore [OPTIONS] <MY ID> <ID>...\n       kvstore [OPTIONS] <PORT> <MY ID> <ID>...",
+    override_usage = "kvstore [OPTIONS] <MY ID> <ID>...\n       kvstore [OPTIONS] <PORT> <MY ID> <ID>...\n       \
+        kvstore check <HISTORY>",
     after_help = AFTER_HELP,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
 )]
 pub struct Options {
     /// How the simulator is reached; by default the first argument tells.
@@ -32,6 +37,17 @@ pub struct Options {
     /// The port, if any, the ID of this replica, and the IDs of all others.
     #[arg(value_name = "PORT or ID", hide = true)]
     pub words: Vec<String>,
+
+    /// What to do instead of being a replica; the word is neither an ID nor a port.
+    #[command(subcommand)]
+    pub subcommand: Option<Subcommand>,
+}
+
+/// What the program does beside being a replica.
+#[derive(Debug, clap::Subcommand)]
+pub enum Subcommand {
+    /// Tells whether a recorded history is linearizable.
+    Check(CheckOptions),
 }
 
 const AFTER_HELP: &str = "\

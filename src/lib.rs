@@ -11,6 +11,7 @@
 //! | [`outbox`] | what waits to be sent: merging and packing per destination | `wire` |
 //! | [`transport`] | the networks | |
 //! | [`pipeline`] | three threads around it: receive, decide, send | everything |
+//! | [`history`] | was it linearizable? The judge of what clients saw; no part of a replica | |
 //!
 //! What always holds, whoever changes what:
 //!
@@ -21,6 +22,7 @@
 //!   hang or grow without bound.
 //! * A reply leaves only after what it promises holds, and in the order in which the operations took effect.
 
+pub mod history;
 pub mod id;
 pub mod kv;
 pub mod outbox;

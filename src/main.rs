@@ -1,5 +1,6 @@
-//! One replica as a process: command line, signals and wiring.
+//! One replica as a process: command line, signals and wiring. Or, asked to, the judge of a history.
 
+mod check;
 mod cli;
 
 use std::hash::BuildHasher;
@@ -20,7 +21,7 @@ use signal_hook::iterator::Signals;
 use tracing::info;
 use tracing::level_filters::LevelFilter;
 
-use cli::{Options, Role, Simulator};
+use cli::{Options, Role, Simulator, Subcommand};
 
 /// The simulator cannot be reached.
 const EXIT_UNREACHABLE: u8 = 1;
@@ -34,7 +35,7 @@ struct Failure(u8, String);
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(Failure(code, message)) => {
             eprintln!("kvstore: {message}");
             ExitCode::from(code)
@@ -42,8 +43,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Failure> {
-    let Some(options) = parse_options()? else { return Ok(()) };
+fn run() -> Result<ExitCode, Failure> {
+    let Some(options) = parse_options()? else { return Ok(ExitCode::SUCCESS) };
+    match &options.subcommand {
+        Some(Subcommand::Check(options)) => check::run(options),
+        None => replicate(&options).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn replicate(options: &Options) -> Result<(), Failure> {
     let role = options.role(is_socket).map_err(|error| usage(&error.to_string()))?;
     tracing_subscriber::fmt()
         .with_writer(io::stderr)

@@ -1,0 +1,130 @@
+//! What it costs to judge a history.
+//!
+//! `cargo bench --bench linearizability`
+
+use std::fmt::Write;
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fastrand::Rng;
+use kvstore::history::{DEFAULT_BUDGET, Kind, Operation, Verdict, check, read};
+
+/// A history that an execution could have had.
+#[derive(Clone, Copy)]
+struct Shape {
+    operations: usize,
+    keys: u64,
+    clients: usize,
+    /// How many different values are put; `u64::MAX` for a new one every time.
+    values: u64,
+    /// Fraction of puts whose outcome nobody knows. Half of them are asked again, with the same value.
+    unknown: f64,
+}
+
+const MANY_KEYS: Shape =
+    Shape { operations: 100_000, keys: 1_000, clients: 64, values: u64::MAX, unknown: 0.05 };
+const ONE_KEY: Shape = Shape { operations: 2_000, keys: 1, clients: 16, ..MANY_KEYS };
+
+/// A put is of unknown outcome for this long at most before it takes effect, in ns; other operations take a
+/// hundredth.
+const LATEST_EFFECT: u64 = 200_000;
+
+impl Shape {
+    fn generate(self) -> Vec<Operation> {
+        let mut rng = Rng::with_seed(1);
+        let mut free_at = vec![0; self.clients];
+        let mut asked_again = None;
+        let mut effects: Vec<(u64, Operation)> = Vec::new();
+        while effects.len() < self.operations {
+            let client = (0..self.clients).min_by_key(|&client| free_at[client]).expect("a client");
+            let invoked = free_at[client] + rng.u64(1..500);
+            let again: Option<(Arc<str>, Arc<str>)> = asked_again.take();
+            let is_put = again.is_some() || rng.bool();
+            let is_unknown = is_put && rng.f64() < self.unknown;
+            let (key, value) = again.unwrap_or_else(|| {
+                let value = if self.values == u64::MAX { rng.u64(..) } else { rng.u64(..self.values) };
+                (format!("key {}", rng.u64(..self.keys)).into(), format!("{value:016X}").into())
+            });
+            let effect = match is_unknown {
+                true if rng.bool() => u64::MAX, // never
+                true => invoked + rng.u64(1..LATEST_EFFECT),
+                false => invoked + rng.u64(1..LATEST_EFFECT / 200),
+            };
+            let returned = (!is_unknown).then(|| effect + rng.u64(1..LATEST_EFFECT / 200));
+            free_at[client] = returned.unwrap_or(invoked + LATEST_EFFECT / 100);
+            if is_unknown && rng.bool() {
+                asked_again = Some((Arc::clone(&key), Arc::clone(&value)));
+            }
+            let (name, client) = (effects.len().to_string().into(), format!("{client:04X}").into());
+            let kind = if is_put { Kind::Put { value } } else { Kind::Get { value } };
+            effects.push((effect, Operation { name, client, key, kind, invoked, returned }));
+        }
+        execute(effects)
+    }
+}
+
+/// Gives each get the value that it finds.
+fn execute(mut effects: Vec<(u64, Operation)>) -> Vec<Operation> {
+    effects.sort_by_key(|&(effect, _)| effect);
+    let mut values = std::collections::HashMap::new();
+    for (_, operation) in &mut effects {
+        match &mut operation.kind {
+            Kind::Put { value } => drop(values.insert(Arc::clone(&operation.key), Arc::clone(value))),
+            Kind::Get { value } => *value = values.get(&operation.key).cloned().unwrap_or_else(|| "".into()),
+        }
+    }
+    effects.into_iter().map(|(_, operation)| operation).collect()
+}
+
+/// As `run.py --history` writes it.
+fn lines(operations: &[Operation]) -> String {
+    let mut text = String::new();
+    for operation in operations {
+        let Operation { name, client, key, .. } = operation;
+        let (kind, value) = (if operation.is_get() { "get" } else { "put" }, operation.value());
+        let seconds = |ns: u64| format!("{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000);
+        let returned = operation.returned.map_or("null".to_owned(), seconds);
+        let outcome = if operation.returned.is_some() { "ok" } else { "unknown" };
+        writeln!(
+            text,
+            r#"{{"id": "{name}", "client": "{client}", "type": "{kind}", "key": "{key}", "value": "{value}", "invoked": {}, "returned": {returned}, "outcome": "{outcome}"}}"#,
+            seconds(operation.invoked)
+        )
+        .expect("a String takes all");
+    }
+    text
+}
+
+fn linearizability(c: &mut Criterion) {
+    let shapes = [
+        ("100000 on 1000 keys", MANY_KEYS),
+        ("2000 on 1 key", ONE_KEY),
+        ("2000 on 1 key, 64 clients", Shape { clients: 64, ..ONE_KEY }),
+        ("2000 on 1 key, half unknown", Shape { unknown: 0.5, ..ONE_KEY }),
+        ("2000 on 1 key, 50 values", Shape { values: 50, ..ONE_KEY }),
+    ];
+    let mut group = c.benchmark_group("check");
+    group.sample_size(10);
+    for (name, shape) in shapes {
+        let history = shape.generate();
+        if let Ok(directory) = std::env::var("HISTORY_DIRECTORY") {
+            let path = format!("{directory}/{}.jsonl", name.replace([' ', ','], "-"));
+            std::fs::write(path, lines(&history)).expect("a directory");
+        }
+        let start = std::time::Instant::now();
+        let v = check(&history, DEFAULT_BUDGET);
+        eprintln!("{name}: {v:?} {:?}", start.elapsed());
+        group.throughput(Throughput::Elements(history.len() as u64));
+        group.bench_function(name, |b| {
+            b.iter(|| assert_eq!(check(black_box(&history), DEFAULT_BUDGET), Verdict::Linearizable));
+        });
+    }
+    let text = lines(&MANY_KEYS.generate());
+    group.bench_function("read 100000", |b| {
+        b.iter(|| read::read(black_box(text.as_bytes())).expect("a good history"));
+    });
+}
+
+criterion_group!(benches, linearizability);
+criterion_main!(benches);

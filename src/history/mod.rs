@@ -1,0 +1,171 @@
+//! Was it linearizable? Judges what clients saw, knowing nothing of replicas.
+//!
+//! A history is a list of operations, each with the time at which its client asked and the time at which it
+//! was told the result. It is *linearizable* if every operation can be given one moment between those two times
+//! at which it takes effect, so that each get returns what the latest put before it wrote (Herlihy and Wing,
+//! *Linearizability: A Correctness Condition for Concurrent Objects*, 1990). A put whose outcome nobody knows may
+//! take effect at any time after it was asked for, or never.
+//!
+//! | file | job |
+//! |---|---|
+//! | `timeline` | one key's operations as a sequence of invocations and returns |
+//! | `search` | whether some order explains them: the algorithm, and why its shortcuts are sound |
+//! | `configuration` | what the search remembers of one order |
+//! | `shrink` | a contradiction without what does not contribute to it |
+//! | `explain`, `diagram` | a contradiction in words, and as a picture |
+//! | [`read`](mod@read) | histories from a file |
+//!
+//! Keys are judged one by one: a history is linearizable if each key's part of it is (Herlihy and
+//! Wing, theorem 1). Times are compared, never subtracted, and equal times count as concurrent; so a coarse clock can hide
+//! a contradiction but never make one.
+
+mod configuration;
+mod diagram;
+mod explain;
+#[cfg(test)]
+mod properties;
+pub mod read;
+mod search;
+mod shrink;
+#[cfg(test)]
+mod tests;
+mod timeline;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use diagram::legible;
+use search::{Budget, Finding};
+
+/// Search steps that [`check`] may take before it gives up, unless told otherwise. A step is a
+/// configuration more than the one that every event needs, takes less than a microsecond and keeps about 100 bytes;
+/// so this is a matter of seconds, and of 500 MB at the very worst. Histories of clients that write
+/// different values need none, however long they are.
+pub const DEFAULT_BUDGET: u64 = 5_000_000;
+
+/// What one client asked, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// The request's ID; for those who read the verdict.
+    pub name: Arc<str>,
+    /// Who asked; for those who read the verdict.
+    pub client: Arc<str>,
+    /// The key.
+    pub key: Arc<str>,
+    /// What was asked and, for a get, answered.
+    pub kind: Kind,
+    /// When the client asked, in nanoseconds of any clock that all clients share.
+    pub invoked: u64,
+    /// When the client was told, by the same clock and not before `invoked`. `None` if it never was: then a
+    /// put's outcome is unknown, and a get says nothing.
+    pub returned: Option<u64>,
+}
+
+/// What an operation does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Sets the key to a value.
+    Put {
+        /// The value.
+        value: Arc<str>,
+    },
+    /// Finds the key's value.
+    Get {
+        /// The value found; the empty string if the key was never put.
+        value: Arc<str>,
+    },
+}
+
+/// Whether a history is linearizable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is.
+    Linearizable,
+    /// It is not, and this is why.
+    NotLinearizable(Contradiction),
+    /// Nobody knows: the budget ended before the search did. Not a pass.
+    OutOfBudget {
+        /// The first key whose search had to stop; no key checked to the end contradicts itself.
+        key: Arc<str>,
+        /// How many operations that key has.
+        operations: usize,
+    },
+}
+
+/// Operations of one key that no order explains, together with some that the reader can do without only by
+/// guessing: dropping any further one would leave an explanation. Its `Display` is a diagram and
+/// a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The key.
+    pub key: Arc<str>,
+    /// Some of its operations, by time of invocation.
+    pub operations: Vec<Operation>,
+}
+
+/// Judges a history, in any order, of any keys. Deterministic; takes time proportional to the number of
+/// operations (times its logarithm) and to the search steps that ambiguous ones cost, `budget` at most, and as much
+/// again to shrink a contradiction.
+pub fn check(operations: &[Operation], budget: u64) -> Verdict {
+    let mut left = Budget(budget);
+    let mut undecided = None;
+    for operations in by_key(operations) {
+        let Some(key) = operations.first().map(|operation| &operation.key) else { continue };
+        match search::search(&operations, &mut left) {
+            Finding::Explained => {}
+            Finding::Contradiction => {
+                let operations = shrink::smallest(operations, &mut Budget(budget));
+                let operations = operations.into_iter().cloned().collect();
+                return Verdict::NotLinearizable(Contradiction { key: Arc::clone(key), operations });
+            }
+            // The others are looked at all the same: what needs no steps can still contradict itself.
+            Finding::OutOfBudget => {
+                undecided.get_or_insert((Arc::clone(key), operations.len()));
+            }
+        }
+    }
+    match undecided {
+        Some((key, operations)) => Verdict::OutOfBudget { key, operations },
+        None => Verdict::Linearizable,
+    }
+}
+
+/// The operations of each key, keys in order of first appearance.
+fn by_key(operations: &[Operation]) -> Vec<Vec<&Operation>> {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut keys: Vec<Vec<&Operation>> = Vec::new();
+    for operation in operations {
+        let place = *places.entry(&operation.key).or_insert(keys.len());
+        if place == keys.len() {
+            keys.push(Vec::new());
+        }
+        keys[place].push(operation);
+    }
+    keys
+}
+
+impl Operation {
+    /// What was written or read.
+    pub fn value(&self) -> &Arc<str> {
+        match &self.kind {
+            Kind::Put { value } | Kind::Get { value } => value,
+        }
+    }
+
+    /// Whether it is a get.
+    pub fn is_get(&self) -> bool {
+        matches!(self.kind, Kind::Get { .. })
+    }
+}
+
+/// When the last get of each value returned, if any get did.
+fn last_reads<'a>(operations: impl IntoIterator<Item = &'a Operation>) -> HashMap<&'a str, u64> {
+    let mut last = HashMap::new();
+    for operation in operations.into_iter().filter(|operation| operation.is_get()) {
+        if let Some(returned) = operation.returned {
+            let latest = last.entry(&**operation.value()).or_insert(returned);
+            *latest = returned.max(*latest);
+        }
+    }
+    last
+}

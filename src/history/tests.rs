@@ -1,0 +1,264 @@
+//! Histories by hand: every classic anomaly, and what looks like one. Times are small numbers, the key is
+//! always `k`, and an operation's name is its place in the list.
+
+use super::*;
+
+fn operation(kind: Kind, invoked: u64, returned: Option<u64>) -> Operation {
+    Operation { name: "".into(), client: "c".into(), key: "k".into(), kind, invoked, returned }
+}
+
+fn put(value: &str, invoked: u64, returned: u64) -> Operation {
+    operation(Kind::Put { value: value.into() }, invoked, Some(returned))
+}
+
+fn get(value: &str, invoked: u64, returned: u64) -> Operation {
+    operation(Kind::Get { value: value.into() }, invoked, Some(returned))
+}
+
+/// A put of unknown outcome.
+fn maybe(value: &str, invoked: u64) -> Operation {
+    operation(Kind::Put { value: value.into() }, invoked, None)
+}
+
+fn named(operations: impl IntoIterator<Item = Operation>) -> Vec<Operation> {
+    let name = |(place, operation): (usize, Operation)| Operation {
+        name: place.to_string().into(),
+        client: format!("c{place}").into(),
+        ..operation
+    };
+    operations.into_iter().enumerate().map(name).collect()
+}
+
+fn accepts(operations: impl IntoIterator<Item = Operation>) {
+    assert_eq!(check(&named(operations), DEFAULT_BUDGET), Verdict::Linearizable);
+}
+
+/// The names of the operations that contradict each other.
+fn refused(operations: impl IntoIterator<Item = Operation>) -> String {
+    let contradiction = contradiction(&named(operations));
+    let names: Vec<&str> = contradiction.operations.iter().map(|operation| &*operation.name).collect();
+    names.join(" ")
+}
+
+fn contradiction(operations: &[Operation]) -> Contradiction {
+    match check(operations, DEFAULT_BUDGET) {
+        Verdict::NotLinearizable(contradiction) => contradiction,
+        verdict => panic!("{verdict:?}"),
+    }
+}
+
+fn reason(operations: impl IntoIterator<Item = Operation>) -> String {
+    contradiction(&named(operations)).reason()
+}
+
+#[test]
+fn nothing_contradicts_nothing() {
+    accepts([]);
+}
+
+#[test]
+fn a_key_that_was_never_put_reads_as_empty() {
+    accepts([get("", 1, 2), put("a", 3, 4), get("a", 5, 6)]);
+    accepts([put("a", 1, 4), get("", 2, 3)]);
+    accepts([put("a", 1, 2), put("", 3, 4), get("", 5, 6)]);
+}
+
+#[test]
+fn overlapping_operations_may_take_effect_in_either_order() {
+    accepts([put("a", 1, 9), put("b", 2, 8), get("a", 10, 11)]);
+    accepts([put("a", 1, 9), put("b", 2, 8), get("b", 10, 11)]);
+    accepts([put("a", 1, 9), get("", 2, 3), get("a", 4, 5), get("a", 6, 7)]);
+    accepts([put("a", 1, 2), put("b", 3, 9), get("a", 4, 8), get("b", 4, 8), get("a", 4, 8)]);
+}
+
+#[test]
+fn equal_times_are_concurrent() {
+    accepts([put("a", 1, 2), get("", 2, 3)]);
+    accepts([get("a", 1, 2), put("a", 2, 3)]);
+    accepts([put("a", 2, 2), put("b", 2, 2), get("a", 2, 2), get("b", 2, 2), get("", 2, 2)]);
+    refused([put("a", 1, 2), get("", 3, 3)]);
+}
+
+#[test]
+fn a_stale_read_is_refused() {
+    let stale = [put("a", 1, 2), put("b", 3, 4), get("a", 5, 6)];
+    assert_eq!(refused(stale.clone()), "0 1 2");
+    assert_eq!(
+        reason(stale),
+        "get 2 returned \"a\" although put 1 had put \"b\", which is newer, before it was invoked."
+    );
+}
+
+#[test]
+fn a_lost_update_is_refused() {
+    let lost = [put("a", 1, 2), get("", 3, 4)];
+    assert_eq!(refused(lost.clone()), "0 1");
+    assert_eq!(reason(lost), "get 1 returned \"\" although put 0 had put \"a\" before it was invoked.");
+    assert_eq!(refused([put("a", 1, 9), put("b", 2, 8), get("", 10, 11)]), "1 2");
+}
+
+#[test]
+fn a_value_that_nobody_wrote_is_refused() {
+    let invented = [put("a", 1, 2), get("x", 3, 4)];
+    assert_eq!(refused(invented.clone()), "1");
+    assert_eq!(reason(invented), "get 1 returned \"x\" before anybody had asked to put it.");
+}
+
+#[test]
+fn a_read_from_the_future_is_refused() {
+    assert_eq!(refused([get("a", 1, 2), put("a", 3, 4)]), "0");
+    assert_eq!(refused([get("a", 1, 2), maybe("a", 3)]), "0");
+    // With a later get of the same value, too.
+    assert_eq!(refused([get("a", 1, 2), put("a", 3, 4), get("a", 5, 6)]), "0");
+}
+
+#[test]
+fn new_then_old_is_refused_even_between_two_readers() {
+    let inversion = [put("a", 1, 2), put("b", 3, 20), get("b", 4, 5), get("a", 6, 7)];
+    assert_eq!(refused(inversion.clone()), "0 1 2 3");
+    assert_eq!(
+        reason(inversion),
+        "get 3 returned \"a\" although get 2 had returned \"b\", which is newer, before it was invoked."
+    );
+    assert_eq!(refused([put("b", 3, 20), get("b", 4, 5), get("", 6, 7)]), "0 1 2");
+}
+
+#[test]
+fn two_readers_that_see_two_writes_in_different_orders_are_refused() {
+    let gets = [get("a", 3, 4), get("b", 5, 6), get("a", 7, 8)];
+    assert_eq!(refused([put("a", 1, 20), put("b", 1, 20)].into_iter().chain(gets)), "0 1 2 3 4");
+    let gets = [get("a", 10, 11), get("b", 12, 13)];
+    accepts([put("a", 1, 20), put("b", 1, 20)].into_iter().chain(gets));
+}
+
+#[test]
+fn a_put_of_unknown_outcome_may_take_effect_never_late_or_at_once() {
+    accepts([maybe("a", 1), get("", 2, 3), get("", 1_000, 1_001)]);
+    accepts([maybe("a", 1), get("", 2, 3), get("a", 1_000, 1_001), get("a", 1_002, 1_003)]);
+    accepts([maybe("a", 1), get("a", 2, 3), put("b", 4, 5), get("b", 6, 7)]);
+    accepts([maybe("a", 1), put("b", 2, 3), get("b", 4, 5), get("a", 6, 7), get("a", 8, 9)]);
+}
+
+#[test]
+fn a_put_of_unknown_outcome_takes_effect_at_most_once() {
+    assert_eq!(refused([maybe("a", 1), get("a", 2, 3), get("", 4, 5)]), "0 1 2");
+    let unseen = [maybe("a", 1), get("a", 2, 3), put("b", 4, 5), get("a", 6, 7)];
+    assert_eq!(refused(unseen), "0 1 2 3");
+    accepts([maybe("a", 1), maybe("a", 1), get("a", 2, 3), put("b", 4, 5), get("a", 6, 7)]);
+}
+
+#[test]
+fn a_write_that_takes_effect_twice_is_refused() {
+    let twice = [put("a", 1, 2), get("a", 3, 4), put("b", 5, 6), get("b", 7, 8), get("a", 9, 10)];
+    assert_eq!(refused(twice), "0 2 4");
+}
+
+#[test]
+fn the_same_value_written_twice_may_be_seen_twice_but_not_three_times() {
+    let asked_again = [maybe("a", 1), put("a", 2, 3), put("b", 4, 5), get("b", 6, 7)];
+    accepts(asked_again.clone().into_iter().chain([get("a", 8, 9)]));
+    let again = [get("a", 8, 9), put("c", 10, 11), get("a", 12, 13)];
+    assert_eq!(refused(asked_again.into_iter().chain(again)), "0 1 2 4 5 6");
+}
+
+#[test]
+fn of_two_puts_of_a_value_the_one_that_has_to_be_used_first_is() {
+    // The second "a" must be left for the last get.
+    accepts([
+        put("a", 1, 9),
+        put("a", 2, 30),
+        get("a", 3, 4),
+        put("b", 10, 11),
+        get("b", 12, 13),
+        get("a", 14, 15),
+    ]);
+    refused([
+        put("a", 1, 9),
+        put("a", 2, 9),
+        get("a", 3, 4),
+        put("b", 10, 11),
+        get("b", 12, 13),
+        get("a", 14, 15),
+    ]);
+}
+
+#[test]
+fn keys_do_not_concern_each_other_and_the_first_bad_one_is_shown() {
+    let on = |key: &str, operation: Operation| Operation { key: key.into(), ..operation };
+    let fine = [on("x", put("a", 1, 2)), on("y", get("", 3, 4))];
+    accepts(fine.clone());
+    let bad = [on("y", put("b", 1, 2)), on("z", get("?", 1, 2))];
+    assert_eq!(&*contradiction(&named(fine.into_iter().chain(bad))).key, "y");
+}
+
+#[test]
+fn of_a_long_history_only_what_contradicts_itself_is_shown() {
+    let mut operations = Vec::new();
+    for n in 0..200 {
+        let value = format!("v{n}");
+        operations.push(put(&value, 10 * n, 10 * n + 5));
+        operations.push(get(&value, 10 * n + 6, 10 * n + 8));
+    }
+    operations.insert(250, get("v100", 1_247, 1_248));
+    let shown = refused(operations);
+    assert_eq!(shown.split(' ').count(), 3, "{shown}");
+    assert!(shown.starts_with("200 ") && shown.ends_with(" 250"), "{shown}");
+}
+
+#[test]
+fn a_put_that_may_have_been_read_is_always_shown() {
+    // Without the first put the last get would seem to return what nobody wrote.
+    let operations = [put("a", 1, 2), put("b", 3, 4), get("b", 5, 6), get("a", 7, 8)];
+    assert_eq!(refused(operations), "0 1 3");
+}
+
+#[test]
+fn a_get_without_an_answer_says_nothing() {
+    accepts([Operation { returned: None, ..get("x", 1, 2) }]);
+}
+
+/// Two values that many puts write and many gets read: whatever is used is missed later.
+fn ambiguous() -> Vec<Operation> {
+    let value = |n: u64| if n.is_multiple_of(2) { "a" } else { "b" };
+    let puts = (0..12).map(|n| put(value(n), 1 + n, 1_000 + 7 * n));
+    let gets = (0..20).map(|n| get(value(n / 2), 50 + 40 * n, 120 + 40 * n));
+    named(puts.chain(gets))
+}
+
+#[test]
+fn a_budget_that_ends_is_no_pass() {
+    assert_eq!(check(&ambiguous(), DEFAULT_BUDGET), Verdict::Linearizable);
+    assert_eq!(check(&ambiguous(), 3), Verdict::OutOfBudget { key: "k".into(), operations: 32 });
+}
+
+#[test]
+fn a_contradiction_elsewhere_is_found_although_the_budget_has_ended() {
+    let mut operations = ambiguous();
+    operations.push(Operation { key: "other".into(), ..get("x", 1, 2) });
+    let Verdict::NotLinearizable(found) = check(&operations, 3) else { panic!("a certain contradiction") };
+    assert_eq!(&*found.key, "other");
+}
+
+#[test]
+fn unambiguous_histories_cost_no_steps_however_many_outcomes_are_unknown() {
+    let puts = (0..300).map(|n| maybe(&format!("v{n}"), n));
+    let gets = (0..300).rev().map(|n| get(&format!("v{n}"), 2_000 - n, 3_000 - n));
+    assert_eq!(check(&named(puts.chain(gets)), 0), Verdict::Linearizable);
+}
+
+#[test]
+fn the_diagram_shows_who_overlapped_whom() {
+    let long = "0123456789ABCDEF".repeat(2);
+    let mut operations = named([put(&long, 1, 2), maybe("b", 2), get("b", 3, 4), get(&long, 5, 5)]);
+    operations[1].client = "\u{1b}[31m".into();
+    let shown = Contradiction { key: "k".into(), operations }.to_string();
+    let expected = r#"
+  client      operation                     order in time, not to scale                invoked      returned     id
+  c0          put "0123456789…789ABCDEF"    |-------|                                  0.000000001  0.000000002  0
+  \u{1b}[31m  put "b"                               |------------------------------->  0.000000002  unknown      1
+  c2          get → "b"                                     |-------|                  0.000000003  0.000000004  2
+  c3          get → "0123456789…789ABCDEF"                                  |          0.000000005  0.000000005  3
+
+get 3 returned "0123456789…789ABCDEF" although get 2 had returned "b", which is newer, before it was invoked."#;
+    assert_eq!(shown.trim_start(), expected.trim_start());
+}
