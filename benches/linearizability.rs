@@ -108,13 +108,6 @@ fn linearizability(c: &mut Criterion) {
     group.sample_size(10);
     for (name, shape) in shapes {
         let history = shape.generate();
-        if let Ok(directory) = std::env::var("HISTORY_DIRECTORY") {
-            let path = format!("{directory}/{}.jsonl", name.replace([' ', ','], "-"));
-            std::fs::write(path, lines(&history)).expect("a directory");
-        }
-        let start = std::time::Instant::now();
-        let v = check(&history, DEFAULT_BUDGET);
-        eprintln!("{name}: {v:?} {:?}", start.elapsed());
         group.throughput(Throughput::Elements(history.len() as u64));
         group.bench_function(name, |b| {
             b.iter(|| assert_eq!(check(black_box(&history), DEFAULT_BUDGET), Verdict::Linearizable));

@@ -24,7 +24,7 @@ pub struct CheckOptions {
     #[arg(value_name = "HISTORY")]
     pub history: PathBuf,
 
-    /// Search steps before it gives up; only values put several times cost any.
+    /// Search steps before it gives up; most histories need none.
     #[arg(long, value_name = "STEPS", default_value_t = DEFAULT_BUDGET)]
     pub budget: u64,
 }
@@ -43,7 +43,7 @@ or never. A get whose outcome is not ok says nothing.
 It is linearizable if every operation can take effect at one moment between its
 invocation and its return, such that each get returns what the latest put wrote,
 or \"\" if there is none. If it is not, the operations that contradict each other
-are shown, without the others.
+are shown.
 
 Exit codes: 0 linearizable, 1 not linearizable or budget exhausted, 2 no history.
 

@@ -89,6 +89,7 @@ fn help_shows_both_dialects_and_examples() {
     for part in [
         "kvstore [OPTIONS] <MY ID> <ID>...",
         "kvstore [OPTIONS] <PORT> <MY ID> <ID>...",
+        "kvstore check <HISTORY>",
         "--transport <TRANSPORT>",
         "--log-level <LEVEL>",
         "--seed <NUMBER>",

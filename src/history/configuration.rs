@@ -1,8 +1,9 @@
 //! What the search remembers of one order of what has happened so far.
 
-/// The value that the key has by now, and three sets of slots.
+/// The value that the key has by now, and three sets of slots, each a burden: what is possible with more in them is
+/// possible with less.
 ///
-/// Configurations that are equal have the same future, so one of them is enough.
+/// The order puts, among those of a state, before each configuration all that are lighter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Configuration {
     pub state: usize,
@@ -14,8 +15,8 @@ pub struct Configuration {
 pub enum Set {
     /// Gets under way that have not found their value yet.
     Owed,
-    /// Puts under way that can still be made the latest, for a get to find their value.
-    Open,
+    /// Puts under way that were switched to, and can be no more.
+    Used,
     /// Puts under way, acknowledged later, that have not taken effect yet.
     Bare,
 }
@@ -55,5 +56,10 @@ impl Configuration {
         words.iter().enumerate().filter(|&(_, &word)| word != 0).flat_map(|(place, &word)| {
             (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| place * 64 + bit)
         })
+    }
+
+    /// Whether all that is possible for the other, which has the same state, is possible for this one.
+    pub fn is_no_heavier_than(&self, other: &Self) -> bool {
+        self.bits.iter().zip(&other.bits).all(|(own, other)| own & !other == 0)
     }
 }

@@ -7,7 +7,11 @@ impl Contradiction {
     /// One sentence that says what is impossible about these operations.
     pub fn reason(&self) -> String {
         let gets = || self.operations.iter().filter(|operation| operation.is_get());
-        if let Some(get) = gets().find(|get| self.puts_of(get).next().is_none() && !get.value().is_empty()) {
+        let is_invented = |get: &&Operation| {
+            let is_later = |put: &Operation| get.returned.is_some_and(|end| end < put.invoked);
+            !get.value().is_empty() && self.puts_of(get).all(is_later)
+        };
+        if let Some(get) = gets().find(is_invented) {
             return format!("{} returned {} before anybody had asked to put it.", name(get), value(get));
         }
         for get in gets() {

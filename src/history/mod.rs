@@ -92,9 +92,8 @@ pub enum Verdict {
     },
 }
 
-/// Operations of one key that no order explains, together with some that the reader can do without only by
-/// guessing: dropping any further one would leave an explanation. Its `Display` is a diagram and
-/// a sentence.
+/// Operations of one key that no order explains, as few as the search finds: without any of its gets, and without any
+/// put that no get can have read, the rest would make sense. Its `Display` is a diagram and a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contradiction {
     /// The key.

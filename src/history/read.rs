@@ -278,12 +278,12 @@ mod tests {
         );
         assert_eq!(
             refusal("1.5", r#""now""#),
-            r#"line 1: invalid type: string "now", expected f64 (column 73)"#
+            r#"line 1: invalid type: string "now", expected f64 (column 76)"#
         );
         for (from, to) in [("1.5", "NaN"), ("1.5", "Infinity"), ("1.5", "1e999"), ("}", ""), ("}", "}}")] {
             assert!(refusal(from, to).ends_with(')'), "{to}");
         }
-        assert_eq!(refusal(r#""key""#, r#""id":"2","key""#), "line 1: duplicate field `id` (column 45)");
+        assert_eq!(refusal(r#""key""#, r#""id":"2","key""#), "line 1: duplicate field `id` (column 43)");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! (*Testing for Linearizability*, 2017) made two improvements that are used here. *Just in time*: it is enough
 //! to let an operation take effect when one returns that has not yet; so the events are gone through once, in order of
 //! time. And *memory*: two orders of the same operations that leave the same value have the same future, so only
-//! one is followed. What all orders that are still possible lead to is the *frontier*, a sorted list of
+//! one is followed. What the orders that are still possible lead to is the *frontier*, a list of
 //! [`Configuration`]s; the history contradicts itself when it becomes empty.
 //!
 //! The operations are only puts and gets of one value, which allows more. Let the *state* be the value of the
@@ -30,6 +30,9 @@
 //!    same value): the old state is of no use any more, and switching covers the others for nothing. Only if both are wanted there are two
 //!    configurations.
 //!
+//! 8. **Of two configurations with the same state the heavier one is dropped**: if one owes no get, has used no put and has no bare
+//!    put that the other does not, it can do whatever the other does, with the same switches.
+//!
 //! If every value is put once, 5 and 7 never leave a choice, because 6 decides: the frontier has one
 //! configuration, and the search takes linear time. Only values that are put several times cost steps.
 
@@ -47,6 +50,9 @@ pub enum Finding {
     /// The budget was spent before the end.
     OutOfBudget,
 }
+
+/// Comparing two configurations takes so much less time than making one.
+const COMPARISONS_PER_STEP: usize = 16;
 
 /// How many search steps are left.
 pub struct Budget(pub u64);
@@ -126,13 +132,8 @@ impl<'a> Search<'a> {
             match task.kind {
                 TaskKind::Get if configuration.state == task.value => {}
                 TaskKind::Get => configuration.insert(Set::Owed, task.slot),
-                TaskKind::Maybe => configuration.insert(Set::Open, task.slot),
-                TaskKind::Put { readable } => {
-                    configuration.insert(Set::Bare, task.slot);
-                    if readable {
-                        configuration.insert(Set::Open, task.slot);
-                    }
-                }
+                TaskKind::Put { .. } => configuration.insert(Set::Bare, task.slot),
+                TaskKind::Maybe => {}
             }
         }
         Ok(())
@@ -143,15 +144,32 @@ impl<'a> Search<'a> {
             match task.kind {
                 TaskKind::Get => self.end_get(configuration, task)?,
                 TaskKind::Put { .. } => self.end_put(configuration, task)?,
-                TaskKind::Maybe => self.keep_without(configuration, task)?,
+                TaskKind::Maybe => self.keep(configuration)?,
             }
         }
         let value = &mut self.values[task.value];
         value.gets.retain(|&slot| slot != task.slot);
         value.puts.retain(|put| put.slot != task.slot);
-        std::mem::swap(&mut self.frontier, &mut self.next);
-        self.frontier.sort_unstable();
-        self.frontier.dedup();
+        for configuration in &mut self.next {
+            configuration.remove(Set::Used, task.slot); // it is another's now
+        }
+        self.prune()
+    }
+
+    /// Makes what was kept the frontier, without what is superfluous.
+    fn prune(&mut self) -> Result<(), OutOfBudget> {
+        self.next.sort_unstable();
+        let mut first = 0; // of those with the same state
+        for configuration in self.next.drain(..) {
+            if self.frontier.last().is_some_and(|last| last.state != configuration.state) {
+                first = self.frontier.len();
+            }
+            let rivals = &self.frontier[first..];
+            self.budget.spend(rivals.len() / COMPARISONS_PER_STEP)?;
+            if !rivals.iter().any(|rival| rival.is_no_heavier_than(&configuration)) {
+                self.frontier.push(configuration);
+            }
+        }
         Ok(())
     }
 
@@ -169,20 +187,19 @@ impl<'a> Search<'a> {
         if configuration.has(Set::Bare, task.slot) {
             return self.switch(configuration, task);
         }
-        if !configuration.has(Set::Open, task.slot) {
+        if configuration.has(Set::Used, task.slot) {
             return self.keep(configuration);
         }
         let value = &self.values[task.value];
         let is_wanted =
             value.gets_to_come > 0 || value.gets.iter().any(|&get| configuration.has(Set::Owed, get));
         if !is_wanted {
-            return self.keep_without(configuration, task);
+            return self.keep(configuration);
         }
         let state = configuration.state;
-        if state != task.value && self.values[state].gets_to_come > 0 {
-            if self.is_left(&configuration, task.value, 1) {
-                self.keep_without(configuration.clone(), task)?;
-            }
+        let is_state_wanted = state != task.value && self.values[state].gets_to_come > 0;
+        if is_state_wanted && self.is_left(&configuration, task.value, 1) {
+            self.keep(configuration.clone())?;
         }
         self.switch(configuration, task)
     }
@@ -198,7 +215,7 @@ impl<'a> Search<'a> {
         for value in sure {
             self.visit(&mut from, value);
         }
-        from.remove(Set::Open, put.slot);
+        from.insert(Set::Used, put.slot);
         from.clear(Set::Bare);
         from.state = put.value;
         self.answer(&mut from, put.value);
@@ -236,7 +253,7 @@ impl<'a> Search<'a> {
 
     fn visit(&self, configuration: &mut Configuration, value: usize) {
         if let Some(put) = self.first_open(configuration, value) {
-            configuration.remove(Set::Open, put.slot);
+            configuration.insert(Set::Used, put.slot);
             self.answer(configuration, value);
         }
     }
@@ -248,19 +265,14 @@ impl<'a> Search<'a> {
     }
 
     fn first_open(&self, configuration: &Configuration, value: usize) -> Option<Task> {
-        self.values[value].puts.iter().copied().find(|put| configuration.has(Set::Open, put.slot))
+        self.values[value].puts.iter().copied().find(|put| !configuration.has(Set::Used, put.slot))
     }
 
     /// Whether a put of this value can still be switched to after `spent` others.
     fn is_left(&self, configuration: &Configuration, value: usize, spent: usize) -> bool {
         let value = &self.values[value];
-        let open = value.puts.iter().filter(|put| configuration.has(Set::Open, put.slot));
+        let open = value.puts.iter().filter(|put| !configuration.has(Set::Used, put.slot));
         value.puts_to_come > 0 || open.take(spent + 1).count() > spent
-    }
-
-    fn keep_without(&mut self, mut configuration: Configuration, put: Task) -> Result<(), OutOfBudget> {
-        configuration.remove(Set::Open, put.slot);
-        self.keep(configuration)
     }
 
     fn keep(&mut self, configuration: Configuration) -> Result<(), OutOfBudget> {

@@ -1,0 +1,164 @@
+//! `kvstore check` as a user starts it.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use assert_cmd::cargo::cargo_bin;
+
+const LINEARIZABLE: &str = r#"
+{"id": "0", "client": "0010", "type": "put", "key": "k", "value": "a", "invoked": 1.0, "returned": 1.5, "outcome": "redirect"}
+{"id": "1", "client": "0010", "type": "put", "key": "k", "value": "a", "invoked": 2.0, "returned": 2.5, "outcome": "ok"}
+{"id": "2", "client": "0011", "type": "get", "key": "k", "value": "a", "invoked": 2.25, "returned": 3.0, "outcome": "ok"}
+{"id": "3", "client": "0011", "type": "get", "key": "j", "value": "", "invoked": 4.0, "returned": 5.0, "outcome": "ok"}
+{"id": "4", "client": "0011", "type": "get", "key": "j", "value": null, "invoked": 6.0, "returned": null, "outcome": "unknown"}
+"#;
+
+const STALE: &str = r#"
+{"id": "5", "client": "0010", "type": "put", "key": "k", "value": "b", "invoked": 4.0, "returned": 4.5, "outcome": "ok"}
+{"id": "6", "client": "0011", "type": "get", "key": "k", "value": "", "invoked": 5.0, "returned": 5.5, "outcome": "ok"}
+"#;
+
+/// When "y" takes effect it is unclear whether an "x" did so before, so the search has to follow both.
+const AMBIGUOUS: &str = r#"
+{"id": "1", "client": "1", "type": "put", "key": "k", "value": "x", "invoked": 1, "returned": 50, "outcome": "ok"}
+{"id": "2", "client": "2", "type": "put", "key": "k", "value": "x", "invoked": 2, "returned": 60, "outcome": "ok"}
+{"id": "3", "client": "3", "type": "get", "key": "k", "value": "x", "invoked": 3, "returned": 40, "outcome": "ok"}
+{"id": "4", "client": "4", "type": "put", "key": "k", "value": "y", "invoked": 4, "returned": 10, "outcome": "ok"}
+{"id": "5", "client": "5", "type": "get", "key": "k", "value": "x", "invoked": 20, "returned": 30, "outcome": "ok"}
+"#;
+
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs `kvstore` with these arguments and this standard input.
+fn kvstore(arguments: &[&str], input: &[u8]) -> Ended {
+    let mut child = Command::new(cargo_bin!("kvstore"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    // One that refuses its arguments reads nothing.
+    let _broken_pipe = child.stdin.take().expect("a pipe").write_all(input);
+    let output = child.wait_with_output().expect("it ends");
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+    }
+}
+
+fn check(history: &str) -> Ended {
+    kvstore(&["check", "-"], history.as_bytes())
+}
+
+#[test]
+fn a_linearizable_history_passes_in_one_line() {
+    let ended = check(LINEARIZABLE);
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    assert!(ended.stdout.starts_with("linearizable: 4 operations on 2 keys, judged in "), "{}", ended.stdout);
+    assert_eq!(ended.stdout.lines().count(), 1);
+}
+
+#[test]
+fn a_file_is_read_as_standard_input_is() {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(LINEARIZABLE.as_bytes()).expect("room");
+    let ended = kvstore(&["check", file.path().to_str().expect("UTF-8")], b"");
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+}
+
+#[test]
+fn an_empty_history_passes_and_says_so() {
+    for history in ["", "\n\n"] {
+        let ended = check(history);
+        assert_eq!((ended.code, &*ended.stdout), (Some(0), "linearizable: the history is empty\n"));
+    }
+}
+
+#[test]
+fn a_contradiction_is_shown_as_a_diagram_and_a_sentence() {
+    let ended = check(&format!("{LINEARIZABLE}{STALE}"));
+    assert_eq!((ended.code, &*ended.stderr), (Some(1), ""));
+    let expected = r#"not linearizable: 2 of 5 operations on key "k" contradict each other
+
+  client  operation  order in time, not to scale  invoked      returned     id
+  0010    put "b"    |-------|                    4.000000000  4.500000000  5
+  0011    get → ""                   |-------|    5.000000000  5.500000000  6
+
+get 6 returned "" although put 5 had put "b" before it was invoked.
+"#;
+    assert_eq!(ended.stdout, expected);
+}
+
+#[test]
+fn an_exhausted_budget_is_no_pass() {
+    assert_eq!(check(AMBIGUOUS).code, Some(0));
+    let ended = kvstore(&["check", "--budget", "0", "-"], AMBIGUOUS.as_bytes());
+    assert_eq!((ended.code, &*ended.stderr), (Some(1), ""));
+    assert!(ended.stdout.starts_with("unknown: 0 steps were too few for the 5 operations on key \"k\""));
+}
+
+#[test]
+fn what_is_no_history_is_refused_in_one_line() {
+    for (line, about) in [
+        ("{", "line 2: EOF while parsing"),
+        ("[]", "line 2: not a JSON object"),
+        ("{}", "line 2: missing field `id`"),
+        (r#"{"id": "\ud800"}"#, "line 2: "),
+        (LINEARIZABLE.lines().nth(1).expect("a line"), "line 3: id \"0\" is given twice"),
+    ] {
+        let ended = check(&format!("\n{line}\n{line}\n"));
+        assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{line}");
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        let start = format!("kvstore: can't read the history -: {about}");
+        assert!(ended.stderr.starts_with(&start), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_refused_in_one_line() {
+    for (path, about) in [("missing.jsonl", "No such file"), (".", "Is a directory")] {
+        let ended = kvstore(&["check", path], b"");
+        assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{path}");
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        assert!(ended.stderr.contains(path) && ended.stderr.contains(about), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_bad_command_line_is_refused_in_one_line() {
+    for (line, about) in [
+        ("check", "<HISTORY>"),
+        ("check a b", "'b'"),
+        ("check --budget many -", "'many'"),
+        ("check --seed 1 -", "'--seed'"),
+        ("--seed 1 check -", "\"check\" is neither"),
+        ("0000 check", "\"check\" is not an ID"),
+    ] {
+        let ended = kvstore(&line.split(' ').collect::<Vec<_>>(), b"");
+        assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{line}: {}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{line}: {}", ended.stderr);
+        assert!(ended.stderr.contains(about), "{line}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn help_tells_the_format_and_the_exit_codes() {
+    let ended = kvstore(&["check", "--help"], b"");
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    for part in [
+        "kvstore check [OPTIONS] <HISTORY>",
+        "--budget <STEPS>",
+        "invoked, returned",
+        "Exit codes:",
+        "Examples:",
+    ] {
+        assert!(ended.stdout.contains(part), "{part:?} is not in\n{}", ended.stdout);
+    }
+    assert!(ended.stdout.lines().all(|line| line.chars().count() <= 100), "{}", ended.stdout);
+}
