@@ -38,7 +38,7 @@ pub use diagram::legible;
 use search::{Budget, Finding};
 
 /// Search steps that [`check`] may take before it gives up, unless told otherwise. A step is a
-/// configuration more than the one that every event needs, takes less than a microsecond and keeps about 100 bytes;
+/// configuration more than the one that each return needs; it takes less than a microsecond and keeps about 100 bytes,
 /// so this is a matter of seconds, and of 500 MB at the very worst. Histories of clients that write
 /// different values need none, however long they are.
 pub const DEFAULT_BUDGET: u64 = 5_000_000;

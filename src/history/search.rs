@@ -73,7 +73,10 @@ pub fn search(operations: &[&Operation], budget: &mut Budget) -> Finding {
     let mut search = Search::new(&timeline, budget);
     for &event in &timeline.events {
         let result = match event {
-            Event::Invoke(task) => search.invoke(timeline.tasks[task]),
+            Event::Invoke(task) => {
+                search.invoke(timeline.tasks[task]);
+                Ok(())
+            }
             Event::Return(task) => search.end(timeline.tasks[task]),
         };
         match result {
@@ -116,8 +119,7 @@ impl<'a> Search<'a> {
         Self { budget, values, value_in: vec![0; timeline.slots], frontier, next: Vec::new() }
     }
 
-    fn invoke(&mut self, task: Task) -> Result<(), OutOfBudget> {
-        self.budget.spend(self.frontier.len() - 1)?;
+    fn invoke(&mut self, task: Task) {
         self.value_in[task.slot] = task.value;
         let value = &mut self.values[task.value];
         if task.kind == TaskKind::Get {
@@ -136,7 +138,6 @@ impl<'a> Search<'a> {
                 TaskKind::Maybe => {}
             }
         }
-        Ok(())
     }
 
     fn end(&mut self, task: Task) -> Result<(), OutOfBudget> {

@@ -137,6 +137,8 @@ fn a_put_of_unknown_outcome_may_take_effect_never_late_or_at_once() {
     accepts([maybe("a", 1), get("", 2, 3), get("a", 1_000, 1_001), get("a", 1_002, 1_003)]);
     accepts([maybe("a", 1), get("a", 2, 3), put("b", 4, 5), get("b", 6, 7)]);
     accepts([maybe("a", 1), put("b", 2, 3), get("b", 4, 5), get("a", 6, 7), get("a", 8, 9)]);
+    // Although somebody may have read it.
+    accepts([put("a", 1, 2), get("a", 3, 20), put("b", 5, 6), maybe("a", 10), get("b", 30, 31)]);
 }
 
 #[test]
@@ -221,6 +223,46 @@ fn a_get_without_an_answer_says_nothing() {
 fn ambiguous() -> Vec<Operation> {
     let puts = [put("x", 1, 50), put("x", 2, 60), put("y", 4, 10)];
     named(puts.into_iter().chain([get("x", 3, 40), get("x", 20, 30)]))
+}
+
+#[test]
+fn what_is_ambiguous_only_for_a_while_costs_little() {
+    let later = |n: u64, operation: &Operation| Operation {
+        invoked: operation.invoked + 100 * n,
+        returned: operation.returned.map(|end| end + 100 * n),
+        ..operation.clone()
+    };
+    let mut episode = ambiguous();
+    episode.push(put("end", 70, 71));
+    let episodes = (0..50).flat_map(|n| episode.iter().map(move |operation| later(n, operation)));
+    let operations: Vec<Operation> = episodes.collect();
+    assert_eq!(check(&operations, 1_000), Verdict::Linearizable);
+}
+
+#[test]
+fn of_two_pasts_that_owe_different_gets_none_is_given_up() {
+    // At 10 "x" could be visited for the first get, and then "z" again by its second put; or, with that put, "y"
+    // be visited at 20. Only the first is right, for only "y" is put again in time.
+    accepts([
+        put("z", 1, 6),
+        put("x", 3, 10),
+        put("y", 3, 20),
+        put("z", 3, 60),
+        get("x", 7, 40),
+        get("z", 12, 15),
+        get("y", 16, 50),
+        get("z", 22, 25),
+        put("y", 28, 32),
+        put("x", 45, 46),
+        get("x", 47, 48),
+    ]);
+}
+
+#[test]
+fn of_several_contradictions_the_first_in_time_is_shown() {
+    let first = [put("a", 1, 2), get("", 3, 4)];
+    let second = [put("b", 5, 6), get("?", 7, 8), put("c", 9, 10), get("b", 11, 12)];
+    assert_eq!(refused(first.into_iter().chain(second)), "0 1");
 }
 
 #[test]
