@@ -1,10 +1,10 @@
 //! Was it linearizable? Judges what clients saw, knowing nothing of replicas.
 //!
 //! A history is a list of operations, each with the time at which its client asked and the time at which it
-//! was told the result. It is *linearizable* if every operation can be given one moment between those two times
-//! at which it takes effect, so that each get returns what the latest put before it wrote (Herlihy and Wing,
-//! *Linearizability: A Correctness Condition for Concurrent Objects*, 1990). A put whose outcome nobody knows may
-//! take effect at any time after it was asked for, or never.
+//! was told the result. It is *linearizable* if every operation can be given one moment between those two
+//! times at which it takes effect, so that each get returns what the latest put before it wrote (Herlihy and
+//! Wing, *Linearizability: A Correctness Condition for Concurrent Objects*, 1990). A put whose outcome nobody
+//! knows may take effect at any time after it was asked for, or never.
 //!
 //! | file | job |
 //! |---|---|
@@ -15,9 +15,9 @@
 //! | `explain`, `diagram` | a contradiction in words, and as a picture |
 //! | [`read`](mod@read) | histories from a file |
 //!
-//! Keys are judged one by one: a history is linearizable if each key's part of it is (Herlihy and
-//! Wing, theorem 1). Times are compared, never subtracted, and equal times count as concurrent; so a coarse clock can hide
-//! a contradiction but never make one.
+//! Keys are judged one by one: a history is linearizable if each key's part of it is (Herlihy and Wing,
+//! theorem 1). Times are compared, never subtracted, and equal times count as concurrent; so a coarse clock
+//! can hide a contradiction but never make one.
 
 mod configuration;
 mod diagram;

@@ -1,37 +1,38 @@
 //! Whether some order of one key's operations explains what its gets returned.
 //!
 //! The search of Wing and Gong (*Testing and Verifying Concurrent Objects*, 1993) tries orders, and Lowe
-//! (*Testing for Linearizability*, 2017) made two improvements that are used here. *Just in time*: it is enough
-//! to let an operation take effect when one returns that has not yet; so the events are gone through once, in order of
-//! time. And *memory*: two orders of the same operations that leave the same value have the same future, so only
-//! one is followed. What the orders that are still possible lead to is the *frontier*, a list of
-//! [`Configuration`]s; the history contradicts itself when it becomes empty.
+//! (*Testing for Linearizability*, 2017) made two improvements that are used here. *Just in time*: it is
+//! enough to let an operation take effect when one returns that has not yet; so the events are gone through
+//! once, in order of time. And *memory*: two orders of the same operations that leave the same value have the
+//! same future, so only one is followed. What the orders that are still possible lead to is the *frontier*, a
+//! list of [`Configuration`]s; the history contradicts itself when it becomes empty.
 //!
 //! The operations are only puts and gets of one value, which allows more. Let the *state* be the value of the
 //! key, and call a change of it by a put a *switch*. A get is *owed* until it has found its value, and *to
 //! come* before its invocation.
 //!
-//! 1. **A get takes effect as soon as the state is its value.** It changes nothing, and nobody has to wait for it: what is still
-//!    to take effect has not returned yet, so it need not come first.
+//! 1. **A get takes effect as soon as the state is its value.** It changes nothing, and nobody has to wait
+//!    for it: what is still to take effect has not returned yet, so it need not come first.
 //! 2. **A switch covers all puts under way.** Each may have taken effect unseen just before it. It need not
 //!    have, so it stays *open*: it can still be switched to. But it is no longer *bare*, and may return
 //!    without further ado. (A put of unknown outcome is never bare.)
-//! 3. **Of the open puts of a value, the one that returns first is switched to.** The switch covers the others, so
-//!    what differs is only which of them are open, and a later return leaves more time.
-//! 4. **Switches happen when an owed get or a put returns, and end at its value.** Those after that can wait: until the next return
-//!    no get has to be answered and no put be covered. Those before it, *detours*, are of use only for owed
-//!    gets of their value. Their order does not matter: afterwards the same puts are used, the same gets answered and all puts
-//!    covered.
-//! 5. **A detour is made if no get of its value is to come**: then there is nothing that its put could be saved for. If some are
-//!    to come, it is made only if another put of this value is left for them; making it or not are two configurations.
-//! 6. **A state is left only if no get of it is to come, or a put of it is left.** Likewise a put returns without a switch only if
-//!    no get of its value is owed or to come, or another put of it is left.
-//! 7. **A put that returns covered is switched to if a get of its value is owed or to come and none of the state is** (or the two are the
-//!    same value): the old state is of no use any more, and switching covers the others for nothing. Only if both are wanted there are two
-//!    configurations.
-//!
-//! 8. **Of two configurations with the same state the heavier one is dropped**: if one owes no get, has used no put and has no bare
-//!    put that the other does not, it can do whatever the other does, with the same switches.
+//! 3. **Of the open puts of a value, the one that returns first is switched to.** The switch covers the
+//!    others, so what differs is only which of them are open, and a later return leaves more time.
+//! 4. **Switches happen when an owed get or a put returns, and end at its value.** Those after that can wait:
+//!    until the next return no get has to be answered and no put be covered. Those before it, *detours*, are
+//!    of use only for owed gets of their value. Their order does not matter: afterwards the same puts are
+//!    used, the same gets answered and all puts covered.
+//! 5. **A detour is made if no get of its value is to come**: then there is nothing that its put could be
+//!    saved for. If some are to come, it is made only if another put of this value is left for them; making
+//!    it or not are two configurations.
+//! 6. **A state is left only if no get of it is to come, or a put of it is left.** Likewise a put returns
+//!    without a switch only if no get of its value is owed or to come, or another put of it is left.
+//! 7. **A put that returns covered is switched to if a get of its value is owed or to come and none of the
+//!    state is** (or the two are the same value): the old state is of no use any more, and switching covers
+//!    the others for nothing. Only if both are wanted there are two configurations.
+//! 8. **Of two configurations with the same state the heavier one is dropped**: if one owes no get, has used
+//!    no put and has no bare put that the other does not, it can do whatever the other does, with the same
+//!    switches.
 //!
 //! If every value is put once, 5 and 7 never leave a choice, because 6 decides: the frontier has one
 //! configuration, and the search takes linear time. Only values that are put several times cost steps.

@@ -4,10 +4,10 @@
 //! would contradict itself where the history does not. Two things may go:
 //!
 //! * **Any get.** The same order without it explains the rest.
-//! * **A put of a value that no remaining get can have found in it**, because each get of that value
-//!   returned before the put was invoked. In an order that explains the whole, a get between this put and the next
-//!   one would return its value and come after it; so there is none, and the order without the put
-//!   explains the rest.
+//! * **A put of a value that no remaining get can have found in it**, because each get of that value returned
+//!   before the put was invoked. In an order that explains the whole, a get between this put and the next one
+//!   would return its value and come after it; so there is none, and the order without the put explains the
+//!   rest.
 //!
 //! A put that some get may have read stays, even if it is not the one that was read: without it the get would
 //! look as if its value came from nowhere.

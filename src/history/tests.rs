@@ -226,6 +226,18 @@ fn ambiguous() -> Vec<Operation> {
 }
 
 #[test]
+fn a_value_that_is_still_to_be_read_and_not_put_again_is_not_left() {
+    let mut operations = vec![put("u", 1, 5), get("u", 60, 61)];
+    for n in 0..20 {
+        let value = format!("v{n}");
+        operations.push(put(&value, 2, 10 + n)); // could be switched to, if "u" could be left
+        operations.push(put(&value, 100 + 10 * n, 105 + 10 * n));
+        operations.push(get(&value, 106 + 10 * n, 108 + 10 * n));
+    }
+    assert_eq!(check(&named(operations), 0), Verdict::Linearizable);
+}
+
+#[test]
 fn what_is_ambiguous_only_for_a_while_costs_little() {
     let later = |n: u64, operation: &Operation| Operation {
         invoked: operation.invoked + 100 * n,
