@@ -12,6 +12,7 @@
 //! | [`transport`] | the networks | |
 //! | [`pipeline`] | three threads around it: receive, decide, send | everything |
 //! | [`history`] | was it linearizable? The judge of what clients saw; no part of a replica | |
+//! | [`sim`] | a whole cluster in virtual time, its faults and what must hold; no part of a replica | everything but `pipeline` |
 //!
 //! What always holds, whoever changes what:
 //!
@@ -31,5 +32,6 @@ pub mod planted;
 pub mod raft;
 pub mod replica;
 pub mod request;
+pub mod sim;
 pub mod transport;
 pub mod wire;

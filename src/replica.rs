@@ -201,6 +201,11 @@ impl Replica {
         &self.node
     }
 
+    /// How many requests are owed an answer.
+    pub fn owes(&self) -> usize {
+        self.owed.len()
+    }
+
     /// The state machine, to look at.
     pub fn kv(&self) -> &Kv {
         &self.kv

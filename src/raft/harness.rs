@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::action::{Action, Input, Persist, ReadId};
 use super::invariants::ClusterInvariants;
-use super::message::{AppendOutcome, Body, Message};
-use super::node::{Node, Role, Settings};
+use super::message::Message;
+use super::node::{Node, Settings};
+use super::text::describe;
 use super::types::{Configuration, Entry, Index, Micros, Payload, Saved, Term};
 use crate::id::Id;
 use crate::kv::Command;
@@ -108,7 +109,7 @@ impl Cluster {
         let now = self.now;
         let committed = self.nodes.values().map(Node::commit_index).max().unwrap_or(0);
         let node = self.nodes.get_mut(&id).expect("a replica of this cluster");
-        let before = describe_role(node);
+        let before = describe(node);
         for input in inputs {
             if let Input::Read(read) = input {
                 self.asked.insert(read, committed);
@@ -116,7 +117,7 @@ impl Cluster {
             node.step(now, input);
         }
         let actions = node.drain(now);
-        let after = describe_role(node);
+        let after = describe(node);
         if before != after {
             self.say(format_args!("{} {after}", id.number()));
         }
@@ -149,7 +150,7 @@ impl Cluster {
         let node = Node::new(id, configuration, self.settings, rng, saved, self.now);
         self.invariants.restarted(id);
         self.applied.remove(&id);
-        self.say(format_args!("{} restarts and {}", id.number(), describe_role(&node)));
+        self.say(format_args!("{} restarts and {}", id.number(), describe(&node)));
         self.nodes.insert(id, node);
     }
 
@@ -158,14 +159,13 @@ impl Cluster {
             Action::Persist(persist) => self.disks.entry(from).or_default().unsynced.push_back(persist),
             Action::Send { to, message } => {
                 let lost = if self.blocked.contains(&(from, to)) { " (lost)" } else { "" };
-                let text = describe_message(&message);
-                self.say(format_args!("{} → {} {text}{lost}", from.number(), to.number()));
+                self.say(format_args!("{} → {} {message}{lost}", from.number(), to.number()));
                 if lost.is_empty() {
                     self.network.push_back(Envelope { from, to, message });
                 }
             }
             Action::Apply(entry) => {
-                self.say(format_args!("{} applies {}", from.number(), describe_entry(&entry)));
+                self.say(format_args!("{} applies {entry}", from.number()));
                 self.applied.entry(from).or_default().push(entry);
             }
             Action::Serve(read) => {
@@ -243,63 +243,12 @@ pub(super) fn put(key: &str, value: &str) -> Input {
     Input::Propose(Arc::new(Command { request, key: key.into(), value: value.into() }))
 }
 
-pub(super) fn describe_role(node: &Node) -> String {
-    let term = node.hard_state.current_term;
-    match &node.role {
-        Role::Follower(_) => match node.leader() {
-            Some(leader) => format!("follows {} in term {term}", leader.number()),
-            None => format!("follows nobody in term {term}"),
-        },
-        Role::Candidate(candidate) if candidate.pre_vote => format!("is a pre-candidate in term {term}"),
-        Role::Candidate(_) => format!("is a candidate in term {term}"),
-        Role::Leader(_) => format!("leads term {term}"),
-    }
-}
-
 pub(super) fn describe_log(node: &Node) -> String {
     let entry = |entry: &Entry| match entry.index {
-        index if index == node.commit_index => format!("{}]", describe_entry(entry)),
-        _ => describe_entry(entry),
+        index if index == node.commit_index => format!("{entry}]"),
+        _ => entry.to_string(),
     };
     let open = if node.commit_index > 0 { "[" } else { "[] " };
     let entries: Vec<String> = node.log.entries().iter().map(entry).collect();
     format!("{open}{}", entries.join(" "))
-}
-
-fn describe_entry(entry: &Entry) -> String {
-    match &entry.payload {
-        Payload::Noop => format!("{}@{}", entry.index, entry.term),
-        Payload::Command(command) => {
-            format!("{}@{}:{}={}", entry.index, entry.term, command.key, command.value)
-        }
-    }
-}
-
-fn describe_message(message: &Message) -> String {
-    let term = message.term;
-    match &message.body {
-        Body::RequestVote(request) => {
-            let kind = if request.pre_vote { "RequestPreVote" } else { "RequestVote" };
-            format!("{kind} term={term} last={}@{}", request.last_log_index, request.last_log_term)
-        }
-        Body::RequestVoteResponse(response) => {
-            let kind = if response.pre_vote { "PreVote" } else { "Vote" };
-            format!("{kind} term={term} {}", if response.granted { "granted" } else { "refused" })
-        }
-        Body::AppendEntries(append) => {
-            let entries: Vec<String> = append.entries.iter().map(describe_entry).collect();
-            let (prev, prev_term) = (append.prev_log_index, append.prev_log_term);
-            let commit = append.leader_commit;
-            format!(
-                "AppendEntries term={term} prev={prev}@{prev_term} commit={commit} [{}]",
-                entries.join(" ")
-            )
-        }
-        Body::AppendEntriesResponse(response) => match response.outcome {
-            AppendOutcome::Matched { match_index } => format!("Matched term={term} {match_index}"),
-            AppendOutcome::Conflict { prev_log_index, conflict_term, conflict_index } => {
-                format!("Conflict term={term} at={prev_log_index} hint={conflict_index}@{conflict_term}")
-            }
-        },
-    }
 }

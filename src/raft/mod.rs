@@ -26,6 +26,7 @@
 //! | `progress` | what a leader knows of one follower | RFC 6298 for the time-out |
 //! | `odds` | how many followers to ask at once | |
 //! | `invariants` | what always holds | paper, fig. 3 |
+//! | `text` | how all of it is written down for people | |
 //! | `scripts` | golden scripts: commands in, transcripts out | paper, fig. 7 and 8 |
 //!
 //! # How it is driven
@@ -77,6 +78,7 @@ mod progress;
 mod properties;
 #[cfg(test)]
 mod scripts;
+pub mod text;
 pub mod types;
 
 pub use action::{Action, Input, ReadId};

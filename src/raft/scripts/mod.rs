@@ -8,7 +8,8 @@ use goldenscript::{Context, Runner};
 
 use super::Settings;
 use super::action::Input;
-use super::harness::{Cluster, SETTINGS, describe_log, describe_role, id, put};
+use super::harness::{Cluster, SETTINGS, describe_log, id, put};
+use super::text::describe;
 use super::types::Term;
 use crate::id::Id;
 
@@ -145,7 +146,7 @@ impl Runner for Script {
             Command::Heal => cluster.blocked.clear(),
             Command::Status => {
                 let line = |node: &super::Node| {
-                    format!("{} {}: {}\n", node.id().number(), describe_role(node), describe_log(node))
+                    format!("{} {}: {}\n", node.id().number(), describe(node), describe_log(node))
                 };
                 return Ok(cluster.nodes.values().map(line).collect());
             }

@@ -1,0 +1,339 @@
+//! Runs the cluster in virtual time from many seeds, and shows how it fails if it does.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use kvstore::planted::{Bug, Planted};
+use kvstore::raft::types::Micros;
+use kvstore::sim::coverage::Coverage;
+use kvstore::sim::minimise::{Minimal, minimise};
+use kvstore::sim::plan::Plan;
+use kvstore::sim::scenario::Source;
+use kvstore::sim::{Figures, Outcome, run, swarm};
+use parking_lot::Mutex;
+
+/// Something was found, or not reached.
+const EXIT_FOUND: u8 = 1;
+/// The command line makes no sense.
+const EXIT_USAGE: u8 = 2;
+
+/// How often progress is shown.
+const PROGRESS: Duration = Duration::from_secs(2);
+
+/// So many seeds at least reach everything that coverage asks for.
+const SEEDS_FOR_COVERAGE: u64 = 1_000;
+
+/// Runs a whole cluster in virtual time, thousands of times, each time with other faults.
+#[derive(Debug, Parser)]
+#[command(name = "explore", version, after_help = AFTER_HELP)]
+struct Options {
+    /// How many seeds to run.
+    #[arg(long, value_name = "N", default_value_t = 1_000, conflicts_with_all = ["forever", "seed"])]
+    seeds: u64,
+
+    /// Go on until something is found.
+    #[arg(long, conflicts_with = "seed")]
+    forever: bool,
+
+    /// The first seed.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    first: u64,
+
+    /// Run this one seed alone.
+    #[arg(long, value_name = "SEED")]
+    seed: Option<u64>,
+
+    /// How many threads to use; as many as there are processors unless given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
+
+    /// A scenario of run.py, or a plan that was written down, instead of what the seeds draw.
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+
+    /// Write the transcript of the one seed to stdout.
+    #[arg(long, requires = "seed")]
+    trace: bool,
+
+    /// Where the plan of a failure is written, made as short as possible.
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+
+    /// Plant a bug (needs a build with --features planted-bugs); `list` names them all, `all` hunts
+    /// each of them with at most --seeds seeds and prints a table.
+    #[arg(long, value_name = "NAME")]
+    bug: Option<String>,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 nothing found, 1 a rule was broken or something never reached, 2 bad command line or file.
+
+Examples:
+  explore --seeds 10000              ten thousand seeds
+  explore --seed 17 --trace          what happens in one of them
+  explore --scenario configs/crash-4.json --seeds 100
+  explore --bug votes-twice          how soon a planted bug is found";
+
+/// A reason to end, as a line for the user.
+struct Refusal(String);
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    // A panic in a run is a finding like any other, and is reported with its seed.
+    std::panic::set_hook(Box::new(|_| ()));
+    match explore(&options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(EXIT_FOUND),
+        Err(Refusal(message)) => {
+            eprintln!("explore: {message}");
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+fn explore(options: &Options) -> Result<bool, Refusal> {
+    let source = match &options.scenario {
+        Some(path) => Some(Source::read(path).map_err(|error| Refusal(error.to_string()))?),
+        None => None,
+    };
+    let explorer = Explorer { options, source };
+    match options.bug.as_deref() {
+        Some("list") => {
+            Bug::ALL.iter().for_each(|bug| println!("{:<22}{}", bug.name(), bug.description()));
+            Ok(true)
+        }
+        Some("all") => explorer.hunt_all(),
+        Some(name) => explorer.explore(Planted::new(find_bug(name)?)),
+        None => explorer.explore(Planted::NONE),
+    }
+}
+
+fn find_bug(name: &str) -> Result<Bug, Refusal> {
+    if !Planted::POSSIBLE {
+        return Err(Refusal("--bug needs a build with --features planted-bugs".to_owned()));
+    }
+    let unknown = || Refusal(format!("--bug {name}: no such bug (--bug list names them)"));
+    Bug::ALL.iter().copied().find(|bug| bug.name() == name).ok_or_else(unknown)
+}
+
+struct Explorer<'a> {
+    options: &'a Options,
+    source: Option<Source>,
+}
+
+/// What many runs found together.
+#[derive(Default)]
+struct Findings {
+    runs: u64,
+    virtual_us: Micros,
+    coverage: Coverage,
+    figures: Vec<Figures>,
+    failure: Option<u64>, // the least seed that failed
+}
+
+impl Explorer<'_> {
+    fn plan(&self, seed: u64) -> Plan {
+        self.source.as_ref().map_or_else(|| swarm::plan(seed), |source| source.plan(seed))
+    }
+
+    fn explore(&self, planted: Planted) -> Result<bool, Refusal> {
+        if let Some(seed) = self.options.seed {
+            return self.show_one(seed, planted);
+        }
+        let count = if self.options.forever { u64::MAX - self.options.first } else { self.options.seeds };
+        let started = Instant::now();
+        let findings = self.run_many(count, planted, true);
+        report(&findings, started.elapsed());
+        if let Some(seed) = findings.failure {
+            self.show_failure(seed, planted)?;
+            return Ok(false);
+        }
+        if self.source.is_some() {
+            report_figures(&findings.figures);
+            return Ok(true);
+        }
+        Ok(report_coverage(&findings))
+    }
+
+    /// Runs the seeds on all threads until one fails. The least seed that fails is
+    /// the same however many threads there are.
+    fn run_many(&self, count: u64, planted: Planted, shown: bool) -> Findings {
+        let next = AtomicU64::new(self.options.first);
+        let end = self.options.first.saturating_add(count);
+        let failed = AtomicU64::new(u64::MAX);
+        let done = AtomicBool::new(false);
+        let findings = Mutex::new(Findings::default());
+        let jobs = self.options.jobs.map_or_else(processors, usize::from);
+        std::thread::scope(|scope| {
+            let work = || {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end || seed > failed.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let outcome = run(&self.plan(seed), planted, false);
+                    if outcome.violation.is_some() {
+                        failed.fetch_min(seed, Ordering::Relaxed);
+                    }
+                    findings.lock().take(outcome, self.source.is_some());
+                }
+            };
+            let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+            if shown {
+                scope.spawn(|| show_progress(&findings, &done));
+            }
+            workers.into_iter().for_each(|worker| drop(worker.join()));
+            done.store(true, Ordering::Relaxed);
+        });
+        let mut findings = findings.into_inner();
+        findings.failure = Some(failed.into_inner()).filter(|&seed| seed < u64::MAX);
+        findings
+    }
+
+    fn show_one(&self, seed: u64, planted: Planted) -> Result<bool, Refusal> {
+        let outcome = run(&self.plan(seed), planted, self.options.trace);
+        print!("{}", outcome.trace);
+        match outcome.violation {
+            None => {
+                eprintln!(
+                    "seed {seed}: every rule holds for {:.3} virtual seconds",
+                    seconds(outcome.virtual_us)
+                );
+                Ok(true)
+            }
+            Some(_) if self.options.trace => Ok(false),
+            Some(_) => self.show_failure(seed, planted).map(|()| false),
+        }
+    }
+
+    /// The seed, the rule, how to see it again, and the shortest plan that fails, as a transcript.
+    fn show_failure(&self, seed: u64, planted: Planted) -> Result<(), Refusal> {
+        let plan = self.plan(seed);
+        if let Some(violation) = run(&plan, planted, false).violation {
+            println!("\nseed {seed}: {violation}");
+        }
+        println!("replay: {} --seed {seed}", self.command());
+        let Some(Minimal { plan: minimal, violation, runs }) = minimise(&plan, planted) else {
+            return Ok(());
+        };
+        let (faults, all) = (minimal.faults.len(), plan.faults.len());
+        println!("\nWith {faults} of {all} faults (found in {runs} runs): {violation}");
+        minimal.faults.iter().for_each(|fault| println!("  {fault:?}"));
+        println!("\n{}", run(&minimal, planted, true).trace);
+        println!("{violation}");
+        if let Some(path) = &self.options.save {
+            let json = serde_json::to_string_pretty(&minimal).map_err(|error| Refusal(error.to_string()))?;
+            let refused = |error| Refusal(format!("{}: {error}", path.display()));
+            std::fs::write(path, json + "\n").map_err(refused)?;
+            println!("replay: {} --scenario {} --seed {seed}", self.command(), path.display());
+        }
+        Ok(())
+    }
+
+    fn command(&self) -> String {
+        let features = if Planted::POSSIBLE { " --features planted-bugs" } else { "" };
+        let mut command = format!("cargo run --release{features} --bin explore --");
+        if let Some(bug) = &self.options.bug {
+            command += &format!(" --bug {bug}");
+        }
+        if let Some(path) = self.options.scenario.as_ref().filter(|_| self.options.save.is_none()) {
+            command += &format!(" --scenario {}", path.display());
+        }
+        command
+    }
+
+    /// Hunts every bug, and prints how many seeds each took.
+    fn hunt_all(&self) -> Result<bool, Refusal> {
+        find_bug(Bug::ALL[0].name())?;
+        println!("| bug | seeds | found as |\n|---|---|---|");
+        let mut found_all = true;
+        for &bug in Bug::ALL {
+            let findings = self.run_many(self.options.seeds, Planted::new(bug), false);
+            let Some(seed) = findings.failure else {
+                println!("| {bug} | not within {} | |", self.options.seeds);
+                found_all = false;
+                continue;
+            };
+            let violation = run(&self.plan(seed), Planted::new(bug), false).violation;
+            let rule = violation.map_or("", |violation| violation.rule);
+            println!("| {bug} | {} | {rule} |", seed - self.options.first + 1);
+        }
+        Ok(found_all)
+    }
+}
+
+impl Findings {
+    fn take(&mut self, outcome: Outcome, figures: bool) {
+        self.runs += 1;
+        self.virtual_us += outcome.virtual_us;
+        self.coverage += &outcome.coverage;
+        if figures {
+            self.figures.push(outcome.figures);
+        }
+    }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn seconds(span: Micros) -> f64 {
+    span as f64 / 1e6
+}
+
+fn show_progress(findings: &Mutex<Findings>, done: &AtomicBool) {
+    let started = Instant::now();
+    let mut shown = Duration::ZERO;
+    while !done.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(50));
+        if started.elapsed() >= shown + PROGRESS {
+            shown = started.elapsed();
+            eprintln!("{}", summary(&findings.lock(), shown));
+        }
+    }
+}
+
+fn summary(findings: &Findings, elapsed: Duration) -> String {
+    let Findings { runs, virtual_us, coverage, .. } = findings;
+    let rate = *runs as f64 / elapsed.as_secs_f64().max(1e-9);
+    let hours = seconds(*virtual_us) / 3_600.0;
+    let Coverage { faults, events, .. } = coverage;
+    format!("{runs} seeds, {rate:.0} per second, {hours:.2} virtual hours, {faults} faults, {events} events")
+}
+
+fn report(findings: &Findings, elapsed: Duration) {
+    println!("{} in {:.1} s", summary(findings, elapsed), elapsed.as_secs_f64());
+}
+
+/// Prints the counters; false if enough seeds were run and one was never reached.
+fn report_coverage(findings: &Findings) -> bool {
+    for (name, count, _) in findings.coverage.all() {
+        println!("  {:<24}{count}", name.replace('_', " "));
+    }
+    let missing = findings.coverage.missing();
+    if findings.runs < SEEDS_FOR_COVERAGE || missing.is_empty() {
+        return true;
+    }
+    println!("never reached: {}", missing.join(", "));
+    false
+}
+
+/// Prints minimum, median and maximum of what a scenario is judged by.
+fn report_figures(figures: &[Figures]) {
+    let row = |name: &str, of: fn(&Figures) -> u64| {
+        let mut values: Vec<u64> = figures.iter().map(of).collect();
+        values.sort_unstable();
+        if let (Some(least), Some(most)) = (values.first(), values.last()) {
+            println!("  {name:<24}{least} / {} / {most}", values[values.len() / 2]);
+        }
+    };
+    println!("  {:<24}minimum / median / maximum", "");
+    row("messages", |figures| figures.messages);
+    row("failures", |figures| figures.failures as u64);
+    row("duplicates", |figures| figures.duplicates as u64);
+    row("redirects", |figures| figures.redirects as u64);
+    row("median latency (us)", |figures| figures.median_latency_us);
+}

@@ -1,0 +1,378 @@
+//! The clients: what they ask, whom they ask, and what they do with the answer. The rules are those of
+//! `run.py` (`simulator/clients.py`), so that the same scenario means the same in virtual time.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use fastrand::Rng;
+
+use super::plan::Workload;
+use crate::history;
+use crate::id::Id;
+use crate::raft::types::Micros;
+use crate::request::{Operation, Outcome, Request, RequestId, Response};
+
+/// How often a put goes to a key that the client has put before, if keys are not shared.
+const REWRITE_PROBABILITY: f64 = 0.5;
+
+/// The least time-out of clients once they must get through: longer than the slowest network and
+/// disk need, or clients would give up every attempt just before it succeeds.
+const PATIENT_TIMEOUT_US: Micros = 2_000_000;
+
+/// The key of the probe.
+const PROBE: &str = "probe";
+
+/// All clients.
+#[derive(Debug)]
+pub struct Clients {
+    workload: Workload,
+    rng: Rng,
+    intents: Vec<Intent>,
+    clients: Vec<Client>,
+    asked: Vec<Asked>, // its place is its name
+    duplicates: usize,
+    redirects: usize,
+}
+
+/// A request to come. All its choices are made before the run, so that what happens does not change them.
+#[derive(Clone, Copy, Debug)]
+struct Intent {
+    at: Micros,
+    client: usize,
+    wants_get: bool,
+    wants_own_key: bool,
+    choice: f64,
+    new_key: u128,
+    value: u128,
+}
+
+#[derive(Debug)]
+struct Client {
+    id: Id,
+    leader: Option<usize>,
+    keys: Vec<Arc<str>>,      // own keys that it has put
+    readable: Vec<Arc<str>>,  // those of which a put was acknowledged
+    busy: BTreeSet<Arc<str>>, // those with a put on its way
+}
+
+/// A request as it was sent. A retry after a redirect is another request, with another name.
+#[derive(Debug)]
+pub struct Asked {
+    /// What was asked.
+    pub request: Request,
+    /// When it was first sent.
+    pub invoked: Micros,
+    /// When the answer came.
+    pub returned: Option<Micros>,
+    /// What the answer was.
+    pub outcome: Option<Outcome>,
+    client: usize,
+    to: usize,    // whom it was last sent to
+    copies: u32,  // how often it was sent
+    answers: u32, // how often it was answered
+}
+
+/// A request that is to be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sending {
+    /// Which one.
+    pub number: usize,
+    /// To whom; nobody if no replica is up.
+    pub to: Option<usize>,
+    /// Whether it is lost on its way.
+    pub lost: bool,
+    /// When it will be sent again if no answer has come.
+    pub again_at: Option<Micros>,
+}
+
+impl Clients {
+    /// Clients of a cluster of `replicas`, and their whole plan.
+    pub fn new(workload: Workload, replicas: usize, mut rng: Rng) -> Self {
+        let id =
+            |n: usize| Id::new((replicas + 16 + n) as u16).unwrap_or_else(|| unreachable!("few clients"));
+        let client = |n| Client {
+            id: id(n),
+            leader: None,
+            keys: Vec::new(),
+            readable: Vec::new(),
+            busy: BTreeSet::new(),
+        };
+        let span_us = workload.end_us.saturating_sub(workload.start_us) as u128;
+        let intents = (0..workload.requests).map(|number| Intent {
+            at: workload.start_us + (span_us * number as u128 / workload.requests as u128) as Micros,
+            client: rng.usize(0..workload.clients),
+            wants_get: rng.f64() < workload.gets,
+            wants_own_key: rng.f64() < REWRITE_PROBABILITY,
+            choice: rng.f64(),
+            new_key: rng.u128(..),
+            value: rng.u128(..),
+        });
+        Self {
+            intents: intents.collect(),
+            clients: (0..workload.clients).map(client).collect(),
+            workload,
+            rng,
+            asked: Vec::new(),
+            duplicates: 0,
+            redirects: 0,
+        }
+    }
+
+    /// When each planned request is to be made.
+    pub fn times(&self) -> Vec<Micros> {
+        self.intents.iter().map(|intent| intent.at).collect()
+    }
+
+    /// Makes a planned request.
+    pub fn start(&mut self, now: Micros, number: usize, up: &[bool]) -> Sending {
+        let intent = self.intents[number];
+        let operation = match self.key_to_get(&intent) {
+            Some(key) => Operation::Get { key },
+            None => self.put(&intent, number),
+        };
+        self.ask(now, intent.client, operation, None, up)
+    }
+
+    fn key_to_get(&self, intent: &Intent) -> Option<Arc<str>> {
+        if !intent.wants_get {
+            return None;
+        }
+        match self.workload.shared_keys {
+            0 => pick(&self.clients[intent.client].readable, intent.choice).cloned(),
+            _ => Some(self.shared_key(intent.choice)),
+        }
+    }
+
+    fn shared_key(&self, choice: f64) -> Arc<str> {
+        format!("k{}", (choice * self.workload.shared_keys as f64) as usize).into()
+    }
+
+    fn put(&mut self, intent: &Intent, number: usize) -> Operation {
+        if self.workload.shared_keys > 0 {
+            let (key, value) = (self.shared_key(intent.choice), format!("v{number}"));
+            let value = format!("{value:_<0$}", self.workload.value_bytes).into();
+            return Operation::Put { key, value };
+        }
+        let client = &mut self.clients[intent.client];
+        let start = (intent.choice * client.keys.len() as f64) as usize;
+        let own = (0..client.keys.len()).map(|offset| &client.keys[(start + offset) % client.keys.len()]);
+        let free = own.filter(|_| intent.wants_own_key).find(|key| !client.busy.contains(*key)).cloned();
+        let key = free.unwrap_or_else(|| {
+            let key: Arc<str> = format!("{:032x}", intent.new_key).into();
+            client.keys.push(Arc::clone(&key));
+            key
+        });
+        client.busy.insert(Arc::clone(&key));
+        Operation::Put { key, value: format!("{:032x}", intent.value).into() }
+    }
+
+    /// Puts a key that nobody else uses, to see whether the cluster works.
+    pub fn probe(&mut self, now: Micros, up: &[bool]) -> Sending {
+        let operation = Operation::Put { key: PROBE.into(), value: "works".into() };
+        self.ask(now, 0, operation, None, up)
+    }
+
+    /// Whether the probe has been acknowledged.
+    pub fn is_probe_acknowledged(&self) -> bool {
+        let stored = self.asked.iter().filter(|asked| asked.outcome == Some(Outcome::Stored));
+        stored
+            .rev()
+            .any(|asked| matches!(&asked.request.operation, Operation::Put { key, .. } if **key == *PROBE))
+    }
+
+    fn ask(
+        &mut self,
+        now: Micros,
+        client: usize,
+        operation: Operation,
+        to: Option<usize>,
+        up: &[bool],
+    ) -> Sending {
+        let number = self.asked.len();
+        let id = RequestId { client: self.clients[client].id, mid: format!("{number:x}").into() };
+        let request = Request { id, operation };
+        let to = to.or(self.clients[client].leader).filter(|&to| up[to]);
+        let asked = Asked {
+            request,
+            invoked: now,
+            returned: None,
+            outcome: None,
+            client,
+            to: 0,
+            copies: 0,
+            answers: 0,
+        };
+        self.asked.push(asked);
+        self.send(now, number, to, None, up)
+    }
+
+    /// Sends to one replica, or to any that is up but one.
+    fn send(
+        &mut self,
+        now: Micros,
+        number: usize,
+        to: Option<usize>,
+        but: Option<usize>,
+        up: &[bool],
+    ) -> Sending {
+        let to = to.or_else(|| self.any_up(but, up));
+        let asked = &mut self.asked[number];
+        asked.copies += u32::from(to.is_some());
+        asked.to = to.unwrap_or(asked.to);
+        let again_at = self.workload.timeout_us.map(|timeout_us| now + timeout_us);
+        Sending { number, to, lost: self.loses(), again_at }
+    }
+
+    fn any_up(&mut self, but: Option<usize>, up: &[bool]) -> Option<usize> {
+        let mut choice: Vec<usize> = (0..up.len()).filter(|&n| up[n]).collect();
+        if choice.len() > 1 {
+            choice.retain(|&n| Some(n) != but);
+        }
+        self.rng.choice(choice)
+    }
+
+    /// Whether a message from or to a client gets lost.
+    pub fn loses(&mut self) -> bool {
+        self.workload.loss > 0.0 && self.rng.f64() < self.workload.loss
+    }
+
+    /// A request has waited long enough: it goes to another replica under the same name, if it was not answered.
+    pub fn time_out(&mut self, now: Micros, number: usize, up: &[bool]) -> Option<Sending> {
+        let asked = &self.asked[number];
+        if asked.outcome.is_some() {
+            return None;
+        }
+        self.clients[asked.client].leader = None;
+        let but = Some(asked.to);
+        Some(self.send(now, number, None, but, up))
+    }
+
+    /// An answer came from this replica. Returns what follows from it.
+    ///
+    /// # Errors
+    ///
+    /// Why nobody may answer this.
+    pub fn receive(
+        &mut self,
+        now: Micros,
+        from: usize,
+        response: &Response,
+        up: &[bool],
+    ) -> Result<Option<Sending>, String> {
+        let number = self.number(&response.id).ok_or_else(|| format!("nobody asked {:?}", response.id))?;
+        let asked = &mut self.asked[number];
+        asked.answers += 1;
+        if asked.answers > asked.copies {
+            return Err(format!(
+                "{} was sent {} times and answered more often",
+                asked.request.id.mid, asked.copies
+            ));
+        }
+        self.clients[asked.client].leader = response.leader.map(|id| usize::from(id.number()));
+        if asked.outcome.is_some() {
+            self.duplicates += usize::from(asked.copies == 1);
+            return Ok(None);
+        }
+        asked.outcome = Some(response.outcome.clone());
+        asked.returned = Some(now);
+        let (client, operation) = (asked.client, asked.request.operation.clone());
+        Ok(match response.outcome {
+            Outcome::Redirect | Outcome::Fail => {
+                self.redirects += usize::from(response.outcome == Outcome::Redirect);
+                Some(self.ask(now, client, operation, None, up))
+            }
+            Outcome::Stored => self.acknowledged(now, client, operation, from, up),
+            Outcome::Value(_) => None,
+        })
+    }
+
+    fn acknowledged(
+        &mut self,
+        now: Micros,
+        client: usize,
+        operation: Operation,
+        by: usize,
+        up: &[bool],
+    ) -> Option<Sending> {
+        let Operation::Put { key, .. } = operation else { return None };
+        let knows = &mut self.clients[client];
+        knows.busy.remove(&key);
+        if !knows.readable.contains(&key) && knows.keys.contains(&key) {
+            knows.readable.push(Arc::clone(&key));
+        }
+        let another = if self.workload.read_back { self.any_up(Some(by), up) } else { None };
+        another.map(|another| self.ask(now, client, Operation::Get { key }, Some(another), up))
+    }
+
+    /// What a request's name stands for.
+    fn number(&self, id: &RequestId) -> Option<usize> {
+        let number = usize::from_str_radix(&id.mid, 16).ok()?;
+        (self.asked.get(number)?.request.id == *id).then_some(number)
+    }
+
+    /// A request that was made.
+    pub fn asked(&self, id: &RequestId) -> Option<&Asked> {
+        self.asked.get(self.number(id)?)
+    }
+
+    /// All requests that were made.
+    pub fn all(&self) -> &[Asked] {
+        &self.asked
+    }
+
+    /// Every client forgets the leader.
+    pub fn forget_leader(&mut self) {
+        self.clients.iter_mut().for_each(|client| client.leader = None);
+    }
+
+    /// Nothing is lost any more between clients and replicas, and every client asks until it is answered.
+    pub fn heal(&mut self) {
+        self.workload.loss = 0.0;
+        let timeout_us = self.workload.timeout_us.unwrap_or_default();
+        self.workload.timeout_us = Some(timeout_us.max(PATIENT_TIMEOUT_US));
+    }
+
+    /// How many second answers came to what was asked once.
+    pub fn duplicates(&self) -> usize {
+        self.duplicates
+    }
+
+    /// How many requests were sent on to another replica.
+    pub fn redirects(&self) -> usize {
+        self.redirects
+    }
+
+    /// What the clients saw, for the linearizability checker.
+    pub fn history(&self) -> Vec<history::Operation> {
+        self.asked.iter().filter_map(Asked::operation).collect()
+    }
+}
+
+impl Asked {
+    /// A put that was not acknowledged may have taken effect all the same; a get that got no value says nothing.
+    fn operation(&self) -> Option<history::Operation> {
+        let ns = |at: Micros| at * 1_000;
+        let (key, kind, returned) = match (&self.request.operation, &self.outcome) {
+            (Operation::Put { key, value }, outcome) => {
+                let stored = *outcome == Some(Outcome::Stored);
+                (key, history::Kind::Put { value: Arc::clone(value) }, self.returned.filter(|_| stored))
+            }
+            (Operation::Get { key }, Some(Outcome::Value(value))) => {
+                (key, history::Kind::Get { value: Arc::clone(value) }, self.returned)
+            }
+            (Operation::Get { .. }, _) => return None,
+        };
+        Some(history::Operation {
+            name: Arc::clone(&self.request.id.mid),
+            client: self.request.id.client.to_string().into(),
+            key: Arc::clone(key),
+            kind,
+            invoked: ns(self.invoked),
+            returned: returned.map(ns),
+        })
+    }
+}
+
+fn pick<T>(from: &[T], choice: f64) -> Option<&T> {
+    from.get((choice * from.len() as f64) as usize)
+}

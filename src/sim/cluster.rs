@@ -1,0 +1,486 @@
+//! A whole cluster in virtual time: a queue of what happens when, and a loop that lets it happen. Everything
+//! that chance decides comes from generators that the plan's seed feeds, and nothing else is
+//! asked for a decision, so the same plan runs the same, to the byte, on any machine.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use fastrand::Rng;
+
+use super::clients::{Clients, Sending};
+use super::coverage::Coverage;
+use super::faults::Faults;
+use super::invariants::{Before, Invariants, Moment, Violation};
+use super::network::{Fate, Network};
+use super::plan::{Liveness, Plan, Storage};
+use super::server::Server;
+use super::trace::{Place, Trace};
+use crate::id::Id;
+use crate::outbox::Datagram;
+use crate::planted::Planted;
+use crate::raft::message::Message;
+use crate::raft::types::Micros;
+use crate::replica::{Effect, Options};
+use crate::request::Response;
+use crate::wire::{self, Decoder, Inbound};
+
+/// Something that is due at a certain time.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A client makes its next request.
+    Start(usize),
+    /// A request arrives.
+    Request { to: usize, number: usize },
+    /// A client has waited long enough for an answer.
+    TimeOut(usize),
+    /// An answer arrives.
+    Response { from: usize, response: Response },
+    /// A datagram from another replica arrives.
+    Deliver { from: usize, to: usize, messages: Vec<Message> },
+    /// A consensus stage wakes up, in this life of its replica.
+    Batch { at: usize, life: u32 },
+    /// A sender stage wakes up.
+    Transmit { at: usize, life: u32 },
+    /// A timer is due.
+    Wake { at: usize, life: u32 },
+    /// A disk has synced.
+    Synced { at: usize, life: u32 },
+    /// A fault begins.
+    Fault(usize),
+    /// It ends.
+    Undo(usize),
+}
+
+/// An event and when it is due; events of the same time come in the order in which they were scheduled.
+#[derive(Debug)]
+struct Due {
+    at: Micros,
+    order: u64,
+    event: Event,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    /// The greatest of a heap is the one that is due first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at, other.order).cmp(&(self.at, self.order))
+    }
+}
+
+/// A cluster, its clients, and all that lies between.
+pub struct Cluster {
+    pub(super) plan: Plan,
+    pub(super) now: Micros,
+    pub(super) servers: Vec<Server>,
+    pub(super) network: Network,
+    pub(super) clients: Clients,
+    pub(super) faults: Faults,
+    pub(super) rng: Rng, // for faults, starts and disks
+    pub(super) coverage: Coverage,
+    pub(super) invariants: Invariants,
+    pub(super) trace: Trace,
+    queue: BinaryHeap<Due>,
+    scheduled: u64,
+    decoders: Vec<Decoder>, // used if datagrams are to be written out
+    held: Vec<(usize, usize, Vec<Message>)>,
+    messages: u64, // datagrams between replicas
+}
+
+impl Cluster {
+    /// The cluster of a plan at time 0. With `traced`, everything that happens is written down.
+    pub fn new(plan: Plan, planted: Planted, traced: bool) -> Self {
+        let mut root = Rng::with_seed(plan.seed);
+        let mut rng = root.fork();
+        let network = Network::new(plan.network, root.fork());
+        let clients = Clients::new(plan.workload, plan.replicas, root.fork());
+        let ids: Vec<Id> = (0..plan.replicas).filter_map(|n| Id::new(n as u16)).collect();
+        let server = |(n, &own): (usize, &Id)| {
+            let peers = ids.iter().copied().filter(|&id| id != own).collect();
+            let max_datagram = plan.network.max_datagram;
+            let options = Options { own, peers, max_datagram, seed: 0, lease_us: plan.lease_us, planted };
+            Server::new(options, plan.storage, plan.clock_ppm.get(n).copied().unwrap_or(0))
+        };
+        let mut cluster = Self {
+            servers: ids.iter().enumerate().map(server).collect(),
+            now: 0,
+            network,
+            clients,
+            faults: Faults::new(plan.faults.len()),
+            coverage: Coverage::default(),
+            invariants: Invariants::new(plan.replicas),
+            trace: Trace::new(traced, plan.replicas),
+            queue: BinaryHeap::new(),
+            scheduled: 0,
+            decoders: ids.iter().map(|&own| Decoder::new(own, ids.iter().copied())).collect(),
+            held: Vec::new(),
+            messages: 0,
+            rng: rng.fork(),
+            plan,
+        };
+        cluster.begin();
+        cluster
+    }
+
+    fn begin(&mut self) {
+        for at in 0..self.servers.len() {
+            self.start(at);
+        }
+        for (number, at) in self.clients.times().into_iter().enumerate() {
+            self.schedule(at, Event::Start(number));
+        }
+        for number in 0..self.plan.faults.len() {
+            self.schedule(self.plan.faults[number].at_us, Event::Fault(number));
+        }
+    }
+
+    /// Runs to the end of the plan's lifetime, and through the liveness phase if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that was broken.
+    pub fn run(&mut self) -> Result<(), Violation> {
+        self.run_until(self.plan.lifetime_us)?;
+        if let Some(liveness) = self.plan.liveness.clone() {
+            self.live(&liveness)?;
+        }
+        self.invariants.check_history(self.now, &self.clients)
+    }
+
+    pub(super) fn run_until(&mut self, end: Micros) -> Result<(), Violation> {
+        while let Some(due) = self.queue.peek().filter(|due| due.at <= end).map(|due| due.at) {
+            self.now = due;
+            if let Some(Due { event, .. }) = self.queue.pop() {
+                self.happen(event)?;
+                self.coverage.events += 1;
+            }
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    pub(super) fn schedule(&mut self, at: Micros, event: Event) {
+        self.scheduled += 1;
+        self.queue.push(Due { at, order: self.scheduled, event });
+    }
+
+    /// How many datagrams replicas sent to each other.
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// What was reached.
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// The clients, with what they asked and were told.
+    pub fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// What was written down.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Virtual time that has passed.
+    pub fn now(&self) -> Micros {
+        self.now
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), Violation> {
+        match event {
+            Event::Start(number) => {
+                let up = self.up();
+                let sending = self.clients.start(self.now, number, &up);
+                self.ask(sending);
+            }
+            Event::Request { to, number } => self.request(to, number),
+            Event::TimeOut(number) => {
+                let up = self.up();
+                if let Some(sending) = self.clients.time_out(self.now, number, &up) {
+                    self.coverage.resent += 1;
+                    self.ask(sending);
+                }
+            }
+            Event::Response { from, response } => return self.respond(from, &response),
+            Event::Deliver { from, to, messages } => self.deliver(from, to, messages),
+            Event::Batch { at, life } if self.lives(at, life) => return self.batch(at),
+            Event::Transmit { at, life } if self.lives(at, life) => self.transmit(at),
+            Event::Wake { at, life } if self.lives(at, life) => self.wake(at),
+            Event::Synced { at, life } if self.lives(at, life) => self.synced(at),
+            Event::Batch { .. } | Event::Transmit { .. } | Event::Wake { .. } | Event::Synced { .. } => {}
+            Event::Fault(number) => self.begin_fault(number),
+            Event::Undo(number) => self.end_fault(number),
+        }
+        Ok(())
+    }
+
+    fn lives(&self, at: usize, life: u32) -> bool {
+        self.servers[at].life == life && self.servers[at].replica().is_some()
+    }
+
+    /// Who is up, as clients see it: who does not accept a connection.
+    pub(super) fn up(&self) -> Vec<bool> {
+        self.servers.iter().map(|server| server.replica().is_some()).collect()
+    }
+
+    pub(super) fn start(&mut self, at: usize) {
+        self.servers[at].start(self.now, &mut self.rng);
+        self.trace.say(self.now, Place::Replica(at), || format!("starts (life {})", self.servers[at].life));
+        self.set_timer(at);
+    }
+
+    // Clients.
+
+    pub(super) fn ask(&mut self, sending: Sending) {
+        let Sending { number, to, lost, again_at } = sending;
+        if let Some(again_at) = again_at {
+            self.schedule(again_at, Event::TimeOut(number));
+        }
+        let Some(to) = to else { return };
+        self.trace.request(self.now, &self.clients.all()[number].request, to, lost);
+        if !lost {
+            let at = self.now + self.network.delay_us();
+            self.schedule(at, Event::Request { to, number });
+        }
+    }
+
+    fn request(&mut self, to: usize, number: usize) {
+        if self.servers[to].replica().is_some() {
+            let request = self.clients.all()[number].request.clone();
+            self.servers[to].receive(Inbound::Client(request));
+            self.wake_consensus(to);
+        }
+    }
+
+    fn respond(&mut self, from: usize, response: &Response) -> Result<(), Violation> {
+        self.trace.response(self.now, from, response);
+        let up = self.up();
+        let follows = self.clients.receive(self.now, from, response, &up);
+        let follows = follows.map_err(|detail| Violation::new("answered once", self.now, from, detail))?;
+        if let Some(sending) = follows {
+            self.ask(sending);
+        }
+        Ok(())
+    }
+
+    // The stages of a replica.
+
+    fn deliver(&mut self, from: usize, to: usize, messages: Vec<Message>) {
+        if self.servers[to].replica().is_none() {
+            return;
+        }
+        let sender = self.servers[from].id();
+        for message in messages {
+            self.trace.arrival(self.now, from, to, &message);
+            self.servers[to].receive(Inbound::Peer { from: sender, message });
+        }
+        self.wake_consensus(to);
+    }
+
+    pub(super) fn wake_consensus(&mut self, at: usize) {
+        let server = &mut self.servers[at];
+        if !server.batch_due && server.replica().is_some() {
+            server.batch_due = true;
+            let (due, life) = (self.now + self.network.stage_us(), server.life);
+            self.schedule(due, Event::Batch { at, life });
+        }
+    }
+
+    fn wake(&mut self, at: usize) {
+        if self.servers[at].wake_at.take_if(|due| *due <= self.now).is_some() {
+            self.wake_consensus(at);
+        }
+    }
+
+    fn synced(&mut self, at: usize) {
+        let (number, again) = self.servers[at].disk.synced();
+        self.servers[at].synced(number);
+        self.trace.say(self.now, Place::Replica(at), || format!("has synced {number}"));
+        if again {
+            self.sync_later(at);
+        }
+        self.wake_consensus(at);
+    }
+
+    fn sync_later(&mut self, at: usize) {
+        let Storage::Disk { sync_us: (least, most) } = self.plan.storage else { return };
+        let (due, life) = (self.now + self.rng.u64(least..=most), self.servers[at].life);
+        self.schedule(due, Event::Synced { at, life });
+    }
+
+    /// The consensus stage of a replica takes all that waits for it.
+    fn batch(&mut self, at: usize) -> Result<(), Violation> {
+        if self.servers[at].paused > 0 {
+            return Ok(()); // it stays woken, and goes on when the pause ends
+        }
+        let before = Before::of(&self.servers[at]);
+        self.servers[at].batch_due = false;
+        let effects = self.servers[at].batch(self.now);
+        self.trace.effects(self.now, at, &effects, &before, &self.servers[at]);
+        if self.plan.storage == Storage::Memory {
+            self.keep_in_memory(at, &effects);
+        }
+        let moment = Moment {
+            now: self.now,
+            at,
+            servers: &self.servers,
+            before: &before,
+            effects: &effects,
+            clients: &self.clients,
+        };
+        self.invariants.after_batch(&moment)?;
+        self.coverage.note(&moment, self.invariants.knowledge());
+        let strike = self.strike_on(at, &before, &effects);
+        self.perform(at, effects);
+        if let Some(number) = strike {
+            self.strike(at, number);
+        }
+        if self.servers[at].replica().is_some() {
+            self.set_timer(at);
+            if self.servers[at].has_input() {
+                self.wake_consensus(at);
+            }
+        }
+        Ok(())
+    }
+
+    /// What has no disk is as durable at once as it will ever be.
+    fn keep_in_memory(&mut self, at: usize, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Persist(persist) = effect {
+                self.servers[at].disk.write(persist.clone());
+                self.servers[at].disk.synced();
+            }
+        }
+    }
+
+    fn perform(&mut self, at: usize, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Persist(_) if self.plan.storage == Storage::Memory => {}
+                Effect::Persist(persist) => {
+                    if self.servers[at].disk.write(persist) {
+                        self.sync_later(at);
+                    }
+                }
+                Effect::Send(outbound) => self.servers[at].outbox().push(outbound),
+            }
+        }
+        let server = &mut self.servers[at];
+        if !server.transmit_due {
+            server.transmit_due = true;
+            let (due, life) = (self.now + self.network.stage_us(), server.life);
+            self.schedule(due, Event::Transmit { at, life });
+        }
+    }
+
+    fn set_timer(&mut self, at: usize) {
+        let server = &mut self.servers[at];
+        let Some(deadline) = server.deadline() else { return };
+        let due = deadline.max(self.now + 1);
+        if server.wake_at.is_none_or(|set| due < set) {
+            server.wake_at = Some(due);
+            let life = server.life;
+            self.schedule(due, Event::Wake { at, life });
+        }
+    }
+
+    /// The sender stage of a replica sends all that waits for it.
+    fn transmit(&mut self, at: usize) {
+        if self.servers[at].paused > 0 {
+            return;
+        }
+        self.servers[at].transmit_due = false;
+        while let Some(datagram) = self.servers[at].outbox().take() {
+            self.send(at, datagram);
+        }
+    }
+
+    pub(super) fn send(&mut self, at: usize, datagram: Datagram) {
+        match datagram {
+            Datagram::Client(response) => self.answer(at, response),
+            Datagram::Peer { to, leader, messages } => {
+                self.messages += 1;
+                self.faults.hear(at, leader);
+                let messages = self.through_the_wire(at, to, leader, messages);
+                self.route(at, usize::from(to.number()), messages);
+            }
+        }
+    }
+
+    fn answer(&mut self, from: usize, response: Response) {
+        self.faults.hear(from, response.leader);
+        if !self.clients.loses() {
+            let at = self.now + self.network.delay_us();
+            self.schedule(at, Event::Response { from, response });
+        }
+    }
+
+    /// Writes a datagram out and reads it back, if the plan wants that.
+    fn through_the_wire(
+        &mut self,
+        from: usize,
+        to: Id,
+        leader: Option<Id>,
+        messages: Vec<Message>,
+    ) -> Vec<Message> {
+        if !self.plan.network.wire {
+            return messages;
+        }
+        let (mut bytes, mut arrived) = (Vec::new(), Vec::new());
+        wire::encode_peer(&mut bytes, self.servers[from].id(), to, leader, &messages);
+        let decoded = self.decoders[usize::from(to.number())].decode(&mut bytes, &mut arrived);
+        assert_eq!(decoded, Ok(()), "a replica refuses what another one wrote");
+        let message = |inbound| match inbound {
+            Inbound::Peer { message, .. } => Some(message),
+            Inbound::Client(_) => None,
+        };
+        arrived.into_iter().filter_map(message).collect()
+    }
+
+    pub(super) fn route(&mut self, from: usize, to: usize, messages: Vec<Message>) {
+        match self.network.route(self.now, from, to) {
+            Fate::Arrives(times) => {
+                self.coverage.repeated += times.len() as u64 - 1;
+                for at in times {
+                    self.schedule(at, Event::Deliver { from, to, messages: messages.clone() });
+                }
+            }
+            Fate::Waits => self.held.push((from, to, messages)),
+            Fate::Lost { cut } => {
+                self.coverage.lost += 1;
+                self.trace.loss(self.now, from, to, &messages, cut);
+            }
+        }
+    }
+
+    /// What was held between these two goes on, all at once.
+    pub(super) fn release(&mut self, from: usize, to: usize) {
+        let (released, held) =
+            std::mem::take(&mut self.held).into_iter().partition(|held| (held.0, held.1) == (from, to));
+        self.held = held;
+        for (from, to, messages) in released {
+            self.route(from, to, messages);
+        }
+    }
+
+    /// Everything that is going wrong between members of the majority stops; the others break for good.
+    fn live(&mut self, liveness: &Liveness) -> Result<(), Violation> {
+        super::liveness::run(self, liveness)
+    }
+}

@@ -1,0 +1,135 @@
+//! What a run has reached. A batch of runs that never reached one of the [`Coverage::required`] has not tested
+//! what it seems to test, and fails.
+
+use std::ops::AddAssign;
+
+use super::invariants::{Knowledge, Moment};
+use crate::raft::message::{AppendOutcome, Body};
+
+macro_rules! counters {
+    ($($(#[doc = $text:literal])+ $name:ident $required:literal,)+) => {
+        /// How often each of these was reached.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Coverage {
+            $($(#[doc = $text])+ pub $name: u64,)+
+        }
+
+        impl Coverage {
+            /// All counters: name, count, and whether a batch must have reached it.
+            pub fn all(&self) -> Vec<(&'static str, u64, bool)> {
+                vec![$((stringify!($name), self.$name, $required),)+]
+            }
+        }
+
+        impl AddAssign<&Self> for Coverage {
+            fn add_assign(&mut self, other: &Self) {
+                $(self.$name += other.$name;)+
+            }
+        }
+    };
+}
+
+counters! {
+    /// Events of the queue.
+    events true,
+    /// Faults that began.
+    faults true,
+    /// Replicas that crashed.
+    crashes true,
+    /// Replicas that started again.
+    restarts true,
+    /// Changes that were written and lost in a crash.
+    unsynced_lost true,
+    /// Crashes that cut a change in the middle.
+    torn true,
+    /// Messages that were lost.
+    lost true,
+    /// Messages that arrived twice.
+    repeated true,
+    /// Requests that clients sent again under the same name.
+    resent true,
+    /// Replicas that began to lead.
+    elections true,
+    /// Leaders that stopped leading without a crash.
+    step_downs true,
+    /// Pre-votes that were refused.
+    refused_pre_votes true,
+    /// Votes that were refused.
+    refused_votes true,
+    /// Followers that cut off a part of their log.
+    conflict_truncations true,
+    /// Appends that were refused because the logs did not match.
+    conflicts true,
+    /// Entries of an earlier term that a quorum had on disk and their leader could not commit yet (figure 8).
+    figure_8 true,
+    /// Requests that stood in the log again after they had taken effect.
+    duplicate_requests true,
+    /// Leaders whose lease ended while they led.
+    lease_expiries true,
+    /// Reads that were served under a lease.
+    leased_reads true,
+    /// Reads that were served after a round of heartbeats.
+    confirmed_reads true,
+    /// Requests that were answered.
+    answers true,
+}
+
+impl Coverage {
+    /// The counters that should not be zero after many runs, and are.
+    pub fn missing(&self) -> Vec<&'static str> {
+        self.all().into_iter().filter(|(_, count, required)| *required && *count == 0).map(|c| c.0).collect()
+    }
+
+    /// Counts what a batch shows.
+    pub(super) fn note(&mut self, moment: &Moment<'_>, knowledge: &Knowledge) {
+        let (node, before) = (moment.node(), moment.before);
+        let led_on = before.led && before.term == moment.term() && node.is_leader();
+        self.elections += u64::from(node.is_leader() && !led_on);
+        self.step_downs += u64::from(before.led && !led_on);
+        self.note_messages(moment);
+        let cuts = moment.persists().filter(|persist| persist.first_index <= before.last_index);
+        self.conflict_truncations += cuts.count() as u64;
+        let applied = before.commit_index + 1..=node.commit_index();
+        let repeats = applied.filter_map(|index| knowledge.at(index)).filter(|committed| committed.repeats);
+        self.duplicate_requests += repeats.count() as u64;
+        self.note_lease(moment, led_on);
+        self.figure_8 += u64::from(led_on && is_figure_8(moment));
+    }
+
+    fn note_messages(&mut self, moment: &Moment<'_>) {
+        for (_, message) in moment.messages() {
+            match &message.body {
+                Body::RequestVoteResponse(response) if !response.granted && response.pre_vote => {
+                    self.refused_pre_votes += 1;
+                }
+                Body::RequestVoteResponse(response) if !response.granted => self.refused_votes += 1,
+                Body::AppendEntriesResponse(response) => {
+                    self.conflicts += u64::from(matches!(response.outcome, AppendOutcome::Conflict { .. }));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn note_lease(&mut self, moment: &Moment<'_>, led_on: bool) {
+        let until = moment.servers[moment.at].leased_until();
+        let leased = until.is_some_and(|until| until > moment.now);
+        let was_renewed = moment.before.leased_until != until;
+        self.lease_expiries += u64::from(led_on && !leased && until.is_some() && !was_renewed);
+        for response in moment.responses() {
+            self.answers += 1;
+            if let crate::request::Outcome::Value(_) = response.outcome {
+                self.leased_reads += u64::from(leased);
+                self.confirmed_reads += u64::from(!leased);
+            }
+        }
+    }
+}
+
+/// A leader has an entry of an earlier term that a quorum has on disk and that it has not committed.
+fn is_figure_8(moment: &Moment<'_>) -> bool {
+    let node = moment.node();
+    let next = node.commit_index() + 1;
+    let earlier = node.log().term_at(next).filter(|&term| term < moment.term());
+    earlier.is_some_and(|term| moment.copies_on_disk(next, term) >= moment.quorum())
+}

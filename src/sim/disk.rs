@@ -1,0 +1,123 @@
+//! A disk, as far as a crash can tell: what was written and synced stays, of what was written
+//! and not synced some prefix may stay, and nothing else.
+
+use std::collections::VecDeque;
+
+use fastrand::Rng;
+
+use crate::raft::action::Persist;
+use crate::raft::types::Saved;
+
+/// One replica's disk.
+#[derive(Debug, Default)]
+pub struct Disk {
+    durable: Saved,
+    written: VecDeque<Persist>, // not synced yet, oldest first
+    syncing: usize,             // how many of these the sync covers that is going on
+}
+
+/// What a crash did to a disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Damage {
+    /// Changes that were written and are gone.
+    pub lost: usize,
+    /// Whether one of them was cut in the middle.
+    pub torn: bool,
+}
+
+impl Disk {
+    /// What is certain to be there after a crash.
+    pub fn durable(&self) -> &Saved {
+        &self.durable
+    }
+
+    /// Takes a change. True if a sync must be started for it; else one is going on, and the next covers it.
+    pub fn write(&mut self, persist: Persist) -> bool {
+        self.written.push_back(persist);
+        self.start_sync()
+    }
+
+    fn start_sync(&mut self) -> bool {
+        let starts = self.syncing == 0 && !self.written.is_empty();
+        if starts {
+            self.syncing = self.written.len();
+        }
+        starts
+    }
+
+    /// A sync has ended: returns the number of the last change that it covered, and whether another one starts.
+    pub fn synced(&mut self) -> (u64, bool) {
+        let mut number = 0;
+        for persist in self.written.drain(..self.syncing) {
+            number = persist.number;
+            persist.apply_to(&mut self.durable);
+        }
+        self.syncing = 0;
+        (number, self.start_sync())
+    }
+
+    /// The power fails. The disk works through what was written in its order and gets to somewhere: a
+    /// change has its term and vote, then its cut of the log, then entry after entry.
+    pub fn crash(&mut self, rng: &mut Rng) -> Damage {
+        self.syncing = 0;
+        let survive = rng.usize(0..=self.written.len());
+        for persist in self.written.drain(..survive) {
+            persist.apply_to(&mut self.durable);
+        }
+        let torn = rng.bool() && !self.written.is_empty();
+        if let Some(mut persist) = self.written.pop_front().filter(|_| torn) {
+            self.durable.hard_state = persist.hard_state;
+            if rng.bool() {
+                persist.entries.truncate(rng.usize(0..=persist.entries.len()));
+                persist.apply_to(&mut self.durable);
+            }
+        }
+        let lost = self.written.len() + usize::from(torn);
+        self.written.clear();
+        Damage { lost, torn }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::types::{Entry, HardState, Payload};
+
+    fn persist(number: u64, first_index: u64, terms: &[u64]) -> Persist {
+        let entry =
+            |(i, &term): (usize, &u64)| Entry { index: first_index + i as u64, term, payload: Payload::Noop };
+        let hard_state = HardState { current_term: number, voted_for: None };
+        Persist { number, hard_state, first_index, entries: terms.iter().enumerate().map(entry).collect() }
+    }
+
+    fn terms(disk: &Disk) -> Vec<u64> {
+        disk.durable().entries.iter().map(|entry| entry.term).collect()
+    }
+
+    #[test]
+    fn a_sync_covers_what_was_written_before_it_began() {
+        let mut disk = Disk::default();
+        assert!(disk.write(persist(1, 1, &[1])));
+        assert!(!disk.write(persist(2, 2, &[1])));
+        assert!(terms(&disk).is_empty());
+        assert_eq!(disk.synced(), (1, true));
+        assert_eq!(terms(&disk), [1]);
+        assert_eq!(disk.synced(), (2, false));
+        assert_eq!(terms(&disk), [1, 1]);
+    }
+
+    #[test]
+    fn a_crash_keeps_what_was_synced_and_some_prefix_of_the_rest() {
+        let mut outcomes = std::collections::BTreeSet::new();
+        for seed in 0..200 {
+            let mut disk = Disk::default();
+            disk.write(persist(1, 1, &[1, 1]));
+            disk.synced();
+            disk.write(persist(2, 2, &[2, 2]));
+            disk.crash(&mut Rng::with_seed(seed));
+            outcomes.insert((disk.durable().hard_state.current_term, terms(&disk)));
+        }
+        let expected = [(1, vec![1, 1]), (2, vec![1]), (2, vec![1, 1]), (2, vec![1, 2]), (2, vec![1, 2, 2])];
+        assert_eq!(outcomes.into_iter().collect::<Vec<_>>(), expected);
+    }
+}

@@ -1,0 +1,260 @@
+//! What goes wrong: begins each fault of the plan at its time and takes it back at its end.
+
+use super::cluster::{Cluster, Event};
+use super::invariants::Before;
+use super::plan::{FaultKind, Storage, Target, Trigger};
+use super::trace::Place;
+use crate::id::Id;
+use crate::outbox::Datagram;
+use crate::raft::message::Body;
+use crate::replica::Effect;
+use crate::request::Outcome;
+use crate::wire::Outbound;
+
+/// What is known of the faults of a run.
+#[derive(Debug)]
+pub(super) struct Faults {
+    undo: Vec<Option<Undo>>,           // of each fault that is going on
+    armed: Vec<(usize, Trigger)>,      // faults that wait for something
+    leader: Option<usize>,             // as the last replica that was heard named it
+    majority_side: Option<Vec<usize>>, // while there is one, only its members are asked for the leader
+}
+
+/// How a fault is taken back.
+#[derive(Debug)]
+pub(super) enum Undo {
+    Start(usize),
+    Resume(usize),
+    Mend(Vec<(usize, usize)>),
+    Release(usize, usize),
+    EndLoss(f64),
+}
+
+impl Faults {
+    pub(super) fn new(count: usize) -> Self {
+        Self {
+            undo: (0..count).map(|_| None).collect(),
+            armed: Vec::new(),
+            leader: None,
+            majority_side: None,
+        }
+    }
+
+    /// A replica names the leader in something that it sends.
+    pub(super) fn hear(&mut self, from: usize, leader: Option<Id>) {
+        if self.majority_side.as_ref().is_none_or(|side| side.contains(&from)) {
+            self.leader = leader.map(|id| usize::from(id.number()));
+        }
+    }
+
+    /// No fault is taken back any more, and none waits.
+    pub(super) fn forget(&mut self) {
+        self.undo.iter_mut().for_each(|undo| *undo = None);
+        self.armed.clear();
+        self.majority_side = None;
+    }
+}
+
+impl Cluster {
+    pub(super) fn begin_fault(&mut self, number: usize) {
+        let fault = self.plan.faults[number].clone();
+        self.trace.say(self.now, Place::Network, || format!("fault {number}: {:?}", fault.kind));
+        self.coverage.faults += 1;
+        if let FaultKind::CrashOn(trigger) = fault.kind {
+            self.faults.armed.push((number, trigger));
+            return;
+        }
+        let undo = self.inflict(&fault.kind);
+        self.undo_later(number, undo);
+    }
+
+    fn undo_later(&mut self, number: usize, undo: Option<Undo>) {
+        self.faults.undo[number] = undo;
+        if let Some(for_us) = self.plan.faults[number].for_us {
+            self.schedule(self.now + for_us, Event::Undo(number));
+        }
+    }
+
+    fn inflict(&mut self, kind: &FaultKind) -> Option<Undo> {
+        let everybody = 0..self.servers.len();
+        match *kind {
+            FaultKind::Crash(target) => {
+                let at = self.resolve(target)?;
+                if target == Target::Leader {
+                    self.faults.leader = None;
+                    self.clients.forget_leader();
+                }
+                self.crash(at).then_some(Undo::Start(at))
+            }
+            FaultKind::CrashOn(_) => None,
+            FaultKind::Pause(target) => {
+                let at = self.resolve(target)?;
+                self.servers[at].paused += 1;
+                Some(Undo::Resume(at))
+            }
+            FaultKind::Partition(ref side) => Some(self.divide(side)),
+            FaultKind::Halve { with_leader } => Some(self.halve(with_leader)),
+            FaultKind::Isolate(target) => {
+                let at = self.resolve(target)?;
+                Some(self.divide(&[at]))
+            }
+            FaultKind::Deaf(target) => {
+                let at = self.resolve(target)?;
+                Some(self.cut(everybody.map(|other| (other, at)).collect()))
+            }
+            FaultKind::Mute(target) => {
+                let at = self.resolve(target)?;
+                Some(self.cut(everybody.map(|other| (at, other)).collect()))
+            }
+            FaultKind::Hold(from, to) => {
+                self.network.hold(from, to);
+                Some(Undo::Release(from, to))
+            }
+            FaultKind::Loss(probability) => {
+                self.network.begin_loss(probability);
+                Some(Undo::EndLoss(probability))
+            }
+        }
+    }
+
+    pub(super) fn end_fault(&mut self, number: usize) {
+        let Some(undo) = self.faults.undo[number].take() else { return };
+        self.trace.say(self.now, Place::Network, || format!("fault {number} ends"));
+        match undo {
+            Undo::Start(at) => self.restart(at),
+            Undo::Resume(at) => self.resume(at),
+            Undo::Mend(links) => {
+                links.into_iter().for_each(|(from, to)| self.network.mend(from, to));
+                self.faults.majority_side = None;
+            }
+            Undo::Release(from, to) => {
+                if self.network.release(from, to) {
+                    self.release(from, to);
+                }
+            }
+            Undo::EndLoss(probability) => self.network.end_loss(probability),
+        }
+    }
+
+    fn resolve(&mut self, target: Target) -> Option<usize> {
+        match target {
+            Target::Replica(at) => (at < self.servers.len()).then_some(at),
+            Target::Leader => self.faults.leader,
+            Target::Follower => {
+                let up = |&at: &usize| self.servers[at].replica().is_some();
+                let others: Vec<usize> = (0..self.servers.len()).filter(up).collect();
+                let others: Vec<usize> =
+                    others.into_iter().filter(|&at| Some(at) != self.faults.leader).collect();
+                self.rng.choice(others)
+            }
+        }
+    }
+
+    /// Stops a replica at once; false if it is down already.
+    pub(super) fn crash(&mut self, at: usize) -> bool {
+        if self.servers[at].replica().is_none() {
+            return false;
+        }
+        self.servers[at].stop();
+        let damage = self.servers[at].disk.crash(&mut self.rng);
+        self.invariants.after_crash(at);
+        self.coverage.crashes += 1;
+        self.coverage.unsynced_lost += damage.lost as u64;
+        self.coverage.torn += u64::from(damage.torn);
+        self.trace.say(self.now, Place::Replica(at), || format!("crashes: {damage:?}"));
+        true
+    }
+
+    /// A replica that has a disk starts again.
+    pub(super) fn restart(&mut self, at: usize) {
+        if self.plan.storage != Storage::Memory && self.servers[at].replica().is_none() {
+            self.coverage.restarts += 1;
+            self.start(at);
+        }
+    }
+
+    pub(super) fn resume(&mut self, at: usize) {
+        let server = &mut self.servers[at];
+        server.paused = server.paused.saturating_sub(1);
+        if server.paused > 0 || server.replica().is_none() {
+            return;
+        }
+        let life = server.life;
+        if std::mem::take(&mut server.transmit_due) {
+            server.transmit_due = true;
+            self.schedule(self.now, Event::Transmit { at, life });
+        }
+        // Its clock went on: whatever is due is noticed at once.
+        self.servers[at].batch_due = true;
+        self.schedule(self.now, Event::Batch { at, life });
+    }
+
+    fn divide(&mut self, side: &[usize]) -> Undo {
+        let all = 0..self.servers.len();
+        let pairs = all.clone().flat_map(|from| all.clone().map(move |to| (from, to)));
+        self.cut(pairs.filter(|(from, to)| side.contains(from) != side.contains(to)).collect())
+    }
+
+    /// Just over half of the replicas on one side; the dead only where the living do not suffice.
+    fn halve(&mut self, with_leader: bool) -> Undo {
+        let mut order: Vec<usize> = (0..self.servers.len()).collect();
+        self.rng.shuffle(&mut order);
+        order.sort_by_key(|&at| self.servers[at].replica().is_none());
+        match self.faults.leader.filter(|_| with_leader) {
+            Some(leader) => order.sort_by_key(|&at| at != leader),
+            None => self.clients.forget_leader(),
+        }
+        order.truncate(self.servers.len() / 2 + 1);
+        let undo = self.divide(&order);
+        self.faults.majority_side = Some(order);
+        undo
+    }
+
+    pub(super) fn cut(&mut self, links: Vec<(usize, usize)>) -> Undo {
+        links.iter().for_each(|&(from, to)| self.network.cut(from, to));
+        Undo::Mend(links)
+    }
+
+    /// The fault, if one waits for what this replica has just done.
+    pub(super) fn strike_on(&mut self, at: usize, before: &Before, effects: &[Effect]) -> Option<usize> {
+        if self.faults.armed.is_empty() {
+            return None;
+        }
+        let begins = !before.led && self.servers[at].replica().is_some_and(|r| r.node().is_leader());
+        let does = |trigger: Trigger| {
+            begins && trigger == Trigger::Lead || effects.iter().any(|e| shows(trigger, e))
+        };
+        let position = self.faults.armed.iter().position(|&(_, trigger)| does(trigger))?;
+        Some(self.faults.armed.remove(position).0)
+    }
+
+    /// Lets what matters most leave and nothing else, and stops the replica.
+    pub(super) fn strike(&mut self, at: usize, number: usize) {
+        let FaultKind::CrashOn(trigger) = self.plan.faults[number].kind else { return };
+        let mut left = usize::from(self.rng.bool());
+        while let Some(datagram) = self.servers[at].outbox().take() {
+            let leaves = match (trigger, &datagram) {
+                (Trigger::Ack, Datagram::Client(_)) | (Trigger::Vote, Datagram::Peer { .. }) => true,
+                (Trigger::Lead, Datagram::Peer { .. }) => std::mem::replace(&mut left, 0) > 0,
+                _ => false,
+            };
+            if leaves {
+                self.send(at, datagram);
+            }
+        }
+        let crashed = self.crash(at);
+        self.clients.forget_leader();
+        self.undo_later(number, crashed.then_some(Undo::Start(at)));
+    }
+}
+
+/// Whether this is what the trigger waits for.
+fn shows(trigger: Trigger, effect: &Effect) -> bool {
+    match (trigger, effect) {
+        (Trigger::Ack, Effect::Send(Outbound::Client(response))) => response.outcome == Outcome::Stored,
+        (Trigger::Vote, Effect::Send(Outbound::Peer { message, .. })) => {
+            matches!(&message.body, Body::RequestVoteResponse(response) if response.granted && !response.pre_vote)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,39 @@
+//! What a client is told is on the disks of a quorum: the put that is acknowledged, and everything
+//! that a read could see.
+
+use super::{Invariant, Knowledge, Moment};
+use crate::raft::types::Index;
+use crate::request::{Outcome, Response};
+
+#[derive(Debug)]
+pub(super) struct AnsweredIsDurable;
+
+impl AnsweredIsDurable {
+    /// The last entry that the answer rests on.
+    fn rests_on(moment: &Moment<'_>, knowledge: &Knowledge, response: &Response) -> Option<Index> {
+        match response.outcome {
+            Outcome::Stored => knowledge.effect_of(&response.id),
+            Outcome::Value(_) => Some(moment.node().commit_index()),
+            Outcome::Redirect | Outcome::Fail => None,
+        }
+    }
+}
+
+impl Invariant for AnsweredIsDurable {
+    fn name(&self) -> &'static str {
+        "answered is durable"
+    }
+
+    fn check(&mut self, moment: &Moment<'_>, knowledge: &Knowledge) -> Result<(), String> {
+        for response in moment.responses() {
+            let index = Self::rests_on(moment, knowledge, response);
+            let Some(committed) = index.and_then(|index| knowledge.at(index)) else { continue };
+            let copies = moment.copies_on_disk(committed.entry.index, committed.entry.term);
+            if copies < moment.quorum() {
+                let (mid, entry) = (&response.id.mid, &committed.entry);
+                return Err(format!("the answer to {mid} rests on {entry}, which {copies} disks have"));
+            }
+        }
+        Ok(())
+    }
+}

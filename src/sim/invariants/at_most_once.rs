@@ -1,0 +1,17 @@
+//! A request takes effect at most once, however often it stands in the log: what an entry repeats changes
+//! nothing, on no replica.
+
+use super::{Invariant, Knowledge, Moment, states_equal};
+
+#[derive(Debug)]
+pub(super) struct AtMostOnce;
+
+impl Invariant for AtMostOnce {
+    fn name(&self) -> &'static str {
+        "at most once"
+    }
+
+    fn check(&mut self, moment: &Moment<'_>, knowledge: &Knowledge) -> Result<(), String> {
+        states_equal::compare(moment, knowledge, |committed| committed.repeats)
+    }
+}

@@ -1,0 +1,31 @@
+//! Leader completeness: what was committed in a term is in the log of every leader of a later term (paper,
+//! figure 3).
+
+use super::{Invariant, Knowledge, Moment};
+
+#[derive(Debug)]
+pub(super) struct LeaderCompleteness;
+
+impl Invariant for LeaderCompleteness {
+    fn name(&self) -> &'static str {
+        "leader completeness"
+    }
+
+    fn check(&mut self, moment: &Moment<'_>, knowledge: &Knowledge) -> Result<(), String> {
+        let (node, before) = (moment.node(), moment.before);
+        let newly_elected = node.is_leader() && !(before.led && before.term == moment.term());
+        if !newly_elected {
+            return Ok(());
+        }
+        let earlier = knowledge.committed().iter().filter(|committed| committed.in_term < moment.term());
+        let mut missing = earlier
+            .filter(|committed| node.log().term_at(committed.entry.index) != Some(committed.entry.term));
+        match missing.next() {
+            Some(missing) => {
+                let (entry, term) = (&missing.entry, missing.in_term);
+                Err(format!("it leads term {} without {entry}, committed in term {term}", moment.term()))
+            }
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Log matching: entries of the same index and term are the same, on whichever replica, and so is all
+//! before them (paper, figure 3). The second half follows from the first one by one: an entry
+//! always comes after an entry of the same term.
+
+use std::collections::BTreeMap;
+
+use super::{Invariant, Knowledge, Moment};
+use crate::raft::types::{Entry, Index, Payload, Term};
+
+#[derive(Debug, Default)]
+pub(super) struct LogMatching {
+    seen: BTreeMap<(Index, Term), (Term, Payload)>, // what each entry is, and the term of the one before it
+}
+
+impl LogMatching {
+    fn check_entry(&mut self, before: Term, entry: &Entry) -> Result<(), String> {
+        let key = (entry.index, entry.term);
+        let (term, payload) = self.seen.entry(key).or_insert_with(|| (before, entry.payload.clone()));
+        if *payload != entry.payload || *term != before {
+            return Err(format!("{entry} after term {before} is elsewhere {payload:?} after term {term}"));
+        }
+        Ok(())
+    }
+}
+
+impl Invariant for LogMatching {
+    fn name(&self) -> &'static str {
+        "log matching"
+    }
+
+    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+        for persist in moment.persists() {
+            let mut before = moment.node().log().term_at(persist.first_index - 1).unwrap_or(0);
+            for entry in &persist.entries {
+                self.check_entry(before, entry)?;
+                before = entry.term;
+            }
+        }
+        Ok(())
+    }
+}

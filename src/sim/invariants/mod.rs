@@ -1,0 +1,238 @@
+//! What must always hold, one file each, checked after every batch of every replica.
+//!
+//! The checkers see what a replica was before a batch, what it is after it, and what it wants done; of the
+//! core's own bookkeeping they use no more than its log, its term and its commit index. What they need to know
+//! of the past they remember themselves, or find in [`Knowledge`]: the sequence of commands that the cluster has
+//! committed, and what a store without replicas would have made of it.
+
+mod acknowledged_is_committed;
+mod answered_is_durable;
+mod answers_in_order;
+mod at_most_once;
+mod commit_monotone;
+mod election_safety;
+mod knowledge;
+mod leader_append_only;
+mod leader_completeness;
+mod lease_exclusivity;
+mod linearizable;
+mod log_matching;
+mod own_state;
+mod state_machine_safety;
+mod states_equal;
+mod terms_are_earned;
+mod vote_once;
+
+use std::fmt;
+
+use super::clients::Clients;
+use super::server::Server;
+use crate::raft::action::Persist;
+use crate::raft::types::{Index, Micros, Term};
+use crate::raft::{Node, message};
+use crate::replica::Effect;
+use crate::request::Response;
+use crate::wire::Outbound;
+
+pub use knowledge::Knowledge;
+
+/// A broken rule: where, when and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which rule.
+    pub rule: &'static str,
+    /// When, in microseconds of virtual time.
+    pub at_us: Micros,
+    /// The replica after whose batch it showed.
+    pub replica: usize,
+    /// What was seen.
+    pub detail: String,
+}
+
+impl Violation {
+    /// A broken rule.
+    pub fn new(rule: &'static str, at_us: Micros, replica: usize, detail: String) -> Self {
+        Self { rule, at_us, replica, detail }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, at_us, replica, detail } = self;
+        write!(f, "{rule} is broken at {:.6} s by replica {replica:04X}: {detail}", *at_us as f64 / 1e6)
+    }
+}
+
+/// What a replica was before a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// Its term.
+    pub term: Term,
+    /// Whether it led.
+    pub led: bool,
+    /// Where its log ended.
+    pub last_index: Index,
+    /// What it had committed.
+    pub commit_index: Index,
+    /// Until when it could serve reads alone, in true time.
+    pub leased_until: Option<Micros>,
+}
+
+impl Before {
+    /// As this replica is now.
+    pub fn of(server: &Server) -> Self {
+        let Some(node) = server.replica().map(crate::replica::Replica::node) else { return Self::default() };
+        Self {
+            term: node.hard_state().current_term,
+            led: node.is_leader(),
+            last_index: node.log().last_index(),
+            commit_index: node.commit_index(),
+            leased_until: server.leased_until(),
+        }
+    }
+}
+
+/// A batch of one replica, after it was computed and before anything of it is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// True time.
+    pub now: Micros,
+    /// Whose batch it was.
+    pub at: usize,
+    /// All replicas; this one is after its batch.
+    pub servers: &'a [Server],
+    /// What this one was.
+    pub before: &'a Before,
+    /// What it wants done.
+    pub effects: &'a [Effect],
+    /// Who asked what.
+    pub clients: &'a Clients,
+}
+
+impl<'a> Moment<'a> {
+    /// The replica's core.
+    pub fn node(&self) -> &'a Node {
+        self.servers[self.at].replica().map_or_else(|| unreachable!("it just ran"), |replica| replica.node())
+    }
+
+    /// Its term.
+    pub fn term(&self) -> Term {
+        self.node().hard_state().current_term
+    }
+
+    /// What it has for its disk.
+    pub fn persists(&self) -> impl Iterator<Item = &'a Persist> {
+        self.effects.iter().filter_map(|effect| match effect {
+            Effect::Persist(persist) => Some(persist),
+            Effect::Send(_) => None,
+        })
+    }
+
+    /// What it tells other replicas.
+    pub fn messages(&self) -> impl Iterator<Item = (usize, &'a message::Message)> {
+        self.effects.iter().filter_map(|effect| match effect {
+            Effect::Send(Outbound::Peer { to, message, .. }) => Some((usize::from(to.number()), message)),
+            _ => None,
+        })
+    }
+
+    /// What it tells clients.
+    pub fn responses(&self) -> impl Iterator<Item = &'a Response> {
+        self.effects.iter().filter_map(|effect| match effect {
+            Effect::Send(Outbound::Client(response)) => Some(response),
+            _ => None,
+        })
+    }
+
+    /// How many disks have this entry.
+    pub fn copies_on_disk(&self, index: Index, term: Term) -> usize {
+        let has = |server: &&Server| {
+            let entries = &server.disk.durable().entries;
+            entries.get(index as usize - 1).is_some_and(|entry| entry.term == term)
+        };
+        self.servers.iter().filter(has).count()
+    }
+
+    /// How many replicas are a quorum.
+    pub fn quorum(&self) -> usize {
+        self.servers.len() / 2 + 1
+    }
+}
+
+/// A rule, with what it remembers.
+trait Invariant: fmt::Debug {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// Looks at a batch.
+    fn check(&mut self, moment: &Moment<'_>, knowledge: &Knowledge) -> Result<(), String>;
+
+    /// A replica went down: what it held in memory is gone.
+    fn crashed(&mut self, _at: usize) {}
+}
+
+/// All rules together.
+#[derive(Debug)]
+pub struct Invariants {
+    knowledge: Knowledge,
+    rules: Vec<Box<dyn Invariant>>,
+}
+
+impl Invariants {
+    /// The rules for a cluster of this many replicas that has not started yet.
+    pub fn new(replicas: usize) -> Self {
+        Self {
+            knowledge: Knowledge::default(),
+            rules: vec![
+                Box::new(own_state::OwnState),
+                Box::new(election_safety::ElectionSafety::default()),
+                Box::new(terms_are_earned::TermsAreEarned::default()),
+                Box::new(vote_once::VoteOnce::default()),
+                Box::new(leader_append_only::LeaderAppendOnly),
+                Box::new(log_matching::LogMatching::default()),
+                Box::new(commit_monotone::Monotone::new(replicas)),
+                Box::new(state_machine_safety::StateMachineSafety),
+                Box::new(leader_completeness::LeaderCompleteness),
+                Box::new(lease_exclusivity::LeaseExclusivity::new(replicas)),
+                Box::new(at_most_once::AtMostOnce),
+                Box::new(states_equal::StatesEqual),
+                Box::new(acknowledged_is_committed::AcknowledgedIsCommitted),
+                Box::new(answered_is_durable::AnsweredIsDurable),
+                Box::new(answers_in_order::AnswersInOrder),
+            ],
+        }
+    }
+
+    /// Checks every rule after a batch.
+    ///
+    /// # Errors
+    ///
+    /// The first one that is broken.
+    pub fn after_batch(&mut self, moment: &Moment<'_>) -> Result<(), Violation> {
+        self.knowledge.learn(moment);
+        for rule in &mut self.rules {
+            rule.check(moment, &self.knowledge)
+                .map_err(|detail| Violation::new(rule.name(), moment.now, moment.at, detail))?;
+        }
+        Ok(())
+    }
+
+    /// A replica went down.
+    pub fn after_crash(&mut self, at: usize) {
+        self.rules.iter_mut().for_each(|rule| rule.crashed(at));
+    }
+
+    /// Checks what the clients saw, when all is over.
+    ///
+    /// # Errors
+    ///
+    /// It contradicts every order in which one store could have answered.
+    pub fn check_history(&self, now: Micros, clients: &Clients) -> Result<(), Violation> {
+        linearizable::check(clients).map_err(|detail| Violation::new(linearizable::NAME, now, 0, detail))
+    }
+
+    /// What the cluster has committed.
+    pub fn knowledge(&self) -> &Knowledge {
+        &self.knowledge
+    }
+}

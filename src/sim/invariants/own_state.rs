@@ -1,0 +1,19 @@
+//! What one replica can know of itself: its log has no gaps, its terms never go down along the log, nothing
+//! is committed that is not there ([`invariants::check`]).
+
+use super::{Invariant, Knowledge, Moment};
+use crate::raft::invariants;
+
+#[derive(Debug)]
+pub(super) struct OwnState;
+
+impl Invariant for OwnState {
+    fn name(&self) -> &'static str {
+        "own state"
+    }
+
+    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+        // The whole log is looked at, so only when it has changed.
+        if moment.persists().next().is_some() { invariants::check(moment.node()) } else { Ok(()) }
+    }
+}

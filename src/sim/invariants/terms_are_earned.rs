@@ -1,0 +1,30 @@
+//! A term begins with an election and with nothing else: whoever is in a term has either voted for itself
+//! in it, or somebody else was in it before. A pre-vote changes nobody's term (dissertation, 9.6).
+
+use std::collections::BTreeSet;
+
+use super::{Invariant, Knowledge, Moment};
+use crate::raft::types::Term;
+
+#[derive(Debug, Default)]
+pub(super) struct TermsAreEarned {
+    begun: BTreeSet<Term>,
+}
+
+impl Invariant for TermsAreEarned {
+    fn name(&self) -> &'static str {
+        "terms are earned"
+    }
+
+    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+        let (term, node) = (moment.term(), moment.node());
+        if term == moment.before.term || self.begun.contains(&term) {
+            return Ok(());
+        }
+        if node.hard_state().voted_for != Some(node.id()) {
+            return Err(format!("it is in term {term}, for which nobody has stood"));
+        }
+        self.begun.insert(term);
+        Ok(())
+    }
+}

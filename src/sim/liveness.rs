@@ -1,0 +1,140 @@
+//! After the safety phase: a majority gets well for good, the others stay broken, one-way perhaps, and the cluster
+//! must work. It is easy to be safe by doing nothing.
+
+use super::cluster::Cluster;
+use super::invariants::Violation;
+use super::plan::{Broken, Liveness, Storage};
+use super::trace::Place;
+use crate::raft::types::{Micros, Term};
+use crate::replica::ELECTION_TIMEOUT_US;
+
+/// How long the majority may need to acknowledge a new write.
+const MAX_RECOVERY_US: Micros = 10 * ELECTION_TIMEOUT_US;
+
+/// How long it goes on then before anything else is looked at.
+const CATCH_UP_US: Micros = ELECTION_TIMEOUT_US;
+
+/// How long it has to answer everybody and to bring each of its members up to date.
+const MAX_SETTLING_US: Micros = 20 * ELECTION_TIMEOUT_US;
+
+/// By how much the term may grow meanwhile: one election, and a few that end without a winner.
+const MAX_TERM_GROWTH: Term = 6;
+
+/// How often it is looked whether the write was acknowledged.
+const STEP_US: Micros = 50_000;
+
+const NAME: &str = "liveness";
+
+/// Heals the majority, breaks the others, and sees what becomes of it.
+pub(super) fn run(cluster: &mut Cluster, liveness: &Liveness) -> Result<(), Violation> {
+    cluster.trace.say(cluster.now, Place::Network, || format!("from now on {liveness:?}"));
+    heal(cluster, liveness);
+    let term_before = highest_term(cluster);
+    let up = cluster.up();
+    let sending = cluster.clients.probe(cluster.now, &up);
+    cluster.ask(sending);
+
+    let deadline = cluster.now + MAX_RECOVERY_US;
+    while !cluster.clients.is_probe_acknowledged() {
+        if cluster.now >= deadline {
+            let detail = format!("a healthy majority has acknowledged nothing for {MAX_RECOVERY_US} us");
+            return Err(Violation::new(NAME, cluster.now, liveness.majority[0], detail));
+        }
+        cluster.run_until(cluster.now + STEP_US)?;
+    }
+    settle(cluster, &liveness.majority)?;
+    check_terms(cluster, term_before)
+}
+
+/// Clients ask on until they are answered; then nobody owes them anything and all have applied the same.
+fn settle(cluster: &mut Cluster, majority: &[usize]) -> Result<(), Violation> {
+    let deadline = cluster.now + MAX_SETTLING_US;
+    loop {
+        cluster.run_until(cluster.now + CATCH_UP_US)?;
+        match check_answers(cluster).and_then(|()| check_progress(cluster, majority)) {
+            Err(violation) if cluster.now >= deadline => return Err(violation),
+            Err(_) => {}
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+fn heal(cluster: &mut Cluster, liveness: &Liveness) {
+    cluster.faults.forget();
+    cluster.network.heal();
+    cluster.clients.heal();
+    for at in 0..cluster.servers.len() {
+        if liveness.majority.contains(&at) {
+            cluster.restart(at);
+            cluster.servers[at].paused = 1;
+            cluster.resume(at);
+        } else {
+            break_for_good(cluster, at, liveness.others);
+        }
+    }
+    // What was held arrives now, and is as old as it is.
+    for from in 0..cluster.servers.len() {
+        (0..cluster.servers.len()).for_each(|to| cluster.release(from, to));
+    }
+}
+
+fn break_for_good(cluster: &mut Cluster, at: usize, how: Broken) {
+    if cluster.servers[at].paused > 0 {
+        cluster.crash(at); // to stand still for good is the same, but that clients need not wait
+        return;
+    }
+    let others = 0..cluster.servers.len();
+    let incoming = others.clone().map(|other| (other, at));
+    let outgoing = others.map(|other| (at, other));
+    let cuts = match how {
+        Broken::Down if cluster.plan.storage != Storage::Memory => {
+            cluster.crash(at);
+            return;
+        }
+        Broken::Down | Broken::Isolated => incoming.chain(outgoing).collect(),
+        Broken::Deaf => incoming.collect(),
+        Broken::Mute => outgoing.collect(),
+    };
+    cluster.cut(cuts);
+}
+
+fn highest_term(cluster: &Cluster) -> Term {
+    let term = |server: &super::server::Server| server.replica().map(|r| r.node().hard_state().current_term);
+    cluster.servers.iter().filter_map(term).max().unwrap_or(0)
+}
+
+fn check_terms(cluster: &Cluster, before: Term) -> Result<(), Violation> {
+    let growth = highest_term(cluster) - before;
+    if growth > MAX_TERM_GROWTH {
+        let detail = format!("the term grew by {growth} although a majority is healthy");
+        return Err(Violation::new(NAME, cluster.now, 0, detail));
+    }
+    Ok(())
+}
+
+/// Who is up and moves owes nobody an answer any more, whether it is healthy or not: clients reach it.
+fn check_answers(cluster: &Cluster) -> Result<(), Violation> {
+    for (at, server) in cluster.servers.iter().enumerate().filter(|(_, server)| server.runs()) {
+        let owes = server.replica().map_or(0, crate::replica::Replica::owes);
+        if owes > 0 {
+            let detail = format!("{} requests have been waiting there for too long", owes);
+            return Err(Violation::new(NAME, cluster.now, at, detail));
+        }
+    }
+    Ok(())
+}
+
+/// Every member of the majority has applied the same log.
+fn check_progress(cluster: &Cluster, majority: &[usize]) -> Result<(), Violation> {
+    let replica = |at: usize| cluster.servers[at].replica();
+    let applied = |at| replica(at).map(|replica| replica.node().commit_index());
+    let state = |at| replica(at).map(crate::replica::Replica::kv);
+    let first = majority[0];
+    match majority.iter().find(|&&at| applied(at) != applied(first) || state(at) != state(first)) {
+        Some(&at) => {
+            let detail = format!("applied {:?}, replica {first} {:?}", applied(at), applied(first));
+            Err(Violation::new(NAME, cluster.now, at, detail))
+        }
+        None => Ok(()),
+    }
+}

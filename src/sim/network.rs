@@ -1,0 +1,201 @@
+//! The network: decides of each message whether and when it arrives. It moves nothing itself.
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+
+use super::plan;
+use crate::raft::types::Micros;
+use crate::replica::ELECTION_TIMEOUT_US;
+
+/// How much longer a message takes that is slow.
+const SLOW_FACTOR: Micros = 10;
+
+/// The greatest delay of a network that is well.
+const TIMELY_US: Micros = ELECTION_TIMEOUT_US / 20;
+
+/// What is between the replicas, and between them and the clients.
+#[derive(Debug)]
+pub struct Network {
+    settings: plan::Network,
+    rng: Rng,
+    links: BTreeMap<(usize, usize), Link>, // those with a history: from, to
+    losses: Vec<f64>,                      // of the faults that are going on
+}
+
+/// One direction between two replicas.
+#[derive(Clone, Copy, Debug, Default)]
+struct Link {
+    cuts: u32,            // faults that cut it
+    holds: u32,           // faults that hold its messages
+    last_arrival: Micros, // of the messages that keep their order
+}
+
+/// What becomes of a message: when it arrives, once or twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It arrives at these times.
+    Arrives(Vec<Micros>),
+    /// It waits until its link is released.
+    Waits,
+    /// It is lost: by a cut, or by chance.
+    Lost {
+        /// Whether by a cut.
+        cut: bool,
+    },
+}
+
+impl Network {
+    /// A network in which nothing is wrong yet but what the settings say.
+    pub fn new(settings: plan::Network, rng: Rng) -> Self {
+        Self { settings, rng, links: BTreeMap::new(), losses: Vec::new() }
+    }
+
+    /// What becomes of a message between replicas that is sent now.
+    pub fn route(&mut self, now: Micros, from: usize, to: usize) -> Fate {
+        let link = self.links.get(&(from, to)).copied().unwrap_or_default();
+        if link.cuts > 0 {
+            return Fate::Lost { cut: true };
+        }
+        if link.holds > 0 {
+            return Fate::Waits;
+        }
+        let loss = self.losses.iter().copied().fold(self.settings.loss, f64::max);
+        if loss > 0.0 && self.rng.f64() < loss {
+            return Fate::Lost { cut: false };
+        }
+        let twice = self.settings.duplicate > 0.0 && self.rng.f64() < self.settings.duplicate;
+        Fate::Arrives((0..=usize::from(twice)).map(|_| self.arrival(now, from, to)).collect())
+    }
+
+    fn arrival(&mut self, now: Micros, from: usize, to: usize) -> Micros {
+        let at = now + self.delay_us();
+        if self.settings.reorder {
+            return at;
+        }
+        let link = self.links.entry((from, to)).or_default();
+        link.last_arrival = link.last_arrival.max(at);
+        link.last_arrival
+    }
+
+    /// A delay as the settings have it.
+    pub fn delay_us(&mut self) -> Micros {
+        let (least, most) = self.settings.delay_us;
+        let slow = self.settings.slow > 0.0 && self.rng.f64() < self.settings.slow;
+        self.rng.u64(least..=most) * if slow { SLOW_FACTOR } else { 1 }
+    }
+
+    /// How long a stage of a pipeline takes to wake up and work.
+    pub fn stage_us(&mut self) -> Micros {
+        let (least, most) = self.settings.stage_us;
+        self.rng.u64(least..=most)
+    }
+
+    /// Nothing passes from one to the other until that is mended as often as it was cut.
+    pub fn cut(&mut self, from: usize, to: usize) {
+        self.links.entry((from, to)).or_default().cuts += 1;
+    }
+
+    /// Takes back one cut.
+    pub fn mend(&mut self, from: usize, to: usize) {
+        let cuts = &mut self.links.entry((from, to)).or_default().cuts;
+        *cuts = cuts.saturating_sub(1);
+    }
+
+    /// What is sent from one to the other waits.
+    pub fn hold(&mut self, from: usize, to: usize) {
+        self.links.entry((from, to)).or_default().holds += 1;
+    }
+
+    /// Takes back one hold; true if nothing holds the messages any more.
+    pub fn release(&mut self, from: usize, to: usize) -> bool {
+        let holds = &mut self.links.entry((from, to)).or_default().holds;
+        *holds = holds.saturating_sub(1);
+        *holds == 0
+    }
+
+    /// A fault begins that loses messages.
+    pub fn begin_loss(&mut self, probability: f64) {
+        self.losses.push(probability);
+    }
+
+    /// It ends.
+    pub fn end_loss(&mut self, probability: f64) {
+        if let Some(position) = self.losses.iter().position(|&loss| loss == probability) {
+            self.losses.remove(position);
+        }
+    }
+
+    /// Nothing is cut, held or lost any more, and no message is slow: progress needs messages that are
+    /// much faster than an election time-out (paper, 5.6).
+    pub fn heal(&mut self) {
+        let (least, most) = self.settings.delay_us;
+        self.settings.delay_us = (least.min(TIMELY_US), most.min(TIMELY_US));
+        self.links.values_mut().for_each(|link| (link.cuts, link.holds) = (0, 0));
+        self.losses.clear();
+        (self.settings.loss, self.settings.slow) = (0.0, 0.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(change: impl Fn(&mut plan::Network)) -> Network {
+        let mut settings = plan::Network {
+            delay_us: (100, 200),
+            slow: 0.0,
+            loss: 0.0,
+            duplicate: 0.0,
+            wire: false,
+            reorder: false,
+            max_datagram: 16_384,
+            stage_us: (1, 1),
+        };
+        change(&mut settings);
+        Network::new(settings, Rng::with_seed(1))
+    }
+
+    fn arrivals(network: &mut Network) -> Vec<Micros> {
+        let arrivals = |fate| if let Fate::Arrives(at) = fate { at } else { Vec::new() };
+        (0..1_000).flat_map(|now| arrivals(network.route(now, 0, 1))).collect()
+    }
+
+    #[test]
+    fn messages_of_a_pair_keep_their_order_unless_they_may_overtake() {
+        assert!(arrivals(&mut network(|_| {})).is_sorted());
+        assert!(!arrivals(&mut network(|settings| settings.reorder = true)).is_sorted());
+    }
+
+    #[test]
+    fn losses_and_repetitions_come_as_often_as_told() {
+        let lost = 1_000 - arrivals(&mut network(|settings| settings.loss = 0.3)).len();
+        assert!((250..350).contains(&lost), "{lost}");
+        let more = arrivals(&mut network(|settings| settings.duplicate = 0.2)).len() - 1_000;
+        assert!((150..250).contains(&more), "{more}");
+    }
+
+    #[test]
+    fn a_cut_is_one_way_and_is_mended_as_often_as_it_was_made() {
+        let mut network = network(|_| {});
+        network.cut(0, 1);
+        network.cut(0, 1);
+        assert_eq!(network.route(0, 0, 1), Fate::Lost { cut: true });
+        assert!(matches!(network.route(0, 1, 0), Fate::Arrives(_)));
+        network.mend(0, 1);
+        assert_eq!(network.route(0, 0, 1), Fate::Lost { cut: true });
+        network.mend(0, 1);
+        assert!(matches!(network.route(0, 0, 1), Fate::Arrives(_)));
+    }
+
+    #[test]
+    fn the_strongest_of_the_losses_counts_while_it_lasts() {
+        let mut network = network(|_| {});
+        network.begin_loss(1.0);
+        network.begin_loss(0.1);
+        assert_eq!(network.route(0, 0, 1), Fate::Lost { cut: false });
+        network.end_loss(1.0);
+        network.end_loss(0.1);
+        assert!(matches!(network.route(0, 0, 1), Fate::Arrives(_)));
+    }
+}

@@ -1,0 +1,183 @@
+//! What a run will do: everything that is decided before it starts. A plan is data: a seed makes one
+//! ([`swarm`](super::swarm)), a scenario file makes one ([`scenario`](super::scenario)), it can be written to a file and
+//! read from one, and a shorter one can be made by leaving out faults.
+
+use serde::{Deserialize, Serialize};
+
+use crate::raft::types::Micros;
+
+/// A whole run. The same plan gives the same run, to the byte.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Decides everything that the plan leaves to chance while it runs.
+    pub seed: u64,
+    /// How many replicas there are, 2 to 21.
+    pub replicas: usize,
+    /// When the run ends, or, if there is a liveness phase, when that begins.
+    pub lifetime_us: Micros,
+    /// What lies between replicas, and between them and the clients.
+    pub network: Network,
+    /// What the replicas keep when they crash.
+    pub storage: Storage,
+    /// How fast each replica's clock runs, in millionths more or less than true time.
+    pub clock_ppm: Vec<i64>,
+    /// How long a leader's lease lasts; 0 for none.
+    pub lease_us: Micros,
+    /// What the clients do.
+    pub workload: Workload,
+    /// What goes wrong, in any order.
+    pub faults: Vec<Fault>,
+    /// How the run goes on after its lifetime, if it does.
+    pub liveness: Option<Liveness>,
+}
+
+/// How messages travel.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// The least and the greatest delay; each message draws its own.
+    pub delay_us: (Micros, Micros),
+    /// How often a message takes ten times as long.
+    pub slow: f64,
+    /// How often a message between replicas is lost.
+    pub loss: f64,
+    /// How often a message between replicas arrives twice.
+    pub duplicate: f64,
+    /// Whether every datagram is written out as JSON and read back, as the pipeline does.
+    pub wire: bool,
+    /// Whether messages of one pair may overtake each other.
+    pub reorder: bool,
+    /// The longest datagram, in bytes.
+    pub max_datagram: usize,
+    /// The least and the greatest time that a stage of the pipeline takes to wake up and work.
+    pub stage_us: (Micros, Micros),
+}
+
+/// Where a replica keeps what it must not forget.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Storage {
+    /// Nowhere but in memory: a replica that crashes never comes back.
+    Memory,
+    /// On a disk that needs this long at least and at most to make what was written last.
+    Disk {
+        /// The least and the greatest time of a sync.
+        sync_us: (Micros, Micros),
+    },
+}
+
+/// What clients ask; the rules are those of `run.py`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workload {
+    /// How many clients there are.
+    pub clients: usize,
+    /// How many requests they make together, spread evenly from `start_us` to `end_us`.
+    pub requests: usize,
+    /// When the first request is made.
+    pub start_us: Micros,
+    /// When the last one has been made.
+    pub end_us: Micros,
+    /// Which part of the requests are gets.
+    pub gets: f64,
+    /// How many keys all clients share; 0 if each has its own.
+    pub shared_keys: usize,
+    /// How long values are at least, in bytes.
+    pub value_bytes: usize,
+    /// How often a message to or from a client is lost.
+    pub loss: f64,
+    /// After how long a client sends the same request again, to another replica; never if there is no time.
+    pub timeout_us: Option<Micros>,
+    /// Whether a client reads what it has put as soon as that is acknowledged, from another replica.
+    pub read_back: bool,
+}
+
+/// Something that goes wrong, and for how long.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// When.
+    pub at_us: Micros,
+    /// For how long; for good if there is no time.
+    pub for_us: Option<Micros>,
+    /// What.
+    pub kind: FaultKind,
+}
+
+/// What can go wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum FaultKind {
+    /// A replica stops; what is not on its disk is lost. Afterwards it starts again.
+    Crash(Target),
+    /// The replica that next does this stops in the same moment.
+    CrashOn(Trigger),
+    /// A replica stands still, and its clock does not.
+    Pause(Target),
+    /// These replicas and the others do not hear each other.
+    Partition(Vec<usize>),
+    /// Just over half of the replicas, with the leader if that is said, and the others do not hear each other.
+    Halve {
+        /// Whether the leader is on the larger side for certain.
+        with_leader: bool,
+    },
+    /// A replica neither hears nor is heard.
+    Isolate(Target),
+    /// A replica is heard and does not hear.
+    Deaf(Target),
+    /// A replica hears and is not heard.
+    Mute(Target),
+    /// Messages from the first to the second wait, and arrive all at once afterwards.
+    Hold(usize, usize),
+    /// More messages are lost.
+    Loss(f64),
+}
+
+/// What brings a replica down that does it. What it says to whom it matters most leaves; all else does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// It acknowledges a put: clients hear of it, other replicas do not.
+    Ack,
+    /// It votes for another replica, which hears of it.
+    Vote,
+    /// It begins to lead: one of the others may hear of it.
+    Lead,
+}
+
+/// Whom it hits.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// This one, counted from 0.
+    Replica(usize),
+    /// Who leads then, as far as messages tell; nobody if none does.
+    Leader,
+    /// Somebody else.
+    Follower,
+}
+
+/// After the safety phase: a majority gets well for good, the others never do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Liveness {
+    /// Who gets well; more than half.
+    pub majority: Vec<usize>,
+    /// What the others suffer from, for good.
+    pub others: Broken,
+}
+
+/// How those are broken that do not get well.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Broken {
+    /// They are down.
+    Down,
+    /// Nobody hears them and they hear nobody.
+    Isolated,
+    /// They are heard and hear nothing.
+    Deaf,
+    /// They hear and are not heard.
+    Mute,
+}

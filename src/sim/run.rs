@@ -1,0 +1,80 @@
+//! A plan becomes an outcome.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::cluster::Cluster;
+use super::coverage::Coverage;
+use super::invariants::Violation;
+use super::plan::Plan;
+use crate::planted::Planted;
+use crate::raft::types::Micros;
+use crate::request::Outcome as Answer;
+
+/// How a run ended, and what it was like.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The first rule that was broken, if any.
+    pub violation: Option<Violation>,
+    /// What was reached.
+    pub coverage: Coverage,
+    /// What `run.py` would report.
+    pub figures: Figures,
+    /// Virtual time that has passed.
+    pub virtual_us: Micros,
+    /// The transcript, if it was wanted.
+    pub trace: String,
+}
+
+/// The figures that scenarios are judged by; `run.py` has the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Datagrams between replicas, arrived or not.
+    pub messages: u64,
+    /// Requests that failed or were never answered.
+    pub failures: usize,
+    /// Second answers to what was asked once.
+    pub duplicates: usize,
+    /// Requests that were sent on.
+    pub redirects: usize,
+    /// The median time from a request to its answer, of whatever kind.
+    pub median_latency_us: Micros,
+}
+
+/// Runs a plan, with a bug if one is planted, and with a transcript if one is wanted. The same plan
+/// has the same outcome, always.
+pub fn run(plan: &Plan, planted: Planted, traced: bool) -> Outcome {
+    let mut cluster = Cluster::new(plan.clone(), planted, traced);
+    // A planted bug may break an assertion before it breaks a rule, and so may a real one.
+    let ended = catch_unwind(AssertUnwindSafe(|| cluster.run()));
+    let violation = match ended {
+        Ok(result) => result.err(),
+        Err(panic) => {
+            let message = panic.downcast_ref::<String>().cloned();
+            let message = message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Some(Violation::new("no panic", cluster.now(), 0, message.unwrap_or_default()))
+        }
+    };
+    Outcome {
+        violation,
+        coverage: cluster.coverage().clone(),
+        figures: figures(&cluster),
+        virtual_us: cluster.now(),
+        trace: cluster.trace().text().to_owned(),
+    }
+}
+
+fn figures(cluster: &Cluster) -> Figures {
+    let clients = cluster.clients();
+    let outcomes = clients.all().iter().map(|asked| &asked.outcome);
+    let failures = outcomes.filter(|outcome| matches!(outcome, None | Some(Answer::Fail))).count();
+    let latency = |asked: &super::clients::Asked| asked.returned.map(|at| at - asked.invoked);
+    let mut latencies: Vec<Micros> = clients.all().iter().filter_map(latency).collect();
+    latencies.sort_unstable();
+    Figures {
+        messages: cluster.messages(),
+        failures,
+        duplicates: clients.duplicates(),
+        redirects: clients.redirects(),
+        median_latency_us: latencies.get(latencies.len() / 2).copied().unwrap_or(0),
+    }
+}

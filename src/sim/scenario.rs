@@ -1,0 +1,249 @@
+//! A file becomes a plan: a scenario of `run.py`, which the same seed plays here in virtual time, or a plan that was
+//! written down.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::plan::{Fault, FaultKind, Network, Plan, Storage, Target, Trigger, Workload};
+use crate::raft::types::Micros;
+use crate::replica::LEASE_US;
+use crate::transport::SEQPACKET_MAX_DATAGRAM;
+
+/// The clients of `run.py`.
+const CLIENTS: usize = 8;
+
+/// A message between two processes of one machine takes about this long, the simulator in the middle included.
+const DELAY_US: (Micros, Micros) = (30, 90);
+
+/// A stage of the pipeline wakes up and works about this long.
+const STAGE_US: (Micros, Micros) = (5, 30);
+
+/// Why a file is no plan. One line each.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// It can't be read.
+    #[error("{0}: can't be read: {1}")]
+    Unreadable(String, std::io::Error),
+    /// It is neither a scenario nor a plan.
+    #[error("{0}: neither a scenario ({1}) nor a plan ({2})")]
+    Unknown(String, serde_json::Error, serde_json::Error),
+    /// A value is out of its range.
+    #[error("{0}: {1}")]
+    OutOfRange(String, &'static str),
+}
+
+/// What a file of `run.py` says, as far as it matters here; `run.py` checks the rest.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Scenario {
+    lifetime: f64,
+    replicas: usize,
+    requests: usize,
+    #[serde(default = "default_mix")]
+    mix: f64,
+    #[serde(default = "default_wait")]
+    start_wait: f64,
+    #[serde(default = "default_wait")]
+    end_wait: f64,
+    #[serde(default)]
+    drops: f64,
+    #[serde(default)]
+    shared_keys: usize,
+    #[serde(default)]
+    client_drops: f64,
+    client_timeout: Option<f64>,
+    #[serde(default)]
+    read_back: bool,
+    #[serde(default)]
+    events: Vec<TimedEvent>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct TimedEvent {
+    r#type: EventType,
+    time: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum EventType {
+    KillLeader,
+    KillLeaderOnAck,
+    KillNonLeader,
+    PartEasy,
+    PartHard,
+    PartEnd,
+}
+
+fn default_mix() -> f64 {
+    0.8
+}
+
+fn default_wait() -> f64 {
+    2.0
+}
+
+/// What a file holds.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A scenario: a plan for each seed.
+    Scenario(Scenario),
+    /// A plan as it is.
+    Plan(Box<Plan>),
+}
+
+impl Source {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// Why it is of no use, with its name.
+    pub fn read(path: &Path) -> Result<Self, ScenarioError> {
+        let name = || path.display().to_string();
+        let text = std::fs::read(path).map_err(|error| ScenarioError::Unreadable(name(), error))?;
+        let no_plan = match serde_json::from_slice::<Plan>(&text) {
+            Ok(plan) => {
+                check_plan(&plan).map_err(|rule| ScenarioError::OutOfRange(name(), rule))?;
+                return Ok(Self::Plan(Box::new(plan)));
+            }
+            Err(error) => error,
+        };
+        match serde_json::from_slice::<Scenario>(&text) {
+            Ok(scenario) => {
+                scenario.check().map_err(|rule| ScenarioError::OutOfRange(name(), rule))?;
+                Ok(Self::Scenario(scenario))
+            }
+            Err(no_scenario) => Err(ScenarioError::Unknown(name(), no_scenario, no_plan)),
+        }
+    }
+
+    /// The plan for a seed; a plan that was written down has its own.
+    pub fn plan(&self, seed: u64) -> Plan {
+        match self {
+            Self::Scenario(scenario) => scenario.plan(seed),
+            Self::Plan(plan) => (**plan).clone(),
+        }
+    }
+}
+
+fn check_plan(plan: &Plan) -> Result<(), &'static str> {
+    let named = |target: &Target| matches!(target, Target::Replica(at) if *at >= plan.replicas);
+    let fault_is_wrong = |fault: &Fault| match &fault.kind {
+        FaultKind::Crash(target) | FaultKind::Pause(target) => named(target),
+        FaultKind::Isolate(target) | FaultKind::Deaf(target) | FaultKind::Mute(target) => named(target),
+        FaultKind::Hold(from, to) => *from.max(to) >= plan.replicas,
+        _ => false,
+    };
+    let ranges = [plan.network.delay_us, plan.network.stage_us];
+    let (network, workload) = (&plan.network, &plan.workload);
+    let probabilities = [network.loss, network.slow, network.duplicate, workload.loss, workload.gets];
+    let majority = plan.liveness.as_ref().map(|liveness| &liveness.majority);
+    let majority_is_wrong =
+        majority.is_some_and(|m| m.iter().any(|&at| at >= plan.replicas) || m.len() < plan.replicas / 2 + 1);
+    let sync_is_wrong = matches!(plan.storage, Storage::Disk { sync_us: (least, most) } if least > most);
+    match () {
+        () if !(2..=21).contains(&plan.replicas) => Err("replicas must be 2 to 21"),
+        () if plan.workload.clients == 0 || plan.workload.clients > 1_000 => Err("clients must be 1 to 1000"),
+        () if ranges.iter().any(|(least, most)| least > most) || sync_is_wrong => {
+            Err("a least time exceeds its greatest")
+        }
+        () if probabilities.iter().any(|p| !(0.0..=1.0).contains(p)) => Err("probabilities must be 0 to 1"),
+        () if plan.faults.iter().any(fault_is_wrong) => Err("a fault names a replica that is not there"),
+        () if majority_is_wrong => Err("the majority must be more than half of the replicas"),
+        () if network.max_datagram < 2_000 || workload.value_bytes > 300 => {
+            Err("max_datagram must be at least 2000, value_bytes at most 300")
+        }
+        () if plan.clock_ppm.iter().any(|ppm| ppm.abs() > 500_000) => Err("clock_ppm must be within 500000"),
+        () => Ok(()),
+    }
+}
+
+impl Scenario {
+    fn check(&self) -> Result<(), &'static str> {
+        let times = self.events.iter().map(|event| event.time);
+        match () {
+            () if !(5.0..=1e6).contains(&self.lifetime) => Err("lifetime must be at least 5 seconds"),
+            () if !(3..=21).contains(&self.replicas) => Err("replicas must be 3 to 21"),
+            () if self.requests > 900_000 => Err("requests must be at most 900000"),
+            () if [self.mix, self.drops, self.client_drops].iter().any(|p| !(0.0..=1.0).contains(p)) => {
+                Err("mix, drops and client_drops must be 0 to 1")
+            }
+            () if times
+                .chain([self.start_wait, self.end_wait])
+                .any(|t| !(0.0..=self.lifetime).contains(&t)) =>
+            {
+                Err("times must be 0 to lifetime")
+            }
+            () if self.start_wait + self.end_wait > self.lifetime => {
+                Err("start_wait + end_wait must be at most lifetime")
+            }
+            () if self.client_timeout.is_some_and(|t| !(t > 0.0 && t.is_finite())) => {
+                Err("client_timeout must be above 0")
+            }
+            () => Ok(()),
+        }
+    }
+
+    fn plan(&self, seed: u64) -> Plan {
+        Plan {
+            seed,
+            replicas: self.replicas,
+            lifetime_us: micros(self.lifetime),
+            network: Network {
+                delay_us: DELAY_US,
+                slow: 0.0,
+                loss: self.drops,
+                duplicate: 0.0,
+                wire: false,
+                reorder: false,
+                max_datagram: SEQPACKET_MAX_DATAGRAM,
+                stage_us: STAGE_US,
+            },
+            storage: Storage::Memory,
+            clock_ppm: vec![0; self.replicas],
+            lease_us: LEASE_US,
+            workload: Workload {
+                clients: CLIENTS,
+                requests: self.requests,
+                start_us: micros(self.start_wait),
+                end_us: micros(self.lifetime - self.end_wait),
+                gets: self.mix,
+                shared_keys: self.shared_keys,
+                value_bytes: 32,
+                loss: self.client_drops,
+                timeout_us: self.client_timeout.map(micros),
+                read_back: self.read_back,
+            },
+            faults: self.faults(),
+            liveness: None,
+        }
+    }
+
+    /// A partition lasts until the next event that makes or ends one.
+    fn faults(&self) -> Vec<Fault> {
+        let mut events = self.events.clone();
+        events.sort_by(|a, b| a.time.total_cmp(&b.time));
+        let is_partition = |event: &&TimedEvent| {
+            matches!(event.r#type, EventType::PartEasy | EventType::PartHard | EventType::PartEnd)
+        };
+        let fault = |(number, event): (usize, &TimedEvent)| {
+            let kind = match event.r#type {
+                EventType::KillLeader => FaultKind::Crash(Target::Leader),
+                EventType::KillNonLeader => FaultKind::Crash(Target::Follower),
+                EventType::KillLeaderOnAck => FaultKind::CrashOn(Trigger::Ack),
+                EventType::PartEasy => FaultKind::Halve { with_leader: true },
+                EventType::PartHard => FaultKind::Halve { with_leader: false },
+                EventType::PartEnd => return None,
+            };
+            let divides = matches!(kind, FaultKind::Halve { .. });
+            let end = events[number + 1..].iter().find(is_partition).filter(|_| divides);
+            let for_us = end.map(|end| micros(end.time - event.time));
+            Some(Fault { at_us: micros(self.start_wait + event.time), for_us, kind })
+        };
+        events.iter().enumerate().filter_map(fault).collect()
+    }
+}
+
+fn micros(seconds: f64) -> Micros {
+    (seconds * 1e6).round() as Micros
+}

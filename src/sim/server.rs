@@ -1,0 +1,199 @@
+//! One replica as a process: the stages of the pipeline without their threads. What arrives waits in
+//! an inbox; the consensus stage takes all of it as one batch; what leaves waits in an outbox, and the sender
+//! stage takes all of that. The cluster decides when a stage wakes up.
+
+use std::collections::VecDeque;
+
+use fastrand::Rng;
+
+use super::disk::Disk;
+use super::plan::Storage;
+use crate::id::Id;
+use crate::outbox::Outbox;
+use crate::raft::types::Micros;
+use crate::replica::{Effect, Options, Replica};
+use crate::wire::Inbound;
+
+/// How many inputs make a batch at most, as in the pipeline.
+const MAX_BATCH: usize = 256;
+
+/// A clock that runs at its own rate from its own origin.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    started_at: Micros, // true time
+    origin: Micros,     // what it showed then
+    ppm: i64,
+}
+
+impl Clock {
+    const MILLION: i128 = 1_000_000;
+
+    fn rate(self) -> i128 {
+        Self::MILLION + i128::from(self.ppm)
+    }
+
+    fn shows(self, now: Micros) -> Micros {
+        let since = i128::from(now - self.started_at);
+        self.origin + (since * self.rate() / Self::MILLION) as Micros
+    }
+
+    /// The first true time at which it shows this or more.
+    fn when(self, shown: Micros) -> Micros {
+        let since = i128::from(shown.saturating_sub(self.origin).min(Micros::MAX / 4));
+        self.started_at + ((since * Self::MILLION + self.rate() - 1) / self.rate()) as Micros
+    }
+}
+
+/// One replica, up or down.
+#[derive(Debug)]
+pub struct Server {
+    /// Its disk, or what stands for it where there is none.
+    pub disk: Disk,
+    /// Counts its starts: what was meant for an earlier life does not reach a later one.
+    pub life: u32,
+    /// How many faults keep it standing still.
+    pub paused: u32,
+    /// Whether its consensus stage has been woken.
+    pub batch_due: bool,
+    /// Whether its sender stage has been woken.
+    pub transmit_due: bool,
+    /// When its timer is set.
+    pub wake_at: Option<Micros>,
+    options: Options,
+    storage: Storage,
+    clock: Clock,
+    replica: Option<Replica>, // None while it is down
+    inbox: VecDeque<Inbound>,
+    persisted: Option<u64>, // news of the disk
+    outbox: Outbox,
+}
+
+impl Server {
+    /// A replica that is down and has never been up.
+    pub fn new(options: Options, storage: Storage, clock_ppm: i64) -> Self {
+        let outbox = Outbox::new(options.own, options.max_datagram);
+        Self {
+            disk: Disk::default(),
+            life: 0,
+            paused: 0,
+            batch_due: false,
+            transmit_due: false,
+            wake_at: None,
+            options,
+            storage,
+            clock: Clock { started_at: 0, origin: 0, ppm: clock_ppm },
+            replica: None,
+            inbox: VecDeque::new(),
+            persisted: None,
+            outbox,
+        }
+    }
+
+    /// Who it is.
+    pub fn id(&self) -> Id {
+        self.options.own
+    }
+
+    /// What it runs, if it is up.
+    pub fn replica(&self) -> Option<&Replica> {
+        self.replica.as_ref()
+    }
+
+    /// Whether it is up and moves.
+    pub fn runs(&self) -> bool {
+        self.replica.is_some() && self.paused == 0
+    }
+
+    /// Starts with what the disk has. Its clock begins anywhere.
+    pub fn start(&mut self, now: Micros, rng: &mut Rng) {
+        self.life += 1;
+        self.options.seed = rng.u64(..);
+        self.clock = Clock { started_at: now, origin: rng.u64(..1 << 40), ..self.clock };
+        let saved = self.disk.durable().clone();
+        self.replica = Some(Replica::new(&self.options, saved, self.clock.shows(now)));
+    }
+
+    /// Stops at once. Whatever it was about to do is not done.
+    pub fn stop(&mut self) {
+        self.replica = None;
+        self.inbox.clear();
+        self.persisted = None;
+        self.outbox = Outbox::new(self.options.own, self.options.max_datagram);
+        (self.batch_due, self.transmit_due, self.wake_at) = (false, false, None);
+    }
+
+    /// What its clock shows.
+    pub fn clock(&self, now: Micros) -> Micros {
+        self.clock.shows(now)
+    }
+
+    /// Until when, in true time, it serves reads without asking anybody.
+    pub fn leased_until(&self) -> Option<Micros> {
+        let shown = self.replica.as_ref()?.node().leased_until()?;
+        Some(self.clock.when(shown))
+    }
+
+    /// Something arrived.
+    pub fn receive(&mut self, inbound: Inbound) {
+        self.inbox.push_back(inbound);
+    }
+
+    /// Everything up to this number is on disk.
+    pub fn synced(&mut self, number: u64) {
+        self.persisted = Some(number);
+    }
+
+    /// The consensus stage: one batch. Returns what is to be done.
+    pub fn batch(&mut self, now: Micros) -> Vec<Effect> {
+        let now = self.clock.shows(now);
+        let Some(replica) = &mut self.replica else { return Vec::new() };
+        if let Some(number) = self.persisted.take() {
+            replica.persisted(now, number);
+        }
+        let size = self.inbox.len().min(MAX_BATCH);
+        for inbound in self.inbox.drain(..size) {
+            replica.handle(now, inbound);
+        }
+        let mut effects = replica.finish(now);
+        let mut looked_at = 0;
+        while self.storage == Storage::Memory && looked_at < effects.len() {
+            if let Effect::Persist(persist) = &effects[looked_at] {
+                replica.persisted(now, persist.number);
+                effects.extend(replica.finish(now));
+            }
+            looked_at += 1;
+        }
+        effects
+    }
+
+    /// Whether another batch waits already.
+    pub fn has_input(&self) -> bool {
+        !self.inbox.is_empty() || self.persisted.is_some()
+    }
+
+    /// When it has something to do if nothing arrives, in true time.
+    pub fn deadline(&self) -> Option<Micros> {
+        Some(self.clock.when(self.replica.as_ref()?.deadline()))
+    }
+
+    /// The sender stage.
+    pub fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_shows_at_the_time_of_a_deadline_that_it_has_come_and_not_before() {
+        for ppm in [-50_000, -7, 0, 3, 50_000] {
+            let clock = Clock { started_at: 1_000, origin: 77, ppm };
+            for shown in [78, 500, 12_345, 800_001] {
+                let at = clock.when(shown);
+                assert!(clock.shows(at) >= shown && clock.shows(at - 1) < shown, "{ppm} {shown}");
+            }
+        }
+    }
+}

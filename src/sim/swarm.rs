@@ -1,0 +1,146 @@
+//! Swarm testing: each seed draws which faults exist at all and how strong they are (Groce et al., *Swarm
+//! Testing*, 2012). A run with everything in it at once hides what only a part of it would show.
+
+use fastrand::Rng;
+
+use super::plan::{Broken, Fault, FaultKind, Liveness, Network, Plan, Storage, Target, Trigger, Workload};
+use crate::raft::types::Micros;
+use crate::replica::{ELECTION_TIMEOUT_US, LEASE_US};
+use crate::transport::SEQPACKET_MAX_DATAGRAM;
+
+const MS: Micros = 1_000;
+
+/// The greatest drift of a clock where there are leases: with one replica that is so much fast and one that is so
+/// much slow, a lease is just still shorter than the promise that it rests on.
+const MAX_DRIFT_PPM: i64 = 50_000;
+
+/// The greatest drift where there are none: then nothing but progress rests on clocks.
+const WILD_DRIFT_PPM: i64 = 300_000;
+
+/// The plan of this seed.
+pub fn plan(seed: u64) -> Plan {
+    let mut rng = Rng::with_seed(seed);
+    let replicas = [3, 3, 3, 4, 5, 5, 7][rng.usize(0..7)];
+    let lifetime_us = rng.u64(3_000..16_000) * MS;
+    let network = network(&mut rng);
+    let storage = storage(&mut rng);
+    let lease_us = if rng.u8(0..4) == 0 { 0 } else { LEASE_US };
+    let most = if lease_us == 0 { WILD_DRIFT_PPM } else { MAX_DRIFT_PPM };
+    let drift_ppm = if rng.u8(0..4) == 0 { 100 } else { most };
+    let clock_ppm = (0..replicas).map(|_| drift(&mut rng, drift_ppm)).collect();
+    let workload = workload(&mut rng, lifetime_us, &network);
+    let faults = faults(&mut rng, replicas, lifetime_us, storage);
+    let liveness = Some(liveness(&mut rng, replicas));
+    Plan { seed, replicas, lifetime_us, network, storage, clock_ppm, lease_us, workload, faults, liveness }
+}
+
+/// Mostly at one of the ends, where margins show.
+fn drift(rng: &mut Rng, most: i64) -> i64 {
+    match rng.u8(0..3) {
+        0 => -most,
+        1 => most,
+        _ => rng.i64(-most..=most),
+    }
+}
+
+/// Zero for half of the seeds, else up to `most`.
+fn sometimes(rng: &mut Rng, most: f64) -> f64 {
+    if rng.bool() { 0.0 } else { rng.f64() * most }
+}
+
+fn network(rng: &mut Rng) -> Network {
+    // One machine, one rack, one continent, and a network that can hold a message for as long as a lease.
+    let delay_us = [(15, 60), (200, 1_000), (5 * MS, 40 * MS), (MS, 300 * MS)][rng.usize(0..4)];
+    Network {
+        delay_us,
+        slow: sometimes(rng, 0.1),
+        loss: sometimes(rng, 0.3),
+        duplicate: sometimes(rng, 0.2),
+        wire: rng.u8(0..8) == 0,
+        reorder: rng.bool(),
+        max_datagram: if rng.bool() { 2_000 } else { SEQPACKET_MAX_DATAGRAM },
+        stage_us: (2, 40),
+    }
+}
+
+fn storage(rng: &mut Rng) -> Storage {
+    match rng.u8(0..4) {
+        0 => Storage::Memory,
+        1 => Storage::Disk { sync_us: (10, 100) },
+        2 => Storage::Disk { sync_us: (MS, 10 * MS) },
+        _ => Storage::Disk { sync_us: (MS, 200 * MS) },
+    }
+}
+
+fn workload(rng: &mut Rng, lifetime_us: Micros, network: &Network) -> Workload {
+    Workload {
+        clients: rng.usize(1..6),
+        requests: rng.usize(20..150),
+        start_us: 0,
+        end_us: lifetime_us,
+        gets: [0.2, 0.5, 0.8][rng.usize(0..3)],
+        shared_keys: rng.usize(1..4),
+        // With the longer ones, a short datagram has room for four. Where those overtake each other, each
+        // round trip brings only the few that happen to arrive in order, and a backlog takes for ever.
+        value_bytes: if rng.bool() || network.reorder { 0 } else { 300 },
+        loss: sometimes(rng, 0.2),
+        // Less than a few round trips would only make a storm of repetitions.
+        timeout_us: Some(rng.u64(100..1_500) * MS + 6 * network.delay_us.1),
+        read_back: rng.bool(),
+    }
+}
+
+/// A few kinds of fault, each several times.
+fn faults(rng: &mut Rng, replicas: usize, lifetime_us: Micros, storage: Storage) -> Vec<Fault> {
+    let kinds: Vec<u8> = (0..KINDS).filter(|_| rng.u8(0..3) == 0).collect();
+    let pace_us = [200, 500, 1_500][rng.usize(0..3)] * MS;
+    let mut faults = Vec::new();
+    let mut at_us = rng.u64(0..2 * ELECTION_TIMEOUT_US);
+    while at_us < lifetime_us && !kinds.is_empty() {
+        let kind = kinds[rng.usize(0..kinds.len())];
+        let kind = draw_fault(rng, replicas, kind);
+        let stops = matches!(kind, FaultKind::Crash(_) | FaultKind::CrashOn(_));
+        let longest = [100, 1_000, 3_000][rng.usize(0..3)];
+        let for_us = rng.u64(1..longest) * MS;
+        // Who has no disk never comes back; the plan must leave a majority.
+        if !(stops && storage == Storage::Memory) {
+            faults.push(Fault { at_us, for_us: Some(for_us), kind });
+        }
+        at_us += rng.u64(0..2 * pace_us);
+    }
+    faults
+}
+
+const KINDS: u8 = 10;
+
+fn draw_fault(rng: &mut Rng, replicas: usize, kind: u8) -> FaultKind {
+    match kind {
+        0 => FaultKind::Crash(target(rng, replicas)),
+        1 => FaultKind::CrashOn([Trigger::Ack, Trigger::Vote, Trigger::Lead][rng.usize(0..3)]),
+        2 => FaultKind::Pause(target(rng, replicas)),
+        3 => FaultKind::Partition((0..replicas).filter(|_| rng.bool()).collect()),
+        4 => FaultKind::Halve { with_leader: rng.bool() },
+        5 => FaultKind::Deaf(target(rng, replicas)),
+        6 => FaultKind::Mute(target(rng, replicas)),
+        7 => FaultKind::Isolate(target(rng, replicas)),
+        8 => FaultKind::Hold(rng.usize(0..replicas), rng.usize(0..replicas)),
+        _ => FaultKind::Loss(rng.f64() * 0.7),
+    }
+}
+
+fn target(rng: &mut Rng, replicas: usize) -> Target {
+    match rng.u8(0..4) {
+        0 | 1 => Target::Leader,
+        2 => Target::Follower,
+        _ => Target::Replica(rng.usize(0..replicas)),
+    }
+}
+
+fn liveness(rng: &mut Rng, replicas: usize) -> Liveness {
+    let mut majority: Vec<usize> = (0..replicas).collect();
+    rng.shuffle(&mut majority);
+    majority.truncate(replicas / 2 + 1);
+    majority.sort_unstable();
+    let others = [Broken::Down, Broken::Isolated, Broken::Deaf, Broken::Mute][rng.usize(0..4)];
+    Liveness { majority, others }
+}

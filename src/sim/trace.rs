@@ -1,0 +1,131 @@
+//! What happened, written down as a space-time transcript: time goes down, each replica has a column, and what
+//! a line says begins in the column of the replica to which it happened.
+
+use std::fmt::Write as _;
+
+use super::invariants::Before;
+use super::server::Server;
+use crate::raft::message::Message;
+use crate::raft::text::{describe, shortened};
+use crate::raft::types::Micros;
+use crate::replica::Effect;
+use crate::request::{Operation, Outcome, Request, Response};
+use crate::wire::Outbound;
+
+/// How wide a replica's column is.
+const COLUMN: usize = 12;
+
+/// To what something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The network, the clients, or all.
+    Network,
+    /// This replica.
+    Replica(usize),
+}
+
+/// A transcript in the making, or nothing if nobody wants one.
+#[derive(Debug)]
+pub struct Trace {
+    text: Option<String>,
+}
+
+impl Trace {
+    /// An empty transcript with its heading; with `wanted` false it stays empty and costs nothing.
+    pub fn new(wanted: bool, replicas: usize) -> Self {
+        let columns = (0..replicas).map(|n| format!("{:<COLUMN$}", format!("{n:04X}")));
+        let heading =
+            || format!("{:>12}  {:<COLUMN$}{}\n", "seconds", "network", columns.collect::<String>());
+        Self { text: wanted.then(heading) }
+    }
+
+    /// The transcript so far.
+    pub fn text(&self) -> &str {
+        self.text.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn say(&mut self, now: Micros, place: Place, what: impl FnOnce() -> String) {
+        let Some(text) = &mut self.text else { return };
+        let column = match place {
+            Place::Network => 0,
+            Place::Replica(at) => at + 1,
+        };
+        let (seconds, micros, indent) = (now / 1_000_000, now % 1_000_000, column * COLUMN);
+        writeln!(text, "{seconds:5}.{micros:06}  {:indent$}{}", "", what())
+            .unwrap_or_else(|_| unreachable!("a string takes everything"));
+    }
+
+    pub(super) fn request(&mut self, now: Micros, request: &Request, to: usize, lost: bool) {
+        self.say(now, Place::Network, || {
+            let what = match &request.operation {
+                Operation::Get { key } => format!("get {key}"),
+                Operation::Put { key, value } => format!("put {key}={}", shortened(value)),
+            };
+            let lost = if lost { " (lost)" } else { "" };
+            format!("{} → {to:04X} #{} {what}{lost}", request.id.client, request.id.mid)
+        });
+    }
+
+    pub(super) fn response(&mut self, now: Micros, from: usize, response: &Response) {
+        self.say(now, Place::Network, || format!("{} ← {from:04X} {}", response.id.client, answer(response)));
+    }
+
+    pub(super) fn arrival(&mut self, now: Micros, from: usize, to: usize, message: &Message) {
+        self.say(now, Place::Replica(to), || format!("← {from:04X} {message}"));
+    }
+
+    pub(super) fn loss(&mut self, now: Micros, from: usize, to: usize, messages: &[Message], cut: bool) {
+        for message in messages {
+            let how = if cut { "is cut off" } else { "is lost" };
+            self.say(now, Place::Replica(from), || format!("→ {to:04X} {how}: {message}"));
+        }
+    }
+
+    pub(super) fn effects(
+        &mut self,
+        now: Micros,
+        at: usize,
+        effects: &[Effect],
+        before: &Before,
+        after: &Server,
+    ) {
+        let Some(node) = after.replica().map(crate::replica::Replica::node).filter(|_| self.text.is_some())
+        else {
+            return;
+        };
+        let (term, led) = (node.hard_state().current_term, node.is_leader());
+        if (term, led) != (before.term, before.led) {
+            self.say(now, Place::Replica(at), || describe(node));
+        }
+        for index in before.commit_index + 1..=node.commit_index() {
+            let entry = node.log().get(index).map(ToString::to_string).unwrap_or_default();
+            self.say(now, Place::Replica(at), || format!("applies {entry}"));
+        }
+        for effect in effects {
+            self.say(now, Place::Replica(at), || match effect {
+                Effect::Persist(persist) => {
+                    let (number, first, count) = (persist.number, persist.first_index, persist.entries.len());
+                    format!(
+                        "writes {number}: term {}, {count} entries from {first}",
+                        persist.hard_state.current_term
+                    )
+                }
+                Effect::Send(Outbound::Peer { to, message, .. }) => format!("→ {to} {message}"),
+                Effect::Send(Outbound::Client(response)) => {
+                    format!("→ {} {}", response.id.client, answer(response))
+                }
+            });
+        }
+    }
+}
+
+fn answer(response: &Response) -> String {
+    let mid = &response.id.mid;
+    match (&response.outcome, response.leader) {
+        (Outcome::Stored, _) => format!("#{mid} ok"),
+        (Outcome::Value(value), _) => format!("#{mid} ok {:?}", shortened(value)),
+        (Outcome::Redirect, Some(leader)) => format!("#{mid} redirect to {leader}"),
+        (Outcome::Redirect, None) => format!("#{mid} redirect"),
+        (Outcome::Fail, _) => format!("#{mid} fail"),
+    }
+}
