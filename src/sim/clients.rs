@@ -128,7 +128,7 @@ impl Clients {
         let intent = self.intents[number];
         let operation = match self.key_to_get(&intent) {
             Some(key) => Operation::Get { key },
-            None => self.put(&intent, number),
+            None => self.put(&intent),
         };
         self.ask(now, intent.client, operation, None, up)
     }
@@ -147,11 +147,9 @@ impl Clients {
         format!("k{}", (choice * self.workload.shared_keys as f64) as usize).into()
     }
 
-    fn put(&mut self, intent: &Intent, number: usize) -> Operation {
+    fn put(&mut self, intent: &Intent) -> Operation {
         if self.workload.shared_keys > 0 {
-            let (key, value) = (self.shared_key(intent.choice), format!("v{number}"));
-            let value = format!("{value:_<0$}", self.workload.value_bytes).into();
-            return Operation::Put { key, value };
+            return Operation::Put { key: self.shared_key(intent.choice), value: "".into() };
         }
         let client = &mut self.clients[intent.client];
         let start = (intent.choice * client.keys.len() as f64) as usize;
@@ -184,11 +182,17 @@ impl Clients {
         &mut self,
         now: Micros,
         client: usize,
-        operation: Operation,
+        mut operation: Operation,
         to: Option<usize>,
         up: &[bool],
     ) -> Sending {
         let number = self.asked.len();
+        if let Operation::Put { value, .. } = &mut operation
+            && self.workload.shared_keys > 0
+        {
+            // Another one for each attempt, so that a get tells which of them it has seen.
+            *value = format!("{:_<1$}", format!("v{number:x}"), self.workload.value_bytes).into();
+        }
         let id = RequestId { client: self.clients[client].id, mid: format!("{number:x}").into() };
         let request = Request { id, operation };
         let to = to.or(self.clients[client].leader).filter(|&to| up[to]);

@@ -416,7 +416,6 @@ impl Cluster {
             Datagram::Client(response) => self.answer(at, response),
             Datagram::Peer { to, leader, messages } => {
                 self.messages += 1;
-                self.faults.hear(at, leader);
                 let messages = self.through_the_wire(at, to, leader, messages);
                 self.route(at, usize::from(to.number()), messages);
             }
@@ -424,7 +423,6 @@ impl Cluster {
     }
 
     fn answer(&mut self, from: usize, response: Response) {
-        self.faults.hear(from, response.leader);
         if !self.clients.loses() {
             let at = self.now + self.network.delay_us();
             self.schedule(at, Event::Response { from, response });

@@ -4,20 +4,17 @@ use super::cluster::{Cluster, Event};
 use super::invariants::Before;
 use super::plan::{FaultKind, Storage, Target, Trigger};
 use super::trace::Place;
-use crate::id::Id;
 use crate::outbox::Datagram;
 use crate::raft::message::Body;
-use crate::replica::Effect;
+use crate::replica::{Effect, Replica};
 use crate::request::Outcome;
 use crate::wire::Outbound;
 
 /// What is known of the faults of a run.
 #[derive(Debug)]
 pub(super) struct Faults {
-    undo: Vec<Option<Undo>>,           // of each fault that is going on
-    armed: Vec<(usize, Trigger)>,      // faults that wait for something
-    leader: Option<usize>,             // as the last replica that was heard named it
-    majority_side: Option<Vec<usize>>, // while there is one, only its members are asked for the leader
+    undo: Vec<Option<Undo>>,      // of each fault that is going on
+    armed: Vec<(usize, Trigger)>, // faults that wait for something
 }
 
 /// How a fault is taken back.
@@ -26,32 +23,19 @@ pub(super) enum Undo {
     Start(usize),
     Resume(usize),
     Mend(Vec<(usize, usize)>),
-    Release(usize, usize),
+    Release(Vec<(usize, usize)>),
     EndLoss(f64),
 }
 
 impl Faults {
     pub(super) fn new(count: usize) -> Self {
-        Self {
-            undo: (0..count).map(|_| None).collect(),
-            armed: Vec::new(),
-            leader: None,
-            majority_side: None,
-        }
-    }
-
-    /// A replica names the leader in something that it sends.
-    pub(super) fn hear(&mut self, from: usize, leader: Option<Id>) {
-        if self.majority_side.as_ref().is_none_or(|side| side.contains(&from)) {
-            self.leader = leader.map(|id| usize::from(id.number()));
-        }
+        Self { undo: (0..count).map(|_| None).collect(), armed: Vec::new() }
     }
 
     /// No fault is taken back any more, and none waits.
     pub(super) fn forget(&mut self) {
         self.undo.iter_mut().for_each(|undo| *undo = None);
         self.armed.clear();
-        self.majority_side = None;
     }
 }
 
@@ -81,7 +65,6 @@ impl Cluster {
             FaultKind::Crash(target) => {
                 let at = self.resolve(target)?;
                 if target == Target::Leader {
-                    self.faults.leader = None;
                     self.clients.forget_leader();
                 }
                 self.crash(at).then_some(Undo::Start(at))
@@ -106,9 +89,10 @@ impl Cluster {
                 let at = self.resolve(target)?;
                 Some(self.cut(everybody.map(|other| (at, other)).collect()))
             }
-            FaultKind::Hold(from, to) => {
-                self.network.hold(from, to);
-                Some(Undo::Release(from, to))
+            FaultKind::Hold(from, to) => Some(self.hold(vec![(from, to)])),
+            FaultKind::Stall(target) => {
+                let at = self.resolve(target)?;
+                Some(self.hold(everybody.flat_map(|other| [(other, at), (at, other)]).collect()))
             }
             FaultKind::Loss(probability) => {
                 self.network.begin_loss(probability);
@@ -123,14 +107,13 @@ impl Cluster {
         match undo {
             Undo::Start(at) => self.restart(at),
             Undo::Resume(at) => self.resume(at),
-            Undo::Mend(links) => {
-                links.into_iter().for_each(|(from, to)| self.network.mend(from, to));
-                self.faults.majority_side = None;
-            }
-            Undo::Release(from, to) => {
-                if self.network.release(from, to) {
-                    self.release(from, to);
-                }
+            Undo::Mend(links) => links.into_iter().for_each(|(from, to)| self.network.mend(from, to)),
+            Undo::Release(links) => {
+                links.into_iter().for_each(|(from, to)| {
+                    if self.network.release(from, to) {
+                        self.release(from, to);
+                    }
+                });
             }
             Undo::EndLoss(probability) => self.network.end_loss(probability),
         }
@@ -139,15 +122,21 @@ impl Cluster {
     fn resolve(&mut self, target: Target) -> Option<usize> {
         match target {
             Target::Replica(at) => (at < self.servers.len()).then_some(at),
-            Target::Leader => self.faults.leader,
+            Target::Leader => self.leader(),
             Target::Follower => {
-                let up = |&at: &usize| self.servers[at].replica().is_some();
-                let others: Vec<usize> = (0..self.servers.len()).filter(up).collect();
-                let others: Vec<usize> =
-                    others.into_iter().filter(|&at| Some(at) != self.faults.leader).collect();
-                self.rng.choice(others)
+                let leader = self.leader();
+                let is_follower = |&at: &usize| self.servers[at].replica().is_some() && Some(at) != leader;
+                let followers: Vec<usize> = (0..self.servers.len()).filter(is_follower).collect();
+                self.rng.choice(followers)
             }
         }
+    }
+
+    /// Who leads in the latest term in which anybody leads.
+    fn leader(&self) -> Option<usize> {
+        let nodes = self.servers.iter().map(|server| server.replica().map(Replica::node));
+        let leaders = nodes.enumerate().filter_map(|(at, node)| Some((at, node.filter(|n| n.is_leader())?)));
+        leaders.max_by_key(|(_, node)| node.hard_state().current_term).map(|(at, _)| at)
     }
 
     /// Stops a replica at once; false if it is down already.
@@ -200,14 +189,17 @@ impl Cluster {
         let mut order: Vec<usize> = (0..self.servers.len()).collect();
         self.rng.shuffle(&mut order);
         order.sort_by_key(|&at| self.servers[at].replica().is_none());
-        match self.faults.leader.filter(|_| with_leader) {
+        match self.leader().filter(|_| with_leader) {
             Some(leader) => order.sort_by_key(|&at| at != leader),
             None => self.clients.forget_leader(),
         }
         order.truncate(self.servers.len() / 2 + 1);
-        let undo = self.divide(&order);
-        self.faults.majority_side = Some(order);
-        undo
+        self.divide(&order)
+    }
+
+    fn hold(&mut self, links: Vec<(usize, usize)>) -> Undo {
+        links.iter().for_each(|&(from, to)| self.network.hold(from, to));
+        Undo::Release(links)
     }
 
     pub(super) fn cut(&mut self, links: Vec<(usize, usize)>) -> Undo {

@@ -128,8 +128,10 @@ pub enum FaultKind {
     Deaf(Target),
     /// A replica hears and is not heard.
     Mute(Target),
-    /// Messages from the first to the second wait, and arrive all at once afterwards.
+    /// Messages from the first to the second wait, and go on afterwards.
     Hold(usize, usize),
+    /// Messages to and from a replica wait, and go on afterwards.
+    Stall(Target),
     /// More messages are lost.
     Loss(f64),
 }
@@ -152,7 +154,7 @@ pub enum Trigger {
 pub enum Target {
     /// This one, counted from 0.
     Replica(usize),
-    /// Who leads then, as far as messages tell; nobody if none does.
+    /// Who leads then in the latest term; nobody if none does.
     Leader,
     /// Somebody else.
     Follower,

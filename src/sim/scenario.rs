@@ -129,7 +129,7 @@ impl Source {
 fn check_plan(plan: &Plan) -> Result<(), &'static str> {
     let named = |target: &Target| matches!(target, Target::Replica(at) if *at >= plan.replicas);
     let fault_is_wrong = |fault: &Fault| match &fault.kind {
-        FaultKind::Crash(target) | FaultKind::Pause(target) => named(target),
+        FaultKind::Crash(target) | FaultKind::Pause(target) | FaultKind::Stall(target) => named(target),
         FaultKind::Isolate(target) | FaultKind::Deaf(target) | FaultKind::Mute(target) => named(target),
         FaultKind::Hold(from, to) => *from.max(to) >= plan.replicas,
         _ => false,

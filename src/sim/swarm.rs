@@ -29,7 +29,14 @@ pub fn plan(seed: u64) -> Plan {
     let drift_ppm = if rng.u8(0..4) == 0 { 100 } else { most };
     let clock_ppm = (0..replicas).map(|_| drift(&mut rng, drift_ppm)).collect();
     let workload = workload(&mut rng, lifetime_us, &network);
-    let faults = faults(&mut rng, replicas, lifetime_us, storage);
+    let mut faults = faults(&mut rng, replicas, lifetime_us);
+    if rng.bool() {
+        depose_leaders(&mut rng, lifetime_us, &mut faults);
+    }
+    if storage == Storage::Memory {
+        // Who has no disk never comes back, and the plan must leave a majority.
+        faults.retain(|fault| !matches!(fault.kind, FaultKind::Crash(_) | FaultKind::CrashOn(_)));
+    }
     let liveness = Some(liveness(&mut rng, replicas));
     Plan { seed, replicas, lifetime_us, network, storage, clock_ppm, lease_us, workload, faults, liveness }
 }
@@ -91,7 +98,7 @@ fn workload(rng: &mut Rng, lifetime_us: Micros, network: &Network) -> Workload {
 }
 
 /// A few kinds of fault, each several times.
-fn faults(rng: &mut Rng, replicas: usize, lifetime_us: Micros, storage: Storage) -> Vec<Fault> {
+fn faults(rng: &mut Rng, replicas: usize, lifetime_us: Micros) -> Vec<Fault> {
     let kinds: Vec<u8> = (0..KINDS).filter(|_| rng.u8(0..3) == 0).collect();
     let pace_us = [200, 500, 1_500][rng.usize(0..3)] * MS;
     let mut faults = Vec::new();
@@ -99,19 +106,36 @@ fn faults(rng: &mut Rng, replicas: usize, lifetime_us: Micros, storage: Storage)
     while at_us < lifetime_us && !kinds.is_empty() {
         let kind = kinds[rng.usize(0..kinds.len())];
         let kind = draw_fault(rng, replicas, kind);
-        let stops = matches!(kind, FaultKind::Crash(_) | FaultKind::CrashOn(_));
         let longest = [100, 1_000, 3_000][rng.usize(0..3)];
         let for_us = rng.u64(1..longest) * MS;
-        // Who has no disk never comes back; the plan must leave a majority.
-        if !(stops && storage == Storage::Memory) {
-            faults.push(Fault { at_us, for_us: Some(for_us), kind });
-        }
+        faults.push(Fault { at_us, for_us: Some(for_us), kind });
         at_us += rng.u64(0..2 * pace_us);
     }
     faults
 }
 
-const KINDS: u8 = 10;
+/// One leader after the other is cut off or brought down about when it has been elected, and comes back when there
+/// is another. Most of what is subtle in Raft is about what such leaders have left behind (paper, figure 8).
+fn depose_leaders(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
+    let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
+    while at_us < lifetime_us {
+        let leader = Target::Leader;
+        let kind = match rng.u8(0..9) {
+            0..=2 => FaultKind::Isolate(leader),
+            3 => FaultKind::Stall(leader),
+            8 => FaultKind::Pause(leader),
+            4 => FaultKind::Mute(leader),
+            5 => FaultKind::Crash(leader),
+            6 => FaultKind::CrashOn(Trigger::Lead),
+            _ => FaultKind::CrashOn(Trigger::Ack),
+        };
+        let for_us = Some(rng.u64(ELECTION_TIMEOUT_US..4 * ELECTION_TIMEOUT_US));
+        faults.push(Fault { at_us, for_us, kind });
+        at_us += rng.u64(ELECTION_TIMEOUT_US / 2..5 * ELECTION_TIMEOUT_US / 2);
+    }
+}
+
+const KINDS: u8 = 11;
 
 fn draw_fault(rng: &mut Rng, replicas: usize, kind: u8) -> FaultKind {
     match kind {
@@ -123,7 +147,8 @@ fn draw_fault(rng: &mut Rng, replicas: usize, kind: u8) -> FaultKind {
         5 => FaultKind::Deaf(target(rng, replicas)),
         6 => FaultKind::Mute(target(rng, replicas)),
         7 => FaultKind::Isolate(target(rng, replicas)),
-        8 => FaultKind::Hold(rng.usize(0..replicas), rng.usize(0..replicas)),
+        8 => FaultKind::Stall(target(rng, replicas)),
+        9 => FaultKind::Hold(rng.usize(0..replicas), rng.usize(0..replicas)),
         _ => FaultKind::Loss(rng.f64() * 0.7),
     }
 }
