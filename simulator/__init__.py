@@ -18,6 +18,7 @@ A run, in the order in which its files matter:
     result       all of these together, also as JSON
     report       a result -> the blocks of text
     history      the requests -> one JSON line each
+    judge        the history -> linearizable or not, as our checker says
     suite        `all`
 
 `network`, `clients`, `workload`, `checks` and `tiers` do no input or output: every rule of the protocol

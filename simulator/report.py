@@ -57,7 +57,11 @@ def _check_lines(result: Result, coloured: bool) -> list[str]:
     failed = [check for check in result.checks if not check.holds]
     if not failed:
         return [_paint("All correctness tests passed", _GREEN, coloured)]
-    return [_paint(describe_failure(check), _RED, coloured) for check in failed]
+    lines = []
+    for check in failed:
+        lines.append(_paint(describe_failure(check), _RED, coloured))
+        lines += check.explanation.splitlines()
+    return lines
 
 
 def describe_failure(check: Check) -> str:
