@@ -79,8 +79,11 @@ class Replica:
         client, mid, key = message["src"], message["MID"], message["key"]
         if message["type"] == "put":
             self.store[key] = message["value"]
+            if BEHAVIOUR == "talks_on":
+                self.send(client, "ok", MID=mid)
             self.send("FFFF", "append", key=key)
-            self.send(client, "ok", MID=mid)
+            if BEHAVIOUR != "talks_on":
+                self.send(client, "ok", MID=mid)
         elif BEHAVIOUR == "wrong_value":
             self.send(client, "ok", MID=mid, value="wrong")
         else:
