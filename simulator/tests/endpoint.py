@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 from typing import Any
 
@@ -28,11 +29,11 @@ class Endpoint:
 
     def receive(self, within: float | None = None) -> dict[str, Any] | None:
         """The next message, None if there is none in time; raises EOFError when the simulator has hung up."""
-        self.socket.settimeout(within)
-        try:
-            raw = self.socket.recv(65536)
-        except TimeoutError:
+        # Not a time-out of the socket, which would end a send that has to wait as well.
+        readable, _, _ = select.select([self.socket], [], [], within)
+        if not readable:
             return None
+        raw = self.socket.recv(65536)
         if not raw:
             raise EOFError
         return json.loads(raw)

@@ -61,7 +61,7 @@ class Replica:
     def run(self) -> None:
         due = time.monotonic()
         while True:
-            message = self.endpoint.receive(max(0.001, due - time.monotonic()))
+            message = self.endpoint.receive(max(0, due - time.monotonic()))
             if message is not None:
                 self.take(message)
             if time.monotonic() >= due:
