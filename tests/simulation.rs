@@ -81,7 +81,7 @@ fn flawed() -> PathBuf {
 /// Both flaws pass where nothing goes wrong, both are found where something does, and there ours passes. All
 /// at the same time, because each run takes its time and hardly any work.
 #[test]
-fn replicas_that_only_look_sound_are_caught() {
+fn a_replica_that_only_looks_sound_is_caught() {
     thread::scope(|scope| {
         for transport in TRANSPORTS {
             scope.spawn(move || pass("configs/beyond/catch-unsafe", Path::new(OURS), "", transport));
