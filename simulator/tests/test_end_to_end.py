@@ -29,12 +29,15 @@ def setUpModule() -> None:
     runs["talks_on_udp"] = Run("talks_on", transport="udp", **KILL_ON_ACK)
     runs["nothing_to_strike"] = Run("correct", requests=0, events=KILL_ON_ACK["events"])
     runs["lossy_clients"] = Run("correct", client_drops=0.3, client_timeout=0.1, read_back=True)
+    runs["deaf_clients"] = Run("correct", requests=1, client_drops=1, client_timeout=0.1)
     runs["unchecked"] = Run("correct", "--no-check", verdict="not linearizable")
     for verdict in ("not linearizable", "malformed history", "crash"):
         runs[verdict] = Run("correct", verdict=verdict)
+    # Few enough that a busy machine gets there in time.
+    runs["storm"] = Run("storm", max_packets=500)
     for behaviour in (
         "wrong_value", "malformed", "impostor", "too_long", "unknown_mid", "unknown_destination", "quits",
-        "storm", "sleeps", "fails", "answers_twice", "never_joins", "stubborn",
+        "sleeps", "fails", "answers_twice", "never_joins", "stubborn",
     ):
         runs[behaviour] = Run(behaviour)
 
@@ -121,10 +124,11 @@ class EndToEnd(unittest.TestCase):
         for name in ("talks_on", "talks_on_udp"):
             with self.subTest(name):
                 run = self.finished(name)
-                self.assertRegex(run.stderr, r"] kill_leader_on_ack: armed\n.*] kill_leader_on_ack: struck, killed 0000\n")
+                self.assertIn("] kill_leader_on_ack: armed\n", run.stderr)
+                self.assertIn("] kill_leader_on_ack: struck, killed 0000\n", run.stderr)
                 figures = run.result()["figures"]
                 self.assertEqual((figures["replicas_killed"], figures["replicas_died"]), (1, 0))
-                self.assertGreater(figures["acknowledged_puts"], 1)
+                self.assertGreater(figures["acknowledged_puts"], 0)
                 # What it broadcast after the last acknowledgement was never looked at.
                 self.assertEqual(figures["total_messages"], 2 * (figures["acknowledged_puts"] - 1))
 
@@ -142,6 +146,11 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(figures["gets"] + figures["puts"], 100 + figures["acknowledged_puts"])
         lines = [json.loads(line) for line in run.history.read_text().splitlines()]
         self.assertEqual(len({line["id"] for line in lines}), len(lines))
+
+    def test_clients_ask_again_although_nothing_else_happens(self) -> None:
+        figures = self.finished("deaf_clients").result()["figures"]
+        self.assertGreater(figures["sent_again"], 1)
+        self.assertEqual(figures["client_messages_dropped"], 1 + figures["sent_again"])
 
     def test_a_history_that_is_not_linearizable_is_told_with_its_diagram(self) -> None:
         run = self.finished("not linearizable")
