@@ -22,7 +22,7 @@ def render(result: Result, coloured: bool) -> str:
     lines = ["# Simulation Finished", "", "## Useful Information and Statistics"]
     lines += [_INDENT + line for line in _statistics(result.figures)]
     lines += ["", "## Correctness Checks"]
-    lines += [_INDENT + line for line in _check_lines(result, coloured)]
+    lines += [(_INDENT + line).rstrip() for line in _check_lines(result, coloured)]
     lines += [""]
     if result.is_correct:
         lines += ["## Performance Tests", "## <test metric>: <your score> <benchmark score>, <test result>"]

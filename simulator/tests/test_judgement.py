@@ -63,7 +63,8 @@ GOLDEN_NOT_LINEARIZABLE = STATISTICS + """
 ## Correctness Checks
      Linearizable history: 0 < 1, 1 too few
      a diagram
-         of two lines
+
+         in two parts
 
 ## Correctness Checks Failed, Skipping Performance Tests"""
 GOLDEN_FAILED = STATISTICS.replace("sent: 370", "sent: 120") + """
@@ -153,7 +154,7 @@ class Text(unittest.TestCase):
         self.assertEqual(report.render(result(Verdict(True)), coloured=False), GOLDEN)
 
     def test_the_diagram_stands_below_its_check(self) -> None:
-        verdict = Verdict(False, "a diagram\n    of two lines")
+        verdict = Verdict(False, "a diagram\n\n    in two parts")
         self.assertEqual(report.render(result(verdict), coloured=False), GOLDEN_NOT_LINEARIZABLE)
 
     def test_a_score_that_is_not_below_any_benchmark(self) -> None:
