@@ -13,11 +13,12 @@ A run, in the order in which its files matter:
     clients      requests, answers, retries; judges every answer
     events       kills and partitions
     figures      all counts of a run in one record
-    checks       figures -> correct or not
+    checks       figures and the verdict on the history -> correct or not
     tiers        figures -> performance tiers
     result       all of these together, also as JSON
     report       a result -> the blocks of text
     history      the requests -> one JSON line each
+    judge        the history -> linearizable or not, as our checker says
     suite        `all`
 
 `network`, `clients`, `workload`, `checks` and `tiers` do no input or output: every rule of the protocol

@@ -1,4 +1,4 @@
-"""Our own replica: where its program is, and how it comes to be."""
+"""Our own program, the default replica and the checker: where it is, and how it comes to be."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _BUILD = ["cargo", "build", "--release", "--target-dir", str(_TARGET)]
 
 
 class BuildError(Exception):
-    """The default replica could not be built."""
+    """Our program could not be built."""
 
 
-def default_replica() -> Path:
-    """The release build of our replica, built first if it is missing or older than its sources."""
+def own_program() -> Path:
+    """The release build of kvstore, built first if it is missing or older than its sources."""
     if not _PROGRAM.exists() or _newest_source() > _PROGRAM.stat().st_mtime:
         try:
             subprocess.run(_BUILD, cwd=REPOSITORY, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            raise BuildError(f"the replica could not be built: {error}") from None
+            raise BuildError(f"kvstore could not be built: {error}") from None
     return _PROGRAM
 
 

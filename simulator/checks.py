@@ -16,13 +16,33 @@ class Check:
     value: float
     limit: float
     is_minimum: bool = False
+    explanation: str = ""
 
     @property
     def holds(self) -> bool:
         return self.value >= self.limit if self.is_minimum else self.value <= self.limit
 
 
-def evaluate(scenario: Scenario, figures: Figures) -> list[Check]:
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the history is `linearizable`, None if the checker could not tell, and its explanation."""
+
+    linearizable: bool | None
+    explanation: str = ""
+
+
+def evaluate(scenario: Scenario, figures: Figures, verdict: Verdict | None) -> list[Check]:
+    """All checks; that of the history only if it was asked for."""
+    checks = _check_figures(scenario, figures)
+    if verdict is not None:
+        found = int(verdict.linearizable is True)
+        checks.append(
+            Check("Linearizable history", found, 1, is_minimum=True, explanation=verdict.explanation)
+        )
+    return checks
+
+
+def _check_figures(scenario: Scenario, figures: Figures) -> list[Check]:
     tests = scenario.tests
     fewest_messages = (
         scenario.requests

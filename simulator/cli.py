@@ -6,12 +6,14 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from simulator import build, config, history, report, suite
 from simulator.config import ConfigError, Scenario
 from simulator.console import Console
+from simulator.judge import judge
 from simulator.replica import StartError
 from simulator.result import Result
 from simulator.signals import Signals
@@ -35,11 +37,11 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return BAD_USAGE
     try:
-        program = _program(chosen.replica)
+        options = _options(chosen)
         with Signals() as signals:
             if chosen.config == ALL:
-                return _run_all(scenarios, chosen, program, signals)
-            return _run_one(scenario, chosen, program, signals)
+                return _run_all(scenarios, chosen, options, signals)
+            return _run_one(scenario, chosen, options, signals)
     except (StartError, build.BuildError) as error:
         Console().error(str(error))
         return INCORRECT
@@ -71,6 +73,14 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         help=f'where "{ALL}" finds its scenarios (default: configs)',
     )
     parser.add_argument("--seed", type=int, help="overrides the seed of the configuration")
+    parser.add_argument(
+        "--no-check", dest="check", action="store_false",
+        help="do not check whether the history of the run is linearizable",
+    )
+    parser.add_argument(
+        "--checker", type=Path, metavar="PATH",
+        help="the program that checks it, called as PATH check HISTORY (default: our own)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything about the run")
     parser.add_argument(
         "--history", type=Path, metavar="FILE", help="write one JSON line per client request"
@@ -86,24 +96,35 @@ def _check_writable(*paths: Path | None) -> None:
             raise UsageError(f"{path}: must be a file that can be written")
 
 
-def _program(chosen: Path | None) -> Path:
+def _options(chosen: argparse.Namespace) -> Options:
+    """Finds both programs, or builds them, before the run, so that none is in vain."""
+    return Options(
+        program=_program(chosen.replica, "replica"),
+        transport=chosen.transport,
+        seed=chosen.seed,
+        # One line per scenario is all that a suite prints on stdout.
+        silence=chosen.silence or chosen.config == ALL,
+        checker=_program(chosen.checker, "checker") if chosen.check else None,
+    )
+
+
+def _program(chosen: Path | None, role: str) -> Path:
     if chosen is None:
-        return build.default_replica()
+        return build.own_program()
     # Absolute, because replicas run in a directory of their own.
     program = chosen.resolve()
     if not program.is_file():
-        raise StartError(f"replica program not found: {chosen}")
+        raise StartError(f"{role} program not found: {chosen}")
     if not os.access(program, os.X_OK):
-        raise StartError(f"replica program is not executable: {chosen}")
+        raise StartError(f"{role} program is not executable: {chosen}")
     return program
 
 
 def _run_one(
-    scenario: Scenario, chosen: argparse.Namespace, program: Path, signals: Signals
+    scenario: Scenario, chosen: argparse.Namespace, options: Options, signals: Signals
 ) -> int:
     console = Console()
-    options = Options(program, chosen.transport, chosen.seed, chosen.silence)
-    result = simulate(scenario, options, console, signals)
+    result = _simulate(scenario, options, console, signals)
     console.line(report.render(result, coloured=console.is_terminal))
     if chosen.history:
         history.write(chosen.history, result.history)
@@ -113,14 +134,13 @@ def _run_one(
 
 
 def _run_all(
-    scenarios: dict[str, Scenario], chosen: argparse.Namespace, program: Path, signals: Signals
+    scenarios: dict[str, Scenario], chosen: argparse.Namespace, options: Options, signals: Signals
 ) -> int:
     # One line per scenario on stdout; what goes wrong within one is told beside it.
     console = Console(errors=sys.stderr)
-    options = Options(program, chosen.transport, chosen.seed, silence=True)
 
     def run(scenario: Scenario) -> Result:
-        result = simulate(scenario, options, console, signals)
+        result = _simulate(scenario, options, console, signals)
         if chosen.history:
             history.write(history.path_for(chosen.history, scenario.name), result.history)
         return result
@@ -130,6 +150,23 @@ def _run_all(
         _write_json(chosen.json, [result.to_json() for result in results])
     passed = len(results) == len(scenarios) and all(result.is_correct for result in results)
     return CORRECT if passed else INCORRECT
+
+
+def _simulate(
+    scenario: Scenario, options: Options, console: Console, signals: Signals
+) -> Result:
+    """One run, and the verdict on its history if one is asked for."""
+    result = simulate(scenario, options, console, signals)
+    if options.checker is None:
+        return result
+    verdict = judge(options.checker, result.history)
+    if verdict.linearizable is None:
+        console.error(f"the history could not be checked: {verdict.explanation}")
+        verdict = replace(verdict, explanation="")  # Told already, where errors are told.
+    elif verdict.linearizable:
+        requests = len(result.history)
+        console.notice(f"{scenario.name}: the history of {requests} requests is linearizable")
+    return replace(result, verdict=verdict)
 
 
 def _write_json(path: Path, content: Any) -> None:

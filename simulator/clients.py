@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Callable
@@ -12,9 +14,21 @@ from simulator.network import Network
 from simulator.workload import Intent
 
 
+@dataclass(frozen=True)
+class Rules:
+    """How the clients of a scenario behave."""
+
+    shared_keys: int = 0
+    timeout: float | None = None
+    read_back: bool = False
+
+
 @dataclass
 class Request:
-    """One request as sent. A retry of the same operation is another request, with another MID."""
+    """One MID, sent once or, after a time-out, again. A retry of an answered one is another request.
+
+    `target` was sent it last; `settled` values of its key had been acknowledged to the client before.
+    """
 
     mid: str
     client: str
@@ -24,6 +38,10 @@ class Request:
     invoked: float
     returned: float | None = None
     outcome: str = "unknown"
+    target: str = UNKNOWN_LEADER
+    settled: int = 0
+    sent: int = 0
+    responses: int = 0
 
 
 @dataclass
@@ -46,14 +64,19 @@ class Tally:
 
 @dataclass
 class Client:
-    """What one client knows. At most one put per key is in flight, so `acknowledged` has an order."""
+    """What one client knows of its own keys.
+
+    At most one put per key is `in_flight`, so the values in `acknowledged` have an order. A value in
+    `lingering` was sent under a MID to several replicas, one of which declined: another may yet store it.
+    """
 
     id: str
     leader: str = UNKNOWN_LEADER
     keys: list[str] = field(default_factory=list)
     readable_keys: list[str] = field(default_factory=list)
-    acknowledged: dict[str, str] = field(default_factory=dict)
-    in_flight: set[str] = field(default_factory=set)
+    acknowledged: dict[str, list[str]] = field(default_factory=dict)
+    in_flight: dict[str, str] = field(default_factory=dict)
+    lingering: dict[str, set[str]] = field(default_factory=dict)
 
     def key_to_get(self, choice: float) -> str | None:
         if not self.readable_keys:
@@ -71,9 +94,23 @@ class Client:
 
     def acknowledge(self, key: str, value: str) -> None:
         if key not in self.acknowledged:
+            self.acknowledged[key] = []
             self.readable_keys.append(key)
-        self.acknowledged[key] = value
-        self.in_flight.discard(key)
+        self.acknowledged[key].append(value)
+        self.in_flight.pop(key, None)
+
+    def may_read(self, get: Request, value: str) -> bool:
+        """Whether `value` can be right; whether it is, together with all other answers, the checker says.
+
+        A get sent once must be answered with the latest acknowledged value. One sent again may bring the
+        answer to an earlier sending. And a put that nobody has acknowledged may have taken effect.
+        """
+        since = get.settled if get.sent > 1 else len(self.acknowledged[get.key])
+        return (
+            value in self.acknowledged[get.key][since - 1:]
+            or value == self.in_flight.get(get.key)
+            or value in self.lingering.get(get.key, ())
+        )
 
 
 class Clients:
@@ -82,24 +119,32 @@ class Clients:
     def __init__(
         self,
         ids: list[str],
+        rules: Rules,
         network: Network,
         random: Random,
         send: Callable[[str, bytes], None],
         clock: Callable[[], float],
         complain: Callable[[str], None],
+        acknowledged: Callable[[str], None],
     ) -> None:
+        """`acknowledged` is told each replica that acknowledges a put, before anything else happens."""
         self._clients = [Client(id) for id in ids]
         self._by_id = {client.id: client for client in self._clients}
+        self._rules = rules
         self._network = network
         self._random = random
         self._send = send
         self._clock = clock
         self._complain = complain
+        self._acknowledged = acknowledged
+        # With the time at which each is sent again; in that order, because all wait equally long.
+        self._waiting: deque[tuple[float, Request]] = deque()
         self.requests: dict[str, Request] = {}
         self.generated = Tally()
         self.answered = Tally()
         self.failures = Tally()
         self.gets_not_generated = 0
+        self.sent_again = 0
         self.incorrect_gets = 0
         self.unexpected = 0
         self.duplicates = 0
@@ -117,57 +162,117 @@ class Clients:
     def start(self, intent: Intent) -> None:
         """Turn a planned request into an operation, now that it is known which keys exist."""
         client = self._clients[intent.client]
-        key = client.key_to_get(intent.choice) if intent.wants_get else None
+        key = self._key_to_get(client, intent) if intent.wants_get else None
         if key is not None:
-            self.generated.add("get")
-            self._request(client, "get", key, None)
+            self._get(client, key)
             return
         if intent.wants_get:
             self.gets_not_generated += 1
+        key = self._key_to_put(client, intent)
+        client.in_flight[key] = intent.value
+        self.generated.add("put")
+        self._request(client, "put", key, intent.value)
+
+    def _key_to_get(self, client: Client, intent: Intent) -> str | None:
+        if self._rules.shared_keys:
+            return self._shared_key(intent)
+        return client.key_to_get(intent.choice)
+
+    def _key_to_put(self, client: Client, intent: Intent) -> str:
+        if self._rules.shared_keys:
+            return self._shared_key(intent)
         key = client.key_to_put(intent.choice) if intent.wants_own_key else None
         if key is None:
             key = intent.new_key
             client.keys.append(key)
-        client.in_flight.add(key)
-        self.generated.add("put")
-        self._request(client, "put", key, intent.value)
+        return key
 
-    def _request(self, client: Client, type: str, key: str, value: str | None) -> None:
-        target = client.leader
+    def _shared_key(self, intent: Intent) -> str:
+        return f"{int(intent.choice * self._rules.shared_keys):032x}"
+
+    def _get(self, client: Client, key: str, target: str | None = None) -> None:
+        self.generated.add("get")
+        self._request(client, "get", key, None, target)
+
+    def _request(
+        self, client: Client, type: str, key: str, value: str | None, target: str | None = None
+    ) -> None:
+        """Send a new request, if nobody is named to the leader or else to anybody who lives."""
+        target = target or client.leader
         living = self._network.living
         if target not in living:
             if not living:
                 return  # Nobody can ever answer: the operation stays unanswered.
             target = self._random.choice(living)
         mid = f"{len(self.requests):08x}"
+        request = Request(mid, client.id, type, key, value, self._clock())
+        request.settled = len(client.acknowledged.get(key, ()))
+        self.requests[mid] = request
+        self._transmit(client, request, target)
+
+    def _transmit(self, client: Client, request: Request, target: str) -> None:
+        request.target = target
+        request.sent += 1
+        if self._rules.timeout is not None:
+            self._waiting.append((self._clock() + self._rules.timeout, request))
         message = {
             "src": client.id, "dst": target, "leader": client.leader,
-            "type": type, "MID": mid, "key": key,
+            "type": request.type, "MID": request.mid, "key": request.key,
         }
-        if value is not None:
-            message["value"] = value
-        raw = messages.encode(message)
-        self.requests[mid] = Request(mid, client.id, type, key, value, self._clock())
-        self._send(target, raw)
+        if request.value is not None:
+            message["value"] = request.value
+        if not self._network.drops_client_message():
+            self._send(target, messages.encode(message))
+
+    def next_resend(self) -> float:
+        """When the first request that is still unanswered is due to be sent again."""
+        while self._waiting and self._waiting[0][1].outcome != "unknown":
+            self._waiting.popleft()
+        return self._waiting[0][0] if self._waiting else math.inf
+
+    def resend(self) -> None:
+        """Send again what is due: the same MID to another replica, if another one lives."""
+        now = self._clock()
+        due = []
+        while self._waiting and self._waiting[0][0] <= now:
+            due.append(self._waiting.popleft()[1])
+        for request in due:
+            if request.outcome == "unknown":
+                self._send_again(request)
+
+    def _send_again(self, request: Request) -> None:
+        client = self._by_id[request.client]
+        client.leader = UNKNOWN_LEADER
+        targets = self._others(request.target) or self._network.living
+        if targets:
+            self.sent_again += 1
+            self._transmit(client, request, self._random.choice(targets))
+
+    def _others(self, replica: str) -> list[str]:
+        return [other for other in self._network.living if other != replica]
 
     def receive(self, message: dict[str, Any], now: float) -> None:
         """Take a response from the network, judge it, and retry where the protocol says so."""
         messages.check_response(message)
         self.responses += 1
+        if self._network.drops_client_message():
+            return
         client = self._by_id[message["dst"]]
         request = self.requests.get(message["MID"])
         if request is None or request.client != client.id:
             self._unexpected(message, "no request of this client has it")
             return
         client.leader = message["leader"]
-        if request.outcome == "ok":
+        request.responses += 1
+        if request.outcome == "unknown":
+            self._answer(client, request, message, now)
+        elif request.responses <= request.sent:
+            pass  # Every sending may be answered, but the first answer is the one that counts.
+        elif request.outcome == "ok":
             self.duplicates += 1
-            return
-        if request.outcome != "unknown":
+        else:
             # The client has moved on to a new MID, so this is neither an answer nor a duplicate of one.
             self._unexpected(message, f"already answered with {request.outcome}")
-            return
-        self._answer(client, request, message, now)
 
     def _answer(
         self, client: Client, request: Request, message: dict[str, Any], now: float
@@ -181,6 +286,8 @@ class Clients:
         if outcome == "ok":
             self._complete(client, request, message)
             return
+        if request.type == "put" and request.sent > 1:
+            client.lingering.setdefault(request.key, set()).add(request.value)
         if outcome == "fail":
             self.failures.add(request.type)
         else:
@@ -191,15 +298,24 @@ class Clients:
         self.answered.add(request.type)
         if request.type == "put":
             client.acknowledge(request.key, request.value)
+            self._acknowledged(message["src"])
+            self._read_back(client, request, message["src"])
             return
         request.value = message["value"]
-        expected = client.acknowledged[request.key]
-        if request.value != expected:
+        # Of a key that others put too, no client knows what to expect.
+        if not self._rules.shared_keys and not client.may_read(request, request.value):
             self.incorrect_gets += 1
+            expected = client.acknowledged[request.key][-1]
             self._complain(
                 f"incorrect value: replica {message['src']} answered get {request.key} of client "
                 f"{client.id} with {request.value!r} instead of {expected!r} (MID {request.mid})"
             )
+
+    def _read_back(self, client: Client, put: Request, replica: str) -> None:
+        """Ask somebody else for what `replica` acknowledged: one that answers from its own state is found out."""
+        others = self._others(replica)
+        if self._rules.read_back and others:
+            self._get(client, put.key, self._random.choice(others))
 
     def _unexpected(self, message: dict[str, Any], reason: str) -> None:
         self.unexpected += 1

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-EVENT_TYPES = ("kill_leader", "kill_non_leader", "part_easy", "part_hard", "part_end")
+EVENT_TYPES = (
+    "kill_leader", "kill_non_leader", "kill_leader_on_ack", "part_easy", "part_hard", "part_end",
+)
 METRICS = ("total_msgs", "failures", "duplicates", "median_latency")
 MAX_PACKETS_LIMIT = 900_000
+MOST_SHARED_KEYS = 1_000_000
 _REQUIRED = object()
 
 
@@ -52,6 +55,10 @@ class Scenario:
     end_wait: float
     seed: int | None
     drops: float
+    shared_keys: int
+    client_drops: float
+    client_timeout: float | None
+    read_back: bool
     max_packets: int
     events: tuple[Event, ...]
     tests: Tests
@@ -88,6 +95,13 @@ class _Section:
         types = (int,) if whole else (int, float)
         if type(value) not in types or not low <= value <= high or not math.isfinite(value):
             self.refuse(key, value, rule)
+        return value
+
+    def flag(self, key: str) -> bool:
+        """A boolean; a key that is absent is false."""
+        value = self.take(key, False)
+        if type(value) is not bool:
+            self.refuse(key, value, "must be true or false")
         return value
 
     def choice(self, key: str, choices: tuple[str, ...]) -> str:
@@ -147,12 +161,28 @@ def _scenario(name: str, file: _Section) -> Scenario:
         end_wait=end_wait,
         seed=_seed(file),
         drops=file.number("drops", 0, 1, 0),
+        shared_keys=file.number("shared_keys", 0, MOST_SHARED_KEYS, 0, whole=True),
+        client_drops=file.number("client_drops", 0, 1, 0),
+        client_timeout=_client_timeout(file),
+        read_back=file.flag("read_back"),
         max_packets=file.number("max_packets", requests, MAX_PACKETS_LIMIT, 20_000, whole=True),
         events=_events(file, lifetime),
         tests=_tests(file.section("tests")),
     )
     file.refuse_unknown()
+    if scenario.client_drops and scenario.client_timeout is None:
+        rule = "needs client_timeout, because what is lost must be sent again"
+        file.refuse("client_drops", scenario.client_drops, rule)
     return scenario
+
+
+def _client_timeout(file: _Section) -> float | None:
+    timeout = file.take("client_timeout", None)
+    if timeout is None:
+        return None
+    if type(timeout) not in (int, float) or not 0 < timeout < math.inf:
+        file.refuse("client_timeout", timeout, "must be a number above 0")
+    return timeout
 
 
 def _seed(file: _Section) -> int | None:

@@ -8,6 +8,8 @@ from typing import Callable
 from simulator.clients import Clients
 from simulator.network import Network
 
+KILL_LEADER_ON_ACK = "kill_leader_on_ack"
+
 
 class Events:
     """Carries out events; `kill` ends the process of a replica and takes it off the network."""
@@ -19,6 +21,7 @@ class Events:
         self._clients = clients
         self._random = random
         self._kill = kill
+        self.armed = 0
 
     def happen(self, type: str) -> str:
         """Let an event of this type happen; returns what it did, for the user."""
@@ -39,6 +42,19 @@ class Events:
         victim = self._random.choice(others)
         self._kill(victim)
         return f"killed {victim}"
+
+    def _kill_leader_on_ack(self) -> str:
+        self.armed += 1
+        return "armed"
+
+    def acknowledged(self, replica: str) -> str | None:
+        """A put was just acknowledged: if a kill is armed, it strikes now, and is returned for the user."""
+        if not self.armed:
+            return None
+        self.armed -= 1
+        self._kill(replica)
+        self._clients.forget_leader()
+        return f"struck, killed {replica}"
 
     def _part_easy(self) -> str:
         self._network.partition(self._random, with_leader=True)

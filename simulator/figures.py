@@ -20,10 +20,12 @@ class Figures:
     dropped_by_chance: int
     dropped_by_partition: int
     sent_to_dead: int
+    client_messages_dropped: int
     kernel_drops: int
     gets: int
     puts: int
     gets_not_generated: int
+    sent_again: int
     duplicates: int
     unanswered_gets: int
     unanswered_puts: int
@@ -74,10 +76,12 @@ def collect(
         dropped_by_chance=network.dropped_by_chance,
         dropped_by_partition=network.dropped_by_partition,
         sent_to_dead=network.sent_to_dead,
+        client_messages_dropped=network.client_messages_dropped,
         kernel_drops=kernel_drops,
         gets=clients.generated.get,
         puts=clients.generated.put,
         gets_not_generated=clients.gets_not_generated,
+        sent_again=clients.sent_again,
         duplicates=clients.duplicates,
         unanswered_gets=clients.generated.get - clients.answered.get,
         unanswered_puts=clients.generated.put - clients.answered.put,

@@ -11,7 +11,14 @@ from simulator.messages import BROADCAST, UNKNOWN_LEADER
 class Network:
     """Decides and counts; it moves no bytes, so every rule here can be tested without a process."""
 
-    def __init__(self, replicas: Sequence[str], drops: float, drop_random: Random) -> None:
+    def __init__(
+        self,
+        replicas: Sequence[str],
+        drops: float,
+        drop_random: Random,
+        client_drops: float,
+        client_drop_random: Random,
+    ) -> None:
         self.replicas = tuple(replicas)
         self.living = list(replicas)
         self.majority_side: frozenset[str] | None = None
@@ -20,8 +27,11 @@ class Network:
         self.dropped_by_chance = 0
         self.dropped_by_partition = 0
         self.sent_to_dead = 0
+        self.client_messages_dropped = 0
         self._drops = drops
         self._random = drop_random
+        self._client_drops = client_drops
+        self._client_random = client_drop_random
         self._others = {r: tuple(o for o in replicas if o != r) for r in replicas}
 
     @property
@@ -56,6 +66,12 @@ class Network:
             self.dropped_by_chance += 1
             return False
         return True
+
+    def drops_client_message(self) -> bool:
+        """Whether the next message from or to a client is lost."""
+        lost = self._client_drops > 0 and self._client_random.random() < self._client_drops
+        self.client_messages_dropped += lost
+        return lost
 
     def remove(self, replica: str) -> None:
         self.living.remove(replica)

@@ -22,7 +22,7 @@ def render(result: Result, coloured: bool) -> str:
     lines = ["# Simulation Finished", "", "## Useful Information and Statistics"]
     lines += [_INDENT + line for line in _statistics(result.figures)]
     lines += ["", "## Correctness Checks"]
-    lines += [_INDENT + line for line in _check_lines(result, coloured)]
+    lines += [(_INDENT + line).rstrip() for line in _check_lines(result, coloured)]
     lines += [""]
     if result.is_correct:
         lines += ["## Performance Tests", "## <test metric>: <your score> <benchmark score>, <test result>"]
@@ -57,7 +57,11 @@ def _check_lines(result: Result, coloured: bool) -> list[str]:
     failed = [check for check in result.checks if not check.holds]
     if not failed:
         return [_paint("All correctness tests passed", _GREEN, coloured)]
-    return [_paint(describe_failure(check), _RED, coloured) for check in failed]
+    lines = []
+    for check in failed:
+        lines.append(_paint(describe_failure(check), _RED, coloured))
+        lines += check.explanation.splitlines()
+    return lines
 
 
 def describe_failure(check: Check) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from simulator.checks import Check, evaluate
+from simulator.checks import Check, Verdict, evaluate
 from simulator.clients import Request
 from simulator.config import Scenario
 from simulator.figures import Figures
@@ -20,10 +20,11 @@ class Result:
     transport: str
     figures: Figures
     history: list[Request]
+    verdict: Verdict | None = None  # None: the history was not checked
 
     @cached_property
     def checks(self) -> list[Check]:
-        return evaluate(self.scenario, self.figures)
+        return evaluate(self.scenario, self.figures, self.verdict)
 
     @property
     def is_correct(self) -> bool:
@@ -42,6 +43,7 @@ class Result:
             "transport": self.transport,
             "figures": figures,
             "correct": self.is_correct,
+            "linearizable": self.verdict.linearizable if self.verdict else None,
             "checks": [asdict(check) | {"holds": check.holds} for check in self.checks],
             "tiers": [asdict(rating) | {"verdict": rating.verdict} for rating in self.ratings],
         }

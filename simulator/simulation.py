@@ -15,10 +15,10 @@ from random import Random, SystemRandom
 from typing import Callable, Iterator
 
 from simulator import messages
-from simulator.clients import Clients
+from simulator.clients import Clients, Rules
 from simulator.config import Event, Scenario
 from simulator.console import Console
-from simulator.events import Events
+from simulator.events import KILL_LEADER_ON_ACK, Events
 from simulator.figures import collect
 from simulator.messages import BROADCAST, HELLO, Malformed, excerpt, identifier
 from simulator.network import Network
@@ -47,6 +47,7 @@ class Options:
     transport: str = "seqpacket"
     seed: int | None = None
     silence: bool = False
+    checker: Path | None = None
 
 
 def simulate(scenario: Scenario, options: Options, console: Console, signals: Signals) -> Result:
@@ -88,15 +89,19 @@ class Simulation:
         self._directory = directory
         # One generator per purpose, so that the use of one does not change what another draws.
         root = Random(seed)
-        workload, drops, choices, targets = (Random(root.getrandbits(64)) for _ in range(4))
+        workload, drops, choices, targets, client_drops = (
+            Random(root.getrandbits(64)) for _ in range(5)
+        )
         self._intents = plan(scenario, workload)
         ids = [identifier(number) for number in range(scenario.replicas)]
-        self.network = Network(ids, scenario.drops, drops)
+        self.network = Network(ids, scenario.drops, drops, scenario.client_drops, client_drops)
         self._transport = TRANSPORTS[options.transport](directory, ids, selector, self)
         first_client = scenario.replicas + FIRST_CLIENT_OFFSET
         self._clients = Clients(
             [identifier(first_client + number) for number in range(CLIENTS)],
+            Rules(scenario.shared_keys, scenario.client_timeout, scenario.read_back),
             self.network, targets, self._transport.send, self._elapsed, console.error,
+            self._acknowledged,
         )
         self._events = Events(self.network, self._clients, choices, self._kill)
         self._replicas: dict[str, Replica] = {}
@@ -160,6 +165,8 @@ class Simulation:
             self._console.error(
                 f"possible packet storm: more than {self._scenario.max_packets} messages"
             )
+        for _ in range(self._events.armed):
+            self._tell_event(KILL_LEADER_ON_ACK, "never struck")
 
     def _agenda(self) -> Iterator[tuple[float, Callable[[], None]]]:
         """All that is due at a time known beforehand, in order."""
@@ -176,7 +183,8 @@ class Simulation:
     def _carry_until(self, due: float) -> None:
         """Look at the sockets at least once, or a simulator that is late would carry nothing."""
         while True:
-            self.wait(due - self._elapsed())
+            self.wait(min(due, self._clients.next_resend()) - self._elapsed())
+            self._clients.resend()
             if self._elapsed() >= due or self._is_over():
                 return
 
@@ -191,8 +199,16 @@ class Simulation:
             key.data(ready)
 
     def _happen(self, event: Event) -> None:
-        done = self._events.happen(event.type)
-        self._console.notice(f"[{self._elapsed():7.3f}] {event.type}: {done}")
+        self._tell_event(event.type, self._events.happen(event.type))
+
+    def _acknowledged(self, replica: str) -> None:
+        """Within the delivery of the acknowledgement, so nothing that the replica sent after it is carried."""
+        done = self._events.acknowledged(replica)
+        if done is not None:
+            self._tell_event(KILL_LEADER_ON_ACK, done)
+
+    def _tell_event(self, type: str, done: str) -> None:
+        self._console.notice(f"[{self._elapsed():7.3f}] {type}: {done}")
 
     def _show_progress(self) -> None:
         clients = self._clients

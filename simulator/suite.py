@@ -84,6 +84,8 @@ def _tell_failures(result: Result, console: Console) -> None:
     for check in result.checks:
         if not check.holds:
             console.notice(f"{result.scenario.name}: {describe_failure(check)}")
+            if check.explanation:
+                console.notice(check.explanation)
 
 
 def _line(description: str, result: Result | None) -> str:

@@ -1,30 +1,49 @@
 //! The main job, end to end and short: `run.py` starts five real replicas, plays the network and
 //! the clients, and checks every answer.
 
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::thread;
 
 use serde_json::Value;
 
-/// Runs a scenario of `tests/scenarios` and returns what `run.py` says about it, with all correctness
-/// checks passed.
-fn simulate(scenario: &str, transport: &str) -> Value {
+const OURS: &str = env!("CARGO_BIN_EXE_kvstore");
+const TRANSPORTS: [&str; 2] = ["seqpacket", "udp"];
+
+/// Runs a scenario, named by its path without the suffix, and returns what `run.py` did and wrote.
+fn run(scenario: &str, replica: &Path, flaw: &str, transport: &str) -> (Output, Value) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let directory = tempfile::tempdir().expect("a directory");
     let result = directory.path().join("result.json");
     let output = Command::new("python3")
         .arg(root.join("run.py"))
-        .arg(root.join("tests/scenarios").join(scenario).with_extension("json"))
-        .args(["--replica", env!("CARGO_BIN_EXE_kvstore"), "--transport", transport])
-        .arg("--json")
+        .arg(root.join(scenario).with_extension("json"))
+        .arg("--replica")
+        .arg(replica)
+        .args(["--checker", OURS, "--transport", transport, "--json"])
         .arg(&result)
+        .env("FLAW", flaw)
         .output()
         .expect("python3 is there");
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complained = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}\n{said}\n{complained}", output.status);
-    assert!(said.contains("All correctness tests passed"), "{said}");
-    serde_json::from_slice(&std::fs::read(&result).expect("the result")).expect("JSON")
+    let written = std::fs::read(&result).unwrap_or_else(|_| panic!("{}", said(&output)));
+    (output, serde_json::from_slice(&written).expect("JSON"))
+}
+
+fn said(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).join("\n")
+}
+
+/// Runs a scenario that must pass, and returns what `run.py` wrote.
+fn pass(scenario: &str, replica: &Path, flaw: &str, transport: &str) -> Value {
+    let (output, result) = run(scenario, replica, flaw, transport);
+    assert!(output.status.success(), "{flaw} {transport}: {}\n{}", output.status, said(&output));
+    assert!(said(&output).contains("All correctness tests passed"), "{}", said(&output));
+    assert_eq!(result["linearizable"], Value::Bool(true), "{}", said(&output));
+    result
+}
+
+fn simulate(scenario: &str, transport: &str) -> Value {
+    pass(&format!("tests/scenarios/{scenario}"), Path::new(OURS), "", transport)
 }
 
 fn figure(result: &Value, name: &str) -> u64 {
@@ -52,4 +71,28 @@ fn answers_stay_right_under_loss_a_partition_and_a_killed_leader() {
     let result = simulate("rough", "seqpacket");
     assert!(figure(&result, "failures") <= 3, "{result}");
     assert_eq!(figure(&result, "duplicates"), 0);
+}
+
+/// The replica of the simulator's tests, which has the flaw that it is told to have.
+fn flawed() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("simulator/tests/unsafe_replica.py")
+}
+
+/// Both flaws pass where nothing goes wrong, both are found where something does, and there ours passes. All
+/// at the same time, because each run takes its time and hardly any work.
+#[test]
+fn a_replica_that_only_looks_sound_is_caught() {
+    thread::scope(|scope| {
+        for transport in TRANSPORTS {
+            scope.spawn(move || pass("configs/beyond/catch-unsafe", Path::new(OURS), "", transport));
+            for flaw in ["acknowledges_early", "reads_locally"] {
+                scope.spawn(move || pass("tests/scenarios/calm", &flawed(), flaw, transport));
+                scope.spawn(move || {
+                    let (output, result) = run("configs/beyond/catch-unsafe", &flawed(), flaw, transport);
+                    assert_eq!(output.status.code(), Some(1), "{flaw} {transport}:\n{}", said(&output));
+                    assert_eq!(result["linearizable"], Value::Bool(false), "{}", said(&output));
+                });
+            }
+        }
+    });
 }

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """A toy replica in both dialects: 0000 always leads. $FAKE_BEHAVIOUR names the way in which it misbehaves."""
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
+
+from endpoint import Endpoint
 
 LEADER = "0000"
 BURST = 2000
@@ -16,24 +16,14 @@ BEHAVIOUR = os.environ.get("FAKE_BEHAVIOUR", "correct")
 
 class Replica:
     def __init__(self, arguments):
-        self.is_datagram = len(arguments[0]) != 4
-        self.id = arguments[1] if self.is_datagram else arguments[0]
+        self.endpoint = Endpoint(arguments)
+        self.id = self.endpoint.id
         self.store = {}
-        self.answered = 0
         self.requests = 0
         self.burst = 0
-        if self.is_datagram:
-            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            self.socket.bind(("127.0.0.1", 0))
-            self.socket.connect(("127.0.0.1", int(arguments[0])))
-            self.send("FFFF", "hello")
-        else:
-            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            self.socket.connect(self.id)
 
     def send(self, destination, type, **fields):
-        message = {"src": self.id, "dst": destination, "leader": LEADER, "type": type, **fields}
-        self.socket.send(json.dumps(message).encode() + b"\n")
+        self.endpoint.send(destination, type, LEADER, **fields)
 
     def run(self):
         if BEHAVIOUR == "eager":
@@ -43,10 +33,7 @@ class Replica:
         if self.id != LEADER and BEHAVIOUR == "sleeps":
             time.sleep(1.5)
         while True:
-            raw = self.socket.recv(65536)
-            if not raw:
-                return
-            self.take(json.loads(raw))
+            self.take(self.endpoint.receive())
 
     def take(self, message):
         if message["type"] == "burst":
@@ -69,9 +56,9 @@ class Replica:
 
     def misbehave_once(self, message):
         if BEHAVIOUR == "malformed":
-            self.socket.send(b'{"src": "0000", "dst": "0001", "leader": "nobody", "type": "append"}')
+            self.endpoint.socket.send(b'{"src": "0000", "dst": "0001", "leader": "nobody", "type": "append"}')
         elif BEHAVIOUR == "impostor":
-            self.socket.send(b'{"src": "0001", "dst": "0002", "leader": "0000", "type": "append"}')
+            self.endpoint.socket.send(b'{"src": "0001", "dst": "0002", "leader": "0000", "type": "append"}')
         elif BEHAVIOUR == "too_long":
             self.send("0001", "append", filling="x" * 16384)
         elif BEHAVIOUR == "unknown_mid":
@@ -92,8 +79,11 @@ class Replica:
         client, mid, key = message["src"], message["MID"], message["key"]
         if message["type"] == "put":
             self.store[key] = message["value"]
+            if BEHAVIOUR == "talks_on":
+                self.send(client, "ok", MID=mid)
             self.send("FFFF", "append", key=key)
-            self.send(client, "ok", MID=mid)
+            if BEHAVIOUR != "talks_on":
+                self.send(client, "ok", MID=mid)
         elif BEHAVIOUR == "wrong_value":
             self.send(client, "ok", MID=mid, value="wrong")
         else:
@@ -111,7 +101,10 @@ def main(arguments):
     if BEHAVIOUR == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         subprocess.Popen(["sleep", "1000"])
-    Replica(arguments).run()
+    try:
+        Replica(arguments).run()
+    except EOFError:
+        pass
 
 
 main(sys.argv[1:])

@@ -16,6 +16,7 @@ from simulator import config
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKE_REPLICA = Path(__file__).with_name("fake_replica.py")
+FAKE_CHECKER = Path(__file__).with_name("fake_checker.py")
 
 SMALL: dict[str, Any] = {
     "lifetime": 5,
@@ -48,11 +49,12 @@ def small_scenario(**changes: Any) -> config.Scenario:
 
 
 class Run:
-    """A running `run.py` with fake replicas, in a temporary directory of its own."""
+    """A running `run.py` with fake replicas and checker, in a temporary directory of its own."""
 
     def __init__(
         self, behaviour: str, *arguments: str, transport: str = "seqpacket",
-        program: Path = FAKE_REPLICA, **changes: Any
+        program: Path = FAKE_REPLICA, checker: Path = FAKE_CHECKER,
+        verdict: str = "linearizable", **changes: Any
     ) -> None:
         self.mark = uuid.uuid4().hex
         self.directory = Path(tempfile.mkdtemp())
@@ -63,12 +65,13 @@ class Run:
         self.process = subprocess.Popen(
             [
                 sys.executable, str(ROOT / "run.py"), "--replica", str(program),
-                "--transport", transport, "--json", str(self.json),
+                "--checker", str(checker), "--transport", transport, "--json", str(self.json),
                 "--history", str(self.history), *arguments,
                 str(write_config(self.directory, **changes)),
             ],
             env=os.environ | {
-                "FAKE_BEHAVIOUR": behaviour, "FAKE_MARK": self.mark, "TMPDIR": str(self.temporary),
+                "FAKE_BEHAVIOUR": behaviour, "FAKE_VERDICT": verdict, "FAKE_MARK": self.mark,
+                "TMPDIR": str(self.temporary),
             },
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )

@@ -1,12 +1,13 @@
 """What clients ask, whom they ask, and how they judge the answers."""
 
+import math
 import unittest
 import unittest.mock
 from random import Random
 from typing import Any
 
 from simulator import messages
-from simulator.clients import Clients
+from simulator.clients import Clients, Rules
 from simulator.messages import Malformed
 from simulator.network import Network
 from simulator.tests.support import small_scenario
@@ -43,15 +44,19 @@ class Plan(unittest.TestCase):
 
 
 class ClientCase(unittest.TestCase):
+    rules = Rules()
+
     def setUp(self) -> None:
-        self.network = Network(["0000", "0001", "0002"], 0, Random(1))
+        self.network = Network(["0000", "0001", "0002"], 0, Random(1), 0, Random(2))
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.complaints: list[str] = []
+        self.acknowledged: list[tuple[str, int]] = []
         self.now = 0.0
         self.clients = Clients(
-            [CLIENT, "0014"], self.network, Random(1),
+            [CLIENT, "0014"], self.rules, self.network, Random(1),
             lambda replica, raw: self.sent.append((replica, messages.decode(raw))),
             lambda: self.now, self.complaints.append,
+            lambda replica: self.acknowledged.append((replica, len(self.sent))),
         )
 
     def answer(self, type: str = "ok", leader: str = "0001", mid: str | None = None,
@@ -211,6 +216,297 @@ class Judging(ClientCase):
                     {"src": "0001", "dst": CLIENT, "leader": "0001", "type": type,
                      "MID": self.sent[-1][1]["MID"], **more}, 0.0)
         self.assertEqual(self.clients.answered.get, 0)
+
+
+class Uncertainty(ClientCase):
+    """What a get may be answered with although it is not the latest acknowledged value."""
+
+    rules = Rules(timeout=1.0)
+
+    def read(self, value: str) -> int:
+        """Answer a get that is sent now; returns how many gets were found incorrect so far."""
+        self.clients.start(intent(get=True))
+        self.answer(value=value)
+        return self.clients.incorrect_gets
+
+    def wait(self) -> None:
+        self.now += 1
+        self.clients.resend()
+
+    def test_a_put_that_nobody_acknowledged_may_have_taken_effect(self) -> None:
+        self.put(value="old")
+        self.clients.start(intent(own=True, value="new"))
+        self.assertEqual(self.read("new"), 0)
+        self.assertEqual(self.read("old"), 0)
+        self.assertEqual(self.read(""), 1)
+
+    def test_an_acknowledged_put_has_taken_effect(self) -> None:
+        for value in ("old", "new"):
+            self.clients.start(intent(own=True, value=value))
+            self.answer()
+        self.assertEqual(self.read("old"), 1)
+
+    def test_a_put_that_was_sent_once_and_declined_is_gone_once_its_retry_is_acknowledged(self) -> None:
+        self.clients.start(intent(value="old"))
+        self.answer("redirect")
+        self.answer()
+        self.clients.start(intent(own=True, value="new"))
+        self.answer()
+        self.assertEqual(self.read("old"), 1)
+
+    def test_a_put_that_was_sent_twice_and_declined_once_may_take_effect_later(self) -> None:
+        for decline in ("redirect", "fail"):
+            with self.subTest(decline):
+                self.setUp()
+                self.clients.start(intent(value="old"))
+                self.wait()
+                self.answer(decline)
+                self.answer()
+                self.clients.start(intent(own=True, value="new"))
+                self.answer()
+                self.assertEqual(self.read("old"), 0)
+                self.assertEqual(self.read(""), 1)
+
+    def test_a_put_that_was_sent_twice_and_acknowledged_takes_effect_once(self) -> None:
+        self.clients.start(intent(value="old"))
+        self.wait()
+        self.answer()
+        self.clients.start(intent(own=True, value="new"))
+        self.answer()
+        self.assertEqual(self.read("old"), 1)
+
+    def test_a_get_that_was_sent_twice_may_bring_the_answer_to_the_first_sending(self) -> None:
+        for value, incorrect in (("0", 1), ("1", 0), ("2", 0), ("3", 0), ("4", 1)):
+            with self.subTest(value):
+                self.setUp()
+                for number in range(2):
+                    self.clients.start(intent(own=True, value=str(number)))
+                    self.answer()
+                self.clients.start(intent(get=True))
+                get = self.sent[-1][1]["MID"]
+                self.wait()
+                for number in range(2, 4):
+                    self.clients.start(intent(own=True, value=str(number)))
+                    self.answer()
+                self.answer(mid=get, value=value)
+                self.assertEqual(self.clients.incorrect_gets, incorrect)
+
+
+class AskingAgain(ClientCase):
+    rules = Rules(timeout=0.5)
+
+    def at(self, now: float) -> int:
+        """Let it be that time; returns how many messages were sent by then."""
+        self.now = now
+        self.clients.resend()
+        return len(self.sent)
+
+    def test_the_same_request_goes_to_another_replica_until_it_is_answered(self) -> None:
+        self.clients.start(intent())
+        self.assertEqual([self.at(t) for t in (0.4, 0.5, 0.9, 1.0, 1.5)], [1, 2, 2, 3, 4])
+        self.answer()
+        self.assertEqual(self.at(9), 4)
+        self.assertEqual([m | {"dst": ""} for _, m in self.sent], [self.sent[0][1] | {"dst": ""}] * 4)
+        self.assertEqual((self.clients.sent_again, self.clients.generated.put, len(self.clients.requests)),
+                         (3, 1, 1))
+
+    def test_every_other_living_replica_is_asked_now_and_then(self) -> None:
+        self.network.remove("0001")
+        self.clients.start(intent())
+        for number in range(1, 50):
+            self.at(number)
+        targets = [target for target, _ in self.sent]
+        self.assertEqual(set(targets[1:]), {"0000", "0002"})
+        self.assertTrue(all(one != next for one, next in zip(targets, targets[1:])), targets)
+
+    def test_the_only_one_that_lives_is_asked_again(self) -> None:
+        self.network.remove("0001")
+        self.network.remove("0002")
+        self.clients.start(intent())
+        self.assertEqual(self.at(0.5), 2)
+        self.network.remove("0000")
+        self.assertEqual(self.at(1), 2)
+        self.assertEqual(self.clients.next_resend(), math.inf)
+
+    def test_the_leader_is_forgotten(self) -> None:
+        self.put()
+        self.clients.start(intent(own=True))
+        self.assertEqual(self.sent[-1][1]["leader"], "0001")
+        self.at(0.5)
+        self.assertEqual(self.sent[-1][1]["leader"], "FFFF")
+        self.assertNotEqual(self.sent[-1][0], "0001")
+
+    def test_the_next_time_out_is_that_of_the_oldest_unanswered_request(self) -> None:
+        self.assertEqual(self.clients.next_resend(), math.inf)
+        for number in range(3):
+            self.now = number / 8
+            self.clients.start(intent(key=str(number)))
+        self.assertEqual(self.clients.next_resend(), 0.5)
+        self.answer(mid=self.sent[0][1]["MID"])
+        self.assertEqual(self.clients.next_resend(), 0.625)
+        self.at(0.625)
+        self.assertEqual(self.clients.next_resend(), 0.75)
+
+    def test_a_declined_request_goes_on_under_its_new_mid(self) -> None:
+        self.clients.start(intent())
+        self.now = 0.25
+        self.answer("redirect")
+        self.assertEqual(self.at(0.5), 2)
+        self.assertEqual(self.at(0.75), 3)
+        self.assertEqual(self.sent[1][1]["MID"], self.sent[2][1]["MID"])
+
+    def test_each_sending_may_be_answered_once(self) -> None:
+        for first, counted in (("ok", (1, 0)), ("redirect", (0, 1)), ("fail", (0, 1))):
+            with self.subTest(first):
+                self.setUp()
+                self.clients.start(intent())
+                self.at(0.5)
+                self.at(1)
+                mid = self.sent[0][1]["MID"]
+                self.answer(first, mid=mid)
+                sent = len(self.sent)
+                self.answer("redirect", mid=mid)
+                self.answer("ok", mid=mid)
+                self.assertEqual((self.clients.duplicates, self.clients.unexpected), (0, 0))
+                self.answer("ok", mid=mid)
+                self.assertEqual((self.clients.duplicates, self.clients.unexpected), counted)
+                self.assertEqual(self.clients.requests[mid].outcome, first)
+                self.assertEqual((len(self.sent), len(self.clients.latencies)), (sent, 1))
+
+    def test_a_malformed_answer_leaves_the_request_open(self) -> None:
+        self.put()
+        self.clients.start(intent(get=True))
+        self.at(0.5)
+        with self.assertRaises(Malformed):
+            self.answer()
+        self.answer(value="v")
+        self.assertEqual(self.clients.answered.get, 1)
+
+    def test_latency_counts_from_the_first_sending(self) -> None:
+        self.clients.start(intent())
+        self.at(0.5)
+        self.now = 0.75
+        self.answer()
+        self.assertEqual(self.clients.latencies, [0.75])
+        (request,) = self.clients.requests.values()
+        self.assertEqual((request.invoked, request.returned), (0, 0.75))
+
+    def test_without_a_time_out_nobody_asks_again(self) -> None:
+        self.rules = Rules()
+        self.setUp()
+        self.clients.start(intent())
+        self.assertEqual((self.at(1000), self.clients.next_resend()), (1, math.inf))
+
+
+class Losing(ClientCase):
+    rules = Rules(timeout=0.5)
+
+    def lose(self, *fates: bool) -> None:
+        self.network.drops_client_message = unittest.mock.Mock(side_effect=fates)
+
+    def test_a_lost_request_is_sent_as_far_as_its_client_knows(self) -> None:
+        self.lose(True, False, False, False)
+        self.clients.start(intent())
+        self.assertEqual((self.sent, len(self.clients.requests)), ([], 1))
+        self.now = 0.5
+        self.clients.resend()
+        self.assertEqual(len(self.sent), 1)
+        self.answer()
+        self.answer()
+        self.assertEqual((self.clients.answered.put, self.clients.duplicates), (1, 0))
+
+    def test_a_lost_response_is_not_judged_and_teaches_nothing(self) -> None:
+        self.lose(False, True, True)
+        self.clients.start(intent())
+        self.answer()
+        self.answer(mid="invented")
+        (request,) = self.clients.requests.values()
+        self.assertEqual((request.outcome, request.responses, self.clients.unexpected), ("unknown", 0, 0))
+        self.assertEqual((self.clients._by_id[CLIENT].leader, self.acknowledged), ("FFFF", []))
+
+    def test_a_lost_response_counts_towards_a_packet_storm(self) -> None:
+        self.lose(False, True)
+        self.clients.start(intent())
+        self.answer()
+        self.assertEqual(self.clients.responses, 1)
+
+
+class ReadingBack(ClientCase):
+    rules = Rules(read_back=True)
+
+    def test_every_acknowledged_put_is_read_back_from_somebody_else(self) -> None:
+        asked = set()
+        for number in range(30):
+            self.put(key=str(number))
+            target, message = self.sent[-1]
+            asked.add(target)
+            self.assertEqual((message["src"], message["type"], message["key"]), (CLIENT, "get", str(number)))
+            self.answer(value="v")
+        self.assertEqual(asked, {"0000", "0002"})
+        self.assertEqual((self.clients.generated.get, self.clients.answered.get), (30, 30))
+
+    def test_what_is_read_back_is_judged(self) -> None:
+        self.put()
+        self.answer(value="")
+        self.assertEqual(self.clients.incorrect_gets, 1)
+
+    def test_a_redirected_read_goes_where_it_is_sent(self) -> None:
+        self.put()
+        self.answer("redirect", leader="0001")
+        self.assertEqual((self.sent[-1][0], self.sent[-1][1]["type"]), ("0001", "get"))
+        self.assertEqual(self.clients.generated.get, 1)
+
+    def test_only_an_acknowledgement_is_read_back(self) -> None:
+        self.clients.start(intent())
+        for decline in ("redirect", "fail"):
+            self.answer(decline)
+        self.assertEqual({message["type"] for _, message in self.sent}, {"put"})
+
+    def test_with_nobody_else_alive_nothing_is_read_back(self) -> None:
+        self.network.remove("0000")
+        self.network.remove("0002")
+        self.put()
+        self.assertEqual((len(self.sent), self.clients.generated.get), (1, 0))
+
+    def test_a_replica_is_told_of_before_its_put_is_read_back(self) -> None:
+        self.put()
+        self.assertEqual(self.acknowledged, [("0001", 1)])
+        self.answer(value="v")
+        self.assertEqual(len(self.acknowledged), 1)
+
+
+class SharedKeys(ClientCase):
+    rules = Rules(shared_keys=4)
+
+    def keys(self, get: bool) -> list[str]:
+        self.sent.clear()
+        for client in (0, 1):
+            for choice in (0.0, 0.3, 0.6, 0.99):
+                self.clients.start(Intent(0.0, client, get, False, choice, "own", f"{client} {choice}"))
+        self.assertEqual({message["type"] for _, message in self.sent}, {"get" if get else "put"})
+        return [message["key"] for _, message in self.sent]
+
+    def test_all_clients_put_and_get_the_same_keys(self) -> None:
+        keys = self.keys(get=False)
+        self.assertEqual(keys[:4], keys[4:])
+        self.assertEqual(len(set(keys)), 4)
+        self.assertNotIn("own", keys)
+        self.assertEqual(self.keys(get=True), keys)
+
+    def test_a_get_can_always_be_generated(self) -> None:
+        self.keys(get=True)
+        self.assertEqual((self.clients.gets_not_generated, self.clients.generated.get), (0, 8))
+
+    def test_a_key_may_have_many_puts_in_flight(self) -> None:
+        self.keys(get=False)
+        self.keys(get=False)
+        self.assertEqual(self.clients.generated.put, 16)
+
+    def test_no_client_judges_a_value(self) -> None:
+        self.put()
+        self.clients.start(intent(get=True))
+        self.answer(value="of somebody else")
+        self.assertEqual((self.clients.incorrect_gets, self.clients.answered.get), (0, 1))
 
 
 class Parsing(unittest.TestCase):

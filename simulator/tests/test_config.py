@@ -59,6 +59,11 @@ class Refusals(unittest.TestCase):
             ("requests", -1, "must be an integer from 0 to 900000"),
             ("mix", 1.1, "must be a number from 0 to 1"),
             ("drops", -0.1, "must be a number from 0 to 1"),
+            ("shared_keys", -1, "must be an integer from 0 to 1000000"),
+            ("shared_keys", 1000001, "must be an integer from 0 to 1000000"),
+            ("client_drops", 1.1, "must be a number from 0 to 1"),
+            ("client_timeout", 0, "must be a number above 0"),
+            ("client_timeout", -1, "must be a number above 0"),
             ("start_wait", 6, "must be a number from 0 to 5"),
             ("end_wait", -1, "must be a number from 0 to 5"),
             ("end_wait", 4.5, "start_wait + end_wait must be at most lifetime"),
@@ -78,6 +83,11 @@ class Refusals(unittest.TestCase):
             ("requests", True, "must be an integer"),
             ("mix", None, "must be a number"),
             ("seed", 1.5, "must be an integer"),
+            ("shared_keys", 0.5, "must be an integer"),
+            ("client_drops", "0", "must be a number"),
+            ("client_timeout", True, "must be a number above 0"),
+            ("read_back", 1, "must be true or false"),
+            ("read_back", None, "must be true or false"),
             ("events", {}, "must be a list of objects"),
             ("events", [1], "must be an object"),
             ("tests", [], "must be an object"),
@@ -89,6 +99,10 @@ class Refusals(unittest.TestCase):
     def test_not_finite(self) -> None:
         for value in (float("nan"), float("inf")):
             self.assert_refused("lifetime: ", lifetime=value)
+            self.assert_refused("client_timeout: ", client_timeout=value)
+
+    def test_clients_that_lose_messages_and_never_ask_again(self) -> None:
+        self.assert_refused("client_drops: 0.1: needs client_timeout", client_drops=0.1)
 
     def test_unknown_keys(self) -> None:
         self.assert_refused("lifetimes: 5: unknown key; known are lifetime, ", lifetimes=5)
@@ -154,6 +168,10 @@ class Accepted(unittest.TestCase):
             (0.8, 2, 2, None, 0, 20_000, ()),
         )
         self.assertEqual(
+            (scenario.shared_keys, scenario.client_drops, scenario.client_timeout, scenario.read_back),
+            (0, 0, None, False),
+        )
+        self.assertEqual(
             (scenario.tests.maximum_get_fail_fraction, scenario.tests.maximum_put_fail_fraction,
              scenario.tests.maximum_get_generation_fail_fraction,
              scenario.tests.maximum_appends_batched_fraction),
@@ -165,6 +183,23 @@ class Accepted(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             scenario = config.load(write_config(Path(directory), events=events))
         self.assertEqual([event.type for event in scenario.events], ["part_hard", "part_end"])
+
+    def test_what_clients_do(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            scenario = config.load(write_config(
+                Path(directory), shared_keys=1_000_000, client_drops=1, client_timeout=0.5, read_back=True
+            ))
+        self.assertEqual(
+            (scenario.shared_keys, scenario.client_drops, scenario.client_timeout, scenario.read_back),
+            (1_000_000, 1, 0.5, True),
+        )
+
+    def test_the_scenarios_beyond_the_seventeen(self) -> None:
+        scenarios = [config.load(path) for path in (ROOT / "configs" / "beyond").glob("*.json")]
+        self.assertLessEqual(
+            {"contended", "lossy-clients", "read-back", "kill-on-ack", "everything", "catch-unsafe"},
+            {scenario.name for scenario in scenarios},
+        )
 
     def test_the_seventeen_scenarios(self) -> None:
         scenarios = suite.load(ROOT / "configs")

@@ -13,6 +13,8 @@ KILLS = [
     {"type": "kill_non_leader", "time": 0.5},
     {"type": "kill_leader", "time": 1.5},
 ]
+# Armed after the first few requests. Then nobody leads, and clients are sent around until the run ends.
+KILL_ON_ACK = {"events": [{"type": "kill_leader_on_ack", "time": 0.5}], "max_packets": 300, "mix": 0}
 PARTITION = [{"type": "part_easy", "time": 0.5}, {"type": "part_end", "time": 1.5}]
 runs: dict[str, Run] = {}
 
@@ -23,9 +25,19 @@ def setUpModule() -> None:
     runs["kills"] = Run("correct", events=KILLS, replicas=5)
     runs["partition_udp"] = Run("correct", transport="udp", events=PARTITION)
     runs["stubborn_udp"] = Run("stubborn", transport="udp")
+    runs["talks_on"] = Run("talks_on", **KILL_ON_ACK)
+    runs["talks_on_udp"] = Run("talks_on", transport="udp", **KILL_ON_ACK)
+    runs["nothing_to_strike"] = Run("correct", requests=0, events=KILL_ON_ACK["events"])
+    runs["lossy_clients"] = Run("correct", client_drops=0.3, client_timeout=0.1, read_back=True)
+    runs["deaf_clients"] = Run("correct", requests=1, client_drops=1, client_timeout=0.1)
+    runs["unchecked"] = Run("correct", "--no-check", verdict="not linearizable")
+    for verdict in ("not linearizable", "malformed history", "crash"):
+        runs[verdict] = Run("correct", verdict=verdict)
+    # Few enough that a busy machine gets there in time.
+    runs["storm"] = Run("storm", max_packets=500)
     for behaviour in (
         "wrong_value", "malformed", "impostor", "too_long", "unknown_mid", "unknown_destination", "quits",
-        "storm", "sleeps", "fails", "answers_twice", "never_joins", "stubborn",
+        "sleeps", "fails", "answers_twice", "never_joins", "stubborn",
     ):
         runs[behaviour] = Run(behaviour)
 
@@ -65,6 +77,9 @@ class EndToEnd(unittest.TestCase):
         # A broadcast counts for everybody else, dropped or not.
         self.assertEqual(result["figures"]["total_messages"], 2 * result["figures"]["puts"])
         self.assertGreater(result["figures"]["dropped_by_chance"], 0)
+        self.assertIs(result["linearizable"], True)
+        lines = len(run.history.read_text().splitlines())
+        self.assertIn(f"scenario: the history of {lines} requests is linearizable\n", run.stderr)
 
     def test_a_seed_from_either_place_gives_both_dialects_the_same_workload(self) -> None:
         workloads = []
@@ -104,6 +119,63 @@ class EndToEnd(unittest.TestCase):
         unanswered = [line for line in unanswered if line["outcome"] == "unknown"]
         self.assertGreater(len(unanswered), 0)
         self.assertTrue(all(line["returned"] is None for line in unanswered))
+
+    def test_a_kill_on_an_acknowledgement_silences_whoever_sent_it_at_once(self) -> None:
+        for name in ("talks_on", "talks_on_udp"):
+            with self.subTest(name):
+                run = self.finished(name)
+                self.assertIn("] kill_leader_on_ack: armed\n", run.stderr)
+                self.assertIn("] kill_leader_on_ack: struck, killed 0000\n", run.stderr)
+                figures = run.result()["figures"]
+                self.assertEqual((figures["replicas_killed"], figures["replicas_died"]), (1, 0))
+                self.assertGreater(figures["acknowledged_puts"], 0)
+                # What it broadcast after the last acknowledgement was never looked at.
+                self.assertEqual(figures["total_messages"], 2 * (figures["acknowledged_puts"] - 1))
+
+    def test_a_kill_that_never_struck_is_told(self) -> None:
+        run = self.finished("nothing_to_strike")
+        self.assertIn("] kill_leader_on_ack: never struck\n", run.stderr)
+        self.assertEqual(run.result()["figures"]["replicas_killed"], 0)
+
+    def test_clients_that_lose_messages_ask_until_they_are_answered(self) -> None:
+        run = self.finished("lossy_clients")
+        self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
+        figures = run.result()["figures"]
+        self.assertGreater(figures["client_messages_dropped"], 0)
+        self.assertGreater(figures["sent_again"], 0)
+        self.assertEqual(figures["gets"] + figures["puts"], 100 + figures["acknowledged_puts"])
+        lines = [json.loads(line) for line in run.history.read_text().splitlines()]
+        self.assertEqual(len({line["id"] for line in lines}), len(lines))
+
+    def test_clients_ask_again_although_nothing_else_happens(self) -> None:
+        figures = self.finished("deaf_clients").result()["figures"]
+        self.assertGreater(figures["sent_again"], 1)
+        self.assertEqual(figures["client_messages_dropped"], 1 + figures["sent_again"])
+
+    def test_a_history_that_is_not_linearizable_is_told_with_its_diagram(self) -> None:
+        run = self.finished("not linearizable")
+        self.assertEqual(run.exit_code, 1, run.stdout + run.stderr)
+        self.assertIn(
+            "     Linearizable history: 0 < 1, 1 too few\n     the first line\n         of a diagram\n", run.stdout
+        )
+        self.assertIs(run.result()["linearizable"], False)
+
+    def test_a_checker_that_cannot_tell_is_an_error(self) -> None:
+        for name, reason in (
+            ("malformed history", "quit with exit code 2: line 7: no such thing"),
+            ("crash", r"was ended by SIGKILL: read \d+ requests"),
+        ):
+            with self.subTest(name):
+                run = self.finished(name)
+                self.assert_incorrect(run, "Linearizable history: 0 < 1", "the history could not be checked: ")
+                self.assertRegex(run.stdout, reason)
+                self.assertIsNone(run.result()["linearizable"])
+
+    def test_without_a_check_there_is_no_verdict(self) -> None:
+        run = self.finished("unchecked")
+        self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
+        self.assertIsNone(run.result()["linearizable"])
+        self.assertNotIn("linearizable", run.stderr)
 
     def test_a_partition_cuts_messages_off(self) -> None:
         figures = self.finished("partition_udp").result()["figures"]
@@ -202,6 +274,11 @@ class Ends(unittest.TestCase):
                 run = self.start("correct", program=program).finish()
                 self.assertEqual(run.exit_code, 1)
                 self.assertIn(f"*** Simulator Error - {said}", run.stdout)
+
+    def test_a_checker_that_cannot_run_is_told_before_the_run(self) -> None:
+        run = self.start("correct", checker=ROOT / "no-such-program", lifetime=1000).finish()
+        self.assertEqual(run.exit_code, 1)
+        self.assertIn("*** Simulator Error - checker program not found", run.stdout)
 
     def test_an_interrupt_prints_what_is_known_and_leaves_nothing(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import history, report, suite
-from simulator.checks import evaluate
+from simulator.checks import Verdict, evaluate
 from simulator.clients import Request
 from simulator.config import Scenario
 from simulator.console import Console
@@ -29,7 +29,7 @@ BENCHMARKS = {
 GOOD = Figures(
     seconds=30, leaders=("FFFF", "0001", "FFFF", "0003"), replicas_died=0, replicas_killed=2,
     total_messages=370, dropped_by_chance=4, dropped_by_partition=5, sent_to_dead=6,
-    kernel_drops=0, gets=60, puts=40, gets_not_generated=6, duplicates=1, unanswered_gets=0,
+    client_messages_dropped=8, kernel_drops=0, gets=60, puts=40, gets_not_generated=6, sent_again=9, duplicates=1, unanswered_gets=0,
     unanswered_puts=3, redirects=19, failed_gets=1, failed_puts=31, acknowledged_puts=37,
     incorrect_gets=0, incorrect_messages=0, mean_latency=0.000412, median_latency=0.000181,
 )
@@ -59,6 +59,14 @@ GOLDEN = STATISTICS + """
      Total Failures and Unanswered Requests: 35 < 50, Passed
      Duplicate Responses to Clients: 1 < 4, Partial credit, needs improvement
      Median Response Latency to Clients: 0.000181 < 0.0002, Bonus!"""
+GOLDEN_NOT_LINEARIZABLE = STATISTICS + """
+## Correctness Checks
+     Linearizable history: 0 < 1, 1 too few
+     a diagram
+
+         in two parts
+
+## Correctness Checks Failed, Skipping Performance Tests"""
 GOLDEN_FAILED = STATISTICS.replace("sent: 370", "sent: 120") + """
 ## Correctness Checks
      Total messages between replicas: 120 < 150, 30 too few
@@ -72,14 +80,14 @@ def scenario(**changes: Any) -> Scenario:
     })
 
 
-def result(**changes: Any) -> Result:
-    return Result(scenario(), 7, "udp", dataclasses.replace(GOOD, **changes), [])
+def result(verdict: Verdict | None = None, **changes: Any) -> Result:
+    return Result(scenario(), 7, "udp", dataclasses.replace(GOOD, **changes), [], verdict)
 
 
 class Checks(unittest.TestCase):
     def failed(self, **changes: Any) -> list[str]:
         figures = dataclasses.replace(GOOD, **changes)
-        return [c.name for c in evaluate(scenario(mix=0.4), figures) if not c.holds]
+        return [c.name for c in evaluate(scenario(mix=0.4), figures, None) if not c.holds]
 
     def test_each_check_holds_at_its_limit_and_fails_beyond_it(self) -> None:
         # 100 requests x 5 replicas x 0.6 puts x 0.5 not batched = 150 messages at least.
@@ -102,7 +110,14 @@ class Checks(unittest.TestCase):
     def test_binary_fractions_do_not_decide_a_comparison(self) -> None:
         # 100 x 5 x (1 - 0.7) x 0.5 is slightly above 75 in binary.
         figures = dataclasses.replace(GOOD, total_messages=75)
-        self.assertTrue(all(check.holds for check in evaluate(scenario(mix=0.7), figures)))
+        self.assertTrue(all(check.holds for check in evaluate(scenario(mix=0.7), figures, None)))
+
+    def test_a_history_that_is_not_linearizable_or_not_judged_fails(self) -> None:
+        self.assertTrue(result(Verdict(True)).is_correct)
+        for linearizable in (False, None):
+            with self.subTest(linearizable):
+                failed = [c.name for c in result(Verdict(linearizable)).checks if not c.holds]
+                self.assertEqual(failed, ["Linearizable history"])
 
 
 class Tiers(unittest.TestCase):
@@ -135,6 +150,13 @@ class Text(unittest.TestCase):
     def test_the_blocks_of_an_incorrect_run(self) -> None:
         self.assertEqual(report.render(result(total_messages=120), coloured=False), GOLDEN_FAILED)
 
+    def test_a_linearizable_history_is_not_mentioned(self) -> None:
+        self.assertEqual(report.render(result(Verdict(True)), coloured=False), GOLDEN)
+
+    def test_the_diagram_stands_below_its_check(self) -> None:
+        verdict = Verdict(False, "a diagram\n\n    in two parts")
+        self.assertEqual(report.render(result(verdict), coloured=False), GOLDEN_NOT_LINEARIZABLE)
+
     def test_a_score_that_is_not_below_any_benchmark(self) -> None:
         text = report.render(result(duplicates=4), coloured=False)
         self.assertIn("     Duplicate Responses to Clients: 4 >= 4, Failed\n", text)
@@ -166,6 +188,15 @@ class Files(unittest.TestCase):
     def test_json_of_an_incorrect_run_has_no_tiers(self) -> None:
         content = result(replicas_died=1).to_json()
         self.assertEqual((content["correct"], content["tiers"]), (False, []))
+
+    def test_json_has_the_verdict(self) -> None:
+        for verdict, said, checks in (
+            (None, None, 8), (Verdict(None), None, 9), (Verdict(True), True, 9), (Verdict(False), False, 9),
+        ):
+            with self.subTest(verdict):
+                content = result(verdict).to_json()
+                self.assertEqual((content["linearizable"], len(content["checks"])), (said, checks))
+                self.assertEqual(content["correct"], verdict is None or said is True)
 
     def test_history(self) -> None:
         requests = [Request("1", "0015", "put", "k", "v", 1.5, 1.75, "ok"),
@@ -203,6 +234,14 @@ class Suite(unittest.TestCase):
         ])
         self.assertEqual(sum("[PASS] 1 1 2 0" in line for line in lines), 16)
         self.assertEqual(sum("[FAIL] 3 3 3 3" in line for line in lines), 1)
+
+    def test_a_failed_check_is_told_with_its_explanation(self) -> None:
+        with contextlib.redirect_stderr(io.StringIO()) as notices:
+            suite.run_all(
+                self.scenarios, lambda one: result(Verdict(one.name != "crash-1", "a diagram")),
+                Console(self.out, self.errors), lambda: False,
+            )
+        self.assertEqual(notices.getvalue().count("Linearizable history: 0 < 1, 1 too few\na diagram\n"), 1)
 
     def test_a_scenario_that_does_not_start_fails(self) -> None:
         def run(one: Scenario) -> Result:

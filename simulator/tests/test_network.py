@@ -3,7 +3,7 @@
 import unittest
 from random import Random
 
-from simulator.clients import Clients
+from simulator.clients import Clients, Rules
 from simulator.events import Events
 from simulator.network import Network
 
@@ -11,7 +11,7 @@ FIVE = ["0000", "0001", "0002", "0003", "0004"]
 
 
 def network(drops: float = 0.0) -> Network:
-    return Network(FIVE, drops, Random(1))
+    return Network(FIVE, drops, Random(1), 0, Random(2))
 
 
 class Counting(unittest.TestCase):
@@ -43,6 +43,20 @@ class Counting(unittest.TestCase):
         self.assertEqual(*fates)
 
 
+    def test_client_messages_are_lost_by_a_chance_of_their_own(self) -> None:
+        net = Network(FIVE, 0, Random(1), 0.25, Random(2))
+        lost = sum(net.drops_client_message() for _ in range(4000))
+        self.assertTrue(900 < lost < 1100, lost)
+        self.assertEqual((net.client_messages_dropped, net.sent, net.dropped_by_chance), (lost, 0, 0))
+
+    def test_losing_client_messages_does_not_change_which_others_are_lost(self) -> None:
+        fates = []
+        for client_drops in (0, 0.5):
+            net = Network(FIVE, 0.3, Random(1), client_drops, Random(2))
+            fates.append([(net.drops_client_message(), net.route("0000", "FFFF"))[1] for _ in range(50)])
+        self.assertEqual(*fates)
+
+
 class Leaders(unittest.TestCase):
     def test_every_change_is_listed_from_unknown_on(self) -> None:
         net = network()
@@ -71,7 +85,7 @@ class Partitions(unittest.TestCase):
 
     def test_the_majority_side_has_the_smallest_majority(self) -> None:
         for size, majority in ((3, 2), (4, 3), (5, 3), (21, 11)):
-            net = Network([f"{n:04X}" for n in range(size)], 0, Random(1))
+            net = Network([f"{n:04X}" for n in range(size)], 0, Random(1), 0, Random(2))
             net.partition(Random(2), with_leader=False)
             self.assertEqual(len(net.majority_side), majority)
 
@@ -104,7 +118,7 @@ class Trouble(unittest.TestCase):
     def setUp(self) -> None:
         self.network = network()
         self.clients = Clients(
-            ["0015"], self.network, Random(1), lambda *_: None, lambda: 0.0, self.fail
+            ["0015"], Rules(), self.network, Random(1), lambda *_: None, lambda: 0.0, self.fail, self.fail
         )
         self.client = self.clients._by_id["0015"]
         self.client.leader = "0002"
@@ -132,6 +146,23 @@ class Trouble(unittest.TestCase):
             self.events.happen("kill_non_leader")
         self.assertEqual(sorted(self.killed), ["0000", "0001", "0003", "0004"])
         self.assertEqual(self.client.leader, "0002")
+
+    def test_an_armed_kill_strikes_whoever_acknowledges_next(self) -> None:
+        self.network.hear("0000", "0002")
+        self.assertIsNone(self.events.acknowledged("0003"))
+        self.assertEqual(self.events.happen("kill_leader_on_ack"), "armed")
+        self.assertEqual((self.killed, self.client.leader, self.events.armed), ([], "0002", 1))
+        self.assertEqual(self.events.acknowledged("0003"), "struck, killed 0003")
+        self.assertEqual((self.killed, self.client.leader, self.events.armed), (["0003"], "FFFF", 0))
+        self.assertIsNone(self.events.acknowledged("0000"))
+        self.assertEqual(self.killed, ["0003"])
+
+    def test_each_arming_kills_one(self) -> None:
+        for _ in range(2):
+            self.events.happen("kill_leader_on_ack")
+        for replica in ("0003", "0001", "0000"):
+            self.events.acknowledged(replica)
+        self.assertEqual(self.killed, ["0003", "0001"])
 
     def test_only_a_hard_partition_makes_clients_forget_the_leader(self) -> None:
         self.events.happen("part_easy")

@@ -91,7 +91,7 @@ class Build(unittest.TestCase):
 
     def is_built(self) -> bool:
         with mock.patch("subprocess.run") as run:
-            self.assertEqual(build.default_replica(), self.program)
+            self.assertEqual(build.own_program(), self.program)
         return run.called
 
     def test_it_is_built_when_missing_or_older_than_its_sources(self) -> None:
@@ -105,7 +105,7 @@ class Build(unittest.TestCase):
     def test_a_failed_build_is_told(self) -> None:
         with mock.patch("subprocess.run", side_effect=FileNotFoundError("no cargo")):
             with self.assertRaisesRegex(build.BuildError, "could not be built: no cargo"):
-                build.default_replica()
+                build.own_program()
 
 
 class Workspace(unittest.TestCase):

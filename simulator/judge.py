@@ -1,0 +1,41 @@
+"""The history of a run, put before our checker, which says whether it is linearizable."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+from simulator import history
+from simulator.checks import Verdict
+from simulator.clients import Request
+from simulator.workspace import private_directory
+
+_LINEARIZABLE, _NOT_LINEARIZABLE = 0, 1
+
+
+def judge(checker: Path, requests: list[Request]) -> Verdict:
+    """Run `checker` on the history; whatever keeps it from an answer is no verdict, and explained."""
+    with private_directory() as directory:
+        path = directory / "history.jsonl"
+        history.write(path, requests)
+        try:
+            done = subprocess.run(
+                [str(checker), "check", str(path)], stdin=subprocess.DEVNULL,
+                capture_output=True, text=True, errors="backslashreplace",
+            )
+        except OSError as error:
+            return Verdict(None, f"cannot run {checker}: {error.strerror}")
+    if done.returncode == _LINEARIZABLE:
+        return Verdict(True)
+    if done.returncode == _NOT_LINEARIZABLE:
+        return Verdict(False, done.stdout.rstrip())
+    return Verdict(None, f"{checker} {_end(done.returncode)}: {_last_line(done.stderr)}")
+
+
+def _end(code: int) -> str:
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"quit with exit code {code}"
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["nothing on stderr"])[-1]

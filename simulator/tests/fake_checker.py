@@ -1,0 +1,22 @@
+#!/usr/bin/env python3
+"""A checker that decides nothing: $FAKE_VERDICT says how it ends, once it has read the history."""
+
+import json
+import os
+import signal
+import sys
+
+command, path = sys.argv[1:]
+assert command == "check"
+with open(path) as file:
+    requests = [json.loads(line) for line in file]
+print(f"read {len(requests)} requests", file=sys.stderr)
+verdict = os.environ.get("FAKE_VERDICT", "linearizable")
+if verdict == "not linearizable":
+    print("the first line\n    of a diagram")
+    sys.exit(1)
+if verdict == "malformed history":
+    print("line 7: no such thing", file=sys.stderr)
+    sys.exit(2)
+if verdict == "crash":
+    os.kill(os.getpid(), signal.SIGKILL)
