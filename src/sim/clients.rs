@@ -98,8 +98,9 @@ impl Clients {
             busy: BTreeSet::new(),
         };
         let span_us = workload.end_us.saturating_sub(workload.start_us) as u128;
+        let first_of_burst = |number: usize| (number - number % workload.burst.max(1)) as u128;
         let intents = (0..workload.requests).map(|number| Intent {
-            at: workload.start_us + (span_us * number as u128 / workload.requests as u128) as Micros,
+            at: workload.start_us + (span_us * first_of_burst(number) / workload.requests as u128) as Micros,
             client: rng.usize(0..workload.clients),
             wants_get: rng.f64() < workload.gets,
             wants_own_key: rng.f64() < REWRITE_PROBABILITY,
@@ -130,6 +131,9 @@ impl Clients {
             Some(key) => Operation::Get { key },
             None => self.put(&intent),
         };
+        if self.workload.wander > 0.0 && self.rng.f64() < self.workload.wander {
+            self.clients[intent.client].leader = None;
+        }
         self.ask(now, intent.client, operation, None, up)
     }
 

@@ -389,6 +389,14 @@ impl Cluster {
         }
     }
 
+    /// Lets a replica's clock run at this rate.
+    pub(super) fn set_clock_rate(&mut self, at: usize, ppm: i64) {
+        self.servers[at].set_clock_rate(self.now, ppm);
+        if self.servers[at].replica().is_some() {
+            self.set_timer(at);
+        }
+    }
+
     fn set_timer(&mut self, at: usize) {
         let server = &mut self.servers[at];
         let Some(deadline) = server.deadline() else { return };

@@ -10,6 +10,9 @@ use crate::replica::{Effect, Replica};
 use crate::request::Outcome;
 use crate::wire::Outbound;
 
+/// A tenth of the rate.
+const SLOW_CLOCK_PPM: i64 = -900_000;
+
 /// What is known of the faults of a run.
 #[derive(Debug)]
 pub(super) struct Faults {
@@ -22,6 +25,7 @@ pub(super) struct Faults {
 pub(super) enum Undo {
     Start(usize),
     Resume(usize),
+    ClockRate(usize),
     Mend(Vec<(usize, usize)>),
     Release(Vec<(usize, usize)>),
     EndLoss(f64),
@@ -75,6 +79,11 @@ impl Cluster {
                 self.servers[at].paused += 1;
                 Some(Undo::Resume(at))
             }
+            FaultKind::SlowClock(target) => {
+                let at = self.resolve(target)?;
+                self.set_clock_rate(at, SLOW_CLOCK_PPM);
+                Some(Undo::ClockRate(at))
+            }
             FaultKind::Partition(ref side) => Some(self.divide(side)),
             FaultKind::Halve { with_leader } => Some(self.halve(with_leader)),
             FaultKind::Isolate(target) => {
@@ -89,7 +98,10 @@ impl Cluster {
                 let at = self.resolve(target)?;
                 Some(self.cut(everybody.map(|other| (at, other)).collect()))
             }
-            FaultKind::Hold(from, to) => Some(self.hold(vec![(from, to)])),
+            FaultKind::Lag(target) => {
+                let at = self.resolve(target)?;
+                Some(self.hold(everybody.map(|other| (other, at)).collect()))
+            }
             FaultKind::Stall(target) => {
                 let at = self.resolve(target)?;
                 Some(self.hold(everybody.flat_map(|other| [(other, at), (at, other)]).collect()))
@@ -107,6 +119,7 @@ impl Cluster {
         match undo {
             Undo::Start(at) => self.restart(at),
             Undo::Resume(at) => self.resume(at),
+            Undo::ClockRate(at) => self.set_clock_rate(at, self.plan.clock_ppm.get(at).copied().unwrap_or(0)),
             Undo::Mend(links) => links.into_iter().for_each(|(from, to)| self.network.mend(from, to)),
             Undo::Release(links) => {
                 links.into_iter().for_each(|(from, to)| {
@@ -212,9 +225,13 @@ impl Cluster {
         if self.faults.armed.is_empty() {
             return None;
         }
-        let begins = !before.led && self.servers[at].replica().is_some_and(|r| r.node().is_leader());
-        let does = |trigger: Trigger| {
-            begins && trigger == Trigger::Lead || effects.iter().any(|e| shows(trigger, e))
+        let Some(node) = self.servers[at].replica().map(Replica::node) else { return None };
+        let begins = !before.led && node.is_leader();
+        let commits = before.led && node.is_leader() && node.commit_index() > before.commit_index;
+        let does = |trigger: Trigger| match trigger {
+            Trigger::Lead => begins,
+            Trigger::Commit => commits,
+            Trigger::Ack | Trigger::Vote => effects.iter().any(|effect| shows(trigger, effect)),
         };
         let position = self.faults.armed.iter().position(|&(_, trigger)| does(trigger))?;
         Some(self.faults.armed.remove(position).0)

@@ -66,6 +66,7 @@ fn heal(cluster: &mut Cluster, liveness: &Liveness) {
     for at in 0..cluster.servers.len() {
         if liveness.majority.contains(&at) {
             cluster.restart(at);
+            cluster.set_clock_rate(at, cluster.plan.clock_ppm.get(at).copied().unwrap_or(0));
             cluster.servers[at].paused = 1;
             cluster.resume(at);
         } else {

@@ -75,6 +75,8 @@ pub struct Workload {
     pub clients: usize,
     /// How many requests they make together, spread evenly from `start_us` to `end_us`.
     pub requests: usize,
+    /// How many of them are made at the same time.
+    pub burst: usize,
     /// When the first request is made.
     pub start_us: Micros,
     /// When the last one has been made.
@@ -89,6 +91,8 @@ pub struct Workload {
     pub loss: f64,
     /// After how long a client sends the same request again, to another replica; never if there is no time.
     pub timeout_us: Option<Micros>,
+    /// How often a client asks any replica instead of the leader that it knows.
+    pub wander: f64,
     /// Whether a client reads what it has put as soon as that is acknowledged, from another replica.
     pub read_back: bool,
 }
@@ -115,6 +119,8 @@ pub enum FaultKind {
     CrashOn(Trigger),
     /// A replica stands still, and its clock does not.
     Pause(Target),
+    /// A replica's clock runs at a tenth of its rate; only fair where there is no lease.
+    SlowClock(Target),
     /// These replicas and the others do not hear each other.
     Partition(Vec<usize>),
     /// Just over half of the replicas, with the leader if that is said, and the others do not hear each other.
@@ -128,8 +134,8 @@ pub enum FaultKind {
     Deaf(Target),
     /// A replica hears and is not heard.
     Mute(Target),
-    /// Messages from the first to the second wait, and go on afterwards.
-    Hold(usize, usize),
+    /// Messages to a replica wait, and go on afterwards.
+    Lag(Target),
     /// Messages to and from a replica wait, and go on afterwards.
     Stall(Target),
     /// More messages are lost.
@@ -146,6 +152,8 @@ pub enum Trigger {
     Vote,
     /// It begins to lead: one of the others may hear of it.
     Lead,
+    /// It leads and commits something: nobody hears of it.
+    Commit,
 }
 
 /// Whom it hits.

@@ -129,14 +129,16 @@ impl Source {
 fn check_plan(plan: &Plan) -> Result<(), &'static str> {
     let named = |target: &Target| matches!(target, Target::Replica(at) if *at >= plan.replicas);
     let fault_is_wrong = |fault: &Fault| match &fault.kind {
-        FaultKind::Crash(target) | FaultKind::Pause(target) | FaultKind::Stall(target) => named(target),
-        FaultKind::Isolate(target) | FaultKind::Deaf(target) | FaultKind::Mute(target) => named(target),
-        FaultKind::Hold(from, to) => *from.max(to) >= plan.replicas,
-        _ => false,
+        FaultKind::Crash(target) | FaultKind::Pause(target) | FaultKind::Isolate(target) => named(target),
+        FaultKind::Deaf(target) | FaultKind::Mute(target) => named(target),
+        FaultKind::Lag(target) | FaultKind::Stall(target) | FaultKind::SlowClock(target) => named(target),
+        FaultKind::Partition(side) => side.iter().any(|&at| at >= plan.replicas),
+        FaultKind::Loss(probability) => !(0.0..=1.0).contains(probability),
+        FaultKind::CrashOn(_) | FaultKind::Halve { .. } => false,
     };
     let ranges = [plan.network.delay_us, plan.network.stage_us];
     let (network, workload) = (&plan.network, &plan.workload);
-    let probabilities = [network.loss, network.slow, network.duplicate, workload.loss, workload.gets];
+    let probabilities = [network.loss, network.slow, network.duplicate, workload.loss, workload.gets, workload.wander];
     let majority = plan.liveness.as_ref().map(|liveness| &liveness.majority);
     let majority_is_wrong =
         majority.is_some_and(|m| m.iter().any(|&at| at >= plan.replicas) || m.len() < plan.replicas / 2 + 1);
@@ -148,7 +150,7 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
             Err("a least time exceeds its greatest")
         }
         () if probabilities.iter().any(|p| !(0.0..=1.0).contains(p)) => Err("probabilities must be 0 to 1"),
-        () if plan.faults.iter().any(fault_is_wrong) => Err("a fault names a replica that is not there"),
+        () if plan.faults.iter().any(fault_is_wrong) => Err("a fault names a replica that is not there, or no probability"),
         () if majority_is_wrong => Err("the majority must be more than half of the replicas"),
         () if network.max_datagram < 2_000 || workload.value_bytes > 300 => {
             Err("max_datagram must be at least 2000, value_bytes at most 300")
@@ -205,12 +207,14 @@ impl Scenario {
             workload: Workload {
                 clients: CLIENTS,
                 requests: self.requests,
+                burst: 1,
                 start_us: micros(self.start_wait),
                 end_us: micros(self.lifetime - self.end_wait),
                 gets: self.mix,
                 shared_keys: self.shared_keys,
                 value_bytes: 32,
                 loss: self.client_drops,
+                wander: 0.0,
                 timeout_us: self.client_timeout.map(micros),
                 read_back: self.read_back,
             },

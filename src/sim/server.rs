@@ -122,6 +122,11 @@ impl Server {
         (self.batch_due, self.transmit_due, self.wake_at) = (false, false, None);
     }
 
+    /// From now on its clock runs at this rate.
+    pub fn set_clock_rate(&mut self, now: Micros, ppm: i64) {
+        self.clock = Clock { started_at: now, origin: self.clock.shows(now), ppm };
+    }
+
     /// What its clock shows.
     pub fn clock(&self, now: Micros) -> Micros {
         self.clock.shows(now)

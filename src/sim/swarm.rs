@@ -15,7 +15,7 @@ const MS: Micros = 1_000;
 const MAX_DRIFT_PPM: i64 = 50_000;
 
 /// The greatest drift where there are none: then nothing but progress rests on clocks.
-const WILD_DRIFT_PPM: i64 = 300_000;
+const WILD_DRIFT_PPM: i64 = 500_000;
 
 /// The plan of this seed.
 pub fn plan(seed: u64) -> Plan {
@@ -30,8 +30,15 @@ pub fn plan(seed: u64) -> Plan {
     let clock_ppm = (0..replicas).map(|_| drift(&mut rng, drift_ppm)).collect();
     let workload = workload(&mut rng, lifetime_us, &network);
     let mut faults = faults(&mut rng, replicas, lifetime_us);
-    if rng.bool() {
-        depose_leaders(&mut rng, lifetime_us, &mut faults);
+    match rng.u8(0..6) {
+        0 | 1 => depose_leaders(&mut rng, lifetime_us, &mut faults),
+        2 => figure_8(&mut rng, lifetime_us, &mut faults),
+        3 => late_answers(&mut rng, lifetime_us, &mut faults),
+        _ => {}
+    }
+    if lease_us > 0 {
+        // A lease rests on clocks that run at about the same rate.
+        faults.retain(|fault| !matches!(fault.kind, FaultKind::SlowClock(_)));
     }
     if storage == Storage::Memory {
         // Who has no disk never comes back, and the plan must leave a majority.
@@ -83,6 +90,7 @@ fn workload(rng: &mut Rng, lifetime_us: Micros, network: &Network) -> Workload {
     Workload {
         clients: rng.usize(1..6),
         requests: rng.usize(20..150),
+        burst: if rng.bool() { 1 } else { 10 },
         start_us: 0,
         end_us: lifetime_us,
         gets: [0.2, 0.5, 0.8][rng.usize(0..3)],
@@ -93,6 +101,7 @@ fn workload(rng: &mut Rng, lifetime_us: Micros, network: &Network) -> Workload {
         loss: sometimes(rng, 0.2),
         // Less than a few round trips would only make a storm of repetitions.
         timeout_us: Some(rng.u64(100..1_500) * MS + 6 * network.delay_us.1),
+        wander: sometimes(rng, 0.7),
         read_back: rng.bool(),
     }
 }
@@ -127,7 +136,7 @@ fn depose_leaders(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
             4 => FaultKind::Mute(leader),
             5 => FaultKind::Crash(leader),
             6 => FaultKind::CrashOn(Trigger::Lead),
-            _ => FaultKind::CrashOn(Trigger::Ack),
+            _ => FaultKind::CrashOn(Trigger::Commit),
         };
         let for_us = Some(rng.u64(ELECTION_TIMEOUT_US..4 * ELECTION_TIMEOUT_US));
         faults.push(Fault { at_us, for_us, kind });
@@ -135,12 +144,46 @@ fn depose_leaders(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
     }
 }
 
-const KINDS: u8 = 11;
+/// The paper's figure 8, with times left to chance: a leader is cut off with what it could not commit; its successor
+/// falls as soon as it leads; the first one comes back, leads again, commits, and falls; the successor returns.
+fn figure_8(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
+    let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
+    while at_us < lifetime_us {
+        let mut act = |after_us: Micros, least: Micros, kind: FaultKind| {
+            let for_us = Some(rng.u64(least * ELECTION_TIMEOUT_US..(least + 2) * ELECTION_TIMEOUT_US));
+            faults.push(Fault { at_us: at_us + after_us, for_us, kind });
+        };
+        act(0, 1, FaultKind::Isolate(Target::Leader));
+        act(ELECTION_TIMEOUT_US / 2, 3, FaultKind::CrashOn(Trigger::Lead));
+        act(3 * ELECTION_TIMEOUT_US, 2, FaultKind::CrashOn(Trigger::Commit));
+        at_us += rng.u64(6 * ELECTION_TIMEOUT_US..9 * ELECTION_TIMEOUT_US);
+    }
+    faults.retain(|fault| fault.at_us < lifetime_us);
+}
+
+/// A leader's followers answer it, the answers are late, and by then there is another leader: whatever the
+/// answers prove, they do not prove that nothing has happened since.
+fn late_answers(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
+    let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
+    while at_us < lifetime_us {
+        let late_us = rng.u64(ELECTION_TIMEOUT_US / 2..5 * ELECTION_TIMEOUT_US / 2);
+        let lag = FaultKind::Lag(Target::Leader);
+        faults.push(Fault { at_us, for_us: Some(late_us), kind: lag });
+        faults.push(Fault { at_us, for_us: Some(late_us), kind: FaultKind::SlowClock(Target::Leader) });
+        let mute = FaultKind::Mute(Target::Leader);
+        let soon_us = at_us + rng.u64(0..ELECTION_TIMEOUT_US / 2);
+        faults.push(Fault { at_us: soon_us, for_us: Some(late_us), kind: mute });
+        at_us += rng.u64(3 * ELECTION_TIMEOUT_US..5 * ELECTION_TIMEOUT_US);
+    }
+    faults.retain(|fault| fault.at_us < lifetime_us);
+}
+
+const KINDS: u8 = 12;
 
 fn draw_fault(rng: &mut Rng, replicas: usize, kind: u8) -> FaultKind {
     match kind {
         0 => FaultKind::Crash(target(rng, replicas)),
-        1 => FaultKind::CrashOn([Trigger::Ack, Trigger::Vote, Trigger::Lead][rng.usize(0..3)]),
+        1 => FaultKind::CrashOn([Trigger::Ack, Trigger::Vote, Trigger::Lead, Trigger::Commit][rng.usize(0..4)]),
         2 => FaultKind::Pause(target(rng, replicas)),
         3 => FaultKind::Partition((0..replicas).filter(|_| rng.bool()).collect()),
         4 => FaultKind::Halve { with_leader: rng.bool() },
@@ -148,7 +191,8 @@ fn draw_fault(rng: &mut Rng, replicas: usize, kind: u8) -> FaultKind {
         6 => FaultKind::Mute(target(rng, replicas)),
         7 => FaultKind::Isolate(target(rng, replicas)),
         8 => FaultKind::Stall(target(rng, replicas)),
-        9 => FaultKind::Hold(rng.usize(0..replicas), rng.usize(0..replicas)),
+        9 => FaultKind::SlowClock(target(rng, replicas)),
+        10 => FaultKind::Lag(target(rng, replicas)),
         _ => FaultKind::Loss(rng.f64() * 0.7),
     }
 }
