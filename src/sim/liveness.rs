@@ -8,7 +8,7 @@ use super::trace::Place;
 use crate::raft::types::{Micros, Term};
 use crate::replica::ELECTION_TIMEOUT_US;
 
-/// How long the majority may need to acknowledge a new write.
+/// How long the majority may need to acknowledge a new write, by whichever clock is the slowest.
 const MAX_RECOVERY_US: Micros = 10 * ELECTION_TIMEOUT_US;
 
 /// How long it goes on then before anything else is looked at.
@@ -34,16 +34,23 @@ pub(super) fn run(cluster: &mut Cluster, liveness: &Liveness) -> Result<(), Viol
     let sending = cluster.clients.probe(cluster.now, &up);
     cluster.ask(sending);
 
-    let deadline = cluster.now + MAX_RECOVERY_US;
+    let max_recovery_us = by_the_slowest_clock(cluster, MAX_RECOVERY_US);
+    let deadline = cluster.now + max_recovery_us;
     while !cluster.clients.is_probe_acknowledged() {
         if cluster.now >= deadline {
-            let detail = format!("a healthy majority has acknowledged nothing for {MAX_RECOVERY_US} us");
+            let detail = format!("a healthy majority has acknowledged nothing for {max_recovery_us} us");
             return Err(Violation::new(NAME, cluster.now, liveness.majority[0], detail));
         }
         cluster.run_until(cluster.now + STEP_US)?;
     }
     settle(cluster, &liveness.majority)?;
     check_terms(cluster, term_before)
+}
+
+/// How long a span lasts that a replica measures by its own clock.
+fn by_the_slowest_clock(cluster: &Cluster, span_us: Micros) -> Micros {
+    let slowest = cluster.plan.clock_ppm.iter().copied().min().unwrap_or(0).min(0);
+    span_us * 1_000_000 / (1_000_000 + slowest).max(1) as Micros
 }
 
 /// Clients ask on until they are answered; then nobody owes them anything and all have applied the same.
@@ -64,9 +71,10 @@ fn heal(cluster: &mut Cluster, liveness: &Liveness) {
     cluster.network.heal();
     cluster.clients.heal();
     for at in 0..cluster.servers.len() {
+        // Also of the others: a leader that is heard and hears nothing steps down by its own clock only.
+        cluster.set_clock_rate(at, cluster.plan.clock_ppm.get(at).copied().unwrap_or(0));
         if liveness.majority.contains(&at) {
             cluster.restart(at);
-            cluster.set_clock_rate(at, cluster.plan.clock_ppm.get(at).copied().unwrap_or(0));
             cluster.servers[at].paused = 1;
             cluster.resume(at);
         } else {
