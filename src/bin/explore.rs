@@ -300,8 +300,12 @@ fn summary(findings: &Findings, elapsed: Duration) -> String {
     let Findings { runs, virtual_us, coverage, .. } = findings;
     let rate = *runs as f64 / elapsed.as_secs_f64().max(1e-9);
     let hours = seconds(*virtual_us) / 3_600.0;
-    let Coverage { faults, events, .. } = coverage;
-    format!("{runs} seeds, {rate:.0} per second, {hours:.2} virtual hours, {faults} faults, {events} events")
+    let (Coverage { faults, events, .. }, all) = (coverage, coverage.all().len());
+    let reached = all - coverage.missing().len();
+    format!(
+        "{runs} seeds, {rate:.0} per second, {hours:.2} virtual hours, {faults} faults, {events} events, \
+         coverage {reached}/{all}"
+    )
 }
 
 fn report(findings: &Findings, elapsed: Duration) {

@@ -77,21 +77,18 @@ impl Node {
                 conflict_index: hint.index,
             });
         }
-        let mut match_index = append.last_index();
+        let shown = append.last_index();
         if self.planted(Bug::TruncatesOnAnyAppend) {
             self.log.truncate(prev_log_index);
         }
         if !self.log.store(append.entries, self.commit_index) {
             return None; // leader completeness (5.4.3): no leader contradicts what is committed
         }
-        if self.planted(Bug::AcknowledgesBeyondRequest) {
-            match_index = self.log.last_index();
-        }
-        if self.planted(Bug::CommitsBeyondLastNew) {
-            self.commit_to(leader_commit);
-        }
         // Not further than this message reaches: what lies behind may differ from the leader's.
-        self.commit_to(leader_commit.min(match_index));
+        let unless = |bug| if self.planted(bug) { self.log.last_index() } else { shown };
+        let (match_index, committable) =
+            (unless(Bug::AcknowledgesBeyondRequest), unless(Bug::CommitsBeyondLastNew));
+        self.commit_to(leader_commit.min(committable));
         Some(AppendOutcome::Matched { match_index })
     }
 }

@@ -104,7 +104,7 @@ impl Cluster {
     pub fn new(plan: Plan, planted: Planted, traced: bool) -> Self {
         let mut root = Rng::with_seed(plan.seed);
         let mut rng = root.fork();
-        let network = Network::new(plan.network, root.fork());
+        let network = Network::new(plan.network, plan.replicas, root.fork());
         let clients = Clients::new(plan.workload, plan.replicas, root.fork());
         let ids: Vec<Id> = (0..plan.replicas).filter_map(|n| Id::new(n as u16)).collect();
         let server = |(n, &own): (usize, &Id)| {

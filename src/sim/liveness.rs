@@ -142,7 +142,7 @@ fn check_progress(cluster: &Cluster, majority: &[usize]) -> Result<(), Violation
     match majority.iter().find(|&&at| applied(at) != applied(first) || state(at) != state(first)) {
         Some(&at) => {
             let detail = format!("applied {:?}, replica {first} {:?}", applied(at), applied(first));
-            Err(Violation::new(NAME, cluster.now, at, detail))
+            Err(Violation::new("the same in the end", cluster.now, at, detail))
         }
         None => Ok(()),
     }

@@ -19,13 +19,14 @@ const TIMELY_US: Micros = ELECTION_TIMEOUT_US / 20;
 pub struct Network {
     settings: plan::Network,
     rng: Rng,
-    links: BTreeMap<(usize, usize), Link>, // those with a history: from, to
+    links: BTreeMap<(usize, usize), Link>, // from, to
     losses: Vec<f64>,                      // of the faults that are going on
 }
 
 /// One direction between two replicas.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Link {
+    factor: Micros,       // how many times as long as the settings say a message takes
     cuts: u32,            // faults that cut it
     holds: u32,           // faults that hold its messages
     last_arrival: Micros, // of the messages that keep their order
@@ -46,14 +47,23 @@ pub enum Fate {
 }
 
 impl Network {
-    /// A network in which nothing is wrong yet but what the settings say.
-    pub fn new(settings: plan::Network, rng: Rng) -> Self {
-        Self { settings, rng, links: BTreeMap::new(), losses: Vec::new() }
+    /// A network of this many replicas, in which nothing is wrong yet but what the settings say.
+    pub fn new(settings: plan::Network, replicas: usize, mut rng: Rng) -> Self {
+        let pairs = (0..replicas).flat_map(|from| (0..replicas).map(move |to| (from, to)));
+        let link = |pair| {
+            let factor = rng.u64(1..=settings.uneven.max(1));
+            (pair, Link { factor, cuts: 0, holds: 0, last_arrival: 0 })
+        };
+        Self { settings, links: pairs.map(link).collect(), losses: Vec::new(), rng: rng.fork() }
+    }
+
+    fn link(&mut self, from: usize, to: usize) -> &mut Link {
+        self.links.get_mut(&(from, to)).unwrap_or_else(|| unreachable!("{from} and {to} are replicas"))
     }
 
     /// What becomes of a message between replicas that is sent now.
     pub fn route(&mut self, now: Micros, from: usize, to: usize) -> Fate {
-        let link = self.links.get(&(from, to)).copied().unwrap_or_default();
+        let link = *self.link(from, to);
         if link.cuts > 0 {
             return Fate::Lost { cut: true };
         }
@@ -69,11 +79,13 @@ impl Network {
     }
 
     fn arrival(&mut self, now: Micros, from: usize, to: usize) -> Micros {
-        let at = now + self.delay_us();
-        if self.settings.reorder {
+        let delay_us = self.delay_us();
+        let reorder = self.settings.reorder;
+        let link = self.link(from, to);
+        let at = now + delay_us * link.factor;
+        if reorder {
             return at;
         }
-        let link = self.links.entry((from, to)).or_default();
         link.last_arrival = link.last_arrival.max(at);
         link.last_arrival
     }
@@ -93,23 +105,23 @@ impl Network {
 
     /// Nothing passes from one to the other until that is mended as often as it was cut.
     pub fn cut(&mut self, from: usize, to: usize) {
-        self.links.entry((from, to)).or_default().cuts += 1;
+        self.link(from, to).cuts += 1;
     }
 
     /// Takes back one cut.
     pub fn mend(&mut self, from: usize, to: usize) {
-        let cuts = &mut self.links.entry((from, to)).or_default().cuts;
+        let cuts = &mut self.link(from, to).cuts;
         *cuts = cuts.saturating_sub(1);
     }
 
     /// What is sent from one to the other waits.
     pub fn hold(&mut self, from: usize, to: usize) {
-        self.links.entry((from, to)).or_default().holds += 1;
+        self.link(from, to).holds += 1;
     }
 
     /// Takes back one hold; true if nothing holds the messages any more.
     pub fn release(&mut self, from: usize, to: usize) -> bool {
-        let holds = &mut self.links.entry((from, to)).or_default().holds;
+        let holds = &mut self.link(from, to).holds;
         *holds = holds.saturating_sub(1);
         *holds == 0
     }
@@ -131,7 +143,9 @@ impl Network {
     pub fn heal(&mut self) {
         let (least, most) = self.settings.delay_us;
         self.settings.delay_us = (least.min(TIMELY_US), most.min(TIMELY_US));
-        self.links.values_mut().for_each(|link| (link.cuts, link.holds) = (0, 0));
+        // The order is that of new connections: what is sent from now on waits for nothing that is still on its way.
+        let healthy = Link { factor: 1, cuts: 0, holds: 0, last_arrival: 0 };
+        self.links.values_mut().for_each(|link| *link = healthy);
         self.losses.clear();
         (self.settings.loss, self.settings.slow) = (0.0, 0.0);
     }
@@ -144,6 +158,7 @@ mod tests {
     fn network(change: impl Fn(&mut plan::Network)) -> Network {
         let mut settings = plan::Network {
             delay_us: (100, 200),
+            uneven: 1,
             slow: 0.0,
             loss: 0.0,
             duplicate: 0.0,
@@ -153,7 +168,7 @@ mod tests {
             stage_us: (1, 1),
         };
         change(&mut settings);
-        Network::new(settings, Rng::with_seed(1))
+        Network::new(settings, 2, Rng::with_seed(1))
     }
 
     fn arrivals(network: &mut Network) -> Vec<Micros> {
@@ -165,6 +180,14 @@ mod tests {
     fn messages_of_a_pair_keep_their_order_unless_they_may_overtake() {
         assert!(arrivals(&mut network(|_| {})).is_sorted());
         assert!(!arrivals(&mut network(|settings| settings.reorder = true)).is_sorted());
+    }
+
+    #[test]
+    fn each_direction_of_a_pair_has_its_own_delay() {
+        let mut network = network(|settings| settings.uneven = 50);
+        let first = |fate| if let Fate::Arrives(at) = fate { at[0] } else { 0 };
+        let (there, back) = (first(network.route(0, 0, 1)), first(network.route(0, 1, 0)));
+        assert!(there > 2 * back || back > 2 * there, "{there} {back}");
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub struct Plan {
 pub struct Network {
     /// The least and the greatest delay; each message draws its own.
     pub delay_us: (Micros, Micros),
+    /// How many times as long it may be between two replicas as between two others; each pair draws
+    /// its own factor from 1 to this, once for each direction.
+    pub uneven: u64,
     /// How often a message takes ten times as long.
     pub slow: f64,
     /// How often a message between replicas is lost.

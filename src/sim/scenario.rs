@@ -138,7 +138,8 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
     };
     let ranges = [plan.network.delay_us, plan.network.stage_us];
     let (network, workload) = (&plan.network, &plan.workload);
-    let probabilities = [network.loss, network.slow, network.duplicate, workload.loss, workload.gets, workload.wander];
+    let probabilities =
+        [network.loss, network.slow, network.duplicate, workload.loss, workload.gets, workload.wander];
     let majority = plan.liveness.as_ref().map(|liveness| &liveness.majority);
     let majority_is_wrong =
         majority.is_some_and(|m| m.iter().any(|&at| at >= plan.replicas) || m.len() < plan.replicas / 2 + 1);
@@ -150,8 +151,11 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
             Err("a least time exceeds its greatest")
         }
         () if probabilities.iter().any(|p| !(0.0..=1.0).contains(p)) => Err("probabilities must be 0 to 1"),
-        () if plan.faults.iter().any(fault_is_wrong) => Err("a fault names a replica that is not there, or no probability"),
+        () if plan.faults.iter().any(fault_is_wrong) => {
+            Err("a fault names a replica that is not there, or no probability")
+        }
         () if majority_is_wrong => Err("the majority must be more than half of the replicas"),
+        () if !(1..=1_000).contains(&network.uneven) => Err("uneven must be 1 to 1000"),
         () if network.max_datagram < 2_000 || workload.value_bytes > 300 => {
             Err("max_datagram must be at least 2000, value_bytes at most 300")
         }
@@ -193,6 +197,7 @@ impl Scenario {
             lifetime_us: micros(self.lifetime),
             network: Network {
                 delay_us: DELAY_US,
+                uneven: 1,
                 slow: 0.0,
                 loss: self.drops,
                 duplicate: 0.0,

@@ -17,6 +17,9 @@ const MAX_DRIFT_PPM: i64 = 50_000;
 /// The greatest drift where there are none: then nothing but progress rests on clocks.
 const WILD_DRIFT_PPM: i64 = 500_000;
 
+/// A network in which a message takes up to a third of an election time-out, and ten times that if it is slow.
+const WILD_DELAY_US: (Micros, Micros) = (MS, 300 * MS);
+
 /// The plan of this seed.
 pub fn plan(seed: u64) -> Plan {
     let mut rng = Rng::with_seed(seed);
@@ -64,9 +67,10 @@ fn sometimes(rng: &mut Rng, most: f64) -> f64 {
 
 fn network(rng: &mut Rng) -> Network {
     // One machine, one rack, one continent, and a network that can hold a message for as long as a lease.
-    let delay_us = [(15, 60), (200, 1_000), (5 * MS, 40 * MS), (MS, 300 * MS)][rng.usize(0..4)];
+    let delay_us = [(15, 60), (200, 1_000), (5 * MS, 40 * MS), WILD_DELAY_US][rng.usize(0..4)];
     Network {
         delay_us,
+        uneven: if rng.bool() || delay_us == WILD_DELAY_US { 1 } else { 4 },
         slow: sometimes(rng, 0.1),
         loss: sometimes(rng, 0.3),
         duplicate: sometimes(rng, 0.2),
@@ -183,7 +187,9 @@ const KINDS: u8 = 12;
 fn draw_fault(rng: &mut Rng, replicas: usize, kind: u8) -> FaultKind {
     match kind {
         0 => FaultKind::Crash(target(rng, replicas)),
-        1 => FaultKind::CrashOn([Trigger::Ack, Trigger::Vote, Trigger::Lead, Trigger::Commit][rng.usize(0..4)]),
+        1 => {
+            FaultKind::CrashOn([Trigger::Ack, Trigger::Vote, Trigger::Lead, Trigger::Commit][rng.usize(0..4)])
+        }
         2 => FaultKind::Pause(target(rng, replicas)),
         3 => FaultKind::Partition((0..replicas).filter(|_| rng.bool()).collect()),
         4 => FaultKind::Halve { with_leader: rng.bool() },

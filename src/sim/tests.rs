@@ -1,1 +1,178 @@
+//! Whole runs: repeatable, free of violations, and able to find what is planted.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::coverage::Coverage;
+use super::minimise::minimise;
+use super::plan::{Fault, FaultKind, Plan, Storage, Target};
+use super::scenario::Source;
+use super::{Outcome, run, swarm};
+use crate::planted::{Bug, Planted};
+
+/// Runs these seeds on all processors and returns the least of them that fails, and what was reached.
+fn explore(seeds: u64, planted: Planted) -> (Option<(u64, Outcome)>, Coverage) {
+    let (next, failed) = (AtomicU64::new(0), AtomicU64::new(seeds));
+    let coverage = Mutex::new(Coverage::default());
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= failed.load(Ordering::Relaxed) {
+                break;
+            }
+            let outcome = run(&swarm::plan(seed), planted, false);
+            *coverage.lock().expect("no panic") += &outcome.coverage;
+            if outcome.violation.is_some() {
+                failed.fetch_min(seed, Ordering::Relaxed);
+            }
+        }
+    };
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| (0..jobs).for_each(|_| drop(scope.spawn(work))));
+    let least = Some(failed.into_inner()).filter(|&seed| seed < seeds);
+    let found = least.map(|seed| (seed, run(&swarm::plan(seed), planted, false)));
+    (found, coverage.into_inner().expect("no panic"))
+}
+
+#[test]
+fn five_hundred_seeds_break_no_rule_and_reach_everything() {
+    let (found, coverage) = explore(500, Planted::NONE);
+    if let Some((seed, Outcome { violation: Some(violation), .. })) = found {
+        panic!("seed {seed}: {violation}");
+    }
+    assert_eq!(coverage.missing(), Vec::<&str>::new());
+}
+
+/// The rest take more seeds than a test without optimisation should run; the release build hunts them all.
+#[test]
+fn bugs_that_show_easily_are_found_within_a_hundred_seeds() {
+    use Bug::*;
+    let bugs = [
+        VotesTwice,
+        VotesForShorterLog,
+        TruncatesOnAnyAppend,
+        AcknowledgesBeforeFsync,
+        CountsOwnUnsyncedEntry,
+        ReadsBeforeNoop,
+        CountsAckTwice,
+        AppliesBeyondMatch,
+        StaleLeaderAnswersOk,
+        LosesSessionsAtRestart,
+        AppliesRetryTwice,
+        PreVoteRaisesTerm,
+        NeverStepsDown,
+        AnswersOutOfOrder,
+    ];
+    for bug in bugs {
+        assert!(explore(100, Planted::new(bug)).0.is_some(), "{bug}");
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_transcript_to_the_byte() {
+    for seed in 0..8 {
+        let plan = swarm::plan(seed);
+        let (first, second) = (run(&plan, Planted::NONE, true), run(&plan, Planted::NONE, true));
+        assert!(first.trace == second.trace, "seed {seed}");
+        assert!(first.trace.lines().count() > 500, "seed {seed}: {}", first.trace);
+        assert_eq!(run(&plan, Planted::NONE, false).coverage, first.coverage, "looking on changes nothing");
+    }
+}
+
+#[test]
+fn different_seeds_give_different_runs() {
+    assert_ne!(swarm::plan(1), swarm::plan(2));
+    let plan = Plan { seed: 77, ..swarm::plan(1) };
+    let (own, other) = (run(&swarm::plan(1), Planted::NONE, true), run(&plan, Planted::NONE, true));
+    assert_ne!(own.trace, other.trace);
+}
+
+#[test]
+fn a_plan_can_be_written_down_and_read_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for seed in 0..50 {
+        let plan = swarm::plan(seed);
+        let path = directory.path().join("plan.json");
+        std::fs::write(&path, serde_json::to_string(&plan).expect("JSON")).expect("written");
+        assert_eq!(Source::read(&path).expect("a plan").plan(99), plan, "it keeps its own seed");
+    }
+}
+
+#[test]
+fn a_failure_is_made_as_short_as_it_can_be() {
+    let planted = Planted::new(Bug::StaleLeaderAnswersOk);
+    let (found, _) = explore(100, planted);
+    let plan = swarm::plan(found.expect("found").0);
+    let minimal = minimise(&plan, planted).expect("it fails");
+    assert!(minimal.plan.faults.len() <= plan.faults.len());
+    assert!(run(&minimal.plan, planted, false).violation.is_some());
+    assert_eq!(run(&minimal.plan, Planted::NONE, false).violation, None);
+    for number in 0..minimal.plan.faults.len() {
+        let mut less = minimal.plan.clone();
+        less.faults.remove(number);
+        assert_eq!(run(&less, planted, false).violation, None, "fault {number} is not needed");
+    }
+    assert!(minimise(&plan, Planted::NONE).is_none());
+}
+
+/// What `text` is as a file.
+fn read(text: &str) -> Result<Plan, String> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("file.json");
+    std::fs::write(&path, text).expect("written");
+    Source::read(&path).map(|source| source.plan(1)).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_scenario_of_run_py_becomes_a_plan() {
+    let text = r#"{"lifetime": 30, "replicas": 5, "requests": 300, "mix": 0.2, "drops": 0.1, "end_wait": 5,
+        "events": [{"type": "part_hard", "time": 5}, {"type": "kill_leader", "time": 6},
+                   {"type": "part_easy", "time": 7}, {"type": "part_end", "time": 8.5}],
+        "tests": {"benchmarks": {}}}"#;
+    let plan = read(text).expect("a scenario");
+    assert_eq!((plan.replicas, plan.lifetime_us, plan.storage), (5, 30_000_000, Storage::Memory));
+    assert_eq!((plan.workload.start_us, plan.workload.end_us), (2_000_000, 25_000_000));
+    let halve = |with_leader| FaultKind::Halve { with_leader };
+    let expected = [
+        Fault { at_us: 7_000_000, for_us: Some(2_000_000), kind: halve(false) },
+        Fault { at_us: 8_000_000, for_us: None, kind: FaultKind::Crash(Target::Leader) },
+        Fault { at_us: 9_000_000, for_us: Some(1_500_000), kind: halve(true) },
+    ];
+    assert_eq!(plan.faults, expected);
+}
+
+#[test]
+fn every_scenario_in_the_repository_is_answered_completely() {
+    let mut count = 0;
+    for directory in ["configs", "configs/beyond"] {
+        for file in std::fs::read_dir(directory).expect("a directory") {
+            let path = file.expect("a file").path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                let outcome = run(&Source::read(&path).expect("a scenario").plan(1), Planted::NONE, false);
+                assert_eq!((outcome.violation, outcome.figures.failures), (None, 0), "{}", path.display());
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 17, "{count}");
+}
+
+#[test]
+fn a_file_that_is_no_plan_is_refused_with_its_reason() {
+    let refusal = |text: &str| read(text).expect_err("refused");
+    let scenario = |changed: &str| format!(r#"{{"lifetime": 30, "replicas": 5, "requests": 5, {changed}}}"#);
+    assert!(refusal("{").contains("neither a scenario"));
+    assert!(refusal("[1]").contains("neither a scenario"));
+    assert!(refusal(r#"{"lifetime": 30, "replicas": 5}"#).contains("missing field `requests`"));
+    assert!(refusal(&scenario(r#""drops": 1.5"#)).contains("must be 0 to 1"));
+    assert!(
+        refusal(&scenario(r#""events": [{"type": "kill_leader", "time": 31}]"#)).contains("times must be")
+    );
+    assert!(refusal(&scenario(r#""events": [{"type": "quake", "time": 1}]"#)).contains("unknown variant"));
+    assert!(refusal(r#"{"lifetime": 1, "replicas": 5, "requests": 5}"#).contains("lifetime"));
+    assert!(refusal(r#"{"lifetime": 30, "replicas": 99, "requests": 5}"#).contains("replicas must be"));
+    let mut plan = swarm::plan(1);
+    plan.faults = vec![Fault { at_us: 1, for_us: None, kind: FaultKind::Crash(Target::Replica(9)) }];
+    let text = serde_json::to_string(&plan).expect("JSON");
+    assert!(refusal(&text).contains("a replica that is not there"));
+}

@@ -1,46 +1,31 @@
-//! Terms never go down, not even in a restart, below what the replica has said; commit indexes never go down
-//! while a replica is up.
+//! The commit index of a replica never goes down while it is up; when it starts again it begins at 0.
 
 use super::{Invariant, Knowledge, Moment};
-use crate::raft::message::Body;
-use crate::raft::types::{Index, Term};
+use crate::raft::types::Index;
 
 #[derive(Debug)]
-pub(super) struct Monotone {
-    said: Vec<Term>,       // per replica, the greatest term in which it promised something
-    term: Vec<Term>,       // while it is up
-    committed: Vec<Index>, // while it is up
+pub(super) struct CommitMonotone {
+    committed: Vec<Index>, // per replica
 }
 
-impl Monotone {
+impl CommitMonotone {
     pub(super) fn new(replicas: usize) -> Self {
-        Self { said: vec![0; replicas], term: vec![0; replicas], committed: vec![0; replicas] }
+        Self { committed: vec![0; replicas] }
     }
 }
 
-impl Invariant for Monotone {
+impl Invariant for CommitMonotone {
     fn name(&self) -> &'static str {
-        "monotone"
+        "commit index monotone"
     }
 
     fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
-        let (at, term, committed) = (moment.at, moment.term(), moment.node().commit_index());
-        if term < self.term[at] || term < self.said[at] {
-            return Err(format!("it was in term {} and is in {term}", self.term[at].max(self.said[at])));
-        }
-        if committed < self.committed[at] {
-            return Err(format!("it had committed {} and has {committed}", self.committed[at]));
-        }
-        (self.term[at], self.committed[at]) = (term, committed);
-        for (_, message) in moment.messages() {
-            if let Body::AppendEntriesResponse(_) = message.body {
-                self.said[at] = self.said[at].max(message.term);
-            }
-        }
-        Ok(())
+        let now = moment.node().commit_index();
+        let before = std::mem::replace(&mut self.committed[moment.at], now);
+        if now < before { Err(format!("it had committed {before} and has {now}")) } else { Ok(()) }
     }
 
     fn crashed(&mut self, at: usize) {
-        (self.term[at], self.committed[at]) = (0, 0);
+        self.committed[at] = 0;
     }
 }

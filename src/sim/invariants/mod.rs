@@ -20,6 +20,7 @@ mod log_matching;
 mod own_state;
 mod state_machine_safety;
 mod states_equal;
+mod term_monotone;
 mod terms_are_earned;
 mod vote_once;
 
@@ -190,7 +191,8 @@ impl Invariants {
                 Box::new(vote_once::VoteOnce::default()),
                 Box::new(leader_append_only::LeaderAppendOnly),
                 Box::new(log_matching::LogMatching::default()),
-                Box::new(commit_monotone::Monotone::new(replicas)),
+                Box::new(commit_monotone::CommitMonotone::new(replicas)),
+                Box::new(term_monotone::TermMonotone::new(replicas)),
                 Box::new(state_machine_safety::StateMachineSafety),
                 Box::new(leader_completeness::LeaderCompleteness),
                 Box::new(lease_exclusivity::LeaseExclusivity::new(replicas)),

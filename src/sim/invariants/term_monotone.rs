@@ -1,0 +1,49 @@
+//! The term of a replica never goes down while it is up, and in a restart not below a term in which it has
+//! promised something.
+
+use super::{Invariant, Knowledge, Moment};
+use crate::raft::message::Body;
+use crate::raft::types::Term;
+
+#[derive(Debug)]
+pub(super) struct TermMonotone {
+    term: Vec<Term>,     // per replica, while it is up
+    promised: Vec<Term>, // per replica, the greatest in which it voted or acknowledged
+}
+
+impl TermMonotone {
+    pub(super) fn new(replicas: usize) -> Self {
+        Self { term: vec![0; replicas], promised: vec![0; replicas] }
+    }
+}
+
+impl Invariant for TermMonotone {
+    fn name(&self) -> &'static str {
+        "term monotone"
+    }
+
+    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+        let (at, now) = (moment.at, moment.term());
+        let least = self.term[at].max(self.promised[at]);
+        if now < least {
+            return Err(format!("it was in term {least} and is in {now}"));
+        }
+        self.term[at] = now;
+        for (_, message) in moment.messages() {
+            let promises = match &message.body {
+                Body::AppendEntriesResponse(_) => true,
+                Body::RequestVote(request) => !request.pre_vote,
+                Body::RequestVoteResponse(response) => response.granted && !response.pre_vote,
+                Body::AppendEntries(_) => false,
+            };
+            if promises {
+                self.promised[at] = self.promised[at].max(message.term);
+            }
+        }
+        Ok(())
+    }
+
+    fn crashed(&mut self, at: usize) {
+        self.term[at] = 0;
+    }
+}
