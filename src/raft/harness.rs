@@ -53,7 +53,7 @@ pub(super) struct Cluster {
     disks: BTreeMap<Id, Disk>,
     configuration: Configuration,
     settings: Settings,
-    asked: BTreeMap<ReadId, Index>, // what was committed anywhere when each read was asked
+    pub(super) asked: BTreeMap<ReadId, Index>, // what was committed anywhere when each read was asked
     invariants: ClusterInvariants,
     transcript: String,
 }
@@ -90,13 +90,15 @@ impl Cluster {
         self.nodes.get_mut(&id).expect("a replica of this cluster")
     }
 
-    /// Gives a replica a log with entries of these terms, and `term` or the last of them as its term.
+    /// Gives a replica a log with entries of these terms, and `term` or the last of them as its term, in which
+    /// it has no vote left.
     pub(super) fn preset(&mut self, id: Id, terms: &[Term], term: Option<Term>) {
         let node = self.node(id);
         for &term in terms {
             node.log.append(term, Payload::Noop);
         }
         node.hard_state.current_term = term.unwrap_or(node.log.last_term());
+        node.hard_state.voted_for = Some(id);
         let now = self.now;
         for action in self.node(id).drain(now) {
             self.perform(id, action);
@@ -178,6 +180,7 @@ impl Cluster {
     }
 
     /// The leader of the latest term.
+    #[cfg(test)]
     pub(super) fn leader(&self) -> Option<Id> {
         let leaders = self.nodes.values().filter(|node| node.is_leader());
         leaders.max_by_key(|node| node.hard_state.current_term).map(Node::id)
