@@ -90,15 +90,13 @@ impl Cluster {
         self.nodes.get_mut(&id).expect("a replica of this cluster")
     }
 
-    /// Gives a replica a log with entries of these terms, and `term` or the last of them as its term, in which
-    /// it has no vote left.
+    /// Gives a replica a log with entries of these terms, and `term` or the last of them as its term.
     pub(super) fn preset(&mut self, id: Id, terms: &[Term], term: Option<Term>) {
         let node = self.node(id);
         for &term in terms {
             node.log.append(term, Payload::Noop);
         }
         node.hard_state.current_term = term.unwrap_or(node.log.last_term());
-        node.hard_state.voted_for = Some(id);
         let now = self.now;
         for action in self.node(id).drain(now) {
             self.perform(id, action);

@@ -1,5 +1,6 @@
 //! What holds for every message and for every sequence of bytes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use proptest::collection::vec;
@@ -191,6 +192,12 @@ proptest! {
         promises::check(pieces.concat().as_bytes());
     }
 
+}
+
+proptest! {
+    // Most damage only makes it no JSON any more, or a type unknown.
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
     #[test]
     fn the_decoder_keeps_its_promises_for_damaged_messages(
         datagram in datagram(),
@@ -223,8 +230,12 @@ fn datagram() -> impl Strategy<Value = Vec<u8>> {
 enum Damage {
     /// Bits of a byte are flipped.
     Flip(prop::sample::Index, u8),
-    /// A digit becomes another one, so that it stays JSON more often than not.
-    Digit(prop::sample::Index, u8),
+    /// A number becomes one that is wrong by a little, or as large as can be.
+    Number(prop::sample::Index, Wrong),
+    /// What stands between two quotes becomes something else.
+    Text(prop::sample::Index, &'static str),
+    /// A list loses all that it has.
+    Empty(prop::sample::Index),
     /// The rest is lost.
     Cut(prop::sample::Index),
     /// Part of another datagram stands in the place of a part of this one.
@@ -233,11 +244,28 @@ enum Damage {
     Swap([prop::sample::Index; 2]),
 }
 
+/// What a number was becomes what it is.
+type Wrong = fn(u64) -> u64;
+
+const WRONG: [Wrong; 5] = [
+    |_| 0,
+    |number| number.saturating_add(1),
+    |number| number.saturating_sub(1),
+    |_| MAX_NUMBER,
+    |_| MAX_NUMBER + 1,
+];
+
+const TEXTS: [&str; 8] = ["", "0000", "0001", "0010", "FFFF", kind::GET, kind::BUNDLE, kind::APPEND_ENTRIES];
+
 fn damage() -> impl Strategy<Value = Damage> {
     let place = any::<prop::sample::Index>;
+    let wrong = || prop::sample::select(&WRONG[..]);
+    let text = || prop::sample::select(&TEXTS[..]);
     prop_oneof![
         2 => (place(), 1..=u8::MAX).prop_map(|(place, bits)| Damage::Flip(place, bits)),
-        4 => (place(), b'0'..=b'9').prop_map(|(place, digit)| Damage::Digit(place, digit)),
+        12 => (place(), wrong()).prop_map(|(place, wrong)| Damage::Number(place, wrong)),
+        6 => (place(), text()).prop_map(|(place, text)| Damage::Text(place, text)),
+        1 => place().prop_map(Damage::Empty),
         1 => place().prop_map(Damage::Cut),
         2 => any::<[prop::sample::Index; 4]>().prop_map(Damage::Splice),
         4 => any::<[prop::sample::Index; 2]>().prop_map(Damage::Swap),
@@ -253,13 +281,21 @@ impl Damage {
                     datagram[place.index(length)] ^= bits;
                 }
             }
-            Self::Digit(place, digit) => {
-                let mut digits: Vec<&mut u8> =
-                    datagram.iter_mut().filter(|byte| byte.is_ascii_digit()).collect();
-                let count = digits.len();
-                if count > 0 {
-                    *digits[place.index(count)] = *digit;
-                }
+            Self::Number(place, wrong) => {
+                let numbers = datagram.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit());
+                let spans = spans(numbers.map(|bytes| (bytes.len(), bytes[0].is_ascii_digit())));
+                replace(datagram, &spans, place, |digits| wrong(digits.parse().unwrap_or(0)).to_string());
+            }
+            Self::Text(place, text) => {
+                let parts = datagram.split_inclusive(|byte| *byte == b'"').enumerate();
+                let quoted = parts.map(|(i, part)| (part.len(), i % 2 == 1));
+                let spans = spans(quoted);
+                replace(datagram, &spans, place, |_| format!("{text}\""));
+            }
+            Self::Empty(place) => {
+                let lists = datagram.split_inclusive(|byte| matches!(byte, b'[' | b']'));
+                let spans = spans(lists.map(|part| (part.len(), part.ends_with(b"]"))));
+                replace(datagram, &spans, place, |_| "]".to_owned());
             }
             Self::Cut(place) => datagram.truncate(place.index(datagram.len() + 1)),
             Self::Splice([a, b, c, d]) => {
@@ -277,7 +313,31 @@ impl Damage {
     }
 }
 
-fn range(a: &prop::sample::Index, b: &prop::sample::Index, bytes: &[u8]) -> std::ops::Range<usize> {
+/// Where those parts lie of which the second half is true; the first is how long each part is.
+fn spans(parts: impl Iterator<Item = (usize, bool)>) -> Vec<Range<usize>> {
+    let mut start = 0;
+    let mut span = |(length, wanted)| {
+        start += length;
+        (start - length..start, wanted)
+    };
+    parts.map(&mut span).filter(|(_, wanted)| *wanted).map(|(span, _)| span).collect()
+}
+
+/// Puts something else in the place of one of these parts.
+fn replace(
+    datagram: &mut Vec<u8>,
+    spans: &[Range<usize>],
+    place: &prop::sample::Index,
+    new: impl Fn(&str) -> String,
+) {
+    if !spans.is_empty() {
+        let span = place.get(spans).clone();
+        let new = new(&String::from_utf8_lossy(&datagram[span.clone()]));
+        datagram.splice(span, new.into_bytes());
+    }
+}
+
+fn range(a: &prop::sample::Index, b: &prop::sample::Index, bytes: &[u8]) -> Range<usize> {
     let (a, b) = (a.index(bytes.len() + 1), b.index(bytes.len() + 1));
     a.min(b)..a.max(b)
 }
