@@ -196,7 +196,7 @@ proptest! {
 
 proptest! {
     // Most damage only makes it no JSON any more, or a type unknown.
-    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn the_decoder_keeps_its_promises_for_damaged_messages(

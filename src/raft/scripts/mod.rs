@@ -202,8 +202,8 @@ impl Script {
         Ok(())
     }
 
-    /// The first thing happens. Entries of a term had a leader, so that a quorum has seen that term and elects
-    /// nobody in it a second time.
+    /// The first thing happens. Entries of a term had a leader, so that a quorum has seen that term; it promises no
+    /// other candidate a vote in it (pre-vote), and so the term gets no second leader.
     fn begin(&mut self) -> Result<(), Refusal> {
         let nodes = &self.cluster.nodes;
         let latest = nodes.values().map(|node| node.log().last_term()).max().unwrap_or(0);
