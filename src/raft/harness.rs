@@ -53,7 +53,7 @@ pub(super) struct Cluster {
     disks: BTreeMap<Id, Disk>,
     configuration: Configuration,
     settings: Settings,
-    asked: BTreeMap<ReadId, Index>, // what was committed anywhere when each read was asked
+    pub(super) asked: BTreeMap<ReadId, Index>, // what was committed anywhere when each read was asked
     invariants: ClusterInvariants,
     transcript: String,
 }
@@ -178,6 +178,7 @@ impl Cluster {
     }
 
     /// The leader of the latest term.
+    #[cfg(test)]
     pub(super) fn leader(&self) -> Option<Id> {
         let leaders = self.nodes.values().filter(|node| node.is_leader());
         leaders.max_by_key(|node| node.hard_state.current_term).map(Node::id)

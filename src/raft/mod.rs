@@ -65,7 +65,7 @@
 pub mod action;
 mod candidate;
 mod follower;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 mod harness;
 pub mod invariants;
 mod leader;
@@ -76,8 +76,8 @@ mod odds;
 mod progress;
 #[cfg(test)]
 mod properties;
-#[cfg(test)]
-mod scripts;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod scripts;
 pub mod text;
 pub mod types;
 

@@ -20,6 +20,8 @@
 
 mod decode;
 mod encode;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod promises;
 mod size;
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! What holds for every message and for every sequence of bytes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::Inbound;
+use super::promises::{self, OWN, PEER};
 use super::*;
 use crate::id::Id;
 use crate::kv::Command;
@@ -14,9 +16,6 @@ use crate::raft::message::{
 };
 use crate::raft::types::{Entry, MAX_NUMBER, Payload};
 use crate::request::{Outcome, RequestId, Response};
-
-const OWN: Id = Id::new(0).expect("not reserved");
-const PEER: Id = Id::new(1).expect("not reserved");
 
 fn decoder() -> Decoder {
     Decoder::new(OWN, [PEER])
@@ -182,38 +181,172 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic(mut datagram in vec(any::<u8>(), 0..600)) {
-        let mut out = Vec::new();
-        let result = decoder().decode(&mut datagram, &mut out);
-        prop_assert_eq!(result.is_ok(), !out.is_empty());
+    fn the_decoder_keeps_its_promises_for_any_bytes(datagram in vec(any::<u8>(), 0..600)) {
+        promises::check(&datagram);
     }
 
     #[test]
-    fn no_json_like_text_makes_it_panic(pieces in vec(prop::sample::select(&PIECES[..]), 0..60)) {
-        let mut datagram = pieces.concat().into_bytes();
-        let mut out = Vec::new();
-        let result = decoder().decode(&mut datagram, &mut out);
-        prop_assert_eq!(result.is_ok(), !out.is_empty());
-    }
-
-    #[test]
-    fn no_damage_to_a_message_makes_it_panic(
-        messages in vec(message(), 1..4),
-        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
-        kept in any::<prop::sample::Index>(),
-        cut in any::<bool>(),
+    fn the_decoder_keeps_its_promises_for_json_like_text(
+        pieces in vec(prop::sample::select(&PIECES[..]), 0..60),
     ) {
-        let mut datagram = encoded(&messages);
-        for (position, byte) in damage {
-            let position = position.index(datagram.len());
-            datagram[position] = byte;
+        promises::check(pieces.concat().as_bytes());
+    }
+
+}
+
+proptest! {
+    // Most damage only makes it no JSON any more, or a type unknown.
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_decoder_keeps_its_promises_for_damaged_messages(
+        datagram in datagram(),
+        other in datagram(),
+        damages in vec(damage(), 0..5),
+    ) {
+        let mut datagram = datagram;
+        for damage in damages {
+            damage.happen(&mut datagram, &other);
         }
-        if cut {
-            datagram.truncate(kept.index(datagram.len()));
+        promises::check(&datagram);
+    }
+}
+
+/// What replicas and clients send.
+fn datagram() -> impl Strategy<Value = Vec<u8>> {
+    let from_client = (client(), mid(), text(), prop::option::of(text())).prop_map(|fields| {
+        let (client, mid, key, value) = fields;
+        let kind = if value.is_some() { kind::PUT } else { kind::GET };
+        let request = serde_json::json!({
+            "src": client, "dst": OWN, "leader": PEER, "type": kind, "MID": *mid, "key": *key, "value": value.as_deref(),
+        });
+        request.to_string().into_bytes()
+    });
+    prop_oneof![4 => vec(message(), 1..4).prop_map(|messages| encoded(&messages)), 1 => from_client]
+}
+
+/// What can happen to a datagram on its way. Places are taken modulo what there is.
+#[derive(Clone, Debug)]
+enum Damage {
+    /// Bits of a byte are flipped.
+    Flip(prop::sample::Index, u8),
+    /// A number becomes one that is wrong by a little, or as large as can be.
+    Number(prop::sample::Index, Wrong),
+    /// What stands between two quotes becomes something else.
+    Text(prop::sample::Index, &'static str),
+    /// A list loses all that it has.
+    Empty(prop::sample::Index),
+    /// The rest is lost.
+    Cut(prop::sample::Index),
+    /// Part of another datagram stands in the place of a part of this one.
+    Splice([prop::sample::Index; 4]),
+    /// The same between commas, so that what is lost and what comes are whole keys or objects now and then.
+    Swap([prop::sample::Index; 2]),
+}
+
+/// What a number was becomes what it is.
+type Wrong = fn(u64) -> u64;
+
+const WRONG: [Wrong; 5] = [
+    |_| 0,
+    |number| number.saturating_add(1),
+    |number| number.saturating_sub(1),
+    |_| MAX_NUMBER,
+    |_| MAX_NUMBER + 1,
+];
+
+const TEXTS: [&str; 8] = ["", "0000", "0001", "0010", "FFFF", kind::GET, kind::BUNDLE, kind::APPEND_ENTRIES];
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let place = any::<prop::sample::Index>;
+    let wrong = || prop::sample::select(&WRONG[..]);
+    let text = || prop::sample::select(&TEXTS[..]);
+    prop_oneof![
+        2 => (place(), 1..=u8::MAX).prop_map(|(place, bits)| Damage::Flip(place, bits)),
+        12 => (place(), wrong()).prop_map(|(place, wrong)| Damage::Number(place, wrong)),
+        6 => (place(), text()).prop_map(|(place, text)| Damage::Text(place, text)),
+        1 => place().prop_map(Damage::Empty),
+        1 => place().prop_map(Damage::Cut),
+        2 => any::<[prop::sample::Index; 4]>().prop_map(Damage::Splice),
+        4 => any::<[prop::sample::Index; 2]>().prop_map(Damage::Swap),
+    ]
+}
+
+impl Damage {
+    fn happen(&self, datagram: &mut Vec<u8>, other: &[u8]) {
+        match self {
+            Self::Flip(place, bits) => {
+                let length = datagram.len();
+                if length > 0 {
+                    datagram[place.index(length)] ^= bits;
+                }
+            }
+            Self::Number(place, wrong) => {
+                let numbers = datagram.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit());
+                let spans = spans(numbers.map(|bytes| (bytes.len(), bytes[0].is_ascii_digit())));
+                replace(datagram, &spans, place, |digits| wrong(digits.parse().unwrap_or(0)).to_string());
+            }
+            Self::Text(place, text) => {
+                let parts = datagram.split_inclusive(|byte| *byte == b'"').enumerate();
+                let quoted = parts.map(|(i, part)| (part.len(), i % 2 == 1));
+                let spans = spans(quoted);
+                replace(datagram, &spans, place, |_| format!("{text}\""));
+            }
+            Self::Empty(place) => {
+                let lists = datagram.split_inclusive(|byte| matches!(byte, b'[' | b']'));
+                let spans = spans(lists.map(|part| (part.len(), part.ends_with(b"]"))));
+                replace(datagram, &spans, place, |_| "]".to_owned());
+            }
+            Self::Cut(place) => datagram.truncate(place.index(datagram.len() + 1)),
+            Self::Splice([a, b, c, d]) => {
+                let (lost, found) = (range(a, b, datagram), range(c, d, other));
+                datagram.splice(lost, other[found].iter().copied());
+            }
+            Self::Swap([lost, found]) => {
+                let mut parts: Vec<&[u8]> = datagram.split(|byte| *byte == b',').collect();
+                let others: Vec<&[u8]> = other.split(|byte| *byte == b',').collect();
+                let lost = lost.index(parts.len());
+                parts[lost] = others[found.index(others.len())];
+                *datagram = parts.join(&b',');
+            }
         }
-        let mut out = Vec::new();
-        let result = decoder().decode(&mut datagram, &mut out);
-        prop_assert_eq!(result.is_ok(), !out.is_empty());
+    }
+}
+
+/// Where those parts lie of which the second half is true; the first is how long each part is.
+fn spans(parts: impl Iterator<Item = (usize, bool)>) -> Vec<Range<usize>> {
+    let mut start = 0;
+    let mut span = |(length, wanted)| {
+        start += length;
+        (start - length..start, wanted)
+    };
+    parts.map(&mut span).filter(|(_, wanted)| *wanted).map(|(span, _)| span).collect()
+}
+
+/// Puts something else in the place of one of these parts.
+fn replace(
+    datagram: &mut Vec<u8>,
+    spans: &[Range<usize>],
+    place: &prop::sample::Index,
+    new: impl Fn(&str) -> String,
+) {
+    if !spans.is_empty() {
+        let span = place.get(spans).clone();
+        let new = new(&String::from_utf8_lossy(&datagram[span.clone()]));
+        datagram.splice(span, new.into_bytes());
+    }
+}
+
+fn range(a: &prop::sample::Index, b: &prop::sample::Index, bytes: &[u8]) -> Range<usize> {
+    let (a, b) = (a.index(bytes.len() + 1), b.index(bytes.len() + 1));
+    a.min(b)..a.max(b)
+}
+
+#[test]
+fn the_decoder_keeps_its_promises_for_the_seeds_of_its_fuzz_target() {
+    let seeds = std::fs::read_dir("fuzz/seeds/decode").expect("the seeds are there");
+    for seed in seeds {
+        promises::check(&std::fs::read(seed.expect("a file").path()).expect("it can be read"));
     }
 }
 

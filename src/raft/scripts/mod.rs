@@ -1,17 +1,63 @@
 //! Runs the golden scripts beside this file: commands in, a transcript of what the
 //! replicas say and do out. `UPDATE_GOLDENFILES=1 cargo test scripts` writes the transcripts anew;
 //! commit a changed one only when every changed line is understood.
+//!
+//! The core must be right in every script that makes sense, so this file refuses the others: replicas that do not
+//! exist, logs that no cluster of Raft could have come to, waits without end. What is left must never panic, and
+//! `properties.rs` and the fuzz target `script` look for what does. A broken invariant panics.
+
+#[cfg(test)]
+mod properties;
 
 use std::error::Error;
+use std::io;
 
 use goldenscript::{Context, Runner};
 
-use super::Settings;
 use super::action::Input;
-use super::harness::{Cluster, SETTINGS, describe_log, id, put};
+use super::harness::{Cluster, SETTINGS, describe_log, put};
 use super::text::describe;
-use super::types::Term;
+use super::types::{Configuration, Micros, Term};
+use super::{Node, Settings};
 use crate::id::Id;
+
+/// As many replicas as any script needs; every step compares all logs with each other.
+const MAX_REPLICAS: u16 = 9;
+
+/// The most entries that a log starts with, or that fit into a message.
+const MAX_ENTRIES: usize = 100;
+
+/// The latest term that a log starts with.
+const MAX_TERM: Term = 1_000_000;
+
+/// When the time of a cluster is over: 60 s, an hour of reading.
+const END_US: Micros = 60_000_000;
+
+/// What a script asks for and can't have.
+type Refusal = Box<dyn Error>;
+
+/// Runs any text as a script, and then line by line, where it goes on after a line that is refused; the
+/// same lines must say the same each time.
+///
+/// # Panics
+///
+/// If they do not, or if an invariant of Raft is broken.
+pub fn check(text: &str) {
+    let _refused_or_not = transcript(text);
+    assert_eq!(line_by_line(text), line_by_line(text), "the second time");
+}
+
+/// A script with the output that it has now, or the line that makes no sense and why.
+fn transcript(script: &str) -> io::Result<String> {
+    goldenscript::generate(&mut Script::new(), script)
+}
+
+/// The same for each line, all with one cluster.
+fn line_by_line(text: &str) -> Vec<Result<String, String>> {
+    let mut script = Script::new();
+    let mut run = |line| goldenscript::generate(&mut script, &format!("{line}\n---\n"));
+    text.lines().map(|line| run(line).map_err(|refusal| refusal.to_string())).collect()
+}
 
 /// What a script can say. Replicas are numbers from 1.
 #[derive(goldenscript::Command)]
@@ -22,9 +68,11 @@ enum Command {
         #[arg(key)]
         entries: Option<usize>,
     },
-    /// `log 2 1 1 4`: replica 2 starts with entries of these terms, and in the last of them or in `term`.
+    /// `log 2 1 1 4`: replica 2 starts with entries of these terms, and in the last of them or in `term`. Logs are
+    /// given before anything else, and with the latest term a quorum that has seen it, as it must have voted there.
     Log {
         number: u16,
+        #[arg(optional)]
         terms: Vec<Term>,
         #[arg(key)]
         term: Option<Term>,
@@ -82,74 +130,191 @@ enum Command {
 
 struct Script {
     cluster: Cluster,
+    begun: bool, // nobody is given a log any more
 }
 
 impl Script {
+    fn new() -> Self {
+        Self { cluster: Cluster::new(5, 1, SETTINGS), begun: false }
+    }
+
+    fn replica(&self, number: u16) -> Result<Id, Refusal> {
+        let id = Id::new(number).filter(|id| self.cluster.nodes.contains_key(id));
+        Ok(id.ok_or_else(|| format!("there is no replica {number}"))?)
+    }
+
+    /// Everybody, unless one is named.
+    fn anybody_or(&self, number: Option<u16>) -> Result<Option<Id>, Refusal> {
+        number.map(|number| self.replica(number)).transpose()
+    }
+
+    /// The replicas of one group, written as numbers with spaces between them.
+    fn group(&self, text: &str) -> Result<Vec<Id>, Refusal> {
+        let member = |number: &str| {
+            let number = number.parse().map_err(|_| format!("no numbers of replicas: {text:?}"))?;
+            self.replica(number)
+        };
+        text.split(' ').map(member).collect()
+    }
+
+    /// This many milliseconds, if that much time is left.
+    fn span(&self, ms: u64) -> Result<Micros, Refusal> {
+        let span_us = ms.checked_mul(1_000).filter(|span_us| *span_us <= END_US);
+        let span_us = span_us.filter(|span_us| self.cluster.now + span_us <= END_US);
+        Ok(span_us.ok_or_else(|| format!("time ends after {} ms", END_US / 1_000))?)
+    }
+
+    fn new_cluster(&mut self, size: u16, entries: Option<usize>) -> Result<(), Refusal> {
+        if !(1..=MAX_REPLICAS).contains(&size) {
+            return Err(format!("a cluster has 1 to {MAX_REPLICAS} replicas").into());
+        }
+        if entries.is_some_and(|entries| !(1..=MAX_ENTRIES).contains(&entries)) {
+            return Err(format!("a message has room for 1 to {MAX_ENTRIES} entries").into());
+        }
+        let settings = entries.map_or(SETTINGS, |n| Settings { max_append_bytes: 100 * n, ..SETTINGS });
+        *self = Self { cluster: Cluster::new(size, 1, settings), begun: false };
+        Ok(())
+    }
+
+    fn preset(&mut self, id: Id, terms: &[Term], term: Option<Term>) -> Result<(), Refusal> {
+        if self.begun {
+            return Err("logs are given before anything else".into());
+        }
+        let last = terms.last().copied().unwrap_or(0);
+        let in_order = terms.is_sorted() && terms.first() != Some(&0) && term.is_none_or(|term| last <= term);
+        if !in_order {
+            return Err("terms start at 1 and never decrease".into());
+        }
+        if terms.len() > MAX_ENTRIES || term.unwrap_or(last) > MAX_TERM {
+            return Err(
+                format!("a log starts with {MAX_ENTRIES} entries and in term {MAX_TERM} at most").into()
+            );
+        }
+        if self.cluster.nodes[&id].hard_state().current_term > 0 {
+            return Err(format!("replica {} was given a log before", id.number()).into());
+        }
+        if let Some(other) = self.cluster.nodes.values().find(|other| !match_each_other(terms, other)) {
+            return Err(
+                format!("no log has these terms if replica {} has its own", other.id().number()).into()
+            );
+        }
+        self.cluster.preset(id, terms, term);
+        Ok(())
+    }
+
+    /// The first thing happens. Entries of a term had a leader, so that a quorum has seen that term; it promises no
+    /// other candidate a vote in it (pre-vote), and so the term gets no second leader.
+    fn begin(&mut self) -> Result<(), Refusal> {
+        let nodes = &self.cluster.nodes;
+        let latest = nodes.values().map(|node| node.log().last_term()).max().unwrap_or(0);
+        let has_seen_it = |id| nodes[&id].hard_state().current_term >= latest;
+        if !Configuration::new(nodes.keys().copied()).is_quorum(has_seen_it) {
+            return Err(format!("no quorum can have elected the leader of term {latest}").into());
+        }
+        self.begun = true;
+        Ok(())
+    }
+
+    /// Where in the queue the oldest message is that a command names.
+    fn oldest(&self, from: Option<Id>, to: Option<Id>) -> Result<usize, Refusal> {
+        Ok(self.matching(from, to).next().ok_or("no such message")?)
+    }
+
     /// Where in the queue the messages are that a command names, oldest first.
-    fn matching(&self, from: Option<u16>, to: Option<u16>) -> impl Iterator<Item = usize> {
-        let wanted = |number: Option<u16>, actual: Id| number.is_none_or(|number| id(number) == actual);
+    fn matching(&self, from: Option<Id>, to: Option<Id>) -> impl Iterator<Item = usize> {
+        let wanted = |wanted: Option<Id>, actual: Id| wanted.is_none_or(|wanted| wanted == actual);
         let queue = self.cluster.network.iter().enumerate();
         let named = queue.filter(move |(_, message)| wanted(from, message.from) && wanted(to, message.to));
         named.map(|(position, _)| position)
     }
+
+    /// Takes the messages that a command names off the queue, one after the other; others may join meanwhile.
+    fn each_message(
+        &mut self,
+        (from, to): (Option<u16>, Option<u16>),
+        limit: Option<usize>,
+        take: impl Fn(&mut Cluster, usize),
+    ) -> Result<(), Refusal> {
+        let (from, to) = (self.anybody_or(from)?, self.anybody_or(to)?);
+        for _ in 0..limit.unwrap_or_else(|| self.matching(from, to).count()) {
+            let position = self.oldest(from, to)?;
+            take(&mut self.cluster, position);
+        }
+        Ok(())
+    }
+
+    fn timeout(&mut self, id: Id) -> Result<(), Refusal> {
+        self.span(self.cluster.nodes[&id].deadline().saturating_sub(self.cluster.now) / 1_000)?;
+        self.cluster.timeout(id);
+        Ok(())
+    }
+
+    fn read(&mut self, id: Id, reads: &[u64]) -> Result<(), Refusal> {
+        // The harness knows by its name since when a read waits.
+        let is_known =
+            |(position, read)| self.cluster.asked.contains_key(read) || reads[..position].contains(read);
+        if reads.iter().enumerate().any(is_known) {
+            return Err("two reads have the same name".into());
+        }
+        self.cluster.step(id, reads.iter().map(|read| Input::Read(*read)));
+        Ok(())
+    }
+
+    fn status(&self) -> String {
+        let line =
+            |node: &Node| format!("{} {}: {}\n", node.id().number(), describe(node), describe_log(node));
+        self.cluster.nodes.values().map(line).collect()
+    }
+}
+
+/// Log matching: once two logs differ, they differ at every index after that.
+fn match_each_other(terms: &[Term], other: &Node) -> bool {
+    let pairs = terms.iter().zip(other.log().entries().iter().map(|entry| &entry.term));
+    pairs.skip_while(|(a, b)| a == b).all(|(a, b)| a != b)
 }
 
 impl Runner for Script {
     type Command = Command;
 
-    fn run(&mut self, command: &Command, _context: &Context) -> Result<String, Box<dyn Error>> {
-        let cluster = &mut self.cluster;
+    fn run(&mut self, command: &Command, _context: &Context) -> Result<String, Refusal> {
+        if !self.begun && !matches!(command, Command::Cluster { .. } | Command::Log { .. }) {
+            self.begin()?;
+        }
         match command {
-            Command::Cluster { size, entries } => {
-                let settings =
-                    entries.map_or(SETTINGS, |n| Settings { max_append_bytes: 100 * n, ..SETTINGS });
-                *cluster = Cluster::new(*size, 1, settings);
-            }
-            Command::Log { number, terms, term } => cluster.preset(id(*number), terms, *term),
-            Command::Wait(ms) => cluster.now += ms * 1_000,
-            Command::Timeout(number) => cluster.timeout(id(*number)),
-            Command::Elapse(ms) => cluster.elapse(ms * 1_000, false),
-            Command::SlowDisks => cluster.slow_disks = true,
-            Command::Sync(number) => cluster.sync(id(*number)),
-            Command::Restart(number) => cluster.restart(id(*number)),
-            Command::Run(ms) => cluster.elapse(ms * 1_000, true),
+            Command::Cluster { size, entries } => self.new_cluster(*size, *entries)?,
+            Command::Log { number, terms, term } => self.preset(self.replica(*number)?, terms, *term)?,
+            Command::Wait(ms) => self.cluster.now += self.span(*ms)?,
+            Command::Timeout(number) => self.timeout(self.replica(*number)?)?,
+            Command::Elapse(ms) => self.cluster.elapse(self.span(*ms)?, false),
+            Command::Run(ms) => self.cluster.elapse(self.span(*ms)?, true),
+            Command::SlowDisks => self.cluster.slow_disks = true,
+            Command::Sync(number) => self.cluster.sync(self.replica(*number)?),
+            Command::Restart(number) => self.cluster.restart(self.replica(*number)?),
             Command::Deliver { from, to, limit } => {
-                for _ in 0..limit.unwrap_or_else(|| self.matching(*from, *to).count()) {
-                    let position = self.matching(*from, *to).next().ok_or("no such message")?;
-                    self.cluster.deliver(position);
-                }
+                self.each_message((*from, *to), *limit, Cluster::deliver)?;
             }
             Command::Drop { from, to, limit } => {
-                for _ in 0..limit.unwrap_or_else(|| self.matching(*from, *to).count()) {
-                    let position = self.matching(*from, *to).next().ok_or("no such message")?;
-                    self.cluster.network.remove(position);
-                }
+                let lose = |cluster: &mut Cluster, position| drop(cluster.network.remove(position));
+                self.each_message((*from, *to), *limit, lose)?;
             }
             Command::Repeat { to } => {
-                let position = self.matching(None, Some(*to)).next().ok_or("no such message")?;
+                let position = self.oldest(None, Some(self.replica(*to)?))?;
                 let again = self.cluster.network[position].clone();
                 self.cluster.deliver(position);
                 self.cluster.network.push_front(again);
             }
-            Command::Stabilize => cluster.stabilize(),
+            Command::Stabilize => self.cluster.stabilize(),
             Command::Propose(number, writes) => {
-                cluster.step(id(*number), writes.iter().map(|(key, value)| put(key, value)));
+                let writes = writes.iter().map(|(key, value)| put(key, value));
+                self.cluster.step(self.replica(*number)?, writes);
             }
-            Command::Read(number, reads) => {
-                cluster.step(id(*number), reads.iter().map(|read| Input::Read(*read)))
-            }
+            Command::Read(number, reads) => self.read(self.replica(*number)?, reads)?,
             Command::Partition(groups) => {
-                let group = |text: &String| text.split(' ').map(|number| number.parse().map(id)).collect();
-                let groups: Result<Vec<Vec<Id>>, _> = groups.iter().map(group).collect();
-                cluster.partition(&groups?);
+                let groups: Result<Vec<_>, _> = groups.iter().map(|group| self.group(group)).collect();
+                self.cluster.partition(&groups?);
             }
-            Command::Heal => cluster.blocked.clear(),
-            Command::Status => {
-                let line = |node: &super::Node| {
-                    format!("{} {}: {}\n", node.id().number(), describe(node), describe_log(node))
-                };
-                return Ok(cluster.nodes.values().map(line).collect());
-            }
+            Command::Heal => self.cluster.blocked.clear(),
+            Command::Status => return Ok(self.status()),
         }
         Ok(self.cluster.take_transcript())
     }
@@ -162,7 +327,7 @@ macro_rules! scripts {
             #[test]
             fn $name() -> std::io::Result<()> {
                 let path = concat!("src/raft/scripts/", stringify!($name), ".script");
-                goldenscript::run(&mut Script { cluster: Cluster::new(5, 1, SETTINGS) }, path)
+                goldenscript::run(&mut Script::new(), path)
             }
         )*
 

@@ -1,0 +1,167 @@
+//! What the decoder promises, whatever the bytes. It is written down once, for `properties.rs`, which damages
+//! good datagrams at random, and for the fuzz target `decode`, which looks for bytes that lead it to new places.
+//!
+//! * It never panics.
+//! * A refused datagram leaves what was decoded before as it was; an accepted one adds to it.
+//! * What is accepted is within the bounds that everything behind `wire` relies on.
+//! * What a peer says is written again as no more bytes than it came in and as no more than predicted, and is
+//!   then read as the same.
+//! * The decoder remembers nothing: after any datagram it reads the next one like a new decoder.
+
+use std::sync::Arc;
+
+use super::Inbound;
+use super::decode::{Decoder, MAX_MID_BYTES, Malformed};
+use super::encode::encode_peer;
+use super::size::{BUNDLE_ENVELOPE_BYTES, message_len_at_most};
+use crate::id::Id;
+use crate::kv::Command;
+use crate::raft::message::{AppendEntries, AppendOutcome, Body, Message, RequestVote};
+use crate::raft::types::{Entry, Index, MAX_NUMBER, Payload, Term};
+use crate::request::{Operation, Request, RequestId};
+
+/// The replica that decodes.
+pub const OWN: Id = Id::new(0).expect("not reserved");
+/// A replica that it listens to.
+pub const PEER: Id = Id::new(1).expect("not reserved");
+
+const CLIENT: Id = Id::new(0x10).expect("not reserved");
+
+/// Shows a datagram to decoders.
+///
+/// # Panics
+///
+/// If one breaks a promise.
+pub fn check(datagram: &[u8]) {
+    let good = good_messages();
+    let good_datagram = encoded(&good);
+    let good: Vec<Inbound> = good.into_iter().map(from_peer).collect();
+
+    let mut decoder = Decoder::new(OWN, [PEER]);
+    let result = read(&mut decoder, datagram);
+    assert_eq!(read(&mut decoder, &good_datagram).as_ref(), Ok(&good), "after {result:?}");
+    assert_eq!(read(&mut decoder, datagram), result, "the second time");
+    if let Ok(said) = result {
+        check_accepted(datagram, &said);
+    }
+}
+
+/// What one datagram says; what was there before must stay there.
+fn read(decoder: &mut Decoder, datagram: &[u8]) -> Result<Vec<Inbound>, Malformed> {
+    let id = RequestId { client: CLIENT, mid: "earlier".into() };
+    let earlier = [Inbound::Client(Request { id, operation: Operation::Get { key: "k".into() } })];
+    let mut out = earlier.to_vec();
+    let result = decoder.decode(&mut datagram.to_vec(), &mut out);
+    assert!(out.starts_with(&earlier), "{result:?} left {out:?}");
+    let said = out.split_off(earlier.len());
+    assert_eq!(result.is_ok(), !said.is_empty(), "{result:?} added {said:?}");
+    result.map(|()| said)
+}
+
+/// Two messages that use all of the decoder's buffers: several levels, and texts with and without escapes.
+fn good_messages() -> [Message; 2] {
+    let request = RequestId { client: CLIENT, mid: "\"m\"\n".into() };
+    let command = Command { request, key: "k".into(), value: "\u{1F600}\\ and so on ".repeat(8).into() };
+    let entry = |index, payload| Entry { index, term: 2, payload };
+    let append = AppendEntries {
+        prev_log_index: 0,
+        prev_log_term: 0,
+        leader_commit: MAX_NUMBER,
+        sent_at: 7,
+        entries: vec![entry(1, Payload::Noop), entry(2, Payload::Command(Arc::new(command)))],
+    };
+    let vote = RequestVote { pre_vote: true, campaign: 3, last_log_index: 2, last_log_term: 2 };
+    [
+        Message { term: 2, body: Body::AppendEntries(append) },
+        Message { term: 3, body: Body::RequestVote(vote) },
+    ]
+}
+
+fn encoded(messages: &[Message]) -> Vec<u8> {
+    let mut datagram = Vec::new();
+    encode_peer(&mut datagram, PEER, OWN, None, messages);
+    datagram
+}
+
+fn from_peer(message: Message) -> Inbound {
+    Inbound::Peer { from: PEER, message }
+}
+
+fn check_accepted(datagram: &[u8], said: &[Inbound]) {
+    if let [Inbound::Client(Request { id, .. })] = said {
+        check_name(id);
+        return;
+    }
+    let message = |inbound: &Inbound| match inbound {
+        Inbound::Peer { from: PEER, message } => message.clone(),
+        other => panic!("{other:?} among what a peer says"),
+    };
+    let messages: Vec<Message> = said.iter().map(message).collect();
+    messages.iter().for_each(check_message);
+    let again = encoded(&messages);
+    assert!(again.len() <= datagram.len(), "{} bytes became {}", datagram.len(), again.len());
+    let predicted: usize = messages.iter().map(message_len_at_most).sum();
+    assert!(again.len() <= BUNDLE_ENVELOPE_BYTES + predicted, "{} bytes, not {predicted}", again.len());
+    assert_eq!(read(&mut Decoder::new(OWN, [PEER]), &again).as_deref(), Ok(said), "written and read again");
+}
+
+fn check_message(message: &Message) {
+    let term = message.term;
+    check_numbers(&[term]);
+    match &message.body {
+        Body::RequestVote(vote) => {
+            check_numbers(&[vote.campaign]);
+            check_log_end(vote.last_log_index, vote.last_log_term);
+            assert!(vote.last_log_term < term, "{message:?}");
+        }
+        Body::RequestVoteResponse(response) => check_numbers(&[response.campaign]),
+        Body::AppendEntries(append) => check_append(term, append),
+        Body::AppendEntriesResponse(response) => {
+            check_numbers(&[response.sent_at]);
+            assert!(term > 0, "{message:?}");
+            check_outcome(term, response.outcome);
+        }
+    }
+}
+
+fn check_append(term: Term, append: &AppendEntries) {
+    let &AppendEntries { prev_log_index, prev_log_term, leader_commit, sent_at, .. } = append;
+    check_numbers(&[leader_commit, sent_at]);
+    check_log_end(prev_log_index, prev_log_term);
+    assert!(term > 0 && prev_log_term <= term, "{append:?} in term {term}");
+    let mut last = (prev_log_index, prev_log_term);
+    for entry in &append.entries {
+        check_log_end(entry.index, entry.term);
+        assert_eq!(entry.index, last.0 + 1, "{append:?}");
+        assert!((last.1..=term).contains(&entry.term), "{append:?} in term {term}");
+        last = (entry.index, entry.term);
+        if let Payload::Command(command) = &entry.payload {
+            check_name(&command.request);
+        }
+    }
+}
+
+fn check_outcome(term: Term, outcome: AppendOutcome) {
+    match outcome {
+        AppendOutcome::Matched { match_index } => check_numbers(&[match_index]),
+        AppendOutcome::Conflict { prev_log_index, conflict_term, conflict_index } => {
+            check_numbers(&[prev_log_index, conflict_term, conflict_index]);
+            assert!(conflict_term <= term, "{outcome:?} in term {term}");
+            assert!((1..=prev_log_index).contains(&conflict_index), "{outcome:?}");
+        }
+    }
+}
+
+fn check_name(name: &RequestId) {
+    assert!(![OWN, PEER].contains(&name.client), "{name:?}");
+    assert!((1..=MAX_MID_BYTES).contains(&name.mid.len()), "{name:?}");
+}
+
+fn check_log_end(index: Index, term: Term) {
+    check_numbers(&[index, term]);
+    assert_eq!(index == 0, term == 0, "{index}@{term}");
+}
+
+fn check_numbers(numbers: &[u64]) {
+    assert!(numbers.iter().all(|number| *number <= MAX_NUMBER), "{numbers:?}");
+}
