@@ -225,7 +225,7 @@ impl Cluster {
         if self.faults.armed.is_empty() {
             return None;
         }
-        let Some(node) = self.servers[at].replica().map(Replica::node) else { return None };
+        let node = self.servers[at].replica().map(Replica::node)?;
         let begins = !before.led && node.is_leader();
         let commits = before.led && node.is_leader() && node.commit_index() > before.commit_index;
         let does = |trigger: Trigger| match trigger {
