@@ -1,6 +1,6 @@
 //! Runs the cluster in virtual time from many seeds, and shows how it fails if it does.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -22,6 +22,9 @@ const EXIT_USAGE: u8 = 2;
 
 /// How often progress is shown.
 const PROGRESS: Duration = Duration::from_secs(2);
+
+/// How much of the transcript of a failure is shown at once.
+const LINES_SHOWN: usize = 100;
 
 /// So many seeds at least reach everything that coverage asks for.
 const SEEDS_FOR_COVERAGE: u64 = 1_000;
@@ -59,8 +62,8 @@ struct Options {
     trace: bool,
 
     /// Where the plan of a failure is written, made as short as possible.
-    #[arg(long, value_name = "FILE")]
-    save: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", default_value = "target/explore/failure.json")]
+    save: PathBuf,
 
     /// Plant a bug (needs a build with --features planted-bugs); `list` names them all, `all` hunts
     /// each of them with at most --seeds seeds and prints a table.
@@ -215,34 +218,29 @@ impl Explorer<'_> {
         if let Some(violation) = run(&plan, planted, false).violation {
             println!("\nseed {seed}: {violation}");
         }
-        println!("replay: {} --seed {seed}", self.command());
+        println!("replay: {}", self.command(self.options.scenario.as_deref(), seed));
         let Some(Minimal { plan: minimal, violation, runs }) = minimise(&plan, planted) else {
             return Ok(());
         };
         let (faults, all) = (minimal.faults.len(), plan.faults.len());
         println!("\nWith {faults} of {all} faults (found in {runs} runs): {violation}");
         minimal.faults.iter().for_each(|fault| println!("  {fault:?}"));
-        println!("\n{}", run(&minimal, planted, true).trace);
+        save(&self.options.save, &minimal)?;
+        let trace = run(&minimal, planted, true).trace;
+        let lines: Vec<&str> = trace.lines().collect();
+        println!("\n{}", lines[0]);
+        let shown = lines.len().saturating_sub(LINES_SHOWN).max(1);
+        lines[shown..].iter().for_each(|line| println!("{line}"));
         println!("{violation}");
-        if let Some(path) = &self.options.save {
-            let json = serde_json::to_string_pretty(&minimal).map_err(|error| Refusal(error.to_string()))?;
-            let refused = |error| Refusal(format!("{}: {error}", path.display()));
-            std::fs::write(path, json + "\n").map_err(refused)?;
-            println!("replay: {} --scenario {} --seed {seed}", self.command(), path.display());
-        }
+        println!("\nall {} lines: {} --trace", lines.len(), self.command(Some(&self.options.save), seed));
         Ok(())
     }
 
-    fn command(&self) -> String {
-        let features = if Planted::POSSIBLE { " --features planted-bugs" } else { "" };
-        let mut command = format!("cargo run --release{features} --bin explore --");
-        if let Some(bug) = &self.options.bug {
-            command += &format!(" --bug {bug}");
-        }
-        if let Some(path) = self.options.scenario.as_ref().filter(|_| self.options.save.is_none()) {
-            command += &format!(" --scenario {}", path.display());
-        }
-        command
+    fn command(&self, scenario: Option<&Path>, seed: u64) -> String {
+        let features = if self.options.bug.is_some() { " --features planted-bugs" } else { "" };
+        let bug = self.options.bug.as_ref().map(|bug| format!(" --bug {bug}")).unwrap_or_default();
+        let scenario = scenario.map(|path| format!(" --scenario {}", path.display())).unwrap_or_default();
+        format!("cargo run --release{features} --bin explore --{bug}{scenario} --seed {seed}")
     }
 
     /// Hunts every bug, and prints how many seeds each took.
@@ -274,6 +272,14 @@ impl Findings {
             self.figures.push(outcome.figures);
         }
     }
+}
+
+/// Writes a plan down, so that it can be run again.
+fn save(path: &Path, plan: &Plan) -> Result<(), Refusal> {
+    let refused = |error: std::io::Error| Refusal(format!("{}: {error}", path.display()));
+    let json = serde_json::to_string_pretty(plan).map_err(|error| Refusal(error.to_string()))?;
+    path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(refused)?;
+    std::fs::write(path, json + "\n").map_err(refused)
 }
 
 fn processors() -> usize {

@@ -26,6 +26,9 @@ pub(super) const SETTINGS: Settings = Settings {
     planted: Planted::NONE,
 };
 
+/// No test has so many messages or timers at a time.
+const NEVER_ENDS: usize = 20_000;
+
 /// A message on its way.
 #[derive(Clone, Debug)]
 pub(super) struct Envelope {
@@ -193,24 +196,36 @@ impl Cluster {
 
     /// Delivers until nothing is on its way any more.
     pub(super) fn stabilize(&mut self) {
-        while !self.network.is_empty() {
+        for _ in 0..NEVER_ENDS {
+            if self.network.is_empty() {
+                return;
+            }
             self.deliver(0);
         }
+        panic!("messages never end after this:\n{}", self.last_lines());
     }
 
     /// Lets time pass, with every timer in its order; messages stay where they are.
     pub(super) fn elapse(&mut self, span_us: Micros, deliver: bool) {
         let end = self.now + span_us;
-        loop {
+        for _ in 0..NEVER_ENDS {
             let due = self.nodes.values().map(|node| (node.deadline(), node.id())).min();
-            let Some((at, id)) = due.filter(|(at, _)| *at <= end) else { break };
+            let Some((at, id)) = due.filter(|(at, _)| *at <= end) else {
+                self.now = end;
+                return;
+            };
             self.now = self.now.max(at);
             self.step(id, [Input::Tick]);
             if deliver {
                 self.stabilize();
             }
         }
-        self.now = end;
+        panic!("a timer is always due after this:\n{}", self.last_lines());
+    }
+
+    fn last_lines(&self) -> String {
+        let lines: Vec<&str> = self.transcript.lines().collect();
+        lines[lines.len().saturating_sub(100)..].join("\n")
     }
 
     /// Moves time to where this replica's timer is due, and lets it alone notice.

@@ -356,7 +356,7 @@ mod tests {
     fn committed_after(offset: i64, match_index: Index) -> Index {
         let mut cluster = Cluster::new(3, 1, SETTINGS);
         cluster.timeout(id(1));
-        while cluster.leader().is_none() {
+        while cluster.leader().is_none() && !cluster.network.is_empty() {
             cluster.deliver(0);
         }
         let response = AppendEntriesResponse {

@@ -34,8 +34,8 @@
 //! [`Node::step`] takes one [`Input`]: a message, a write, a read, or the news that time went by. [`Node::drain`]
 //! ends a batch of inputs and returns an ordered list of [`Action`]s; the order is part of the contract. There is
 //! nothing else: no I/O, no clock, no threads and no randomness but the seeded generator that `Node::new` is given. The
-//! same inputs at the same times give the same actions, always. Two drivers rest on that: the pipeline in real time, and tests,
-//! which own time and can lose, repeat and reorder what they like.
+//! same inputs at the same times give the same actions, always. Two drivers rest on that: the pipeline in real time, and
+//! [`sim`](crate::sim) in virtual time, which can lose, repeat and reorder what it likes, and crash whom it likes.
 //!
 //! # Where this differs from the paper, and why
 //!

@@ -2,17 +2,16 @@
 //! that chance decides comes from generators that the plan's seed feeds, and nothing else is
 //! asked for a decision, so the same plan runs the same, to the byte, on any machine.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
-
 use fastrand::Rng;
 
 use super::clients::{Clients, Sending};
 use super::coverage::Coverage;
 use super::faults::Faults;
 use super::invariants::{Before, Invariants, Moment, Violation};
+use super::liveness;
 use super::network::{Fate, Network};
-use super::plan::{Liveness, Plan, Storage};
+use super::plan::{Plan, Storage};
+use super::queue::{Event, Queue};
 use super::server::Server;
 use super::trace::{Place, Trace};
 use crate::id::Id;
@@ -23,62 +22,6 @@ use crate::raft::types::Micros;
 use crate::replica::{Effect, Options};
 use crate::request::Response;
 use crate::wire::{self, Decoder, Inbound};
-
-/// Something that is due at a certain time.
-#[derive(Debug)]
-pub(super) enum Event {
-    /// A client makes its next request.
-    Start(usize),
-    /// A request arrives.
-    Request { to: usize, number: usize },
-    /// A client has waited long enough for an answer.
-    TimeOut(usize),
-    /// An answer arrives.
-    Response { from: usize, response: Response },
-    /// A datagram from another replica arrives.
-    Deliver { from: usize, to: usize, messages: Vec<Message> },
-    /// A consensus stage wakes up, in this life of its replica.
-    Batch { at: usize, life: u32 },
-    /// A sender stage wakes up.
-    Transmit { at: usize, life: u32 },
-    /// A timer is due.
-    Wake { at: usize, life: u32 },
-    /// A disk has synced.
-    Synced { at: usize, life: u32 },
-    /// A fault begins.
-    Fault(usize),
-    /// It ends.
-    Undo(usize),
-}
-
-/// An event and when it is due; events of the same time come in the order in which they were scheduled.
-#[derive(Debug)]
-struct Due {
-    at: Micros,
-    order: u64,
-    event: Event,
-}
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    /// The greatest of a heap is the one that is due first.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.order).cmp(&(self.at, self.order))
-    }
-}
 
 /// A cluster, its clients, and all that lies between.
 pub struct Cluster {
@@ -92,8 +35,7 @@ pub struct Cluster {
     pub(super) coverage: Coverage,
     pub(super) invariants: Invariants,
     pub(super) trace: Trace,
-    queue: BinaryHeap<Due>,
-    scheduled: u64,
+    queue: Queue,
     decoders: Vec<Decoder>, // used if datagrams are to be written out
     held: Vec<(usize, usize, Vec<Message>)>,
     messages: u64, // datagrams between replicas
@@ -122,8 +64,7 @@ impl Cluster {
             coverage: Coverage::default(),
             invariants: Invariants::new(plan.replicas),
             trace: Trace::new(traced, plan.replicas),
-            queue: BinaryHeap::new(),
-            scheduled: 0,
+            queue: Queue::default(),
             decoders: ids.iter().map(|&own| Decoder::new(own, ids.iter().copied())).collect(),
             held: Vec::new(),
             messages: 0,
@@ -154,26 +95,23 @@ impl Cluster {
     pub fn run(&mut self) -> Result<(), Violation> {
         self.run_until(self.plan.lifetime_us)?;
         if let Some(liveness) = self.plan.liveness.clone() {
-            self.live(&liveness)?;
+            liveness::run(self, &liveness)?;
         }
         self.invariants.check_history(self.now, &self.clients)
     }
 
     pub(super) fn run_until(&mut self, end: Micros) -> Result<(), Violation> {
-        while let Some(due) = self.queue.peek().filter(|due| due.at <= end).map(|due| due.at) {
+        while let Some((due, event)) = self.queue.pop(end) {
             self.now = due;
-            if let Some(Due { event, .. }) = self.queue.pop() {
-                self.happen(event)?;
-                self.coverage.events += 1;
-            }
+            self.coverage.events += 1;
+            self.happen(event)?;
         }
         self.now = end;
         Ok(())
     }
 
     pub(super) fn schedule(&mut self, at: Micros, event: Event) {
-        self.scheduled += 1;
-        self.queue.push(Due { at, order: self.scheduled, event });
+        self.queue.push(at, event);
     }
 
     /// How many datagrams replicas sent to each other.
@@ -483,10 +421,5 @@ impl Cluster {
         for (from, to, messages) in released {
             self.route(from, to, messages);
         }
-    }
-
-    /// Everything that is going wrong between members of the majority stops; the others break for good.
-    fn live(&mut self, liveness: &Liveness) -> Result<(), Violation> {
-        super::liveness::run(self, liveness)
     }
 }

@@ -1,8 +1,9 @@
 //! What goes wrong: begins each fault of the plan at its time and takes it back at its end.
 
-use super::cluster::{Cluster, Event};
+use super::cluster::Cluster;
 use super::invariants::Before;
 use super::plan::{FaultKind, Storage, Target, Trigger};
+use super::queue::Event;
 use super::trace::Place;
 use crate::outbox::Datagram;
 use crate::raft::message::Body;
@@ -86,6 +87,7 @@ impl Cluster {
             }
             FaultKind::Partition(ref side) => Some(self.divide(side)),
             FaultKind::Halve { with_leader } => Some(self.halve(with_leader)),
+            FaultKind::Cut(from, to) => Some(self.cut(vec![(from, to)])),
             FaultKind::Isolate(target) => {
                 let at = self.resolve(target)?;
                 Some(self.divide(&[at]))

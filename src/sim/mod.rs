@@ -7,7 +7,8 @@
 //! | `plan` | what a run will do, as data |
 //! | `swarm` | a seed becomes a plan |
 //! | `scenario` | a scenario file of `run.py`, or a plan that was written down, becomes a plan |
-//! | `cluster` | the queue of events, and the loop |
+//! | `cluster` | the loop: takes what is due and lets it happen |
+//! | `queue` | what is due when |
 //! | `server` | one replica: its stages, its clock, whether it is up |
 //! | `disk` | what a crash leaves of what was written |
 //! | `network` | whether and when a message arrives |
@@ -47,6 +48,7 @@ mod liveness;
 pub mod minimise;
 mod network;
 pub mod plan;
+mod queue;
 mod run;
 pub mod scenario;
 mod server;

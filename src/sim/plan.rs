@@ -131,6 +131,8 @@ pub enum FaultKind {
         /// Whether the leader is on the larger side for certain.
         with_leader: bool,
     },
+    /// The second does not hear the first.
+    Cut(usize, usize),
     /// A replica neither hears nor is heard.
     Isolate(Target),
     /// A replica is heard and does not hear.

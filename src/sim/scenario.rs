@@ -132,6 +132,7 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
         FaultKind::Crash(target) | FaultKind::Pause(target) | FaultKind::Isolate(target) => named(target),
         FaultKind::Deaf(target) | FaultKind::Mute(target) => named(target),
         FaultKind::Lag(target) | FaultKind::Stall(target) | FaultKind::SlowClock(target) => named(target),
+        FaultKind::Cut(from, to) => *from.max(to) >= plan.replicas,
         FaultKind::Partition(side) => side.iter().any(|&at| at >= plan.replicas),
         FaultKind::Loss(probability) => !(0.0..=1.0).contains(probability),
         FaultKind::CrashOn(_) | FaultKind::Halve { .. } => false,

@@ -127,11 +127,6 @@ impl Server {
         self.clock = Clock { started_at: now, origin: self.clock.shows(now), ppm };
     }
 
-    /// What its clock shows.
-    pub fn clock(&self, now: Micros) -> Micros {
-        self.clock.shows(now)
-    }
-
     /// Until when, in true time, it serves reads without asking anybody.
     pub fn leased_until(&self) -> Option<Micros> {
         let shown = self.replica.as_ref()?.node().leased_until()?;

@@ -23,7 +23,7 @@ const WILD_DELAY_US: (Micros, Micros) = (MS, 300 * MS);
 /// The plan of this seed.
 pub fn plan(seed: u64) -> Plan {
     let mut rng = Rng::with_seed(seed);
-    let replicas = [3, 3, 3, 4, 5, 5, 7][rng.usize(0..7)];
+    let replicas = one_of(&mut rng, &[3, 3, 3, 4, 5, 5, 7]);
     let lifetime_us = rng.u64(3_000..16_000) * MS;
     let network = network(&mut rng);
     let storage = storage(&mut rng);
@@ -51,13 +51,14 @@ pub fn plan(seed: u64) -> Plan {
     Plan { seed, replicas, lifetime_us, network, storage, clock_ppm, lease_us, workload, faults, liveness }
 }
 
+fn one_of<T: Copy>(rng: &mut Rng, choice: &[T]) -> T {
+    choice[rng.usize(0..choice.len())]
+}
+
 /// Mostly at one of the ends, where margins show.
 fn drift(rng: &mut Rng, most: i64) -> i64 {
-    match rng.u8(0..3) {
-        0 => -most,
-        1 => most,
-        _ => rng.i64(-most..=most),
-    }
+    let between = rng.i64(-most..=most);
+    one_of(rng, &[-most, most, between])
 }
 
 /// Zero for half of the seeds, else up to `most`.
@@ -67,7 +68,7 @@ fn sometimes(rng: &mut Rng, most: f64) -> f64 {
 
 fn network(rng: &mut Rng) -> Network {
     // One machine, one rack, one continent, and a network that can hold a message for as long as a lease.
-    let delay_us = [(15, 60), (200, 1_000), (5 * MS, 40 * MS), WILD_DELAY_US][rng.usize(0..4)];
+    let delay_us = one_of(rng, &[(15, 60), (200, 1_000), (5 * MS, 40 * MS), WILD_DELAY_US]);
     Network {
         delay_us,
         uneven: if rng.bool() || delay_us == WILD_DELAY_US { 1 } else { 4 },
@@ -97,7 +98,7 @@ fn workload(rng: &mut Rng, lifetime_us: Micros, network: &Network) -> Workload {
         burst: if rng.bool() { 1 } else { 10 },
         start_us: 0,
         end_us: lifetime_us,
-        gets: [0.2, 0.5, 0.8][rng.usize(0..3)],
+        gets: one_of(rng, &[0.2, 0.5, 0.8]),
         shared_keys: rng.usize(1..4),
         // With the longer ones, a short datagram has room for four. Where those overtake each other, each
         // round trip brings only the few that happen to arrive in order, and a backlog takes for ever.
@@ -113,13 +114,13 @@ fn workload(rng: &mut Rng, lifetime_us: Micros, network: &Network) -> Workload {
 /// A few kinds of fault, each several times.
 fn faults(rng: &mut Rng, replicas: usize, lifetime_us: Micros) -> Vec<Fault> {
     let kinds: Vec<u8> = (0..KINDS).filter(|_| rng.u8(0..3) == 0).collect();
-    let pace_us = [200, 500, 1_500][rng.usize(0..3)] * MS;
+    let pace_us = one_of(rng, &[200, 500, 1_500]) * MS;
     let mut faults = Vec::new();
     let mut at_us = rng.u64(0..2 * ELECTION_TIMEOUT_US);
     while at_us < lifetime_us && !kinds.is_empty() {
-        let kind = kinds[rng.usize(0..kinds.len())];
+        let kind = one_of(rng, &kinds);
         let kind = draw_fault(rng, replicas, kind);
-        let longest = [100, 1_000, 3_000][rng.usize(0..3)];
+        let longest = one_of(rng, &[100, 1_000, 3_000]);
         let for_us = rng.u64(1..longest) * MS;
         faults.push(Fault { at_us, for_us: Some(for_us), kind });
         at_us += rng.u64(0..2 * pace_us);
@@ -132,14 +133,13 @@ fn faults(rng: &mut Rng, replicas: usize, lifetime_us: Micros) -> Vec<Fault> {
 fn depose_leaders(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
     let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
     while at_us < lifetime_us {
-        let leader = Target::Leader;
         let kind = match rng.u8(0..9) {
-            0..=2 => FaultKind::Isolate(leader),
-            3 => FaultKind::Stall(leader),
-            8 => FaultKind::Pause(leader),
-            4 => FaultKind::Mute(leader),
-            5 => FaultKind::Crash(leader),
-            6 => FaultKind::CrashOn(Trigger::Lead),
+            0..3 => FaultKind::Isolate(Target::Leader),
+            3 => FaultKind::Stall(Target::Leader),
+            4 => FaultKind::Mute(Target::Leader),
+            5 => FaultKind::Pause(Target::Leader),
+            6 => FaultKind::Crash(Target::Leader),
+            7 => FaultKind::CrashOn(Trigger::Lead),
             _ => FaultKind::CrashOn(Trigger::Commit),
         };
         let for_us = Some(rng.u64(ELECTION_TIMEOUT_US..4 * ELECTION_TIMEOUT_US));
@@ -154,8 +154,8 @@ fn figure_8(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
     let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
     while at_us < lifetime_us {
         let mut act = |after_us: Micros, least: Micros, kind: FaultKind| {
-            let for_us = Some(rng.u64(least * ELECTION_TIMEOUT_US..(least + 2) * ELECTION_TIMEOUT_US));
-            faults.push(Fault { at_us: at_us + after_us, for_us, kind });
+            let for_us = rng.u64(least * ELECTION_TIMEOUT_US..(least + 2) * ELECTION_TIMEOUT_US);
+            faults.push(Fault { at_us: at_us + after_us, for_us: Some(for_us), kind });
         };
         act(0, 1, FaultKind::Isolate(Target::Leader));
         act(ELECTION_TIMEOUT_US / 2, 3, FaultKind::CrashOn(Trigger::Lead));
@@ -170,26 +170,25 @@ fn figure_8(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
 fn late_answers(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
     let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
     while at_us < lifetime_us {
-        let late_us = rng.u64(ELECTION_TIMEOUT_US / 2..5 * ELECTION_TIMEOUT_US / 2);
-        let lag = FaultKind::Lag(Target::Leader);
-        faults.push(Fault { at_us, for_us: Some(late_us), kind: lag });
-        faults.push(Fault { at_us, for_us: Some(late_us), kind: FaultKind::SlowClock(Target::Leader) });
-        let mute = FaultKind::Mute(Target::Leader);
+        let for_us = Some(rng.u64(ELECTION_TIMEOUT_US / 2..5 * ELECTION_TIMEOUT_US / 2));
         let soon_us = at_us + rng.u64(0..ELECTION_TIMEOUT_US / 2);
-        faults.push(Fault { at_us: soon_us, for_us: Some(late_us), kind: mute });
+        faults.push(Fault { at_us, for_us, kind: FaultKind::Lag(Target::Leader) });
+        faults.push(Fault { at_us, for_us, kind: FaultKind::SlowClock(Target::Leader) });
+        faults.push(Fault { at_us: soon_us, for_us, kind: FaultKind::Mute(Target::Leader) });
         at_us += rng.u64(3 * ELECTION_TIMEOUT_US..5 * ELECTION_TIMEOUT_US);
     }
     faults.retain(|fault| fault.at_us < lifetime_us);
 }
 
-const KINDS: u8 = 12;
+/// How many kinds there are in [`draw_fault`].
+const KINDS: u8 = 13;
+
+const TRIGGERS: [Trigger; 4] = [Trigger::Ack, Trigger::Vote, Trigger::Lead, Trigger::Commit];
 
 fn draw_fault(rng: &mut Rng, replicas: usize, kind: u8) -> FaultKind {
     match kind {
         0 => FaultKind::Crash(target(rng, replicas)),
-        1 => {
-            FaultKind::CrashOn([Trigger::Ack, Trigger::Vote, Trigger::Lead, Trigger::Commit][rng.usize(0..4)])
-        }
+        1 => FaultKind::CrashOn(one_of(rng, &TRIGGERS)),
         2 => FaultKind::Pause(target(rng, replicas)),
         3 => FaultKind::Partition((0..replicas).filter(|_| rng.bool()).collect()),
         4 => FaultKind::Halve { with_leader: rng.bool() },
@@ -198,17 +197,15 @@ fn draw_fault(rng: &mut Rng, replicas: usize, kind: u8) -> FaultKind {
         7 => FaultKind::Isolate(target(rng, replicas)),
         8 => FaultKind::Stall(target(rng, replicas)),
         9 => FaultKind::SlowClock(target(rng, replicas)),
-        10 => FaultKind::Lag(target(rng, replicas)),
+        10 => FaultKind::Cut(rng.usize(0..replicas), rng.usize(0..replicas)),
+        11 => FaultKind::Lag(target(rng, replicas)),
         _ => FaultKind::Loss(rng.f64() * 0.7),
     }
 }
 
 fn target(rng: &mut Rng, replicas: usize) -> Target {
-    match rng.u8(0..4) {
-        0 | 1 => Target::Leader,
-        2 => Target::Follower,
-        _ => Target::Replica(rng.usize(0..replicas)),
-    }
+    let anybody = Target::Replica(rng.usize(0..replicas));
+    one_of(rng, &[Target::Leader, Target::Leader, Target::Follower, anybody])
 }
 
 fn liveness(rng: &mut Rng, replicas: usize) -> Liveness {
@@ -216,6 +213,6 @@ fn liveness(rng: &mut Rng, replicas: usize) -> Liveness {
     rng.shuffle(&mut majority);
     majority.truncate(replicas / 2 + 1);
     majority.sort_unstable();
-    let others = [Broken::Down, Broken::Isolated, Broken::Deaf, Broken::Mute][rng.usize(0..4)];
+    let others = one_of(rng, &[Broken::Down, Broken::Isolated, Broken::Deaf, Broken::Mute]);
     Liveness { majority, others }
 }

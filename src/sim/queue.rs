@@ -1,0 +1,101 @@
+//! What is due when.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use crate::raft::message::Message;
+use crate::raft::types::Micros;
+use crate::request::Response;
+
+/// Something that is due at a certain time.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A client makes its next request.
+    Start(usize),
+    /// A request arrives.
+    Request { to: usize, number: usize },
+    /// A client has waited long enough for an answer.
+    TimeOut(usize),
+    /// An answer arrives.
+    Response { from: usize, response: Response },
+    /// A datagram from another replica arrives.
+    Deliver { from: usize, to: usize, messages: Vec<Message> },
+    /// A consensus stage wakes up, in this life of its replica.
+    Batch { at: usize, life: u32 },
+    /// A sender stage wakes up.
+    Transmit { at: usize, life: u32 },
+    /// A timer is due.
+    Wake { at: usize, life: u32 },
+    /// A disk has synced.
+    Synced { at: usize, life: u32 },
+    /// A fault begins.
+    Fault(usize),
+    /// It ends.
+    Undo(usize),
+}
+
+/// An event and when it is due; events of the same time come in the order in which they were scheduled.
+#[derive(Debug)]
+struct Due {
+    at: Micros,
+    order: u64,
+    event: Event,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    /// The greatest of a heap is the one that is due first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at, other.order).cmp(&(self.at, self.order))
+    }
+}
+
+/// All that is due, the first first.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    heap: BinaryHeap<Due>,
+    pushed: u64,
+}
+
+impl Queue {
+    pub(super) fn push(&mut self, at: Micros, event: Event) {
+        self.pushed += 1;
+        self.heap.push(Due { at, order: self.pushed, event });
+    }
+
+    /// Takes out what is due first, if that is not after `end`.
+    pub(super) fn pop(&mut self, end: Micros) -> Option<(Micros, Event)> {
+        self.heap.peek().filter(|due| due.at <= end)?;
+        self.heap.pop().map(|due| (due.at, due.event))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_first_comes_first_and_equals_in_the_order_in_which_they_were_pushed() {
+        let mut queue = Queue::default();
+        for (at, number) in [(5, 1), (3, 2), (5, 3), (9, 4), (3, 5)] {
+            queue.push(at, Event::Start(number));
+        }
+        let start = |(at, event)| if let Event::Start(number) = event { (at, number) } else { (at, 0) };
+        let popped: Vec<_> = std::iter::from_fn(|| queue.pop(8)).map(start).collect();
+        assert_eq!(popped, [(3, 2), (3, 5), (5, 1), (5, 3)]);
+        assert_eq!(queue.pop(9).map(start), Some((9, 4)));
+    }
+}

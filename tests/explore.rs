@@ -1,0 +1,77 @@
+//! The explorer as a user runs it.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+
+/// Runs it and returns its exit code, stdout and stderr.
+fn explore(arguments: &[&str]) -> (i32, String, String) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let save = directory.path().join("failure.json");
+    let mut command = Command::cargo_bin("explore").expect("it is built");
+    let output = command.args(arguments).arg("--save").arg(save).output().expect("it runs");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code().expect("no signal"), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn many_seeds_are_summed_up() {
+    let (code, stdout, _) = explore(&["--seeds", "20"]);
+    assert_eq!(code, 0, "{stdout}");
+    assert!(stdout.starts_with("20 seeds, "), "{stdout}");
+    assert!(stdout.contains("refused pre votes"), "{stdout}");
+}
+
+#[test]
+fn one_seed_has_one_transcript() {
+    let trace = || explore(&["--seed", "3", "--trace"]);
+    let (code, first, _) = trace();
+    assert_eq!(code, 0);
+    assert!(first.contains("AppendEntries"), "{first}");
+    assert!(first == trace().1);
+}
+
+#[test]
+fn a_scenario_is_played_and_its_figures_shown() {
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/crash-4.json");
+    let scenario = scenario.to_str().expect("UTF-8");
+    let (code, stdout, _) = explore(&["--scenario", scenario, "--seeds", "3", "--jobs", "1"]);
+    assert_eq!(code, 0, "{stdout}");
+    assert!(stdout.contains("messages") && stdout.contains("minimum / median / maximum"), "{stdout}");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_in_one_line() {
+    let refused = |arguments: &[&str], reason: &str| {
+        let (code, stdout, stderr) = explore(arguments);
+        assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(stderr.contains(reason), "{stderr}");
+    };
+    refused(&["--scenario", "/no/such/file"], "can't be read");
+    refused(&["--scenario", "Cargo.toml"], "neither a scenario");
+    refused(&["--jobs", "0"], "0 is not in 1..=1024");
+    refused(&["--forever", "--seed", "1"], "cannot be used with");
+    let reason = if cfg!(feature = "planted-bugs") { "no such bug" } else { "--features planted-bugs" };
+    refused(&["--bug", "no-such-bug"], reason);
+}
+
+#[test]
+fn the_bugs_that_can_be_planted_are_listed_with_what_they_do() {
+    let (code, stdout, _) = explore(&["--bug", "list"]);
+    assert_eq!(code, 0);
+    assert!(stdout.lines().count() >= 24, "{stdout}");
+    assert!(stdout.contains("votes-twice           A replica votes"), "{stdout}");
+}
+
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn a_failure_is_shown_with_its_seed_its_rule_and_how_to_see_it_again() {
+    let (code, stdout, _) = explore(&["--bug", "stale-leader-ok", "--seeds", "50"]);
+    assert_eq!(code, 1, "{stdout}");
+    assert!(stdout.contains("no acknowledged write lost is broken"), "{stdout}");
+    assert!(
+        stdout.contains("replay: cargo run --release --features planted-bugs --bin explore -- --bug"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("faults (found in"), "{stdout}");
+}
