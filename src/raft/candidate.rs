@@ -103,3 +103,39 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::action::Input;
+    use crate::raft::harness::{Cluster, SETTINGS, id};
+    use crate::raft::message::Message;
+
+    #[test]
+    fn who_does_not_answer_is_asked_again_after_ever_longer_waits() {
+        let mut cluster = Cluster::new(3, 1, SETTINGS);
+        cluster.timeout(id(1));
+        let (start, mut asked_at) = (cluster.now, Vec::new());
+        let response = RequestVoteResponse { pre_vote: true, campaign: 1, granted: false };
+        let message = Message { term: 0, body: Body::RequestVoteResponse(response) };
+        cluster.step(id(1), [Input::Receive { from: id(3), message }]);
+        cluster.network.clear();
+        while cluster.now < start + SETTINGS.election_timeout_us / 2 {
+            cluster.timeout(id(1));
+            asked_at.extend(cluster.network.drain(..).map(|envelope| (envelope.to, cluster.now - start)));
+        }
+        assert_eq!(asked_at, [(id(2), 25_000), (id(2), 125_000), (id(2), 525_000)]);
+    }
+
+    #[test]
+    fn an_attempt_that_nobody_answers_ends_after_one_to_two_election_time_outs() {
+        let mut cluster = Cluster::new(3, 1, SETTINGS);
+        cluster.timeout(id(1));
+        let start = cluster.now;
+        while cluster.nodes[&id(1)].campaigns == 1 {
+            cluster.timeout(id(1));
+        }
+        let timeout_us = SETTINGS.election_timeout_us;
+        assert!((timeout_us..2 * timeout_us).contains(&(cluster.now - start)), "{}", cluster.now - start);
+    }
+}

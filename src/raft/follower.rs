@@ -144,4 +144,14 @@ mod tests {
         assert_eq!(answer((4, 3), &[3], 4), (conflict(4, 2, 3), 0));
         assert_eq!(answer((9, 3), &[3], 9), (conflict(9, 0, 5), 0));
     }
+
+    #[test]
+    fn who_follows_the_leader_that_it_voted_for_keeps_its_vote() {
+        let mut cluster = Cluster::new(3, 1, SETTINGS);
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        for number in 1..=3 {
+            assert_eq!(cluster.nodes[&id(number)].hard_state().voted_for, Some(id(1)));
+        }
+    }
 }

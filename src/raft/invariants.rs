@@ -121,3 +121,113 @@ fn check_log_matching(a: &Node, b: &Node) -> Result<(), Violation> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::harness::{Cluster, SETTINGS, id};
+    use crate::raft::log::Log;
+    use crate::raft::types::{Entry, Payload};
+
+    fn log(entries: &[(Index, Term)]) -> Log {
+        let entry = |&(index, term): &(Index, Term)| Entry { index, term, payload: Payload::Noop };
+        Log::restore(entries.iter().map(entry).collect())
+    }
+
+    /// A cluster of three whose replicas 1, 2 and 3 have these logs, and are in term 9.
+    fn cluster(logs: [&[(Index, Term)]; 3]) -> Cluster {
+        let mut cluster = Cluster::new(3, 1, SETTINGS);
+        for (number, entries) in (1..).zip(logs) {
+            cluster.node(id(number)).log = log(entries);
+            cluster.node(id(number)).hard_state.current_term = 9;
+        }
+        cluster
+    }
+
+    /// Makes a replica the leader of its term.
+    fn lead(cluster: &mut Cluster, number: u16) {
+        let node = cluster.node(id(number));
+        node.hard_state.voted_for = Some(id(number));
+        node.become_leader();
+    }
+
+    fn check_own(change: impl Fn(&mut Node)) -> Result<(), Violation> {
+        let mut cluster = cluster([&[(1, 1), (2, 3)], &[], &[]]);
+        change(cluster.node(id(1)));
+        check(&cluster.nodes[&id(1)])
+    }
+
+    #[test]
+    fn what_a_replica_can_know_of_itself_is_checked() {
+        assert_eq!(check_own(|_| ()), Ok(()));
+        assert_eq!(check_own(|node| node.commit_index = 2), Ok(()));
+        assert!(check_own(|node| node.commit_index = 3).is_err());
+        assert_eq!(check_own(|node| node.hard_state.current_term = 3), Ok(()));
+        assert!(check_own(|node| node.hard_state.current_term = 2).is_err());
+        assert!(check_own(|node| node.become_leader()).is_err());
+        assert!(check_own(|node| node.log = log(&[(1, 1), (3, 1)])).is_err());
+        assert!(check_own(|node| node.log = log(&[(1, 1), (1, 1)])).is_err());
+        assert!(check_own(|node| node.log = log(&[(1, 2), (2, 1)])).is_err());
+    }
+
+    fn check_all(cluster: &Cluster) -> Result<(), Violation> {
+        ClusterInvariants::default().check(cluster.nodes.values())
+    }
+
+    #[test]
+    fn neither_terms_nor_commit_indexes_go_back_but_in_a_restart() {
+        let mut cluster = cluster([&[(1, 1), (2, 1)], &[], &[]]);
+        cluster.node(id(1)).commit_index = 2;
+        let mut invariants = ClusterInvariants::default();
+        assert_eq!(invariants.check(cluster.nodes.values()), Ok(()));
+        assert_eq!(invariants.check(cluster.nodes.values()), Ok(()));
+        cluster.node(id(1)).commit_index = 1;
+        assert!(invariants.check(cluster.nodes.values()).is_err());
+        cluster.node(id(2)).hard_state.current_term = 8;
+        invariants.restarted(id(1));
+        assert!(invariants.check(cluster.nodes.values()).is_err());
+        invariants.restarted(id(2));
+        assert_eq!(invariants.check(cluster.nodes.values()), Ok(()));
+    }
+
+    #[test]
+    fn a_term_has_one_leader() {
+        let mut cluster = cluster([&[], &[], &[]]);
+        lead(&mut cluster, 1);
+        assert_eq!(check_all(&cluster), Ok(()));
+        lead(&mut cluster, 2);
+        assert!(check_all(&cluster).is_err());
+        cluster.node(id(2)).hard_state.current_term = 10;
+        assert_eq!(check_all(&cluster), Ok(()));
+    }
+
+    #[test]
+    fn an_index_is_committed_with_one_entry() {
+        let mut cluster = cluster([&[(1, 1), (2, 2)], &[(1, 1), (2, 3)], &[]]);
+        cluster.node(id(1)).commit_index = 2;
+        cluster.node(id(2)).commit_index = 1;
+        assert_eq!(check_all(&cluster), Ok(()));
+        cluster.node(id(2)).commit_index = 2;
+        assert!(check_all(&cluster).is_err());
+    }
+
+    #[test]
+    fn the_latest_leader_has_all_that_was_committed() {
+        let mut cluster = cluster([&[(1, 1), (2, 2)], &[(1, 1)], &[(1, 1)]]);
+        cluster.node(id(1)).commit_index = 2;
+        cluster.node(id(2)).hard_state.current_term = 7;
+        lead(&mut cluster, 2);
+        lead(&mut cluster, 1);
+        assert_eq!(check_all(&cluster), Ok(()), "2 leads an earlier term");
+        cluster.node(id(2)).hard_state.current_term = 10;
+        assert!(check_all(&cluster).is_err());
+    }
+
+    #[test]
+    fn logs_that_agree_somewhere_agree_before() {
+        let agree = |logs| check_all(&cluster(logs)).is_ok();
+        assert!(agree([&[(1, 1), (2, 2)], &[(1, 1), (2, 3)], &[(1, 1)]]));
+        assert!(!agree([&[(1, 1), (2, 4)], &[(1, 2), (2, 4)], &[]]));
+        assert!(agree([&[(1, 1), (2, 4)], &[(1, 2), (2, 5)], &[]]));
+    }
+}
