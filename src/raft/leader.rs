@@ -137,7 +137,7 @@ impl Node {
             AppendOutcome::Conflict { prev_log_index, conflict_term, conflict_index } => {
                 // Our last entry of the follower's term, if we have that term, else before all of that
                 // term: a term, not an entry, per round trip (paper, end of 5.3).
-                let ours = self.log.last_index_of_term(conflict_term).filter(|_| conflict_term > 0);
+                let ours = self.log.last_index_of_term(conflict_term);
                 progress.conflicted(prev_log_index, ours.map_or(conflict_index, |index| index + 1));
             }
         }
@@ -350,6 +350,56 @@ mod tests {
     use super::*;
     use crate::raft::action::Input;
     use crate::raft::harness::{Cluster, SETTINGS, id};
+
+    /// A follower that answers one message of so many; a silent one answers none any more.
+    fn follower(answers_one_of: u64, silent: bool) -> Progress {
+        let mut progress = Progress::new(0, 0);
+        for n in 1..=1_000 {
+            progress.sent(n, n);
+            if n % answers_one_of == 0 {
+                progress.heard(n, n);
+            }
+        }
+        while silent && progress.is_responsive() {
+            progress.expire();
+        }
+        progress
+    }
+
+    /// How many a leader of five asks for two answers that knows this of its followers, of whom the first are
+    /// asked before it chooses.
+    fn asks(followers: [Progress; 4], before: u16) -> Vec<u16> {
+        let numbered = (0..).zip(followers);
+        let followers = numbered.map(|(n, mut progress)| {
+            progress.heard_at = Micros::from(n < before);
+            progress.last_sent_at = 9 - Micros::from(n);
+            (id(n), progress)
+        });
+        let leader =
+            Leader { followers: followers.collect(), reads: VecDeque::new(), elected_at: 0, last_stamp: 0 };
+        let asked = |progress: &Progress| (progress.heard_at == 1).then_some(progress.answer_rate());
+        leader.choose(2, asked).into_iter().map(Id::number).collect()
+    }
+
+    #[test]
+    fn as_many_are_asked_as_make_enough_answers_likely_the_longest_left_alone_first() {
+        let all = |answers_one_of| [(); 4].map(|()| follower(answers_one_of, false));
+        assert_eq!(asks(all(1), 0), [3, 2]);
+        assert_eq!(asks(all(2), 0), [3, 2, 1]);
+        assert_eq!(asks(all(4), 0), [3, 2, 1, 0]);
+        assert_eq!(asks(all(1), 1), [3]);
+        assert_eq!(asks(all(1), 2), [0; 0]);
+        assert_eq!(asks(all(2), 2), [3]);
+    }
+
+    #[test]
+    fn the_silent_are_asked_only_where_the_others_are_too_few() {
+        let with_silent = |silent: [bool; 4]| silent.map(|silent| follower(1, silent));
+        assert_eq!(asks(with_silent([false, true, false, true]), 0), [2, 0]);
+        assert_eq!(asks(with_silent([false, true, true, true]), 0), [0, 3]);
+        let lossy = [follower(4, false), follower(4, false), follower(1, true), follower(1, true)];
+        assert_eq!(asks(lossy, 0), [1, 0], "two could do, however unlikely");
+    }
 
     /// The commit index of a new leader of three, whose no-op has index 1 and was sent with stamps
     /// `elected_at + 1` and `+ 2`, after an answer to a message of `elected_at + offset`.
