@@ -350,6 +350,51 @@ mod tests {
     use super::*;
     use crate::raft::action::Input;
     use crate::raft::harness::{Cluster, SETTINGS, id};
+    use crate::raft::node::Settings;
+
+    /// A cluster of three in which 1 leads, everybody is up to date and nothing is on its way.
+    fn led_by_1(lease_us: Micros) -> Cluster {
+        let mut cluster = Cluster::new(3, 1, Settings { lease_us, ..SETTINGS });
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        cluster.elapse(2 * SETTINGS.heartbeat_interval_us, true);
+        cluster.take_transcript();
+        cluster
+    }
+
+    fn serves(cluster: &mut Cluster) -> bool {
+        cluster.take_transcript().contains("1 serves read 7")
+    }
+
+    #[test]
+    fn a_read_without_a_lease_waits_for_an_answer_to_what_was_sent_after_it_came() {
+        let mut cluster = led_by_1(0);
+        cluster.elapse(SETTINGS.heartbeat_interval_us, false);
+        assert_eq!(cluster.network.len(), 2, "a heartbeat for each follower");
+        cluster.step(id(1), [Input::Read(7)]);
+        assert_eq!(cluster.network.len(), 3, "and one more for the read");
+        cluster.deliver(0);
+        cluster.deliver(0);
+        cluster.deliver(1);
+        cluster.deliver(1);
+        assert!(!serves(&mut cluster), "both have answered what was sent before");
+        cluster.deliver(0);
+        assert!(!serves(&mut cluster));
+        cluster.deliver(0);
+        assert!(serves(&mut cluster));
+    }
+
+    #[test]
+    fn a_lease_serves_reads_until_it_ends_and_no_longer() {
+        let serves_at = |before_end_us: Micros| {
+            let mut cluster = led_by_1(SETTINGS.lease_us);
+            cluster.now = cluster.nodes[&id(1)].leased_until().expect("it leads") - before_end_us;
+            cluster.step(id(1), [Input::Read(7)]);
+            serves(&mut cluster)
+        };
+        assert!(serves_at(1));
+        assert!(!serves_at(0));
+    }
 
     /// A follower that answers one message of so many; a silent one answers none any more.
     fn follower(answers_one_of: u64, silent: bool) -> Progress {

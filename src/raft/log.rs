@@ -248,6 +248,45 @@ mod tests {
     }
 
     #[test]
+    fn what_was_found_on_disk_is_on_disk() {
+        assert_eq!(Log::restore(entries(1, &[1, 1, 2])).durable_index(), 3);
+        assert!(!Log::restore(entries(1, &[1, 1, 2])).has_changed());
+    }
+
+    #[test]
+    fn an_entry_is_durable_when_what_was_handed_out_with_it_is() {
+        let mut log = log(&[1, 1]);
+        assert_eq!(log.take_changes(1), (1, entries(1, &[1, 1])));
+        assert!(!log.has_changed());
+        log.append(1, Payload::Noop);
+        assert!(log.has_changed());
+        assert_eq!(log.take_changes(2), (3, entries(3, &[1])));
+        assert_eq!(log.take_changes(3), (4, vec![]));
+        assert_eq!(log.durable_index(), 0);
+        log.persisted(1);
+        assert_eq!(log.durable_index(), 2);
+        log.persisted(3);
+        assert_eq!(log.durable_index(), 3);
+    }
+
+    #[test]
+    fn what_was_cut_off_is_not_durable_even_if_the_disk_had_it() {
+        let mut log = log(&[1, 1, 1, 1]);
+        log.take_changes(1);
+        log.persisted(1);
+        log.append(1, Payload::Noop);
+        log.take_changes(2);
+        assert!(log.store(entries(3, &[2]), 0));
+        assert_eq!(log.durable_index(), 2);
+        log.append(2, Payload::Noop);
+        assert_eq!(log.take_changes(3), (3, entries(3, &[2, 2])));
+        log.persisted(2);
+        assert_eq!(log.durable_index(), 2, "the disk has the entry that was cut off");
+        log.persisted(3);
+        assert_eq!(log.durable_index(), 4);
+    }
+
+    #[test]
     fn the_hint_names_the_term_and_its_first_index() {
         let log = log(&[1, 4, 4, 4]);
         assert_eq!(log.conflict_hint(3), ConflictHint { term: 4, index: 2 });
