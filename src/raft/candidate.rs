@@ -128,6 +128,18 @@ mod tests {
     }
 
     #[test]
+    fn a_candidate_does_not_give_way_to_another_one_of_its_term() {
+        let mut cluster = Cluster::new(3, 1, SETTINGS);
+        cluster.node(id(1)).campaign(false);
+        cluster.node(id(2)).campaign(false);
+        cluster.step(id(1), []);
+        cluster.step(id(2), []);
+        cluster.stabilize();
+        let leaders: Vec<Id> = cluster.nodes.values().filter(|node| node.is_leader()).map(Node::id).collect();
+        assert_eq!(leaders, [id(1)], "3 votes for the one that it hears first");
+    }
+
+    #[test]
     fn an_attempt_that_nobody_answers_ends_after_one_to_two_election_time_outs() {
         let mut cluster = Cluster::new(3, 1, SETTINGS);
         cluster.timeout(id(1));

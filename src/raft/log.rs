@@ -270,6 +270,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_already_is_not_handed_out_again() {
+        let mut log = log(&[1, 1]);
+        log.take_changes(1);
+        assert!(log.store(entries(1, &[1, 1]), 0));
+        assert!(!log.has_changed());
+        assert!(log.store(entries(2, &[1, 1]), 0));
+        assert_eq!(log.take_changes(2), (3, entries(3, &[1])));
+    }
+
+    #[test]
     fn what_was_cut_off_is_not_durable_even_if_the_disk_had_it() {
         let mut log = log(&[1, 1, 1, 1]);
         log.take_changes(1);

@@ -269,6 +269,26 @@ mod tests {
     }
 
     #[test]
+    fn what_matched_is_not_sent_again() {
+        let mut progress = Progress::new(0, 0);
+        progress.matched(8);
+        assert_eq!(progress.next_index, 9);
+    }
+
+    #[test]
+    fn what_is_lost_is_sent_again_from_where_it_began() {
+        let mut probing = Progress::new(100, 0);
+        probing.sent(101, 1);
+        probing.expire();
+        assert_eq!(probing.next_index, 101, "it is not known yet where the logs agree");
+        let mut replicating = Progress::new(100, 0);
+        replicating.matched(40);
+        replicating.sent(101, 1);
+        replicating.expire();
+        assert_eq!(replicating.next_index, 41);
+    }
+
+    #[test]
     fn an_unresponsive_follower_gets_one_message_at_a_time() {
         let mut progress = Progress::new(0, 0);
         progress.matched(0);
