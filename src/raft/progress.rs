@@ -268,6 +268,17 @@ mod tests {
         assert_eq!((progress.next_index, progress.state), (9, ProgressState::Probe));
     }
 
+    /// RFC 6298, section 2, by hand.
+    #[test]
+    fn the_round_trip_is_smoothed_with_its_variation() {
+        let first = RoundTrip::first(10_000);
+        assert_eq!((first.smoothed_us, first.variation_us, first.timeout_us()), (10_000, 5_000, 30_000));
+        let second = first.updated(18_000);
+        assert_eq!((second.smoothed_us, second.variation_us, second.timeout_us()), (11_000, 5_750, 34_000));
+        let third = second.updated(3_000);
+        assert_eq!((third.smoothed_us, third.variation_us, third.timeout_us()), (10_000, 6_312, 35_248));
+    }
+
     #[test]
     fn what_matched_is_not_sent_again() {
         let mut progress = Progress::new(0, 0);

@@ -68,3 +68,16 @@ pub fn describe(node: &Node) -> String {
         Role::Leader(_) => format!("leads term {term}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_long_values_are_shortened() {
+        assert_eq!(shortened("0123456789abcdef"), "0123456789abcdef");
+        assert_eq!(shortened("0123456789abcdefg"), "0123456789ab…");
+        assert_eq!(shortened("ä".repeat(12).as_str()), "ä".repeat(12), "never in the middle of a character");
+        assert_eq!(shortened("ä".repeat(13).as_str()), format!("{}…", "ä".repeat(12)));
+    }
+}

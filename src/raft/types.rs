@@ -98,3 +98,14 @@ impl Configuration {
         values.get(self.quorum() - 1).copied().unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_number_is_the_largest_that_a_double_keeps_exact() {
+        assert_eq!(MAX_NUMBER as f64 as u64, MAX_NUMBER);
+        assert_eq!((MAX_NUMBER + 2) as f64 as u64, MAX_NUMBER + 1);
+    }
+}
