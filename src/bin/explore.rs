@@ -246,18 +246,19 @@ impl Explorer<'_> {
     /// Hunts every bug, and prints how many seeds each took.
     fn hunt_all(&self) -> Result<bool, Refusal> {
         find_bug(Bug::ALL[0].name())?;
-        println!("| bug | seeds | found as |\n|---|---|---|");
+        println!("| bug | what it does | seeds | found as |\n|---|---|---|---|");
         let mut found_all = true;
         for &bug in Bug::ALL {
             let findings = self.run_many(self.options.seeds, Planted::new(bug), false);
             let Some(seed) = findings.failure else {
-                println!("| {bug} | not within {} | |", self.options.seeds);
+                println!("| `{bug}` | {} | not within {} | |", bug.description(), self.options.seeds);
                 found_all = false;
                 continue;
             };
             let violation = run(&self.plan(seed), Planted::new(bug), false).violation;
             let rule = violation.map_or("", |violation| violation.rule);
-            println!("| {bug} | {} | {rule} |", seed - self.options.first + 1);
+            let seeds = seed - self.options.first + 1;
+            println!("| `{bug}` | {} | {seeds} | {rule} |", bug.description());
         }
         Ok(found_all)
     }
