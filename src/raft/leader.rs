@@ -349,8 +349,36 @@ fn stamp(last_stamp: &mut Micros, now: Micros) -> Micros {
 mod tests {
     use super::*;
     use crate::raft::action::Input;
-    use crate::raft::harness::{Cluster, SETTINGS, id};
+    use crate::raft::harness::{Cluster, SETTINGS, id, put};
     use crate::raft::node::Settings;
+
+    /// Of five, 1 leads and asks two for something; one answers, then both are taken for silent. Returns how
+    /// many the leader asks instead.
+    fn asks_instead(lease_us: Micros, input: Input) -> usize {
+        let mut cluster = Cluster::new(5, 1, Settings { lease_us, ..SETTINGS });
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        cluster.elapse(2 * SETTINGS.heartbeat_interval_us, true);
+        cluster.step(id(1), [input]);
+        let asked: Vec<Id> = cluster.network.iter().map(|envelope| envelope.to).collect();
+        assert_eq!(asked.len(), 2);
+        cluster.network.pop_back();
+        cluster.stabilize();
+        let Role::Leader(leader) = &mut cluster.node(id(1)).role else { panic!("1 leads") };
+        for (_, progress) in leader.followers.iter_mut().filter(|(id, _)| asked.contains(id)) {
+            while progress.is_responsive() {
+                progress.expire();
+            }
+        }
+        cluster.step(id(1), []);
+        cluster.network.len()
+    }
+
+    #[test]
+    fn an_answer_that_came_counts_even_if_its_sender_fell_silent() {
+        assert_eq!(asks_instead(SETTINGS.lease_us, put("k", "v")), 1);
+        assert_eq!(asks_instead(0, Input::Read(7)), 1);
+    }
 
     /// A cluster of three in which 1 leads, everybody is up to date and nothing is on its way.
     fn led_by_1(lease_us: Micros) -> Cluster {
