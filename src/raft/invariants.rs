@@ -125,7 +125,8 @@ fn check_log_matching(a: &Node, b: &Node) -> Result<(), Violation> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::harness::{Cluster, SETTINGS, id};
+    use crate::raft::action::Input;
+    use crate::raft::harness::{Cluster, SETTINGS, id, put};
     use crate::raft::log::Log;
     use crate::raft::types::{Entry, Payload};
 
@@ -229,5 +230,14 @@ mod tests {
         assert!(agree([&[(1, 1), (2, 2)], &[(1, 1), (2, 3)], &[(1, 1)]]));
         assert!(!agree([&[(1, 1), (2, 4)], &[(1, 2), (2, 4)], &[]]));
         assert!(agree([&[(1, 1), (2, 4)], &[(1, 2), (2, 5)], &[]]));
+    }
+
+    #[test]
+    fn one_index_and_term_is_one_entry() {
+        let mut cluster = cluster([&[(1, 1)], &[], &[]]);
+        let Input::Propose(command) = put("k", "v") else { unreachable!("a put is a proposal") };
+        let other = Entry { index: 1, term: 1, payload: Payload::Command(command) };
+        cluster.node(id(2)).log = Log::restore(vec![other]);
+        assert!(check_all(&cluster).is_err());
     }
 }

@@ -397,8 +397,9 @@ mod tests {
     #[test]
     fn a_read_without_a_lease_waits_for_an_answer_to_what_was_sent_after_it_came() {
         let mut cluster = led_by_1(0);
-        cluster.elapse(SETTINGS.heartbeat_interval_us, false);
-        assert_eq!(cluster.network.len(), 2, "a heartbeat for each follower");
+        while cluster.network.len() < 2 {
+            cluster.timeout(id(1)); // a heartbeat for each follower
+        }
         cluster.step(id(1), [Input::Read(7)]);
         assert_eq!(cluster.network.len(), 3, "and one more for the read");
         cluster.deliver(0);
