@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use kvstore::planted::{Bug, Planted};
 use kvstore::raft::types::Micros;
+use kvstore::sim::batch::{processors, run_many};
 use kvstore::sim::coverage::Coverage;
 use kvstore::sim::minimise::{Minimal, minimise};
 use kvstore::sim::plan::Plan;
@@ -161,39 +162,22 @@ impl Explorer<'_> {
         Ok(report_coverage(&findings))
     }
 
-    /// Runs the seeds on all threads until one fails. The least seed that fails is
-    /// the same however many threads there are.
+    /// Runs the seeds until one fails.
     fn run_many(&self, count: u64, planted: Planted, shown: bool) -> Findings {
-        let next = AtomicU64::new(self.options.first);
-        let end = self.options.first.saturating_add(count);
-        let failed = AtomicU64::new(u64::MAX);
+        let seeds = self.options.first..self.options.first.saturating_add(count);
+        let jobs = self.options.jobs.map_or_else(processors, usize::from);
         let done = AtomicBool::new(false);
         let findings = Mutex::new(Findings::default());
-        let jobs = self.options.jobs.map_or_else(processors, usize::from);
-        std::thread::scope(|scope| {
-            let work = || {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end || seed > failed.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    let outcome = run(&self.plan(seed), planted, false);
-                    if outcome.violation.is_some() {
-                        failed.fetch_min(seed, Ordering::Relaxed);
-                    }
-                    findings.lock().take(outcome, self.source.is_some());
-                }
-            };
-            let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+        let take = |outcome| findings.lock().take(outcome, self.source.is_some());
+        let failure = std::thread::scope(|scope| {
             if shown {
                 scope.spawn(|| show_progress(&findings, &done));
             }
-            workers.into_iter().for_each(|worker| drop(worker.join()));
+            let failure = run_many(seeds, jobs, |seed| self.plan(seed), planted, take);
             done.store(true, Ordering::Relaxed);
+            failure
         });
-        let mut findings = findings.into_inner();
-        findings.failure = Some(failed.into_inner()).filter(|&seed| seed < u64::MAX);
-        findings
+        Findings { failure, ..findings.into_inner() }
     }
 
     fn show_one(&self, seed: u64, planted: Planted) -> Result<bool, Refusal> {
@@ -281,10 +265,6 @@ fn save(path: &Path, plan: &Plan) -> Result<(), Refusal> {
     let json = serde_json::to_string_pretty(plan).map_err(|error| Refusal(error.to_string()))?;
     path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(refused)?;
     std::fs::write(path, json + "\n").map_err(refused)
-}
-
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn seconds(span: Micros) -> f64 {

@@ -53,7 +53,7 @@ impl Cluster {
             let peers = ids.iter().copied().filter(|&id| id != own).collect();
             let max_datagram = plan.network.max_datagram;
             let options = Options { own, peers, max_datagram, seed: 0, lease_us: plan.lease_us, planted };
-            Server::new(options, plan.storage, plan.clock_ppm.get(n).copied().unwrap_or(0))
+            Server::new(options, plan.storage, plan.clock_rate(n))
         };
         let mut cluster = Self {
             servers: ids.iter().enumerate().map(server).collect(),

@@ -121,7 +121,7 @@ impl Cluster {
         match undo {
             Undo::Start(at) => self.restart(at),
             Undo::Resume(at) => self.resume(at),
-            Undo::ClockRate(at) => self.set_clock_rate(at, self.plan.clock_ppm.get(at).copied().unwrap_or(0)),
+            Undo::ClockRate(at) => self.set_clock_rate(at, self.plan.clock_rate(at)),
             Undo::Mend(links) => links.into_iter().for_each(|(from, to)| self.network.mend(from, to)),
             Undo::Release(links) => {
                 links.into_iter().for_each(|(from, to)| {
@@ -183,13 +183,12 @@ impl Cluster {
         if server.paused > 0 || server.replica().is_none() {
             return;
         }
-        let life = server.life;
-        if std::mem::take(&mut server.transmit_due) {
-            server.transmit_due = true;
+        // Its clock went on: whatever is due is noticed at once.
+        server.batch_due = true;
+        let (life, transmit_due) = (server.life, server.transmit_due);
+        if transmit_due {
             self.schedule(self.now, Event::Transmit { at, life });
         }
-        // Its clock went on: whatever is due is noticed at once.
-        self.servers[at].batch_due = true;
         self.schedule(self.now, Event::Batch { at, life });
     }
 

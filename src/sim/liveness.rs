@@ -72,7 +72,7 @@ fn heal(cluster: &mut Cluster, liveness: &Liveness) {
     cluster.clients.heal();
     for at in 0..cluster.servers.len() {
         // Also of the others: a leader that is heard and hears nothing steps down by its own clock only.
-        cluster.set_clock_rate(at, cluster.plan.clock_ppm.get(at).copied().unwrap_or(0));
+        cluster.set_clock_rate(at, cluster.plan.clock_rate(at));
         if liveness.majority.contains(&at) {
             cluster.restart(at);
             cluster.servers[at].paused = 1;

@@ -19,6 +19,7 @@
 //! | `coverage` | what was reached |
 //! | `trace` | what happened, as a space-time transcript |
 //! | `run` | a plan becomes an outcome |
+//! | `batch` | many seeds on all processors |
 //! | `minimise` | the fewest faults with which a plan still fails |
 //!
 //! # What decides
@@ -38,6 +39,7 @@
 //! that drift further apart than the lease allows, and a crash in the middle of a batch, which to everybody
 //! else looks like one before it or after it.
 
+pub mod batch;
 pub mod clients;
 pub mod cluster;
 pub mod coverage;

@@ -32,6 +32,13 @@ pub struct Plan {
     pub liveness: Option<Liveness>,
 }
 
+impl Plan {
+    /// How fast this replica's clock runs; at the rate of true time unless something else is said.
+    pub fn clock_rate(&self, replica: usize) -> i64 {
+        self.clock_ppm.get(replica).copied().unwrap_or(0)
+    }
+}
+
 /// How messages travel.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

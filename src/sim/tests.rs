@@ -1,8 +1,8 @@
 //! Whole runs: repeatable, free of violations, and able to find what is planted.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::batch::{processors, run_many};
 use super::coverage::Coverage;
 use super::minimise::minimise;
 use super::plan::{Fault, FaultKind, Plan, Storage, Target};
@@ -12,24 +12,9 @@ use crate::planted::{Bug, Planted};
 
 /// Runs these seeds on all processors and returns the least of them that fails, and what was reached.
 fn explore(seeds: u64, planted: Planted) -> (Option<(u64, Outcome)>, Coverage) {
-    let (next, failed) = (AtomicU64::new(0), AtomicU64::new(seeds));
     let coverage = Mutex::new(Coverage::default());
-    let work = || {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= failed.load(Ordering::Relaxed) {
-                break;
-            }
-            let outcome = run(&swarm::plan(seed), planted, false);
-            *coverage.lock().expect("no panic") += &outcome.coverage;
-            if outcome.violation.is_some() {
-                failed.fetch_min(seed, Ordering::Relaxed);
-            }
-        }
-    };
-    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| (0..jobs).for_each(|_| drop(scope.spawn(work))));
-    let least = Some(failed.into_inner()).filter(|&seed| seed < seeds);
+    let take = |outcome: Outcome| *coverage.lock().expect("no panic") += &outcome.coverage;
+    let least = run_many(0..seeds, processors(), swarm::plan, planted, take);
     let found = least.map(|seed| (seed, run(&swarm::plan(seed), planted, false)));
     (found, coverage.into_inner().expect("no panic"))
 }

@@ -1,0 +1,40 @@
+//! Many seeds on all processors.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::plan::Plan;
+use super::run::{Outcome, run};
+use crate::planted::Planted;
+
+/// Runs these seeds on so many threads until one fails, and hands over every outcome. Returns the least seed
+/// that fails, which is the same however many threads there are.
+pub fn run_many(
+    seeds: Range<u64>,
+    jobs: usize,
+    plan: impl Fn(u64) -> Plan + Sync,
+    planted: Planted,
+    take: impl Fn(Outcome) + Sync,
+) -> Option<u64> {
+    let (next, failed) = (AtomicU64::new(seeds.start), AtomicU64::new(seeds.end));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= failed.load(Ordering::Relaxed) {
+                break;
+            }
+            let outcome = run(&plan(seed), planted, false);
+            if outcome.violation.is_some() {
+                failed.fetch_min(seed, Ordering::Relaxed);
+            }
+            take(outcome);
+        }
+    };
+    std::thread::scope(|scope| (0..jobs).for_each(|_| drop(scope.spawn(work))));
+    Some(failed.into_inner()).filter(|&seed| seed < seeds.end)
+}
+
+/// How many threads are worth it.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
