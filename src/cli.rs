@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 
 use clap::{Parser, ValueEnum};
 use kvstore::id::{Id, IdError};
+use kvstore::levers::{Detection, Levers, Reads, Topology};
 use tracing::level_filters::LevelFilter;
 
 use crate::check::CheckOptions;
@@ -34,6 +35,10 @@ pub struct Options {
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
 
+    /// The switches of `kvstore::levers`.
+    #[command(flatten)]
+    pub levers: LeverOptions,
+
     /// The port, if any, the ID of this replica, and the IDs of all others.
     #[arg(value_name = "PORT or ID", hide = true)]
     pub words: Vec<String>,
@@ -41,6 +46,59 @@ pub struct Options {
     /// What to do instead of being a replica; the word is neither an ID nor a port.
     #[command(subcommand)]
     pub subcommand: Option<Subcommand>,
+}
+
+/// The switches of [`Levers`], each with its best choice as default. All replicas of a cluster need the same.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "What trades messages against latency")]
+pub struct LeverOptions {
+    /// What a read costs; all three are linearizable.
+    #[arg(long, value_enum, value_name = "HOW", default_value = "lease")]
+    reads: Reads,
+
+    /// The way of an entry through the cluster.
+    #[arg(long, value_enum, value_name = "WAY", default_value = "star")]
+    topology: Topology,
+
+    /// How a dead leader is found out.
+    #[arg(long, value_enum, value_name = "HOW", default_value = "on-demand")]
+    detection: Detection,
+
+    /// How long the sender waits for more to send in one datagram, 0 to 10000 microseconds.
+    #[arg(long, value_name = "MICROSECONDS", default_value = "0")]
+    coalesce_window: u64,
+
+    /// Send each message as a datagram of its own.
+    #[arg(long)]
+    no_coalescing: bool,
+
+    /// Send each entry as an append of its own.
+    #[arg(long)]
+    no_batching: bool,
+
+    /// Send each entry to all followers, not to just enough.
+    #[arg(long)]
+    no_thrift: bool,
+
+    /// Tell followers of each commit at once, not with the next entry.
+    #[arg(long)]
+    commit_notices: bool,
+}
+
+impl LeverOptions {
+    /// As the replica wants it.
+    pub fn levers(&self) -> Levers {
+        Levers {
+            batch: !self.no_batching,
+            commit_notices: self.commit_notices,
+            coalesce: !self.no_coalescing,
+            coalesce_window_us: self.coalesce_window,
+            thrifty: !self.no_thrift,
+            topology: self.topology,
+            reads: self.reads,
+            detection: self.detection,
+        }
+    }
 }
 
 /// What the program does beside being a replica.
@@ -218,6 +276,15 @@ impl fmt::Display for Simulator {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_options_the_levers_are_at_their_best() {
+        let levers =
+            |line: &str| Options::try_parse_from(line.split_whitespace()).expect("fine").levers.levers();
+        assert_eq!(levers("kvstore 0000 0001"), Levers::DEFAULT);
+        let naive = "kvstore --no-batching --commit-notices --no-coalescing --no-thrift --reads log --detection heartbeats";
+        assert_eq!(levers(naive), Levers::NAIVE);
+    }
 
     fn role(line: &str, sockets: &[&str]) -> Result<Role, UsageError> {
         let options = Options::try_parse_from(line.split_whitespace()).expect("options are fine");

@@ -3,6 +3,7 @@
 //! | module | job | depends on |
 //! |---|---|---|
 //! | [`id`], [`request`] | the words: who, and what clients ask and are told | |
+//! | [`levers`] | every switch between messages, latency and simplicity | |
 //! | [`planted`] | bugs for tests to plant; no replica has one | |
 //! | [`kv`] | the state machine, with a session per client | words |
 //! | [`raft`] | the core: one log on many replicas | words, `kv::Command` |
@@ -26,6 +27,7 @@
 pub mod history;
 pub mod id;
 pub mod kv;
+pub mod levers;
 pub mod outbox;
 pub mod pipeline;
 pub mod planted;

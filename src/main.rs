@@ -14,8 +14,8 @@ use std::thread;
 use clap::Parser;
 use clap::error::ErrorKind;
 use kvstore::id::Id;
-use kvstore::pipeline;
 use kvstore::transport::{Seqpacket, Transport, Udp};
+use kvstore::{pipeline, replica};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::info;
@@ -53,6 +53,7 @@ fn run() -> Result<ExitCode, Failure> {
 
 fn replicate(options: &Options) -> Result<(), Failure> {
     let role = options.role(is_socket).map_err(|error| usage(&error.to_string()))?;
+    options.levers.levers().check().map_err(|error| usage(&error.to_string()))?;
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_ansi(false)
@@ -67,8 +68,12 @@ fn replicate(options: &Options) -> Result<(), Failure> {
 
     let seed = options.seed.unwrap_or_else(|| random_seed(role.own));
     info!(id = %role.own, peers = ?role.peers, simulator = %role.simulator, seed, "starts");
-    let counts = pipeline::run(transport, role.own, &role.peers, seed)
-        .map_err(|error| Failure(EXIT_SOFTWARE, error.to_string()))?;
+    let replica = replica::Options {
+        levers: options.levers.levers(),
+        ..replica::Options::new(role.own, role.peers, transport.max_datagram(), seed)
+    };
+    let counts =
+        pipeline::run(transport, &replica).map_err(|error| Failure(EXIT_SOFTWARE, error.to_string()))?;
     info!(?counts, "stopped");
     Ok(())
 }

@@ -52,6 +52,7 @@ pub enum Datagram {
 pub struct Outbox {
     own: Id,
     max_datagram: usize,
+    coalesces: bool,
     order: VecDeque<Next>,
     peers: BTreeMap<Id, Pending>, // those with something pending; each is in `order` once
     counts: Counts,
@@ -73,9 +74,11 @@ struct Pending {
 }
 
 impl Outbox {
-    /// An empty outbox of the replica `own` for datagrams of at most `max_datagram` bytes.
-    pub fn new(own: Id, max_datagram: usize) -> Self {
-        Self { own, max_datagram, order: VecDeque::new(), peers: BTreeMap::new(), counts: Counts::default() }
+    /// An empty outbox of the replica `own` for datagrams of at most `max_datagram` bytes. One that does not
+    /// coalesce neither merges nor packs.
+    pub fn new(own: Id, max_datagram: usize, coalesces: bool) -> Self {
+        let (order, peers, counts) = (VecDeque::new(), BTreeMap::new(), Counts::default());
+        Self { own, max_datagram, coalesces, order, peers, counts }
     }
 
     /// Takes over something to send.
@@ -94,7 +97,7 @@ impl Outbox {
             Pending::default()
         });
         pending.leader = leader;
-        let last = pending.messages.back_mut().zip(pending.lengths.back_mut());
+        let last = pending.messages.back_mut().zip(pending.lengths.back_mut()).filter(|_| self.coalesces);
         match merge(last, message, length, self.max_datagram) {
             None => self.counts.merged += 1,
             Some(message) => {
@@ -151,7 +154,8 @@ impl Outbox {
             left.is_some()
         };
         // One always fits, since it fits without the envelope of a bundle.
-        let count = pending.lengths.iter().take_while(fits).count().max(1);
+        let most = if self.coalesces { pending.lengths.len() } else { 1 };
+        let count = pending.lengths.iter().take(most).take_while(fits).count().max(1);
         let messages = pending.messages.drain(..count).collect();
         let datagram = Datagram::Peer { to, leader: pending.leader, messages };
         self.counts.packed += count as u64 - 1;

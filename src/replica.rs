@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 
 use crate::id::Id;
 use crate::kv::{Command, Kv};
+use crate::levers::{Levers, Reads};
 use crate::planted::{Bug, Planted};
 use crate::raft::action::Persist;
 use crate::raft::types::{Configuration, Entry, Index, Micros, Payload, Saved};
@@ -65,10 +66,17 @@ pub struct Options {
     pub max_datagram: usize,
     /// Decides the jitter of election time-outs.
     pub seed: u64,
-    /// How long answers of a quorum let the leader serve reads: [`LEASE_US`], or 0 to ask a quorum for every read.
-    pub lease_us: Micros,
+    /// What trades messages against latency.
+    pub levers: Levers,
     /// A bug that tests put in.
     pub planted: Planted,
+}
+
+impl Options {
+    /// A replica as it is best, without bugs.
+    pub fn new(own: Id, peers: Vec<Id>, max_datagram: usize, seed: u64) -> Self {
+        Self { own, peers, max_datagram, seed, levers: Levers::DEFAULT, planted: Planted::NONE }
+    }
 }
 
 /// Why a request has not been answered so far.
@@ -108,14 +116,16 @@ impl Replica {
     /// A replica with what its disk has. The state machine starts empty: the log is applied to it
     /// again as far as it turns out to be committed.
     pub fn new(options: &Options, saved: Saved, now: Micros) -> Self {
-        let &Options { own, max_datagram, seed, planted, .. } = options;
+        let &Options { own, max_datagram, seed, levers, planted, .. } = options;
+        let most = max_datagram.saturating_sub(wire::APPEND_ENVELOPE_BYTES);
         let settings = Settings {
             election_timeout_us: ELECTION_TIMEOUT_US,
             heartbeat_interval_us: HEARTBEAT_INTERVAL_US,
-            lease_us: options.lease_us,
-            max_append_bytes: max_datagram.saturating_sub(wire::APPEND_ENVELOPE_BYTES),
+            lease_us: if levers.reads == Reads::Lease { LEASE_US } else { 0 },
+            max_append_bytes: levers.batch_of(most),
             entry_len: wire::entry_len,
             max_in_flight: MAX_IN_FLIGHT,
+            levers,
             planted,
         };
         let configuration = Configuration::new(options.peers.iter().copied().chain([own]));

@@ -71,6 +71,11 @@ fn a_bad_command_line_is_refused_in_one_line() {
         ("--transport tcp 0000 0001", "'tcp'"),
         ("--log-level loud 0000 0001", "possible values: off, error, warn, info, debug, trace"),
         ("--seed x 0000 0001", "'x'"),
+        ("--reads maybe 0000 0001", "possible values: lease, read-index, log"),
+        ("--coalesce-window 10001 0000 0001", "must be 0 to 10000 microseconds, not 10001"),
+        ("--coalesce-window -1 0000 0001", "'-1'"),
+        ("--coalesce-window 5 --no-coalescing 0000 0001", "a coalescing window needs coalescing"),
+        ("--topology relay --no-thrift 0000 0001", "a relay needs thrifty replication"),
         ("--nonsense 0000 0001", "'--nonsense'"),
     ] {
         let ended = run(line);

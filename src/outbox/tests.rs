@@ -57,7 +57,7 @@ pub(super) fn datagrams(
     limit: usize,
     outbound: impl IntoIterator<Item = Outbound>,
 ) -> (Vec<Vec<u8>>, Counts) {
-    let mut outbox = Outbox::new(id(0), limit);
+    let mut outbox = Outbox::new(id(0), limit, true);
     outbound.into_iter().for_each(|outbound| outbox.push(outbound));
     let (mut buffer, mut datagrams) = (Vec::new(), Vec::new());
     while outbox.next(&mut buffer) {

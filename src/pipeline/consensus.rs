@@ -14,7 +14,7 @@ use crate::replica::Replica;
 use crate::wire::{Inbound, Outbound};
 
 /// How many inputs make a batch at most, so that timers and the sender get their turn.
-const MAX_BATCH: usize = 256;
+pub(super) const MAX_BATCH: usize = 256;
 
 /// How many answers may wait for a sender that is stuck before no more requests are taken in.
 const MAX_BACKLOG: usize = 65_536;
@@ -39,6 +39,7 @@ impl Clock {
 /// The consensus stage.
 pub(super) struct Consensus {
     replica: Replica,
+    max_batch: usize,
     clock: Clock,
     inbox: Receiver<Inbound>,
     outbox: Sender<Vec<Outbound>>,
@@ -50,16 +51,18 @@ impl Consensus {
     /// `replica` was created at time 0 of the clock that starts here.
     pub(super) fn new(
         replica: Replica,
+        max_batch: usize,
         inbox: Receiver<Inbound>,
         outbox: Sender<Vec<Outbound>>,
         statistics: Arc<Statistics>,
     ) -> Self {
-        Self { replica, clock: Clock(Instant::now()), inbox, outbox, statistics, backlog: Vec::new() }
+        let clock = Clock(Instant::now());
+        Self { replica, max_batch, clock, inbox, outbox, statistics, backlog: Vec::new() }
     }
 
     /// Runs until the receiver stage is gone, then answers what is owed.
     pub(super) fn run(mut self) {
-        let mut batch = Vec::with_capacity(MAX_BATCH);
+        let mut batch = Vec::with_capacity(self.max_batch);
         while self.collect(&mut batch) {
             // The clock is read after the last input arrived: what it shows is later than every one of them.
             let now = self.clock.now();
@@ -86,7 +89,7 @@ impl Consensus {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return false,
         }
-        batch.extend(self.inbox.try_iter().take(MAX_BATCH - 1));
+        batch.extend(self.inbox.try_iter().take(self.max_batch - 1));
         true
     }
 

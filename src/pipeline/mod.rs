@@ -26,14 +26,12 @@ use crossbeam_channel::{Sender, bounded};
 
 pub use statistics::Counts;
 
-use crate::id::Id;
 use crate::outbox::Outbox;
-use crate::planted::Planted;
 use crate::raft::types::Saved;
-use crate::replica::{LEASE_US, Options, Replica};
+use crate::replica::{Options, Replica};
 use crate::transport::Transport;
 use crate::wire::Decoder;
-use consensus::Consensus;
+use consensus::{Consensus, MAX_BATCH};
 use statistics::Statistics;
 
 const STAGES: usize = 3;
@@ -58,14 +56,14 @@ pub enum StageFailed {
     NotStarted(#[from] io::Error),
 }
 
-/// Runs a replica until its transport is closed, and returns what was counted. `seed` decides
-/// the jitter of election time-outs.
+/// Runs a replica until its transport is closed, and returns what was counted.
 ///
 /// # Errors
 ///
 /// [`StageFailed`] as soon as a stage failed; others may still be running then, and the
 /// process is expected to end.
-pub fn run(transport: Arc<dyn Transport>, own: Id, peers: &[Id], seed: u64) -> Result<Counts, StageFailed> {
+pub fn run(transport: Arc<dyn Transport>, options: &Options) -> Result<Counts, StageFailed> {
+    let &Options { own, ref peers, levers, .. } = options;
     let statistics = Arc::new(Statistics::default());
     let (inbox_in, inbox_out) = bounded(INBOX);
     let (outbox_in, outbox_out) = bounded(OUTBOX);
@@ -75,15 +73,13 @@ pub fn run(transport: Arc<dyn Transport>, own: Id, peers: &[Id], seed: u64) -> R
     let (receives, counts) = (Arc::clone(&transport), Arc::clone(&statistics));
     spawn("receiver", &ended_in, move || receiver::run(&*receives, decoder, &inbox_in, &counts))?;
 
-    let outbox = Outbox::new(own, transport.max_datagram());
+    let outbox = Outbox::new(own, transport.max_datagram(), levers.coalesce);
     let (sends, counts) = (Arc::clone(&transport), Arc::clone(&statistics));
     spawn("sender", &ended_in, move || sender::run(&*sends, outbox, &outbox_out, &counts))?;
 
-    let max_datagram = transport.max_datagram();
-    let (peers, planted) = (peers.to_vec(), Planted::NONE);
-    let options = Options { own, peers, max_datagram, seed, lease_us: LEASE_US, planted };
-    let replica = Replica::new(&options, Saved::default(), 0);
-    let consensus = Consensus::new(replica, inbox_out, outbox_in, Arc::clone(&statistics));
+    let replica = Replica::new(options, Saved::default(), 0);
+    let max_batch = levers.batch_of(MAX_BATCH);
+    let consensus = Consensus::new(replica, max_batch, inbox_out, outbox_in, Arc::clone(&statistics));
     spawn("consensus", &ended_in, move || {
         consensus.run();
         Ok(())

@@ -13,6 +13,7 @@ use super::text::describe;
 use super::types::{Configuration, Entry, Index, Micros, Payload, Saved, Term};
 use crate::id::Id;
 use crate::kv::Command;
+use crate::levers::{Detection, Levers};
 use crate::planted::Planted;
 use crate::request::RequestId;
 
@@ -23,6 +24,7 @@ pub(super) const SETTINGS: Settings = Settings {
     max_append_bytes: 1_000,
     entry_len: |_| 100,
     max_in_flight: 4,
+    levers: Levers { detection: Detection::Heartbeats, ..Levers::DEFAULT },
     planted: Planted::NONE,
 };
 

@@ -21,6 +21,7 @@ use super::progress::Progress;
 use super::types::{Index, Micros, Payload};
 use crate::id::Id;
 use crate::kv::Command;
+use crate::levers::Reads;
 use crate::planted::Bug;
 
 /// How likely enough answers must be before nobody else is asked. At 15 % loss both of two
@@ -41,7 +42,8 @@ pub struct Leader {
 #[derive(Debug)]
 struct PendingRead {
     id: ReadId,
-    after: Micros, // an answer to a message stamped later than this is proof
+    after: Micros,        // answers of a quorum to messages stamped later than this are proof
+    entry: Option<Index>, // or the commitment of this entry, if it waits for that
 }
 
 impl Leader {
@@ -108,10 +110,13 @@ impl Node {
     /// A client's read waits until the drain finds proof of leadership for it.
     pub(super) fn read(&mut self, id: ReadId) {
         let earlier_round = self.planted(Bug::ReusesEarlierRound).then(|| self.proven());
+        let term = self.hard_state.current_term;
         match &mut self.role {
             Role::Leader(leader) => {
                 let after = earlier_round.unwrap_or(leader.last_stamp);
-                leader.reads.push_back(PendingRead { id, after });
+                let logged = self.settings.levers.reads == Reads::Log;
+                let entry = logged.then(|| self.log.append(term, Payload::Noop));
+                leader.reads.push_back(PendingRead { id, after, entry });
             }
             _ => self.actions.push(Action::Abandon),
         }
@@ -220,9 +225,18 @@ impl Node {
         self.configuration.reached_by_quorum(|id| leader.followers.get(&id).map_or(own, &of_follower))
     }
 
+    fn ping_all(&mut self) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        leader.followers.values_mut().for_each(|progress| progress.ping = true);
+    }
+
     /// Ends a batch for a leader.
     pub(super) fn drain_leader(&mut self) {
+        let committed = self.commit_index;
         self.advance_commit_index();
+        if self.settings.levers.commit_notices && self.commit_index > committed {
+            self.ping_all();
+        }
         self.serve_reads();
         self.ask_for_entries();
         self.ask_for_reads();
@@ -248,8 +262,13 @@ impl Node {
         let Some(leased_until) = leased_until else { return };
         let leased = self.now < leased_until || self.planted(Bug::ServesReadsUnproven);
         let proven = self.proven();
+        let commit_index = self.commit_index;
+        let may_go = |read: &&PendingRead| match read.entry {
+            Some(entry) => entry <= commit_index,
+            None => leased || read.after < proven,
+        };
         let Role::Leader(leader) = &mut self.role else { return };
-        while let Some(read) = leader.reads.front().filter(|read| leased || read.after < proven) {
+        while let Some(read) = leader.reads.front().filter(may_go) {
             self.actions.push(Action::Serve(read.id));
             leader.reads.pop_front();
         }
@@ -280,7 +299,12 @@ impl Node {
             _ if progress.is_responsive() && progress.goal >= last_index => Some(progress.answer_rate()),
             _ => None,
         };
-        for id in leader.choose(wanted, asked) {
+        let chosen = if self.settings.levers.thrifty {
+            leader.choose(wanted, asked)
+        } else {
+            leader.followers.keys().copied().collect()
+        };
+        for id in chosen {
             if let Some(progress) = leader.followers.get_mut(&id) {
                 progress.goal = last_index;
             }
@@ -295,7 +319,10 @@ impl Node {
             return; // no proof helps before the no-op is committed, and the answers to it are a lease
         }
         let Role::Leader(leader) = &mut self.role else { return };
-        let Some(after) = leader.reads.front().map(|read| read.after) else { return };
+        let Some(after) = leader.reads.front().filter(|read| read.entry.is_none()).map(|read| read.after)
+        else {
+            return;
+        };
         let asked = |progress: &Progress| {
             let in_flight = progress.is_responsive() && progress.awaits_answer_since(after);
             match progress {

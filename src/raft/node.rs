@@ -14,6 +14,7 @@ use super::message::{
 };
 use super::types::{Configuration, Entry, HardState, Index, Micros, Saved, Term};
 use crate::id::Id;
+use crate::levers::Levers;
 use crate::planted::{Bug, Planted};
 
 /// What a replica is told about its surroundings. All replicas of a cluster need the
@@ -34,6 +35,8 @@ pub struct Settings {
     pub entry_len: fn(&Entry) -> usize,
     /// How many unanswered messages a follower may have that answers.
     pub max_in_flight: usize,
+    /// What trades messages against latency.
+    pub levers: Levers,
     /// A bug that tests put in; none in any other build.
     pub planted: Planted,
 }

@@ -30,7 +30,7 @@ impl Cluster {
                 peers,
                 max_datagram: SEQPACKET_MAX_DATAGRAM,
                 seed: u64::from(own.number()),
-                lease_us: LEASE_US,
+                levers: Levers::DEFAULT,
                 planted: Planted::NONE,
             };
             (own, Replica::new(&options, Saved::default(), 0))
@@ -254,7 +254,7 @@ fn a_backlog_is_split_into_messages_within_the_limit_and_gets_through() {
     for request in puts {
         replica.handle(cluster.now, Inbound::Client(request));
     }
-    let mut outbox = Outbox::new(leader, SEQPACKET_MAX_DATAGRAM);
+    let mut outbox = Outbox::new(leader, SEQPACKET_MAX_DATAGRAM, true);
     let out = replica.finish_in_memory(cluster.now);
     let (mut buffer, mut datagrams) = (Vec::new(), 0);
     out.iter().cloned().for_each(|outbound| outbox.push(outbound));

@@ -52,7 +52,7 @@ impl Cluster {
         let server = |(n, &own): (usize, &Id)| {
             let peers = ids.iter().copied().filter(|&id| id != own).collect();
             let max_datagram = plan.network.max_datagram;
-            let options = Options { own, peers, max_datagram, seed: 0, lease_us: plan.lease_us, planted };
+            let options = Options { own, peers, max_datagram, seed: 0, levers: plan.levers, planted };
             Server::new(options, plan.storage, plan.clock_rate(n))
         };
         let mut cluster = Self {

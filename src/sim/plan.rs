@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::levers::Levers;
 use crate::raft::types::Micros;
 
 /// A whole run. The same plan gives the same run, to the byte.
@@ -22,8 +23,8 @@ pub struct Plan {
     pub storage: Storage,
     /// How fast each replica's clock runs, in millionths more or less than true time.
     pub clock_ppm: Vec<i64>,
-    /// How long a leader's lease lasts; 0 for none.
-    pub lease_us: Micros,
+    /// What the replicas trade messages and latency by.
+    pub levers: Levers,
     /// What the clients do.
     pub workload: Workload,
     /// What goes wrong, in any order.

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::plan::{Fault, FaultKind, Network, Plan, Storage, Target, Trigger, Workload};
+use crate::levers::Levers;
 use crate::raft::types::Micros;
-use crate::replica::LEASE_US;
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 
 /// The clients of `run.py`.
@@ -209,7 +209,7 @@ impl Scenario {
             },
             storage: Storage::Memory,
             clock_ppm: vec![0; self.replicas],
-            lease_us: LEASE_US,
+            levers: Levers::DEFAULT,
             workload: Workload {
                 clients: CLIENTS,
                 requests: self.requests,

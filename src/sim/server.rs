@@ -71,7 +71,7 @@ pub struct Server {
 impl Server {
     /// A replica that is down and has never been up.
     pub fn new(options: Options, storage: Storage, clock_ppm: i64) -> Self {
-        let outbox = Outbox::new(options.own, options.max_datagram);
+        let outbox = Outbox::new(options.own, options.max_datagram, options.levers.coalesce);
         Self {
             disk: Disk::default(),
             life: 0,
@@ -118,7 +118,7 @@ impl Server {
         self.replica = None;
         self.inbox.clear();
         self.persisted = None;
-        self.outbox = Outbox::new(self.options.own, self.options.max_datagram);
+        self.outbox = Outbox::new(self.options.own, self.options.max_datagram, self.options.levers.coalesce);
         (self.batch_due, self.transmit_due, self.wake_at) = (false, false, None);
     }
 
@@ -150,7 +150,7 @@ impl Server {
         if let Some(number) = self.persisted.take() {
             replica.persisted(now, number);
         }
-        let size = self.inbox.len().min(MAX_BATCH);
+        let size = self.inbox.len().min(self.options.levers.batch_of(MAX_BATCH));
         for inbound in self.inbox.drain(..size) {
             replica.handle(now, inbound);
         }

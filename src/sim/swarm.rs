@@ -4,8 +4,9 @@
 use fastrand::Rng;
 
 use super::plan::{Broken, Fault, FaultKind, Liveness, Network, Plan, Storage, Target, Trigger, Workload};
+use crate::levers::{Levers, Reads};
 use crate::raft::types::Micros;
-use crate::replica::{ELECTION_TIMEOUT_US, LEASE_US};
+use crate::replica::ELECTION_TIMEOUT_US;
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 
 const MS: Micros = 1_000;
@@ -27,8 +28,9 @@ pub fn plan(seed: u64) -> Plan {
     let lifetime_us = rng.u64(3_000..16_000) * MS;
     let network = network(&mut rng);
     let storage = storage(&mut rng);
-    let lease_us = if rng.u8(0..4) == 0 { 0 } else { LEASE_US };
-    let most = if lease_us == 0 { WILD_DRIFT_PPM } else { MAX_DRIFT_PPM };
+    let reads = if rng.u8(0..4) == 0 { Reads::ReadIndex } else { Reads::Lease };
+    let levers = Levers { reads, ..Levers::DEFAULT };
+    let most = if reads != Reads::Lease { WILD_DRIFT_PPM } else { MAX_DRIFT_PPM };
     let drift_ppm = if rng.u8(0..4) == 0 { 100 } else { most };
     let clock_ppm = (0..replicas).map(|_| drift(&mut rng, drift_ppm)).collect();
     let workload = workload(&mut rng, lifetime_us, &network);
@@ -39,7 +41,7 @@ pub fn plan(seed: u64) -> Plan {
         3 => late_answers(&mut rng, lifetime_us, &mut faults),
         _ => {}
     }
-    if lease_us > 0 {
+    if reads == Reads::Lease {
         // A lease rests on clocks that run at about the same rate.
         faults.retain(|fault| !matches!(fault.kind, FaultKind::SlowClock(_)));
     }
@@ -48,7 +50,7 @@ pub fn plan(seed: u64) -> Plan {
         faults.retain(|fault| !matches!(fault.kind, FaultKind::Crash(_) | FaultKind::CrashOn(_)));
     }
     let liveness = Some(liveness(&mut rng, replicas));
-    Plan { seed, replicas, lifetime_us, network, storage, clock_ppm, lease_us, workload, faults, liveness }
+    Plan { seed, replicas, lifetime_us, network, storage, clock_ppm, levers, workload, faults, liveness }
 }
 
 fn one_of<T: Copy>(rng: &mut Rng, choice: &[T]) -> T {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use kvstore::id::Id;
 use kvstore::pipeline::{self, Counts, StageFailed};
+use kvstore::replica::Options;
 use kvstore::transport::{Hub, MemoryTransport, Packet, SEQPACKET_MAX_DATAGRAM, Transport};
 use serde_json::Value;
 
@@ -36,7 +37,8 @@ impl Cluster {
             let peers: Vec<Id> = (0..size).map(id).filter(|&peer| peer != own).collect();
             let transport = hub.attach(own);
             let shared: Arc<dyn Transport> = Arc::clone(&transport) as _;
-            let run = move || pipeline::run(shared, own, &peers, u64::from(number));
+            let options = Options::new(own, peers, SEQPACKET_MAX_DATAGRAM, u64::from(number));
+            let run = move || pipeline::run(shared, &options);
             (own, (transport, std::thread::spawn(run)))
         };
         let replicas = (0..running).map(start).collect();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use cluster::{Cluster, id};
 use kvstore::pipeline::{self, StageFailed};
+use kvstore::replica::Options;
 use kvstore::transport::{Packet, Received, Transport};
 
 #[test]
@@ -82,23 +83,27 @@ impl Transport for Broken {
     fn stop(&self) {}
 }
 
+fn options() -> Options {
+    Options::new(id(0), vec![id(1), id(2)], 16_384, 1)
+}
+
 #[test]
 fn a_panic_in_a_stage_ends_the_pipeline_and_names_the_stage() {
     let broken = Arc::new(Broken { receive: || panic!("on purpose, while receiving") });
-    let ended = pipeline::run(broken, id(0), &[id(1), id(2)], 1);
+    let ended = pipeline::run(broken, &options());
     assert!(matches!(ended, Err(StageFailed::Panicked("receiver"))), "{ended:?}");
 
     // The receiver waits for ever; the first pre-vote is what the sender fails on.
     let forever = || loop {
         std::thread::park();
     };
-    let ended = pipeline::run(Arc::new(Broken { receive: forever }), id(0), &[id(1), id(2)], 1);
+    let ended = pipeline::run(Arc::new(Broken { receive: forever }), &options());
     assert!(matches!(ended, Err(StageFailed::Panicked("sender"))), "{ended:?}");
 }
 
 #[test]
 fn a_network_that_fails_ends_the_pipeline_and_says_why() {
     let broken = Arc::new(Broken { receive: || Err(io::ErrorKind::PermissionDenied.into()) });
-    let ended = pipeline::run(broken, id(0), &[id(1), id(2)], 1);
+    let ended = pipeline::run(broken, &options());
     assert!(matches!(ended, Err(StageFailed::Network("receiver", _))), "{ended:?}");
 }
