@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 
 use crate::id::Id;
 use crate::kv::{Command, Kv};
-use crate::levers::{Levers, Reads};
+use crate::levers::{Detection, Levers, Reads};
 use crate::planted::{Bug, Planted};
 use crate::raft::action::Persist;
 use crate::raft::types::{Configuration, Entry, Index, Micros, Payload, Saved};
@@ -25,23 +25,31 @@ use crate::wire::{self, Inbound, Outbound};
 #[cfg(test)]
 mod tests;
 
-/// The least election time-out: three heartbeats, so that a lossy network rarely looks
-/// like a dead leader; the longest that clients wait for a new leader is about twice this.
-pub const ELECTION_TIMEOUT_US: Micros = 800_000;
+/// The least election time-out, and so what a replica that has heard a leader promises it: a bound from below on how long
+/// clients wait for a new leader, and from above on how far apart reads may be that cost nothing.
+pub const ELECTION_TIMEOUT_US: Micros = 480_000;
 
-/// The longest silence of a leader. Under load the rotation of appends keeps everybody fresh without it.
-pub const HEARTBEAT_INTERVAL_US: Micros = 250_000;
+/// How long a silent leader is borne with that nobody misses. Requests find out a dead one long before.
+pub const PATIENCE_US: Micros = 10_000_000;
 
-/// How long answers of a quorum let the leader serve reads: a tenth less than the promise that
+/// The longest silence of a leader: three in a row may be lost before patience ends. Under load the rotation of
+/// appends keeps everybody fresh without it.
+pub const HEARTBEAT_INTERVAL_US: Micros = 3_000_000;
+
+/// How long a leader goes on that asks and hears no quorum: its clients wait as long. More than a busy machine stands
+/// still, less than it takes to elect another one.
+const STALL_US: Micros = ELECTION_TIMEOUT_US / 2;
+
+/// How long answers of a quorum let the leader serve reads: two hundredths less than the promise that
 /// they rest on, and clocks of today's machines differ by less than a thousandth.
-pub const LEASE_US: Micros = ELECTION_TIMEOUT_US / 10 * 9;
+pub const LEASE_US: Micros = ELECTION_TIMEOUT_US / 50 * 49;
 
 /// How many unanswered appends a responsive follower may have: a megabyte in the stream dialect.
 const MAX_IN_FLIGHT: usize = 64;
 
 /// How long a request waits for a leader to be known before the client is sent to
-/// somebody else. It may have come to the smaller side of a partition.
-pub const HOLD_US: Micros = 400_000;
+/// somebody else: a little longer than an election takes. It may have come to the smaller side of a partition.
+pub const HOLD_US: Micros = ELECTION_TIMEOUT_US / 4 * 5;
 
 /// How many requests may be owed an answer; further ones are refused at once.
 const MAX_OWED: usize = 65_536;
@@ -117,10 +125,13 @@ impl Replica {
     /// again as far as it turns out to be committed.
     pub fn new(options: &Options, saved: Saved, now: Micros) -> Self {
         let &Options { own, max_datagram, seed, levers, planted, .. } = options;
+        let on_demand = levers.detection == Detection::OnDemand;
         let most = max_datagram.saturating_sub(wire::APPEND_ENVELOPE_BYTES);
         let settings = Settings {
             election_timeout_us: ELECTION_TIMEOUT_US,
-            heartbeat_interval_us: HEARTBEAT_INTERVAL_US,
+            patience_us: if on_demand { PATIENCE_US } else { ELECTION_TIMEOUT_US },
+            heartbeat_interval_us: if on_demand { HEARTBEAT_INTERVAL_US } else { ELECTION_TIMEOUT_US / 3 },
+            stall_us: if on_demand { STALL_US } else { ELECTION_TIMEOUT_US },
             lease_us: if levers.reads == Reads::Lease { LEASE_US } else { 0 },
             max_append_bytes: levers.batch_of(most),
             entry_len: wire::entry_len,
@@ -239,12 +250,15 @@ impl Replica {
     fn route(&mut self, now: Micros, request: Request, until: Micros) {
         match self.node.leader() {
             Some(leader) if leader == self.node.id() => self.ask_core(now, request),
-            Some(leader) if !self.suspects_leader(request.id.client) => {
+            Some(leader) if !self.node.doubts_leader() && !self.suspects_leader(request.id.client) => {
                 self.redirected_at.insert(request.id.client, now);
                 self.answer(&request.id, Outcome::Redirect, Some(leader));
             }
             _ if now >= until => self.answer(&request.id, Outcome::Redirect, None),
-            _ => self.held.push_back(Held { request, until }),
+            _ => {
+                self.node.step(now, Input::Suspect);
+                self.held.push_back(Held { request, until });
+            }
         }
     }
 

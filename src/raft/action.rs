@@ -26,6 +26,8 @@ pub enum Input {
     Persisted(u64),
     /// A client's write, for the leader to replicate.
     Propose(Arc<Command>),
+    /// A client came back from the leader, to whom it was sent, in vain.
+    Suspect,
     /// A client's read, for the leader to order.
     Read(ReadId),
 }

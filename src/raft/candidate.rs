@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::message::{Body, RequestVote, RequestVoteResponse};
+use super::message::RequestVoteResponse;
 use super::node::{Node, Role};
 use super::types::{Micros, Term};
 use crate::id::Id;
@@ -16,20 +16,31 @@ const FIRST_RETRY_US: Micros = 25_000;
 /// time-out get through a lossy network, and cost little in a partition.
 const RETRY_FACTOR: Micros = 4;
 
+/// By how many doublings the waits between fruitless attempts grow: to eight times as long. Who is cut off from a quorum
+/// asks ever more rarely; what ends that is a leader that looks for it, or its own next attempt.
+const MAX_DOUBLINGS: u32 = 3;
+
 /// A candidate's own state.
 #[derive(Debug)]
 pub struct Candidate {
     pub(super) pre_vote: bool,
-    votes: BTreeMap<Id, bool>, // who answered, and how; itself included
+    own_vote_at: Option<Micros>, // when its own promise ends; until then it can't count on itself
+    votes: BTreeMap<Id, bool>,   // who answered, and how; itself included
     election_deadline: Micros,
     retry_at: Micros,
     retry_us: Micros,
 }
 
 impl Candidate {
+    /// Leaves another candidate the time until `deadline` before this one starts anew.
+    pub(super) fn postpone(&mut self, deadline: Micros) {
+        self.election_deadline = self.election_deadline.max(deadline);
+    }
+
     /// When the candidate has something to do if nothing arrives.
     pub(super) fn deadline(&self) -> Micros {
-        self.election_deadline.min(self.retry_at)
+        let next = self.election_deadline.min(self.retry_at);
+        self.own_vote_at.map_or(next, |at| at.min(next))
     }
 }
 
@@ -42,12 +53,21 @@ impl Node {
             self.hard_state.voted_for = Some(self.id);
         }
         self.campaigns += 1;
+        let timeout_us = self.settings.election_timeout_us;
+        let doublings = if pre_vote { self.fruitless.min(MAX_DOUBLINGS) } else { 0 };
+        let retries = !pre_vote || self.fruitless == 0;
+        self.fruitless = if pre_vote { self.fruitless.saturating_add(1) } else { 0 };
+        let own_vote_at = Some(self.promised_until()).filter(|&at| at > self.now);
+        let waits_us = own_vote_at.map_or(0, |at| at - self.now);
+        // Who is asked for a pre-vote may have to ask its leader first.
+        let retry_us = if pre_vote { timeout_us / 4 } else { FIRST_RETRY_US };
         self.role = Role::Candidate(Candidate {
             pre_vote,
+            own_vote_at,
             votes: BTreeMap::from([(self.id, true)]),
-            election_deadline: self.draw_election_deadline(),
-            retry_at: self.now + FIRST_RETRY_US,
-            retry_us: FIRST_RETRY_US,
+            election_deadline: self.draw_deadline(timeout_us << doublings) + waits_us,
+            retry_at: if retries { self.now + waits_us + retry_us } else { Micros::MAX },
+            retry_us,
         });
         self.request_votes();
         self.count_votes(); // a cluster of one needs nobody else's
@@ -56,17 +76,22 @@ impl Node {
     /// Time went by for a candidate: it starts anew, or asks again those who have not answered.
     pub(super) fn tick_candidate(&mut self) {
         let Role::Candidate(candidate) = &mut self.role else { return };
+        if candidate.own_vote_at.take_if(|at| *at <= self.now).is_some() {
+            self.count_votes();
+        }
+        let Role::Candidate(candidate) = &mut self.role else { return };
         if self.now >= candidate.election_deadline {
             self.campaign(true);
         } else if self.now >= candidate.retry_at {
             candidate.retry_us *= RETRY_FACTOR;
-            candidate.retry_at = self.now + candidate.retry_us;
+            candidate.retry_at = if candidate.pre_vote { Micros::MAX } else { self.now + candidate.retry_us };
             self.request_votes();
         }
     }
 
     /// Somebody answered a request for a vote.
     pub(super) fn receive_vote(&mut self, from: Id, term: Term, response: RequestVoteResponse) {
+        self.hear_no_leader(from, response.campaign);
         let current_term = self.hard_state.current_term;
         let Role::Candidate(candidate) = &mut self.role else { return };
         // An answer to another attempt does not count, nor one that was granted for another term.
@@ -82,6 +107,9 @@ impl Node {
     /// A quorum of votes makes a leader, a quorum of promises an election.
     fn count_votes(&mut self) {
         let Role::Candidate(candidate) = &self.role else { return };
+        if candidate.own_vote_at.is_some() {
+            return; // its own promise to a leader still holds
+        }
         if self.configuration.is_quorum(|id| candidate.votes.get(&id) == Some(&true)) {
             if candidate.pre_vote { self.campaign(false) } else { self.become_leader() }
         }
@@ -90,16 +118,10 @@ impl Node {
     /// Asks those who have not answered.
     fn request_votes(&mut self) {
         let Role::Candidate(candidate) = &self.role else { return };
-        let request = RequestVote {
-            pre_vote: candidate.pre_vote,
-            campaign: self.campaigns,
-            last_log_index: self.log.last_index(),
-            last_log_term: self.log.last_term(),
-        };
-        let term = self.hard_state.current_term + Term::from(candidate.pre_vote);
+        let pre_vote = candidate.pre_vote;
         let silent: Vec<Id> = self.followers().filter(|id| !candidate.votes.contains_key(id)).collect();
         for to in silent {
-            self.send_in(term, to, Body::RequestVote(request));
+            self.request_vote(to, pre_vote);
         }
     }
 }
@@ -109,22 +131,46 @@ mod tests {
     use super::*;
     use crate::raft::action::Input;
     use crate::raft::harness::{Cluster, SETTINGS, id};
-    use crate::raft::message::Message;
+    use crate::raft::message::{Body, Message};
 
-    #[test]
-    fn who_does_not_answer_is_asked_again_after_ever_longer_waits() {
+    /// Whom a candidate asks again when, in the time-out after it began, if 3 has refused and 2 says nothing.
+    fn asks_again(pre_vote: bool) -> Vec<(Id, Micros)> {
         let mut cluster = Cluster::new(3, 1, SETTINGS);
-        cluster.timeout(id(1));
+        cluster.node(id(1)).campaign(pre_vote);
         let (start, mut asked_at) = (cluster.now, Vec::new());
-        let response = RequestVoteResponse { pre_vote: true, campaign: 1, granted: false };
-        let message = Message { term: 0, body: Body::RequestVoteResponse(response) };
+        let response = RequestVoteResponse { pre_vote, campaign: 1, granted: false };
+        let message = Message { term: Term::from(!pre_vote), body: Body::RequestVoteResponse(response) };
         cluster.step(id(1), [Input::Receive { from: id(3), message }]);
         cluster.network.clear();
-        while cluster.now < start + SETTINGS.election_timeout_us / 2 {
+        while cluster.nodes[&id(1)].deadline() < start + SETTINGS.election_timeout_us {
             cluster.timeout(id(1));
             asked_at.extend(cluster.network.drain(..).map(|envelope| (envelope.to, cluster.now - start)));
         }
-        assert_eq!(asked_at, [(id(2), 25_000), (id(2), 125_000), (id(2), 525_000)]);
+        asked_at
+    }
+
+    #[test]
+    fn who_does_not_answer_is_asked_again() {
+        assert_eq!(asks_again(false), [(id(2), 25_000), (id(2), 125_000), (id(2), 525_000)]);
+        assert_eq!(asks_again(true), [(id(2), SETTINGS.election_timeout_us / 4)]);
+    }
+
+    #[test]
+    fn who_asks_in_vain_asks_ever_more_rarely() {
+        let mut cluster = Cluster::new(3, 1, SETTINGS);
+        let mut asked_at = Vec::new();
+        while asked_at.len() < 12 {
+            cluster.timeout(id(1));
+            asked_at.extend(
+                cluster.network.drain(..).filter(|envelope| envelope.to == id(2)).map(|_| cluster.now),
+            );
+        }
+        let waits: Vec<Micros> = asked_at.windows(2).map(|at| at[1] - at[0]).collect();
+        assert_eq!(waits[0], SETTINGS.election_timeout_us / 4);
+        for (wait, factor) in waits[2..].iter().zip([2, 4, 8, 8, 8]) {
+            let timeout_us = factor * SETTINGS.election_timeout_us;
+            assert!((timeout_us..2 * timeout_us).contains(wait), "{waits:?}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! and ask for votes when it hears none (5.2).
 
 use super::action::Action;
+use super::doubt::Doubt;
 use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
 use super::node::{Node, Role};
 use super::types::{Micros, Term};
@@ -13,11 +14,19 @@ use crate::planted::Bug;
 pub struct Follower {
     pub(super) leader: Option<Id>,
     pub(super) election_deadline: Micros,
+    pub(super) doubt: Option<Doubt>, // whether the leader lives; None if there is no leader
+}
+
+impl Follower {
+    /// When the follower has something to do if nothing arrives.
+    pub(super) fn deadline(&self) -> Micros {
+        self.doubt.map_or(self.election_deadline, |doubt| doubt.act_at.min(self.election_deadline))
+    }
 }
 
 impl Node {
     /// Follows `leader`, or nobody yet, in `term`, which is the current one or a later one. A replica
-    /// that led abandons what it was asked. A follower keeps its election deadline.
+    /// that led abandons what it was asked. A follower waits no longer than it would have waited before.
     pub(super) fn become_follower(&mut self, term: Term, leader: Option<Id>) {
         if term > self.hard_state.current_term {
             self.hard_state.current_term = term;
@@ -26,25 +35,35 @@ impl Node {
         if self.is_leader() {
             self.actions.push(Action::Abandon);
         }
-        let election_deadline = match &self.role {
+        let before = match &self.role {
             Role::Follower(follower) => follower.election_deadline,
-            Role::Candidate(_) | Role::Leader(_) => self.draw_election_deadline(),
+            Role::Candidate(_) | Role::Leader(_) => Micros::MAX,
         };
-        self.role = Role::Follower(Follower { leader, election_deadline });
+        self.role = Role::Follower(Follower { leader, election_deadline: before, doubt: None });
+        self.postpone_election();
+        let Role::Follower(follower) = &mut self.role else { return };
+        follower.election_deadline = follower.election_deadline.min(before);
     }
 
     /// A follower that has heard no leader in time asks whether it would win an election.
     pub(super) fn tick_follower(&mut self) {
-        if self.now >= self.deadline() {
+        let Role::Follower(follower) = &self.role else { return };
+        if self.now >= follower.election_deadline {
             self.campaign(true);
+        } else if self.now >= follower.deadline() {
+            self.pursue_doubt();
         }
     }
 
     /// There is a leader, or a candidate with this replica's vote: it gets a whole time-out.
     pub(super) fn postpone_election(&mut self) {
-        let deadline = self.draw_election_deadline();
-        if let Role::Follower(follower) = &mut self.role {
-            follower.election_deadline = deadline;
+        let led = self.leader().is_some();
+        let timeout_us = if led { self.settings.patience_us } else { self.settings.election_timeout_us };
+        let deadline = self.draw_deadline(timeout_us);
+        match &mut self.role {
+            Role::Follower(follower) => follower.election_deadline = deadline,
+            Role::Candidate(candidate) => candidate.postpone(deadline),
+            Role::Leader(_) => {}
         }
     }
 
@@ -55,6 +74,8 @@ impl Node {
             return; // election safety: a term has one leader, so this is not one
         }
         self.leader_contact = Some(self.now);
+        self.fruitless = 0;
+        self.waiting.clear();
         self.become_follower(term, Some(from));
         self.postpone_election();
         let sent_at = append.sent_at;

@@ -19,6 +19,8 @@ use crate::request::RequestId;
 
 pub(super) const SETTINGS: Settings = Settings {
     election_timeout_us: 1_000_000,
+    patience_us: 1_000_000,
+    stall_us: 1_000_000,
     heartbeat_interval_us: 250_000,
     lease_us: 900_000,
     max_append_bytes: 1_000,
@@ -236,11 +238,12 @@ impl Cluster {
         self.step(id, [Input::Tick]);
     }
 
-    /// Only replicas of the same group hear each other.
+    /// Only replicas that are in a group together hear each other; those in no group count as one.
     pub(super) fn partition(&mut self, groups: &[Vec<Id>]) {
-        let group = |id: &Id| groups.iter().position(|group| group.contains(id));
+        let named = |id: &Id| groups.iter().any(|group| group.contains(id));
+        let together = |a: &Id, b: &Id| groups.iter().any(|group| group.contains(a) && group.contains(b));
         let pairs = self.nodes.keys().flat_map(|a| self.nodes.keys().map(move |b| (*a, *b)));
-        self.blocked = pairs.filter(|(a, b)| group(a) != group(b)).collect();
+        self.blocked = pairs.filter(|(a, b)| (named(a) || named(b)) && !together(a, b)).collect();
         let blocked = &self.blocked;
         self.network.retain(|envelope| !blocked.contains(&(envelope.from, envelope.to)));
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::action::{Action, ReadId};
 use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message};
-use super::node::{Node, Role};
+use super::node::{Node, Role, Settings};
 use super::odds::Odds;
 use super::progress::Progress;
 use super::types::{Index, Micros, Payload};
@@ -87,8 +87,8 @@ impl Node {
     /// once and commits what earlier terms left behind.
     pub(super) fn become_leader(&mut self) {
         let last_index = self.log.last_index();
-        let followers =
-            self.followers().map(|id| (id, Progress::new(last_index, self.now))).collect::<BTreeMap<_, _>>();
+        let followers = self.followers().map(|id| (id, Progress::new(last_index, self.now))).collect();
+        self.waiting.clear(); // everybody hears of this leader at once
         self.role = Role::Leader(Leader {
             followers,
             reads: VecDeque::new(),
@@ -180,12 +180,14 @@ impl Node {
         leader.followers.values().map(follower_deadline).fold(self.quorum_deadline(), Micros::min)
     }
 
-    /// When the leader must step down unless it hears more: a quorum was heard this long before.
+    /// When the leader must step down unless it hears more: those that have been silent since they were
+    /// asked leave no quorum. One that asks nobody need not hear anybody.
     fn quorum_deadline(&self) -> Micros {
         if self.planted(Bug::NeverStepsDown) {
             return Micros::MAX;
         }
-        self.reached_by_quorum(self.now, |progress| progress.heard_at) + self.settings.election_timeout_us
+        let Settings { stall_us, election_timeout_us, .. } = self.settings;
+        self.reached_by_quorum(Micros::MAX, |progress| progress.lost_at(stall_us, election_timeout_us))
     }
 
     /// Until when no other replica can have been elected.
@@ -377,7 +379,6 @@ mod tests {
     use super::*;
     use crate::raft::action::Input;
     use crate::raft::harness::{Cluster, SETTINGS, id, put};
-    use crate::raft::node::Settings;
 
     /// Of five, 1 leads and asks two for something; one answers, then both are taken for silent. Returns how
     /// many the leader asks instead.

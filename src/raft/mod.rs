@@ -22,6 +22,7 @@
 //! | `node` | the front door; the rules for terms and votes, once for all roles | paper, 5.1, 5.2, 5.4.1 |
 //! | `follower` | following, and answering for no more than was shown | paper, 5.3 |
 //! | `candidate` | pre-vote, then election | paper, 5.2; dissertation, 9.6 |
+//! | `doubt` | how a dead leader is found out by those who miss it | |
 //! | `leader` | replication, commitment, reads, stepping down | paper, 5.3, 5.4.2, 8; dissertation, 6.2, 6.4 |
 //! | `progress` | what a leader knows of one follower | RFC 6298 for the time-out |
 //! | `odds` | how many followers to ask at once | |
@@ -64,6 +65,7 @@
 
 pub mod action;
 mod candidate;
+mod doubt;
 mod follower;
 #[cfg(any(test, feature = "fuzz"))]
 mod harness;

@@ -1,7 +1,7 @@
 //! One replica's Raft state, and the front door to it: [`Node::step`] takes one
 //! input, [`Node::drain`] ends a batch and returns what is to be done.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::action::{Action, Input, Persist};
 use super::candidate::Candidate;
@@ -21,11 +21,16 @@ use crate::planted::{Bug, Planted};
 /// same times.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// The least time without a leader after which a replica asks for votes; each wait is drawn
-    /// from one to two of it (paper, 5.2). Also how long a replica that has heard a leader refuses its vote.
+    /// The least time after which a replica that knows no leader asks for votes; each wait is drawn
+    /// from one to two of it (paper, 5.2). Also how long a replica that has heard a leader refuses its vote
+    /// (dissertation, 6.4.1).
     pub election_timeout_us: Micros,
-    /// The longest silence of a leader towards a follower.
+    /// How long a follower bears the silence of its leader if nobody misses it, drawn from one to two of it.
+    pub patience_us: Micros,
+    /// The longest silence of a leader towards a follower; a fraction of the patience.
     pub heartbeat_interval_us: Micros,
+    /// How long a leader goes on that has asked and hears so few that they and itself are no quorum.
+    pub stall_us: Micros,
     /// How long a leader serves reads on the strength of a quorum's answers; less than
     /// `election_timeout_us` by more than clocks may drift apart in that time.
     pub lease_us: Micros,
@@ -63,7 +68,9 @@ pub struct Node {
     pub(super) role: Role,
     pub(super) leader_contact: Option<Micros>, // when a leader was last heard; outlives terms, as the promise does
     pub(super) campaigns: u64,                 // how often this replica asked for votes
-    pub(super) now: Micros,                    // never decreases
+    pub(super) fruitless: u32, // how often it did since a leader was heard or a quorum answered
+    pub(super) waiting: BTreeMap<Id, (Term, RequestVote)>, // pre-votes that can't be answered yet; one per voter
+    pub(super) now: Micros,                                // never decreases
     pub(super) actions: Vec<Action>,
     persists: u64,                     // how many changes were handed out for the disk
     persisted: u64,                    // how many of them are there; <= persists
@@ -82,7 +89,7 @@ impl Node {
         saved: Saved,
         now: Micros,
     ) -> Self {
-        let role = Role::Follower(Follower { leader: None, election_deadline: now });
+        let role = Role::Follower(Follower { leader: None, election_deadline: now, doubt: None });
         let restarts = saved != Saved::default();
         // It may have heard a leader just before it stopped, and what it promised then still holds.
         let leader_contact = restarts.then_some(now);
@@ -99,6 +106,8 @@ impl Node {
             role,
             leader_contact,
             campaigns,
+            fruitless: 0,
+            waiting: BTreeMap::new(),
             now,
             actions: Vec::new(),
             persists: 0,
@@ -123,6 +132,7 @@ impl Node {
             Input::Persisted(number) => self.persisted(number),
             Input::Propose(command) => self.propose(command),
             Input::Read(id) => self.read(id),
+            Input::Suspect => self.suspect(),
         }
     }
 
@@ -168,11 +178,12 @@ impl Node {
 
     /// When [`Input::Tick`] is due if nothing else happens before.
     pub fn deadline(&self) -> Micros {
-        match &self.role {
-            Role::Follower(follower) => follower.election_deadline,
+        let of_role = match &self.role {
+            Role::Follower(follower) => follower.deadline(),
             Role::Candidate(candidate) => candidate.deadline(),
             Role::Leader(leader) => self.leader_deadline(leader),
-        }
+        };
+        self.waiting_deadline().map_or(of_role, |waiting| waiting.min(of_role))
     }
 
     /// The leader of the current term, as far as this replica knows.
@@ -220,6 +231,7 @@ impl Node {
             Role::Candidate(_) => self.tick_candidate(),
             Role::Leader(_) => self.tick_leader(),
         }
+        self.answer_waiting();
     }
 
     /// The rules for terms, once for all roles (paper, 5.1), then the message itself.
@@ -264,7 +276,10 @@ impl Node {
 
     /// Another replica asks for this one's vote, or whether it would get it (paper, 5.2 and
     /// 5.4.1; dissertation, 9.6).
-    fn receive_request_vote(&mut self, from: Id, term: Term, request: RequestVote) {
+    pub(super) fn receive_request_vote(&mut self, from: Id, term: Term, request: RequestVote) {
+        if self.show_life(from) || self.defer(from, term, request) {
+            return;
+        }
         let current_term = self.hard_state.current_term;
         // The promise comes before the term rule: a candidate that has missed a living
         // leader can't depose it, and a leader's lease rests on this (dissertation, 6.4.1).
@@ -279,9 +294,11 @@ impl Node {
             term == self.hard_state.current_term && self.may_vote_for(from)
         };
         let granted = may_vote && free && self.is_up_to_date(&request);
+        if granted {
+            self.postpone_election();
+        }
         if granted && !request.pre_vote {
             self.hard_state.voted_for = Some(from);
-            self.postpone_election();
         }
         let response =
             RequestVoteResponse { pre_vote: request.pre_vote, campaign: request.campaign, granted };
@@ -294,7 +311,7 @@ impl Node {
     }
 
     /// Whether the candidate's log is at least as up to date as this replica's (paper, 5.4.1).
-    fn is_up_to_date(&self, candidate: &RequestVote) -> bool {
+    pub(super) fn is_up_to_date(&self, candidate: &RequestVote) -> bool {
         let (index, term) = (candidate.last_log_index, candidate.last_log_term);
         if self.planted(Bug::VotesForShorterLog) {
             return term >= self.log.last_term();
@@ -308,8 +325,12 @@ impl Node {
     /// Whether this replica has promised not to help to elect another leader yet: it leads, or it
     /// heard a leader less than the least election time-out ago.
     pub(super) fn hears_leader(&self) -> bool {
-        let promised_until = |contact: Micros| contact + self.settings.election_timeout_us;
-        self.is_leader() || self.leader_contact.is_some_and(|contact| self.now < promised_until(contact))
+        self.is_leader() || self.now < self.promised_until()
+    }
+
+    /// Until when this replica has promised the leader that it heard last not to vote.
+    pub(super) fn promised_until(&self) -> Micros {
+        self.leader_contact.map_or(0, |contact| contact + self.settings.election_timeout_us)
     }
 
     /// Everything up to `index` is committed: the driver is to apply it.
@@ -321,9 +342,8 @@ impl Node {
         }
     }
 
-    /// When to ask for votes if no leader is heard: one to two election time-outs from now.
-    pub(super) fn draw_election_deadline(&mut self) -> Micros {
-        let timeout_us = self.settings.election_timeout_us;
+    /// When to ask for votes if no leader is heard: one to two of these time-outs from now.
+    pub(super) fn draw_deadline(&mut self, timeout_us: Micros) -> Micros {
         self.now + timeout_us + self.rng.u64(0..timeout_us)
     }
 

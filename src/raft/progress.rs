@@ -48,6 +48,8 @@ pub struct Progress {
     pub acked_sent_at: Micros,
     /// When the follower was last heard.
     pub heard_at: Micros,
+    /// Since when it has been asked and has said nothing.
+    pub silent_since: Option<Micros>,
     in_flight: VecDeque<InFlight>, // unanswered messages, oldest first
     round_trip: Option<RoundTrip>,
     answer_rate: f64, // of the latest messages, how many were answered; 0 to 1
@@ -82,6 +84,7 @@ impl Progress {
             last_sent_at: 0,
             acked_sent_at: 0,
             heard_at: now,
+            silent_since: None,
             in_flight: VecDeque::new(),
             round_trip: None,
             answer_rate: 1.0,
@@ -114,11 +117,13 @@ impl Progress {
         self.next_index = last_index + 1;
         self.ping = false;
         self.last_sent_at = sent_at;
+        self.silent_since.get_or_insert(sent_at);
     }
 
     /// An answer arrived to the message that was sent at `sent_at`; what it says of the log is known already.
     pub fn heard(&mut self, sent_at: Micros, now: Micros) {
         self.heard_at = now;
+        self.silent_since = None;
         self.acked_sent_at = self.acked_sent_at.max(sent_at);
         self.failures = 0;
         // What was sent before it and is still unanswered is lost, unless it arrived as a part of this.
@@ -166,6 +171,13 @@ impl Progress {
         self.count_answer(false); // once: what is lost together has one cause
         self.in_flight.clear();
         self.goal = self.match_index;
+    }
+
+    /// When a follower that has been asked and says nothing no longer counts as one that can be reached: after
+    /// `stall_us`, or twice the retransmission time if that is longer; after `first_us` if it was never heard.
+    pub fn lost_at(&self, stall_us: Micros, first_us: Micros) -> Micros {
+        let patience_us = self.round_trip.map_or(first_us, |known| stall_us.max(2 * known.timeout_us()));
+        self.silent_since.map_or(Micros::MAX, |since| since + patience_us)
     }
 
     /// How likely it is that a message to this follower is answered.

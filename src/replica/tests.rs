@@ -145,6 +145,7 @@ fn the_leader_answers_and_followers_name_it() {
 #[test]
 fn a_request_without_a_leader_is_held_and_then_sent_to_anybody() {
     let mut cluster = Cluster::new();
+    cluster.blocked = (0..5).map(id).collect();
     cluster.ask(id(0), &[put("m1", "k", "v")]);
     cluster.run(HOLD_US - 1);
     assert_eq!(cluster.answers(), []);
@@ -187,16 +188,39 @@ fn a_leader_that_loses_its_quorum_redirects_all_that_it_holds() {
 }
 
 #[test]
-fn a_client_that_comes_back_from_a_silent_leader_is_held_until_the_leader_is_heard() {
+fn a_client_that_comes_back_from_a_leader_that_lives_is_sent_there_again_when_that_has_answered() {
     let (mut cluster, leader) = Cluster::elected();
     let follower = cluster.follower();
-    let until_next_contact = cluster.replicas[&leader].deadline() - cluster.now;
+    cluster.blocked = [leader].into();
     cluster.ask(follower, &[put("m1", "k", "v")]);
     cluster.now += 1;
     cluster.ask(follower, &[put("m2", "k", "v")]);
     assert_eq!(cluster.answers(), [(follower, "m1".into(), Outcome::Redirect, Some(leader))]);
-    cluster.run(until_next_contact + HEARTBEAT_INTERVAL_US);
-    assert_eq!(cluster.answers(), [(follower, "m2".into(), Outcome::Redirect, Some(leader))]);
+    cluster.ask(follower, &[get("m3", "k")]);
+    assert_eq!(cluster.answers(), [], "while one client waits nobody is sent there");
+    cluster.blocked.clear();
+    cluster.run(ELECTION_TIMEOUT_US / 8); // it asks a second time
+    let again = ["m2", "m3"].map(|mid| (follower, mid.into(), Outcome::Redirect, Some(leader)));
+    assert_eq!(cluster.answers(), again);
+}
+
+#[test]
+fn a_client_that_comes_back_from_a_dead_leader_is_sent_to_the_next_one() {
+    let (mut cluster, dead) = Cluster::elected();
+    let follower = cluster.follower();
+    cluster.blocked = [dead].into();
+    cluster.ask(follower, &[put("m1", "k", "v")]);
+    cluster.now += 1;
+    cluster.ask(follower, &[put("m2", "k", "v")]);
+    cluster.answers();
+    cluster.run(HOLD_US - 1);
+    let answers = cluster.answers();
+    let (from, mid, outcome, leader) = &answers[0];
+    assert_eq!((answers.len(), *from, &**mid), (1, follower, "m2"));
+    assert!(
+        *outcome == Outcome::Stored || *outcome == Outcome::Redirect && *leader != Some(dead),
+        "{answers:?}"
+    );
 }
 
 #[test]

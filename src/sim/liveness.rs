@@ -6,16 +6,17 @@ use super::invariants::Violation;
 use super::plan::{Broken, Liveness, Storage};
 use super::trace::Place;
 use crate::raft::types::{Micros, Term};
-use crate::replica::ELECTION_TIMEOUT_US;
+use crate::replica::{ELECTION_TIMEOUT_US, PATIENCE_US};
 
-/// How long the majority may need to acknowledge a new write, by whichever clock is the slowest.
-const MAX_RECOVERY_US: Micros = 10 * ELECTION_TIMEOUT_US;
+/// How long the majority may need to acknowledge a new write, by whichever clock is the slowest: a client may first try
+/// all that are broken, and at the latest somebody's patience ends.
+const MAX_RECOVERY_US: Micros = 2 * PATIENCE_US + 10 * ELECTION_TIMEOUT_US;
 
 /// How long it goes on then before anything else is looked at.
 const CATCH_UP_US: Micros = ELECTION_TIMEOUT_US;
 
 /// How long it has to answer everybody and to bring each of its members up to date.
-const MAX_SETTLING_US: Micros = 20 * ELECTION_TIMEOUT_US;
+const MAX_SETTLING_US: Micros = 2 * MAX_RECOVERY_US;
 
 /// By how much the term may grow meanwhile: one election, and a few that end without a winner.
 const MAX_TERM_GROWTH: Term = 6;

@@ -12,7 +12,7 @@ use crate::replica::ELECTION_TIMEOUT_US;
 const SLOW_FACTOR: Micros = 10;
 
 /// The greatest delay of a network that is well.
-const TIMELY_US: Micros = ELECTION_TIMEOUT_US / 20;
+const TIMELY_US: Micros = ELECTION_TIMEOUT_US / 24;
 
 /// What is between the replicas, and between them and the clients.
 #[derive(Debug)]

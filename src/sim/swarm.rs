@@ -13,13 +13,13 @@ const MS: Micros = 1_000;
 
 /// The greatest drift of a clock where there are leases: with one replica that is so much fast and one that is so
 /// much slow, a lease is just still shorter than the promise that it rests on.
-const MAX_DRIFT_PPM: i64 = 50_000;
+const MAX_DRIFT_PPM: i64 = 10_000;
 
 /// The greatest drift where there are none: then nothing but progress rests on clocks.
 const WILD_DRIFT_PPM: i64 = 500_000;
 
 /// A network in which a message takes up to a third of an election time-out, and ten times that if it is slow.
-const WILD_DELAY_US: (Micros, Micros) = (MS, 300 * MS);
+const WILD_DELAY_US: (Micros, Micros) = (MS, ELECTION_TIMEOUT_US / 3);
 
 /// The plan of this seed.
 pub fn plan(seed: u64) -> Plan {
@@ -89,7 +89,7 @@ fn storage(rng: &mut Rng) -> Storage {
         0 => Storage::Memory,
         1 => Storage::Disk { sync_us: (10, 100) },
         2 => Storage::Disk { sync_us: (MS, 10 * MS) },
-        _ => Storage::Disk { sync_us: (MS, 200 * MS) },
+        _ => Storage::Disk { sync_us: (MS, ELECTION_TIMEOUT_US / 5) },
     }
 }
 

@@ -20,6 +20,7 @@ use super::text::describe;
 use super::types::{Configuration, Micros, Term};
 use super::{Node, Settings};
 use crate::id::Id;
+use crate::levers::Detection;
 
 /// As many replicas as any script needs; every step compares all logs with each other.
 const MAX_REPLICAS: u16 = 9;
@@ -62,11 +63,14 @@ fn line_by_line(text: &str) -> Vec<Result<String, String>> {
 /// What a script can say. Replicas are numbers from 1.
 #[derive(goldenscript::Command)]
 enum Command {
-    /// A new cluster of this many replicas; `entries` is how many fit into a message, 10 unless given.
+    /// A new cluster of this many replicas; `entries` is how many fit into a message, 10 unless given. With a
+    /// `patience` in milliseconds a dead leader is found out by those who miss it, else by missing heartbeats.
     Cluster {
         size: u16,
         #[arg(key)]
         entries: Option<usize>,
+        #[arg(key)]
+        patience: Option<u64>,
     },
     /// `log 2 1 1 4`: replica 2 starts with entries of these terms, and in the last of them or in `term`. Logs are
     /// given before anything else, and with the latest term a quorum that has seen it, as it must have voted there.
@@ -112,9 +116,11 @@ enum Command {
     Stabilize,
     /// `propose 1 a=1 b=2`: one batch of writes for a replica.
     Propose(u16, Vec<(String, String)>),
+    /// A client of this replica came back from the leader in vain.
+    Suspect(u16),
     /// `read 1 7 8`: one batch of reads, named by numbers.
     Read(u16, Vec<u64>),
-    /// `partition "1 2" "3 4 5"`: only replicas of the same group hear each other.
+    /// `partition "1 2" "3 4 5"`: only replicas that are in a group together hear each other.
     Partition(Vec<String>),
     /// Everybody hears everybody.
     Heal,
@@ -164,14 +170,27 @@ impl Script {
         Ok(span_us.ok_or_else(|| format!("time ends after {} ms", END_US / 1_000))?)
     }
 
-    fn new_cluster(&mut self, size: u16, entries: Option<usize>) -> Result<(), Refusal> {
+    fn new_cluster(
+        &mut self,
+        size: u16,
+        entries: Option<usize>,
+        patience: Option<u64>,
+    ) -> Result<(), Refusal> {
         if !(1..=MAX_REPLICAS).contains(&size) {
             return Err(format!("a cluster has 1 to {MAX_REPLICAS} replicas").into());
         }
         if entries.is_some_and(|entries| !(1..=MAX_ENTRIES).contains(&entries)) {
             return Err(format!("a message has room for 1 to {MAX_ENTRIES} entries").into());
         }
-        let settings = entries.map_or(SETTINGS, |n| Settings { max_append_bytes: 100 * n, ..SETTINGS });
+        let mut settings = entries.map_or(SETTINGS, |n| Settings { max_append_bytes: 100 * n, ..SETTINGS });
+        if let Some(patience) = patience {
+            settings.patience_us = self.span(patience)?;
+            if settings.patience_us < SETTINGS.election_timeout_us {
+                return Err("patience lasts as long as an election time-out at least".into());
+            }
+            settings.heartbeat_interval_us = settings.patience_us / 3;
+            settings.levers.detection = Detection::OnDemand;
+        }
         *self = Self { cluster: Cluster::new(size, 1, settings), begun: false };
         Ok(())
     }
@@ -281,7 +300,7 @@ impl Runner for Script {
             self.begin()?;
         }
         match command {
-            Command::Cluster { size, entries } => self.new_cluster(*size, *entries)?,
+            Command::Cluster { size, entries, patience } => self.new_cluster(*size, *entries, *patience)?,
             Command::Log { number, terms, term } => self.preset(self.replica(*number)?, terms, *term)?,
             Command::Wait(ms) => self.cluster.now += self.span(*ms)?,
             Command::Timeout(number) => self.timeout(self.replica(*number)?)?,
@@ -307,6 +326,10 @@ impl Runner for Script {
             Command::Propose(number, writes) => {
                 let writes = writes.iter().map(|(key, value)| put(key, value));
                 self.cluster.step(self.replica(*number)?, writes);
+            }
+            Command::Suspect(number) => {
+                let id = self.replica(*number)?;
+                self.cluster.step(id, [Input::Suspect]);
             }
             Command::Read(number, reads) => self.read(self.replica(*number)?, reads)?,
             Command::Partition(groups) => {
@@ -351,6 +374,9 @@ scripts! {
     batching,
     check_quorum,
     conflict_hint,
+    doubt,
+    doubt_is_mistaken,
+    doubt_under_promise,
     election,
     figure_7,
     figure_8,

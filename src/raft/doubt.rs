@@ -1,0 +1,171 @@
+//! How a dead leader is found out without heartbeats: by those who miss it.
+//!
+//! A follower begins to *doubt* its leader when a client comes back from it in vain, or when another replica asks for a
+//! pre-vote, which means that somebody misses it. It asks the leader, twice, by a pre-vote request that goes to the leader
+//! alone; a leader that lives answers every request for a vote with an append. If nothing comes, the follower has
+//! no leader any more: it asks for votes itself, or leaves that to whoever asked first.
+//!
+//! **A pre-vote is answered when the answer is known.** Whoever still doubts, or has promised a leader not to
+//! vote yet ([`Node::hears_leader`]), lets the request wait; if the leader is heard meanwhile the request was mistaken
+//! and is forgotten, else it is granted at the moment at which the promise ends. So the promises of a
+//! cluster that was busy until its leader died do not cost a second round of questions, and no failover waits longer
+//! than it must.
+//!
+//! **Why a healthy leader stays.** Nobody grants a pre-vote who knows a leader and has not asked it in vain, so a
+//! follower that alone is cut off from the leader, or whose clients wander, deposes nobody: it would need a quorum that
+//! hears nothing either. All of this only decides *when* a replica votes, never for whom: safety does not rest on it.
+
+use super::follower::Follower;
+use super::message::{Body, RequestVote};
+use super::node::{Node, Role};
+use super::types::{Micros, Term};
+use crate::id::Id;
+use crate::levers::Detection;
+
+/// How often a leader is asked that may be dead: one question may get lost, and its answer too.
+const QUESTIONS: u32 = 2;
+
+/// How many times the wait for an answer fits into an election time-out. A round trip must be much shorter than
+/// that time-out in any case (paper, 5.6).
+const ANSWERS_PER_TIMEOUT: Micros = 12;
+
+/// How many times the silence after which a leader is asked that another replica misses fits into an election
+/// time-out. All questions end before the promise does.
+const QUIETS_PER_TIMEOUT: Micros = 4;
+
+/// A doubt that is being looked into.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doubt {
+    questions: u32,     // how often the leader was asked
+    pub act_at: Micros, // when to ask again, or to give the leader up
+    campaigns: bool,    // whether to ask for votes if the leader is gone
+}
+
+impl Node {
+    /// A client came back from the leader in vain: it waits, so the leader is asked at once.
+    pub(super) fn suspect(&mut self) {
+        self.doubt(true, self.now);
+    }
+
+    /// Whether this replica is about to find out whether its leader lives.
+    pub fn doubts_leader(&self) -> bool {
+        matches!(&self.role, Role::Follower(follower) if follower.doubt.is_some())
+    }
+
+    /// Asks the leader at `act_at`, or before if it is doubted already. With `campaigns`, this replica asks for
+    /// votes when the leader is gone.
+    fn doubt(&mut self, campaigns: bool, act_at: Micros) {
+        if self.settings.levers.detection != Detection::OnDemand {
+            return;
+        }
+        let Role::Follower(follower) = &mut self.role else { return };
+        if follower.leader.is_none() {
+            return; // it looks for one already
+        }
+        let doubt = follower.doubt.get_or_insert(Doubt { questions: 0, act_at, campaigns });
+        doubt.campaigns |= campaigns;
+        doubt.act_at = doubt.act_at.min(act_at);
+        if doubt.act_at <= self.now {
+            self.pursue_doubt();
+        }
+    }
+
+    /// When to ask a leader that another replica misses. One that is heard again before that need not be asked, and as
+    /// long as the promise to it holds there is time.
+    fn when_to_ask(&self) -> Micros {
+        let quiet_at =
+            self.leader_contact.map_or(0, |at| at + self.settings.election_timeout_us / QUIETS_PER_TIMEOUT);
+        quiet_at.max(self.now)
+    }
+
+    /// Asks the leader, or gives it up after the last question.
+    pub(super) fn pursue_doubt(&mut self) {
+        let answer_us = self.settings.election_timeout_us / ANSWERS_PER_TIMEOUT;
+        let jitter_us = self.rng.u64(0..=answer_us);
+        let Role::Follower(follower) = &mut self.role else { return };
+        let (Some(leader), Some(doubt)) = (follower.leader, &mut follower.doubt) else { return };
+        if doubt.questions < QUESTIONS {
+            doubt.questions += 1;
+            self.campaigns += 1;
+            // Several may have begun to doubt at the same time, and votes would be split (paper, 5.2).
+            let splits = doubt.campaigns && doubt.questions == QUESTIONS;
+            doubt.act_at = self.now + answer_us + if splits { jitter_us } else { 0 };
+            self.request_vote(leader, true);
+            return;
+        }
+        let campaigns = doubt.campaigns;
+        self.become_follower(self.hard_state.current_term, None);
+        if campaigns && !self.is_somebody_ahead() {
+            self.campaign(true);
+        }
+        self.answer_waiting();
+    }
+
+    /// Somebody answers a question with a vote, and so does not lead: if that was the leader, there is none.
+    pub(super) fn hear_no_leader(&mut self, from: Id, campaign: u64) {
+        let asked_now = campaign == self.campaigns;
+        let Role::Follower(Follower { leader, doubt: Some(doubt), .. }) = &mut self.role else { return };
+        if asked_now && *leader == Some(from) {
+            doubt.questions = QUESTIONS;
+            self.pursue_doubt();
+        }
+    }
+
+    /// Whether a candidate that could win has asked already: two at a time would only split the votes.
+    fn is_somebody_ahead(&self) -> bool {
+        self.waiting.values().any(|(_, request)| self.is_up_to_date(request))
+    }
+
+    /// Whether a pre-vote can't be answered yet; it waits then, and its reason is looked into.
+    pub(super) fn defer(&mut self, from: Id, term: Term, request: RequestVote) -> bool {
+        let on_demand = self.settings.levers.detection == Detection::OnDemand;
+        let undecided = self.hears_leader() || self.leader().is_some();
+        if !on_demand || !request.pre_vote || !undecided {
+            return false;
+        }
+        let could_be_granted = term > self.hard_state.current_term && self.is_up_to_date(&request);
+        if could_be_granted {
+            self.waiting.insert(from, (term, request));
+        }
+        // Where the one who misses the leader can't win, somebody else must try.
+        self.doubt(!could_be_granted, self.when_to_ask());
+        could_be_granted
+    }
+
+    /// When those can be answered who wait only for the end of a promise.
+    pub(super) fn waiting_deadline(&self) -> Option<Micros> {
+        let decided = self.leader().is_none() && !self.waiting.is_empty();
+        decided.then(|| self.promised_until())
+    }
+
+    /// Answers those who wait if nothing stands in the way any more.
+    pub(super) fn answer_waiting(&mut self) {
+        if self.waiting_deadline().is_none_or(|deadline| self.now < deadline) {
+            return;
+        }
+        for (from, (term, request)) in std::mem::take(&mut self.waiting) {
+            self.receive_request_vote(from, term, request);
+        }
+    }
+
+    /// A leader that is asked for a vote is missed by somebody, and shows that it lives. True if this replica leads.
+    pub(super) fn show_life(&mut self, to: Id) -> bool {
+        let Role::Leader(leader) = &mut self.role else { return false };
+        if let Some(progress) = leader.followers.get_mut(&to) {
+            progress.ping = true;
+        }
+        true
+    }
+
+    /// Asks one replica for its vote, or for the promise of it.
+    pub(super) fn request_vote(&mut self, to: Id, pre_vote: bool) {
+        let request = RequestVote {
+            pre_vote,
+            campaign: self.campaigns,
+            last_log_index: self.log.last_index(),
+            last_log_term: self.log.last_term(),
+        };
+        let term = self.hard_state.current_term + Term::from(pre_vote);
+        self.send_in(term, to, Body::RequestVote(request));
+    }
+}
