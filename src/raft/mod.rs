@@ -41,8 +41,12 @@
 //! # Where this differs from the paper, and why
 //!
 //! * **Pre-vote and a promise.** A candidate first asks whether it would win, and whoever has heard a
-//!   leader for less than the least election time-out refuses, whatever the term. So a replica that comes
+//!   leader less than an election time-out ago does not vote for another, whatever the term. So a replica that comes
 //!   back from a partition deposes nobody, and a leader may trust the silence of its followers.
+//! * **Silence costs nothing.** Heartbeats find out a dead leader before anybody asks for it, and cost
+//!   more than all else while nothing fails. Here it is missed instead: a follower to whom a client comes back from
+//!   the leader in vain asks the leader, and then the others, who ask it too (`doubt`). A failover takes about
+//!   one election time-out, the promise to the old leader; heartbeats every few seconds are only the safety net.
 //! * **Reads cost no log entry.** They wait for proof that this replica still led *after* they arrived: usually a
 //!   lease, which rests on that promise (`Node::lease_end` in `leader.rs`), else one round of heartbeats (ReadIndex).
 //! * **An append goes to as few as needed.** With five replicas a write costs two appends and two
@@ -55,7 +59,8 @@
 //! * **The disk is asked, not waited for.** A change of term, vote or log comes out as an [`Action::Persist`], and what
 //!   rests on it only after the driver has said that it is on disk. Only a leader's appends go ahead: they
 //!   promise nothing, and the leader counts its own entry once it is on its own disk (dissertation, 10.2.1).
-//! * **A leader without a quorum steps down** after one election time-out (check-quorum), so that its clients learn of it.
+//! * **A leader without a quorum steps down** (check-quorum; dissertation, 6.2), so that its clients learn of it: when
+//!   those that it asked have been silent for too long. Whom it did not ask need not say anything.
 //!
 //! # What the core relies on
 //!
