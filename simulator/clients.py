@@ -151,9 +151,16 @@ class Clients:
         self.redirects = 0
         self.responses = 0
         self.latencies: list[float] = []
+        self._missed: tuple[str, float] | None = None  # the leader that was killed last, and when
+        self.failovers: list[float] = []
 
     def __contains__(self, id: str) -> bool:
         return id in self._by_id
+
+    def lose_leader(self, leader: str) -> None:
+        """It was just killed. How long until another replica says ok is a failover."""
+        self._missed = leader, self._clock()
+        self.forget_leader()
 
     def forget_leader(self) -> None:
         for client in self._clients:
@@ -284,6 +291,7 @@ class Clients:
         request.returned = now
         self.latencies.append(now - request.invoked)
         if outcome == "ok":
+            self._note_failover(message["src"], now)
             self._complete(client, request, message)
             return
         if request.type == "put" and request.sent > 1:
@@ -293,6 +301,11 @@ class Clients:
         else:
             self.redirects += 1
         self._request(client, request.type, request.key, request.value)
+
+    def _note_failover(self, replica: str, now: float) -> None:
+        if self._missed is not None and self._missed[0] != replica:
+            self.failovers.append(now - self._missed[1])
+            self._missed = None
 
     def _complete(self, client: Client, request: Request, message: dict[str, Any]) -> None:
         self.answered.add(request.type)

@@ -32,7 +32,7 @@ class Events:
         if leader not in self._network.living:
             return f"nobody killed, the leader is {leader}"
         self._kill(leader)
-        self._clients.forget_leader()
+        self._clients.lose_leader(leader)
         return f"killed {leader}"
 
     def _kill_non_leader(self) -> str:
@@ -53,7 +53,7 @@ class Events:
             return None
         self.armed -= 1
         self._kill(replica)
-        self._clients.forget_leader()
+        self._clients.lose_leader(replica)
         return f"struck, killed {replica}"
 
     def _part_easy(self) -> str:

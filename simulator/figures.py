@@ -37,6 +37,8 @@ class Figures:
     incorrect_messages: int
     mean_latency: float | None
     median_latency: float | None
+    p99_latency: float | None
+    failovers: tuple[float, ...]  # seconds from the kill of a leader to the first ok from another replica
 
     @property
     def dropped(self) -> int:
@@ -93,4 +95,6 @@ def collect(
         incorrect_messages=incorrect_messages + clients.unexpected,
         mean_latency=statistics.fmean(latencies) if latencies else None,
         median_latency=statistics.median(latencies) if latencies else None,
+        p99_latency=sorted(latencies)[len(latencies) * 99 // 100] if latencies else None,
+        failovers=tuple(clients.failovers),
     )

@@ -65,6 +65,11 @@ class ClientCase(unittest.TestCase):
                    "MID": self.sent[-1][1]["MID"] if mid is None else mid, **more}
         self.clients.receive(message, self.now)
 
+    def answer_another(self) -> None:
+        self.clients.start(intent(key="another"))
+        self.now += 1
+        self.answer()
+
     def put(self, key: str = "k", value: str = "v") -> None:
         self.clients.start(intent(key=key, value=value))
         self.answer()
@@ -116,6 +121,21 @@ class Asking(ClientCase):
             self.answer(leader=leader)
             self.clients.start(intent(key=leader + "b"))
             self.assertEqual((self.sent[-1][0], self.sent[-1][1]["leader"]), (leader, leader))
+
+    def test_a_failover_lasts_from_the_kill_of_a_leader_to_the_first_ok_of_another_replica(self) -> None:
+        for killed, failovers in (("0002", [0.25]), ("0001", [])):
+            with self.subTest(killed=killed):
+                self.setUp()
+                self.put()
+                self.clients.lose_leader(killed)
+                self.now = 0.25
+                self.clients.start(intent(key="other"))
+                self.assertEqual(self.sent[-1][1]["leader"], "FFFF")
+                self.answer("redirect")
+                self.assertEqual(self.clients.failovers, [])
+                self.answer()
+                self.answer_another()
+                self.assertEqual(self.clients.failovers, failovers)
 
     def test_a_dead_or_unknown_leader_is_replaced_by_a_random_living_replica(self) -> None:
         self.network.remove("0002")

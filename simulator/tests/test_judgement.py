@@ -32,6 +32,7 @@ GOOD = Figures(
     client_messages_dropped=8, kernel_drops=0, gets=60, puts=40, gets_not_generated=6, sent_again=9, duplicates=1, unanswered_gets=0,
     unanswered_puts=3, redirects=19, failed_gets=1, failed_puts=31, acknowledged_puts=37,
     incorrect_gets=0, incorrect_messages=0, mean_latency=0.000412, median_latency=0.000181,
+    p99_latency=0.002, failovers=(0.43,),
 )
 STATISTICS = """\
 # Simulation Finished
