@@ -51,6 +51,9 @@ const MAX_IN_FLIGHT: usize = 64;
 /// somebody else: a little longer than an election takes. It may have come to the smaller side of a partition.
 pub const HOLD_US: Micros = ELECTION_TIMEOUT_US / 4 * 5;
 
+/// The same for a replica that has looked for a leader in vain: it is on that side, and others know better.
+const CUT_OFF_HOLD_US: Micros = HOLD_US / 10;
+
 /// How many requests may be owed an answer; further ones are refused at once.
 const MAX_OWED: usize = 65_536;
 
@@ -242,7 +245,8 @@ impl Replica {
             warn!(client = %request.id.client, "refused a request: {MAX_OWED} others wait");
             self.answer(&request.id, Outcome::Fail, self.node.leader());
         } else {
-            self.route(now, request, now + HOLD_US);
+            let hold_us = if self.node.is_cut_off() { CUT_OFF_HOLD_US } else { HOLD_US };
+            self.route(now, request, now + hold_us);
         }
     }
 

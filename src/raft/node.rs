@@ -195,6 +195,11 @@ impl Node {
         }
     }
 
+    /// Whether this replica knows no leader and has asked for pre-votes in vain.
+    pub fn is_cut_off(&self) -> bool {
+        self.fruitless > 1
+    }
+
     /// Whether this replica leads.
     pub fn is_leader(&self) -> bool {
         matches!(self.role, Role::Leader(_))
