@@ -57,7 +57,7 @@ pub struct LeverOptions {
     reads: Reads,
 
     /// The way of an entry through the cluster.
-    #[arg(long, value_enum, value_name = "WAY", default_value = "star")]
+    #[arg(long, value_enum, value_name = "WAY", default_value = "adaptive")]
     topology: Topology,
 
     /// How a dead leader is found out.
@@ -282,7 +282,8 @@ mod tests {
         let levers =
             |line: &str| Options::try_parse_from(line.split_whitespace()).expect("fine").levers.levers();
         assert_eq!(levers("kvstore 0000 0001"), Levers::DEFAULT);
-        let naive = "kvstore --no-batching --commit-notices --no-coalescing --no-thrift --reads log --detection heartbeats";
+        let naive = "kvstore --no-batching --commit-notices --no-coalescing --no-thrift --topology star --reads log \
+                     --detection heartbeats";
         assert_eq!(levers(naive), Levers::NAIVE);
     }
 

@@ -39,6 +39,8 @@ pub enum Topology {
     Star,
     /// The leader sends to one follower, which sends on; the last one answers for all.
     Relay,
+    /// Star where nothing is lost, relay where messages get lost.
+    Adaptive,
 }
 
 /// What a read costs. All three are linearizable.
@@ -91,7 +93,7 @@ impl Levers {
         coalesce: true,
         coalesce_window_us: 0,
         thrifty: true,
-        topology: Topology::Star,
+        topology: Topology::Adaptive,
         reads: Reads::Lease,
         detection: Detection::OnDemand,
     };

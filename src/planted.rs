@@ -83,6 +83,10 @@ bugs! {
     NeverStepsDown = "never-steps-down",
     /// Answers to gets overtake the answers to puts that took effect before them.
     AnswersOutOfOrder = "out-of-order",
+    /// A follower on the way of a relay sends it on before its own disk has what it acknowledges.
+    PassesOnBeforeFsync = "passes-on-before-fsync",
+    /// A follower on the way of a relay answers for those, too, who have not got it yet.
+    AcknowledgesForTheWay = "acks-for-the-way",
 }
 
 impl fmt::Display for Bug {

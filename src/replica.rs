@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 
 use crate::id::Id;
 use crate::kv::{Command, Kv};
-use crate::levers::{Detection, Levers, Reads};
+use crate::levers::{Detection, Levers, Reads, Topology};
 use crate::planted::{Bug, Planted};
 use crate::raft::action::Persist;
 use crate::raft::types::{Configuration, Entry, Index, Micros, Payload, Saved};
@@ -50,9 +50,6 @@ const MAX_IN_FLIGHT: usize = 64;
 /// How long a request waits for a leader to be known before the client is sent to
 /// somebody else: a little longer than an election takes. It may have come to the smaller side of a partition.
 pub const HOLD_US: Micros = ELECTION_TIMEOUT_US / 4 * 5;
-
-/// The same for a replica that has looked for a leader in vain: it is on that side, and others know better.
-const CUT_OFF_HOLD_US: Micros = HOLD_US / 10;
 
 /// How many requests may be owed an answer; further ones are refused at once.
 const MAX_OWED: usize = 65_536;
@@ -118,6 +115,7 @@ pub struct Replica {
     redirected_at: BTreeMap<Id, Micros>, // when each client was last sent to a leader; at most one per client ID
     seen: (Option<Id>, Option<Micros>),  // leader and contact when the held were last looked at
     max_datagram: usize,
+    way_bytes: usize, // what an append needs of that besides its entries if it goes through several followers
     planted: Planted,
     restored_to: Index, // where the log ended that was found on disk
     out: Vec<Effect>,
@@ -129,7 +127,12 @@ impl Replica {
     pub fn new(options: &Options, saved: Saved, now: Micros) -> Self {
         let &Options { own, max_datagram, seed, levers, planted, .. } = options;
         let on_demand = levers.detection == Detection::OnDemand;
-        let most = max_datagram.saturating_sub(wire::APPEND_ENVELOPE_BYTES);
+        // What an append has room for has room on every way that it can take.
+        let way_bytes = match levers.topology {
+            Topology::Star => 0,
+            Topology::Relay | Topology::Adaptive => wire::relay_extra_bytes(options.peers.len()),
+        };
+        let most = max_datagram.saturating_sub(wire::APPEND_ENVELOPE_BYTES + way_bytes);
         let settings = Settings {
             election_timeout_us: ELECTION_TIMEOUT_US,
             patience_us: if on_demand { PATIENCE_US } else { ELECTION_TIMEOUT_US },
@@ -154,6 +157,7 @@ impl Replica {
             redirected_at: BTreeMap::new(),
             seen: (None, None),
             max_datagram,
+            way_bytes,
             planted,
             restored_to,
             out: Vec::new(),
@@ -245,8 +249,7 @@ impl Replica {
             warn!(client = %request.id.client, "refused a request: {MAX_OWED} others wait");
             self.answer(&request.id, Outcome::Fail, self.node.leader());
         } else {
-            let hold_us = if self.node.is_cut_off() { CUT_OFF_HOLD_US } else { HOLD_US };
-            self.route(now, request, now + hold_us);
+            self.route(now, request, now + HOLD_US);
         }
     }
 
@@ -282,7 +285,7 @@ impl Replica {
             }
             Operation::Put { key, value } => {
                 let command = Command { request: id.clone(), key, value };
-                if !wire::is_storable(&command, self.max_datagram) {
+                if !wire::is_storable(&command, self.max_datagram, self.way_bytes) {
                     let limit = self.max_datagram;
                     warn!(client = %id.client, "refused a put: its entry does not fit into a message of {limit} bytes");
                     self.answer(&id, Outcome::Fail, self.node.leader());

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use kvstore::levers::Levers;
 use kvstore::planted::{Bug, Planted};
 use kvstore::raft::types::Micros;
 use kvstore::sim::batch::{processors, run_many};
@@ -58,6 +59,10 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
 
+    /// Switches that are other than the plan has them, as they stand in a plan: `{"topology": "relay"}`.
+    #[arg(long, value_name = "JSON")]
+    levers: Option<String>,
+
     /// Write the transcript of the one seed to stdout.
     #[arg(long, requires = "seed")]
     trace: bool,
@@ -72,14 +77,14 @@ struct Options {
     bug: Option<String>,
 }
 
-const AFTER_HELP: &str = "\
-Exit codes: 0 nothing found, 1 a rule was broken or something never reached, 2 bad command line or file.
+const AFTER_HELP: &str = r#"Exit codes: 0 nothing found, 1 a rule was broken or something never reached, 2 bad command line or file.
 
 Examples:
   explore --seeds 10000              ten thousand seeds
   explore --seed 17 --trace          what happens in one of them
   explore --scenario configs/crash-4.json --seeds 100
-  explore --bug votes-twice          how soon a planted bug is found";
+  explore --scenario configs/simple-2.json --levers '{"topology": "relay"}'
+  explore --bug votes-twice          how soon a planted bug is found"#;
 
 /// A reason to end, as a line for the user.
 struct Refusal(String);
@@ -103,7 +108,14 @@ fn explore(options: &Options) -> Result<bool, Refusal> {
         Some(path) => Some(Source::read(path).map_err(|error| Refusal(error.to_string()))?),
         None => None,
     };
-    let explorer = Explorer { options, source };
+    let levers = options.levers.as_deref().map_or(Ok(LeverChanges::default()), LeverChanges::read)?;
+    if source.is_none() && levers.0.contains_key("reads") {
+        // A lease must not meet the clocks that are drawn where there is none.
+        return Err(Refusal(
+            "--levers: each seed draws its own reads; only a --scenario has others".to_owned(),
+        ));
+    }
+    let explorer = Explorer { options, source, levers };
     match options.bug.as_deref() {
         Some("list") => {
             Bug::ALL.iter().for_each(|bug| println!("{:<22}{}", bug.name(), bug.description()));
@@ -123,9 +135,33 @@ fn find_bug(name: &str) -> Result<Bug, Refusal> {
     Bug::ALL.iter().copied().find(|bug| bug.name() == name).ok_or_else(unknown)
 }
 
+/// What `--levers` says: some of the keys of [`Levers`].
+#[derive(Default)]
+struct LeverChanges(serde_json::Map<String, serde_json::Value>);
+
+impl LeverChanges {
+    /// Refuses what is not a part of any switches, or contradicts the best ones.
+    fn read(text: &str) -> Result<Self, Refusal> {
+        let refusal = |error: &dyn std::fmt::Display| Refusal(format!("--levers: {error}"));
+        let changes = Self(serde_json::from_str(text).map_err(|error| refusal(&error))?);
+        let changed = changes.apply(&Levers::DEFAULT).map_err(|error| refusal(&error))?;
+        changed.check().map_err(|error| refusal(&error))?;
+        Ok(changes)
+    }
+
+    fn apply(&self, levers: &Levers) -> serde_json::Result<Levers> {
+        let mut json = serde_json::to_value(levers)?;
+        for (name, value) in &self.0 {
+            json[name] = value.clone();
+        }
+        serde_json::from_value(json)
+    }
+}
+
 struct Explorer<'a> {
     options: &'a Options,
     source: Option<Source>,
+    levers: LeverChanges,
 }
 
 /// What many runs found together.
@@ -140,7 +176,9 @@ struct Findings {
 
 impl Explorer<'_> {
     fn plan(&self, seed: u64) -> Plan {
-        self.source.as_ref().map_or_else(|| swarm::plan(seed), |source| source.plan(seed))
+        let plan = self.source.as_ref().map_or_else(|| swarm::plan(seed), |source| source.plan(seed));
+        let levers = self.levers.apply(&plan.levers).unwrap_or_else(|_| unreachable!("they were tried"));
+        Plan { levers, ..plan }
     }
 
     fn explore(&self, planted: Planted) -> Result<bool, Refusal> {
@@ -202,7 +240,9 @@ impl Explorer<'_> {
         if let Some(violation) = run(&plan, planted, false).violation {
             println!("\nseed {seed}: {violation}");
         }
-        println!("replay: {}", self.command(self.options.scenario.as_deref(), seed));
+        let levers = self.options.levers.as_ref().map(|levers| format!(" --levers '{levers}'"));
+        let levers = levers.unwrap_or_default();
+        println!("replay: {}{levers}", self.command(self.options.scenario.as_deref(), seed));
         let Some(Minimal { plan: minimal, violation, runs }) = minimise(&plan, planted) else {
             return Ok(());
         };
@@ -327,4 +367,5 @@ fn report_figures(figures: &[Figures]) {
     row("duplicates", |figures| figures.duplicates as u64);
     row("redirects", |figures| figures.redirects as u64);
     row("median latency (us)", |figures| figures.median_latency_us);
+    row("p99 latency (us)", |figures| figures.p99_latency_us);
 }

@@ -16,9 +16,9 @@ const FIRST_RETRY_US: Micros = 25_000;
 /// time-out get through a lossy network, and cost little in a partition.
 const RETRY_FACTOR: Micros = 4;
 
-/// By how many doublings the waits between fruitless attempts grow: to eight times as long. Who is cut off from a quorum
+/// By how many doublings the waits between fruitless attempts grow: to four times as long. Who is cut off from a quorum
 /// asks ever more rarely; what ends that is a leader that looks for it, or its own next attempt.
-const MAX_DOUBLINGS: u32 = 3;
+const MAX_DOUBLINGS: u32 = 2;
 
 /// A candidate's own state.
 #[derive(Debug)]
@@ -167,7 +167,7 @@ mod tests {
         }
         let waits: Vec<Micros> = asked_at.windows(2).map(|at| at[1] - at[0]).collect();
         assert_eq!(waits[0], SETTINGS.election_timeout_us / 4);
-        for (wait, factor) in waits[2..].iter().zip([2, 4, 8, 8, 8]) {
+        for (wait, factor) in waits[2..].iter().zip([2, 4, 4, 4, 4]) {
             let timeout_us = factor * SETTINGS.election_timeout_us;
             assert!((timeout_us..2 * timeout_us).contains(wait), "{waits:?}");
         }

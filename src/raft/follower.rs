@@ -69,19 +69,23 @@ impl Node {
 
     /// The leader of the current term sends entries or a sign of life (paper, figure 2).
     pub(super) fn receive_append_entries(&mut self, from: Id, append: AppendEntries) {
-        let term = self.hard_state.current_term;
-        if self.leader().is_some_and(|leader| leader != from) {
-            return; // election safety: a term has one leader, so this is not one
+        let sent_at = append.sent_at;
+        if let Some(outcome) = self.follow(from, append) {
+            self.send(from, Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome }));
+        }
+    }
+
+    /// Follows `leader` and takes in what it says, whoever brought it. Returns what is to be answered, if anything.
+    pub(super) fn follow(&mut self, leader: Id, append: AppendEntries) -> Option<AppendOutcome> {
+        if self.leader().is_some_and(|known| known != leader) {
+            return None; // election safety: a term has one leader, so this is not one
         }
         self.leader_contact = Some(self.now);
         self.fruitless = 0;
         self.waiting.clear();
-        self.become_follower(term, Some(from));
+        self.become_follower(self.hard_state.current_term, Some(leader));
         self.postpone_election();
-        let sent_at = append.sent_at;
-        if let Some(outcome) = self.store(append) {
-            self.send(from, Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome }));
-        }
+        self.store(append)
     }
 
     /// The log's part of it: what to answer, or nothing if the message can't come from a leader.

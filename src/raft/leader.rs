@@ -34,8 +34,8 @@ const LIKELY: f64 = 0.4;
 pub struct Leader {
     pub(super) followers: BTreeMap<Id, Progress>,
     reads: VecDeque<PendingRead>,
-    elected_at: Micros, // every `sent_at` of this leader is later
-    last_stamp: Micros, // `sent_at` of the latest message; strictly increases
+    elected_at: Micros,            // every `sent_at` of this leader is later
+    pub(super) last_stamp: Micros, // `sent_at` of the latest message; strictly increases
 }
 
 /// A read that waits for proof that this replica still leads.
@@ -47,10 +47,21 @@ struct PendingRead {
 }
 
 impl Leader {
-    /// Chooses whom to ask besides those who were asked already, so that `wanted` answers are likely.
-    /// `asked` says for whom that holds, and with which chance the answer comes. The responsive go before the
+    /// Whether this leader has sent something with this `sent_at`.
+    pub(super) fn has_sent(&self, sent_at: Micros) -> bool {
+        (self.elected_at + 1..=self.last_stamp).contains(&sent_at)
+    }
+
+    /// How many of the latest messages were answered by those who answer at all, 0 to 1.
+    pub(super) fn answer_rate(&self) -> f64 {
+        let responsive = || self.followers.values().filter(|progress| progress.is_responsive());
+        responsive().map(Progress::answer_rate).sum::<f64>() / responsive().count().max(1) as f64
+    }
+
+    /// Chooses whom to ask besides those who were asked already, so that `wanted` answers come with the chance
+    /// `likely`, or at least can come. `asked` says for whom that holds, and with which chance the answer comes. The responsive go before the
     /// others, then whoever was left alone longest.
-    fn choose(&self, wanted: usize, asked: impl Fn(&Progress) -> Option<f64>) -> Vec<Id> {
+    fn choose(&self, wanted: usize, likely: f64, asked: impl Fn(&Progress) -> Option<f64>) -> Vec<Id> {
         let mut odds = Odds::new(wanted);
         let mut others = Vec::new();
         for (id, progress) in &self.followers {
@@ -62,7 +73,7 @@ impl Leader {
         others.sort_by_key(|&(unresponsive, last_sent_at, id, _)| (unresponsive, last_sent_at, id));
         let mut chosen = Vec::new();
         for (unresponsive, _, id, progress) in others {
-            if odds.could_suffice() && (unresponsive || odds.suffice() >= LIKELY) {
+            if odds.could_suffice() && (unresponsive || odds.suffice() >= likely) {
                 break;
             }
             odds.ask(progress.answer_rate());
@@ -129,11 +140,11 @@ impl Node {
         if twice {
             leader.count_twice(from, response);
         }
-        let Some(progress) = leader.followers.get_mut(&from) else { return };
-        let earlier_term = response.sent_at <= leader.elected_at && !any_term;
-        if earlier_term || response.sent_at > leader.last_stamp {
+        let earlier_term = any_term && response.sent_at <= leader.elected_at;
+        if !leader.has_sent(response.sent_at) && !earlier_term {
             return; // an answer to what was sent in an earlier term, or never
         }
+        let Some(progress) = leader.followers.get_mut(&from) else { return };
         match response.outcome {
             AppendOutcome::Matched { match_index } if match_index <= self.log.last_index() => {
                 progress.matched(match_index);
@@ -156,6 +167,7 @@ impl Node {
             self.become_follower(self.hard_state.current_term, None);
             return;
         }
+        self.give_up_relays();
         let Role::Leader(leader) = &mut self.role else { return };
         let last_index = self.log.last_index();
         let heartbeat_us = self.settings.heartbeat_interval_us;
@@ -292,6 +304,8 @@ impl Node {
     fn ask_for_entries(&mut self) {
         let last_index = self.log.last_index();
         let wanted = self.configuration.quorum() - 1;
+        // A relay asks exactly enough; more would only be a second one.
+        let likely = if self.relays() { 0.0 } else { LIKELY };
         let Role::Leader(leader) = &mut self.role else { return };
         if self.commit_index == last_index {
             return;
@@ -302,15 +316,16 @@ impl Node {
             _ => None,
         };
         let chosen = if self.settings.levers.thrifty {
-            leader.choose(wanted, asked)
+            leader.choose(wanted, likely, asked)
         } else {
             leader.followers.keys().copied().collect()
         };
-        for id in chosen {
-            if let Some(progress) = leader.followers.get_mut(&id) {
+        for id in &chosen {
+            if let Some(progress) = leader.followers.get_mut(id) {
                 progress.goal = last_index;
             }
         }
+        self.relay(&chosen);
     }
 
     /// Asks a quorum on behalf of the oldest read; one round serves all that wait by then.
@@ -333,7 +348,7 @@ impl Node {
                 _ => None,
             }
         };
-        for id in leader.choose(wanted, asked) {
+        for id in leader.choose(wanted, LIKELY, asked) {
             if let Some(progress) = leader.followers.get_mut(&id) {
                 progress.ping = !progress.awaits_answer_since(after);
             }
@@ -369,7 +384,7 @@ impl Node {
 
 /// A `sent_at` that no message had before. It may run ahead of the clock by a microsecond for
 /// each message of one drain, which the margin of the lease covers many times over.
-fn stamp(last_stamp: &mut Micros, now: Micros) -> Micros {
+pub(super) fn stamp(last_stamp: &mut Micros, now: Micros) -> Micros {
     *last_stamp = now.max(*last_stamp + 1);
     *last_stamp
 }
@@ -480,7 +495,7 @@ mod tests {
         let leader =
             Leader { followers: followers.collect(), reads: VecDeque::new(), elected_at: 0, last_stamp: 0 };
         let asked = |progress: &Progress| (progress.heard_at == 1).then_some(progress.answer_rate());
-        leader.choose(2, asked).into_iter().map(Id::number).collect()
+        leader.choose(2, LIKELY, asked).into_iter().map(Id::number).collect()
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! What replicas say to each other (paper, figure 2), with two additions: a flag
-//! for the pre-vote (dissertation, 9.6) and the leader's time of sending, which a
-//! follower returns unchanged.
+//! What replicas say to each other (paper, figure 2), with three additions: a flag
+//! for the pre-vote (dissertation, 9.6), the leader's time of sending, which a
+//! follower returns unchanged, and an append that goes from follower to follower.
 
 use super::types::{Entry, Index, Micros, Term};
+use crate::id::Id;
 
 /// One message between two replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,10 @@ pub enum Body {
     AppendEntries(AppendEntries),
     /// The answer to it.
     AppendEntriesResponse(AppendEntriesResponse),
+    /// An append that each follower on its way stores and sends on.
+    RelayEntries(RelayEntries),
+    /// What the last of them tells the leader for all.
+    RelayEntriesResponse(RelayEntriesResponse),
 }
 
 /// A request for a vote (paper, 5.2), or for the promise of one.
@@ -100,4 +105,28 @@ pub enum AppendOutcome {
         /// The first index that the follower has of that term; if its log ends before, the index after its last.
         conflict_index: Index,
     },
+}
+
+/// An [`AppendEntries`] that goes through several followers, and what it has been answered so far (`relay.rs`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayEntries {
+    /// Whose log it shows; the sender is whoever had it last.
+    pub leader: Id,
+    /// Who gets it after the receiver, in this order.
+    pub way: Vec<Id>,
+    /// Who has stored it, in this order: the log of each equals the leader's up to the append's last entry.
+    pub acknowledged: Vec<Id>,
+    /// What all of them are to store.
+    pub append: AppendEntries,
+}
+
+/// The answer to a [`RelayEntries`], from all who have stored it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayEntriesResponse {
+    /// `sent_at` of the append: each of them followed the leader at that time or later.
+    pub sent_at: Micros,
+    /// The log of each equals the leader's up to this index.
+    pub match_index: Index,
+    /// Who they are, at least one.
+    pub acknowledged: Vec<Id>,
 }

@@ -83,6 +83,7 @@ mod odds;
 mod progress;
 #[cfg(test)]
 mod properties;
+mod relay;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod scripts;
 pub mod text;

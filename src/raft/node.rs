@@ -9,9 +9,7 @@ use super::follower::Follower;
 use super::invariants;
 use super::leader::Leader;
 use super::log::Log;
-use super::message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RequestVote, RequestVoteResponse,
-};
+use super::message::{AppendEntriesResponse, AppendOutcome, Body, Message, RequestVote, RequestVoteResponse};
 use super::types::{Configuration, Entry, HardState, Index, Micros, Saved, Term};
 use crate::id::Id;
 use crate::levers::Levers;
@@ -195,11 +193,6 @@ impl Node {
         }
     }
 
-    /// Whether this replica knows no leader and has asked for pre-votes in vain.
-    pub fn is_cut_off(&self) -> bool {
-        self.fruitless > 1
-    }
-
     /// Whether this replica leads.
     pub fn is_leader(&self) -> bool {
         matches!(self.role, Role::Leader(_))
@@ -263,6 +256,8 @@ impl Node {
                     Body::AppendEntriesResponse(response) => {
                         self.receive_append_entries_response(from, response)
                     }
+                    Body::RelayEntries(relay) => self.receive_relay_entries(relay),
+                    Body::RelayEntriesResponse(response) => self.receive_relay_entries_response(&response),
                     Body::RequestVoteResponse(response) => self.receive_vote(from, term, response),
                     Body::RequestVote(_) => {}
                 }
@@ -273,10 +268,13 @@ impl Node {
     /// Tells a leader of an earlier term that it is one; the term of the answer says so, and of the log
     /// the answer claims nothing. Answers to what this replica asked in an earlier term never count, and need no answer.
     fn refuse_stale(&mut self, from: Id, body: Body) {
-        if let Body::AppendEntries(AppendEntries { sent_at, .. }) = body {
-            let outcome = AppendOutcome::Matched { match_index: 0 };
-            self.send(from, Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome }));
-        }
+        let (leader, sent_at) = match body {
+            Body::AppendEntries(append) => (from, append.sent_at),
+            Body::RelayEntries(relay) => (relay.leader, relay.append.sent_at),
+            _ => return,
+        };
+        let outcome = AppendOutcome::Matched { match_index: 0 };
+        self.send(leader, Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome }));
     }
 
     /// Another replica asks for this one's vote, or whether it would get it (paper, 5.2 and
@@ -358,7 +356,7 @@ impl Node {
     }
 
     /// Sends in a term. Only a leader's appends need not wait for its own disk: they promise nothing
-    /// (dissertation, 10.2.1).
+    /// (dissertation, 10.2.1). What a follower sends on acknowledges, and waits.
     pub(super) fn send_in(&mut self, term: Term, to: Id, body: Body) {
         let promises_nothing = matches!(body, Body::AppendEntries(_));
         let action = Action::Send { to, message: Message { term, body } };
@@ -384,6 +382,7 @@ impl Node {
 mod tests {
     use super::*;
     use crate::raft::harness::{Cluster, SETTINGS, id};
+    use crate::raft::message::AppendEntries;
     use crate::raft::types::Payload;
 
     /// A cluster of three in which 1 leads term 1 and everybody has its no-op, committed.

@@ -52,8 +52,9 @@ pub struct Progress {
     pub silent_since: Option<Micros>,
     in_flight: VecDeque<InFlight>, // unanswered messages, oldest first
     round_trip: Option<RoundTrip>,
-    answer_rate: f64, // of the latest messages, how many were answered; 0 to 1
-    failures: u32,    // unanswered attempts since it was last heard
+    relay_round_trip: Option<RoundTrip>, // of what went through other followers: a longer way
+    answer_rate: f64,                    // of the latest messages, how many were answered; 0 to 1
+    failures: u32,                       // unanswered attempts since it was last heard
 }
 
 /// A message that was not answered so far.
@@ -62,6 +63,7 @@ struct InFlight {
     sent_at: Micros,
     first_index: Index, // the entry after its prev_log_index
     last_index: Index,  // its last entry, or its prev_log_index if it had none
+    relayed: bool,      // through other followers, and so is the answer
 }
 
 /// Smoothed round-trip time and its variation (RFC 6298, section 2).
@@ -87,6 +89,7 @@ impl Progress {
             silent_since: None,
             in_flight: VecDeque::new(),
             round_trip: None,
+            relay_round_trip: None,
             answer_rate: 1.0,
             failures: 0,
         }
@@ -113,8 +116,17 @@ impl Progress {
 
     /// A message was sent with the entries from `next_index` up to `last_index`.
     pub fn sent(&mut self, last_index: Index, sent_at: Micros) {
-        self.in_flight.push_back(InFlight { sent_at, first_index: self.next_index, last_index });
-        self.next_index = last_index + 1;
+        self.note_sent(last_index, sent_at, false);
+    }
+
+    /// The same went to this follower and others, one after the other, of whom some may have a part of it.
+    pub fn sent_on_relay(&mut self, last_index: Index, sent_at: Micros) {
+        self.note_sent(last_index, sent_at, true);
+    }
+
+    fn note_sent(&mut self, last_index: Index, sent_at: Micros, relayed: bool) {
+        self.in_flight.push_back(InFlight { sent_at, first_index: self.next_index, last_index, relayed });
+        self.next_index = self.next_index.max(last_index + 1);
         self.ping = false;
         self.last_sent_at = sent_at;
         self.silent_since.get_or_insert(sent_at);
@@ -122,6 +134,17 @@ impl Progress {
 
     /// An answer arrived to the message that was sent at `sent_at`; what it says of the log is known already.
     pub fn heard(&mut self, sent_at: Micros, now: Micros) {
+        self.note_heard(sent_at, now);
+        RoundTrip::update(&mut self.round_trip, now.saturating_sub(sent_at));
+    }
+
+    /// The same, and another follower has brought it.
+    pub fn heard_on_relay(&mut self, sent_at: Micros, now: Micros) {
+        self.note_heard(sent_at, now);
+        RoundTrip::update(&mut self.relay_round_trip, now.saturating_sub(sent_at));
+    }
+
+    fn note_heard(&mut self, sent_at: Micros, now: Micros) {
         self.heard_at = now;
         self.silent_since = None;
         self.acked_sent_at = self.acked_sent_at.max(sent_at);
@@ -132,9 +155,17 @@ impl Progress {
             self.in_flight.pop_front();
             self.count_answer(answered);
         }
-        let sample = now.saturating_sub(sent_at);
-        self.round_trip =
-            Some(self.round_trip.map_or(RoundTrip::first(sample), |known| known.updated(sample)));
+    }
+
+    /// Whether a message may go through this follower to another: the logs are known to agree, it
+    /// answers, and its window has room.
+    pub fn may_relay(&self, max_in_flight: usize) -> bool {
+        self.state == ProgressState::Replicate && self.is_responsive() && self.in_flight.len() < max_in_flight
+    }
+
+    /// `sent_at` of the oldest message in flight, if that went through other followers.
+    pub fn oldest_relay(&self) -> Option<Micros> {
+        self.in_flight.front().filter(|oldest| oldest.relayed).map(|oldest| oldest.sent_at)
     }
 
     /// The follower's log equals the leader's up to `match_index`.
@@ -157,7 +188,7 @@ impl Progress {
 
     /// When the oldest message in flight is to be given up.
     pub fn retransmit_deadline(&self, max_us: Micros) -> Option<Micros> {
-        self.in_flight.front().map(|oldest| oldest.sent_at + self.retransmit_us(max_us))
+        self.in_flight.front().map(|oldest| oldest.sent_at + self.retransmit_us(oldest.relayed, max_us))
     }
 
     /// Nothing in flight is expected to arrive any more: it counts as unsent
@@ -191,14 +222,20 @@ impl Progress {
 
     /// The retransmission time: it follows the measured round trip. It doubles with each failure once
     /// the follower is unresponsive; before that, a loss is more likely than a slow network.
-    fn retransmit_us(&self, max_us: Micros) -> Micros {
-        let base = self.round_trip.map_or(FIRST_RETRANSMIT_US, RoundTrip::timeout_us);
+    fn retransmit_us(&self, relayed: bool, max_us: Micros) -> Micros {
+        let round_trip = if relayed { self.relay_round_trip } else { self.round_trip };
+        let base = round_trip.map_or(FIRST_RETRANSMIT_US, RoundTrip::timeout_us);
         let doublings = if self.is_responsive() { 0 } else { self.failures.min(16) };
         (base << doublings).min(max_us)
     }
 }
 
 impl RoundTrip {
+    /// Takes in one more sample.
+    fn update(known: &mut Option<Self>, sample: Micros) {
+        *known = Some(known.map_or(Self::first(sample), |known| known.updated(sample)));
+    }
+
     fn first(sample: Micros) -> Self {
         Self { smoothed_us: sample, variation_us: sample / 2 }
     }

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use super::message::{AppendOutcome, Body, Message};
+use super::message::{AppendEntries, AppendOutcome, Body, Message};
 use super::node::{Node, Role};
 use super::types::{Entry, Payload};
+use crate::id::Id;
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,11 +29,15 @@ impl fmt::Display for Message {
                 let kind = if response.pre_vote { "PreVote" } else { "Vote" };
                 write!(f, "{kind} term={term} {}", if response.granted { "granted" } else { "refused" })
             }
-            Body::AppendEntries(append) => {
-                let entries: Vec<String> = append.entries.iter().map(Entry::to_string).collect();
-                let (prev, prev_term) = (append.prev_log_index, append.prev_log_term);
-                let (commit, entries) = (append.leader_commit, entries.join(" "));
-                write!(f, "AppendEntries term={term} prev={prev}@{prev_term} commit={commit} [{entries}]")
+            Body::AppendEntries(append) => write!(f, "AppendEntries term={term} {append}"),
+            Body::RelayEntries(relay) => {
+                let (leader, way) = (relay.leader.number(), numbers(&relay.way));
+                let (acknowledged, append) = (numbers(&relay.acknowledged), &relay.append);
+                write!(f, "RelayEntries term={term} leader={leader} acks={acknowledged} way={way} {append}")
+            }
+            Body::RelayEntriesResponse(response) => {
+                let (match_index, acknowledged) = (response.match_index, numbers(&response.acknowledged));
+                write!(f, "Relayed term={term} {match_index} acks={acknowledged}")
             }
             Body::AppendEntriesResponse(response) => match response.outcome {
                 AppendOutcome::Matched { match_index } => write!(f, "Matched term={term} {match_index}"),
@@ -45,6 +50,20 @@ impl fmt::Display for Message {
             },
         }
     }
+}
+
+impl fmt::Display for AppendEntries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let &Self { prev_log_index, prev_log_term, leader_commit, ref entries, .. } = self;
+        let entries: Vec<String> = entries.iter().map(Entry::to_string).collect();
+        write!(f, "prev={prev_log_index}@{prev_log_term} commit={leader_commit} [{}]", entries.join(" "))
+    }
+}
+
+/// Replicas in their order: `3,4`.
+fn numbers(ids: &[Id]) -> String {
+    let numbers: Vec<String> = ids.iter().map(|id| id.number().to_string()).collect();
+    numbers.join(",")
 }
 
 /// Enough of a value to tell it from others.

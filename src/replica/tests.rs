@@ -154,18 +154,6 @@ fn a_request_without_a_leader_is_held_and_then_sent_to_anybody() {
 }
 
 #[test]
-fn a_replica_that_has_looked_for_a_leader_in_vain_sends_its_clients_on_sooner() {
-    let mut cluster = Cluster::new();
-    cluster.blocked = (0..5).map(id).collect();
-    cluster.run(5 * ELECTION_TIMEOUT_US);
-    cluster.ask(id(0), &[put("m1", "k", "v")]);
-    cluster.run(HOLD_US / 10 - 1);
-    assert_eq!(cluster.answers(), []);
-    cluster.run(1);
-    assert_eq!(cluster.answers(), [(id(0), "m1".into(), Outcome::Redirect, None)]);
-}
-
-#[test]
 fn a_held_request_is_served_or_redirected_as_soon_as_there_is_a_leader() {
     let mut cluster = Cluster::new();
     let first_deadline = cluster.replicas.values().map(Replica::deadline).min().expect("timers");

@@ -60,6 +60,10 @@ counters! {
     conflict_truncations true,
     /// Appends that were refused because the logs did not match.
     conflicts true,
+    /// Appends that a follower sent on to another.
+    relays true,
+    /// Appends on their way through several followers that one of them refused.
+    refused_relays true,
     /// Entries of an earlier term that a quorum had on disk and their leader could not commit yet (figure 8).
     figure_8 true,
     /// Requests that stood in the log again after they had taken effect.
@@ -105,6 +109,12 @@ impl Coverage {
                 Body::RequestVoteResponse(response) if !response.granted => self.refused_votes += 1,
                 Body::AppendEntriesResponse(response) => {
                     self.conflicts += u64::from(matches!(response.outcome, AppendOutcome::Conflict { .. }));
+                }
+                Body::RelayEntries(relay) => self.relays += u64::from(!relay.acknowledged.is_empty()),
+                Body::RelayEntriesResponse(response) => {
+                    // The last one on the way is among those for whom it answers.
+                    let refused = !response.acknowledged.contains(&moment.node().id());
+                    self.refused_relays += u64::from(refused);
                 }
                 _ => {}
             }

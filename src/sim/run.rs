@@ -38,6 +38,8 @@ pub struct Figures {
     pub redirects: usize,
     /// The median time from a request to its answer, of whatever kind.
     pub median_latency_us: Micros,
+    /// The time within which 99 % of the answers came.
+    pub p99_latency_us: Micros,
 }
 
 /// Runs a plan, with a bug if one is planted, and with a transcript if one is wanted. The same plan
@@ -76,5 +78,6 @@ fn figures(cluster: &Cluster) -> Figures {
         duplicates: clients.duplicates(),
         redirects: clients.redirects(),
         median_latency_us: latencies.get(latencies.len() / 2).copied().unwrap_or(0),
+        p99_latency_us: latencies.get(latencies.len() * 99 / 100).copied().unwrap_or(0),
     }
 }

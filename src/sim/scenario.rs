@@ -160,6 +160,7 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
         () if network.max_datagram < 2_000 || workload.value_bytes > 300 => {
             Err("max_datagram must be at least 2000, value_bytes at most 300")
         }
+        () if plan.levers.check().is_err() => Err("levers contradict each other or are out of range"),
         () if plan.clock_ppm.iter().any(|ppm| ppm.abs() > 500_000) => Err("clock_ppm must be within 500000"),
         () => Ok(()),
     }

@@ -4,7 +4,7 @@
 use fastrand::Rng;
 
 use super::plan::{Broken, Fault, FaultKind, Liveness, Network, Plan, Storage, Target, Trigger, Workload};
-use crate::levers::{Levers, Reads};
+use crate::levers::{Levers, Reads, Topology};
 use crate::raft::types::Micros;
 use crate::replica::ELECTION_TIMEOUT_US;
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
@@ -50,6 +50,8 @@ pub fn plan(seed: u64) -> Plan {
         faults.retain(|fault| !matches!(fault.kind, FaultKind::Crash(_) | FaultKind::CrashOn(_)));
     }
     let liveness = Some(liveness(&mut rng, replicas));
+    let topology = one_of(&mut rng, &[Topology::Star, Topology::Relay, Topology::Adaptive]);
+    let levers = Levers { topology, ..levers };
     Plan { seed, replicas, lifetime_us, network, storage, clock_ppm, levers, workload, faults, liveness }
 }
 

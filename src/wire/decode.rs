@@ -15,7 +15,8 @@ use super::kind;
 use crate::id::{Id, IdError};
 use crate::kv::Command;
 use crate::raft::message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RequestVote, RequestVoteResponse,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries, RelayEntriesResponse,
+    RequestVote, RequestVoteResponse,
 };
 use crate::raft::types::{Entry, Index, MAX_NUMBER, Payload, Term};
 use crate::request::{Operation, Request, RequestId};
@@ -135,7 +136,7 @@ impl Decoder {
             return Err(Malformed::UnknownSender);
         }
         if kind != kind::BUNDLE {
-            out.push(Inbound::Peer { from: src, message: self.read_peer(&message, kind)? });
+            out.push(Inbound::Peer { from: src, message: self.read_peer(&message, kind, src)? });
             return Ok(());
         }
         let parts = message.list("messages")?;
@@ -148,7 +149,7 @@ impl Decoder {
             if kind == kind::BUNDLE {
                 return Err(Malformed::Nested);
             }
-            out.push(Inbound::Peer { from: src, message: self.read_peer(&part, kind)? });
+            out.push(Inbound::Peer { from: src, message: self.read_peer(&part, kind, src)? });
         }
         Ok(())
     }
@@ -157,7 +158,7 @@ impl Decoder {
         id == self.own || self.peers.contains(&id)
     }
 
-    fn read_peer(&self, message: &Fields<'_, '_>, kind: &str) -> Result<Message, Malformed> {
+    fn read_peer(&self, message: &Fields<'_, '_>, kind: &str, src: Id) -> Result<Message, Malformed> {
         let read_body = match kind {
             kind::REQUEST_VOTE => read_request_vote,
             kind::REQUEST_VOTE_RESPONSE => read_request_vote_response,
@@ -165,6 +166,16 @@ impl Decoder {
             kind::APPEND_ENTRIES => {
                 let term = message.positive("term")?;
                 let body = Body::AppendEntries(self.read_append_entries(message, term)?);
+                return Ok(Message { term, body });
+            }
+            kind::RELAY_ENTRIES => {
+                let term = message.positive("term")?;
+                let body = Body::RelayEntries(self.read_relay_entries(message, term, src)?);
+                return Ok(Message { term, body });
+            }
+            kind::RELAY_ENTRIES_RESPONSE => {
+                let term = message.positive("term")?;
+                let body = Body::RelayEntriesResponse(self.read_relay_entries_response(message)?);
                 return Ok(Message { term, body });
             }
             _ => return Err(Malformed::UnknownType),
@@ -198,6 +209,52 @@ impl Decoder {
             sent_at: message.number("sent_at")?,
             entries,
         })
+    }
+
+    /// Whoever is on the way is there once: the leader, those who have acknowledged, of whom the last one is the
+    /// sender, this replica, and those to whom it is to go.
+    fn read_relay_entries(
+        &self,
+        message: &Fields<'_, '_>,
+        term: Term,
+        src: Id,
+    ) -> Result<RelayEntries, Malformed> {
+        let mut seen = BTreeSet::new();
+        let leader = message.id("leader_id")?.filter(|leader| self.peers.contains(leader));
+        let leader = leader.ok_or(Malformed::BadField("leader_id"))?;
+        seen.insert(leader);
+        let acknowledged = self.read_ids(message, "acknowledged", &mut seen)?;
+        if *acknowledged.last().unwrap_or(&leader) != src {
+            return Err(Malformed::BadField("acknowledged"));
+        }
+        let way = self.read_ids(message, "way", &mut seen)?;
+        Ok(RelayEntries { leader, way, acknowledged, append: self.read_append_entries(message, term)? })
+    }
+
+    fn read_relay_entries_response(
+        &self,
+        message: &Fields<'_, '_>,
+    ) -> Result<RelayEntriesResponse, Malformed> {
+        let acknowledged = self.read_ids(message, "acknowledged", &mut BTreeSet::new())?;
+        if acknowledged.is_empty() {
+            return Err(Malformed::BadField("acknowledged"));
+        }
+        let (sent_at, match_index) = (message.number("sent_at")?, message.number("match_index")?);
+        Ok(RelayEntriesResponse { sent_at, match_index, acknowledged })
+    }
+
+    /// Replicas of this cluster other than this one, none of them seen before.
+    fn read_ids(
+        &self,
+        message: &Fields<'_, '_>,
+        name: &'static str,
+        seen: &mut BTreeSet<Id>,
+    ) -> Result<Vec<Id>, Malformed> {
+        let mut read = |id: Value<'_, '_>| {
+            let id = id.as_str().and_then(|text| text.parse().ok());
+            id.filter(|id| self.peers.contains(id) && seen.insert(*id)).ok_or(Malformed::BadField(name))
+        };
+        message.list(name)?.iter().map(&mut read).collect()
     }
 
     fn read_entry(&self, entry: &Fields<'_, '_>) -> Result<Entry, Malformed> {

@@ -7,7 +7,8 @@ use serde::{Serialize, Serializer};
 use super::kind;
 use crate::id::{Id, NOBODY};
 use crate::raft::message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RequestVote, RequestVoteResponse,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries, RequestVote,
+    RequestVoteResponse,
 };
 use crate::raft::types::{Entry, Payload};
 use crate::request::{Outcome, Response};
@@ -90,6 +91,25 @@ enum Part<'a> {
         conflict_term: u64,
         conflict_index: u64,
     },
+    RelayEntries {
+        r#type: &'static str,
+        term: u64,
+        leader_id: Id,
+        way: &'a [Id],
+        acknowledged: &'a [Id],
+        prev_log_index: u64,
+        prev_log_term: u64,
+        leader_commit: u64,
+        sent_at: u64,
+        entries: Entries<'a>,
+    },
+    RelayEntriesResponse {
+        r#type: &'static str,
+        term: u64,
+        sent_at: u64,
+        match_index: u64,
+        acknowledged: &'a [Id],
+    },
 }
 
 impl<'a> From<&'a Message> for Part<'a> {
@@ -131,11 +151,36 @@ impl<'a> From<&'a Message> for Part<'a> {
                 }
             }
             Body::AppendEntriesResponse(answer) => Self::from_append_response(term, answer),
+            Body::RelayEntries(relay) => Self::from_relay(term, relay),
+            Body::RelayEntriesResponse(answer) => Self::RelayEntriesResponse {
+                r#type: kind::RELAY_ENTRIES_RESPONSE,
+                term,
+                sent_at: answer.sent_at,
+                match_index: answer.match_index,
+                acknowledged: &answer.acknowledged,
+            },
         }
     }
 }
 
-impl Part<'_> {
+impl<'a> Part<'a> {
+    fn from_relay(term: u64, relay: &'a RelayEntries) -> Self {
+        let &AppendEntries { prev_log_index, prev_log_term, leader_commit, sent_at, ref entries } =
+            &relay.append;
+        Self::RelayEntries {
+            r#type: kind::RELAY_ENTRIES,
+            term,
+            leader_id: relay.leader,
+            way: &relay.way,
+            acknowledged: &relay.acknowledged,
+            prev_log_index,
+            prev_log_term,
+            leader_commit,
+            sent_at,
+            entries: Entries(entries),
+        }
+    }
+
     fn from_append_response(term: u64, answer: &AppendEntriesResponse) -> Self {
         let (r#type, sent_at) = (kind::APPEND_ENTRIES_RESPONSE, answer.sent_at);
         match answer.outcome {

@@ -13,7 +13,9 @@
 //! | `request_vote_response` | `term`, `pre_vote`, `campaign`, `granted` |
 //! | `append_entries` | `term`, `prev_log_index`, `prev_log_term`, `leader_commit`, `sent_at`, `entries` |
 //! | `append_entries_response` | `term`, `sent_at`, and either `match_index` or `prev_log_index`, `conflict_term`, `conflict_index` |
-//! | `bundle` | `messages`: several of the four above, each without `src`, `dst` and `leader` |
+//! | `relay_entries` | those of `append_entries`, and `leader_id`, `way`, `acknowledged`: an ID and two lists of IDs |
+//! | `relay_entries_response` | `term`, `sent_at`, `match_index`, `acknowledged` |
+//! | `bundle` | `messages`: several of the six above, each without `src`, `dst` and `leader` |
 //!
 //! An entry is `{"index", "term"}` when it is a no-op, and has `client`, `MID`,
 //! `key` and `value` besides when it is a command.
@@ -37,7 +39,7 @@ pub use decode::{Decoder, MAX_MID_BYTES, MAX_NESTING, MAX_RECEIVED_BYTES, Malfor
 pub use encode::{encode_hello, encode_peer, encode_response};
 pub use size::{
     APPEND_ENVELOPE_BYTES, BUNDLE_ENVELOPE_BYTES, MESSAGE_ENVELOPE_BYTES, entry_len, is_storable,
-    message_len_at_most,
+    message_len_at_most, relay_extra_bytes,
 };
 
 /// What reaches a replica from outside, validated.
@@ -83,4 +85,6 @@ mod kind {
     pub const REQUEST_VOTE_RESPONSE: &str = "request_vote_response";
     pub const APPEND_ENTRIES: &str = "append_entries";
     pub const APPEND_ENTRIES_RESPONSE: &str = "append_entries_response";
+    pub const RELAY_ENTRIES: &str = "relay_entries";
+    pub const RELAY_ENTRIES_RESPONSE: &str = "relay_entries_response";
 }

@@ -8,6 +8,7 @@
 //!   then read as the same.
 //! * The decoder remembers nothing: after any datagram it reads the next one like a new decoder.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Inbound;
@@ -24,6 +25,8 @@ use crate::request::{Operation, Request, RequestId};
 pub const OWN: Id = Id::new(0).expect("not reserved");
 /// A replica that it listens to.
 pub const PEER: Id = Id::new(1).expect("not reserved");
+/// All replicas that it listens to.
+pub const PEERS: [Id; 3] = [PEER, Id::new(2).expect("not reserved"), Id::new(3).expect("not reserved")];
 
 const CLIENT: Id = Id::new(0x10).expect("not reserved");
 
@@ -37,7 +40,7 @@ pub fn check(datagram: &[u8]) {
     let good_datagram = encoded(&good);
     let good: Vec<Inbound> = good.into_iter().map(from_peer).collect();
 
-    let mut decoder = Decoder::new(OWN, [PEER]);
+    let mut decoder = Decoder::new(OWN, PEERS);
     let result = read(&mut decoder, datagram);
     assert_eq!(read(&mut decoder, &good_datagram).as_ref(), Ok(&good), "after {result:?}");
     assert_eq!(read(&mut decoder, datagram), result, "the second time");
@@ -78,8 +81,12 @@ fn good_messages() -> [Message; 2] {
 }
 
 fn encoded(messages: &[Message]) -> Vec<u8> {
+    encoded_from(PEER, messages)
+}
+
+fn encoded_from(sender: Id, messages: &[Message]) -> Vec<u8> {
     let mut datagram = Vec::new();
-    encode_peer(&mut datagram, PEER, OWN, None, messages);
+    encode_peer(&mut datagram, sender, OWN, None, messages);
     datagram
 }
 
@@ -93,19 +100,27 @@ fn check_accepted(datagram: &[u8], said: &[Inbound]) {
         return;
     }
     let message = |inbound: &Inbound| match inbound {
-        Inbound::Peer { from: PEER, message } => message.clone(),
+        Inbound::Peer { from, message } if PEERS.contains(from) => message.clone(),
         other => panic!("{other:?} among what a peer says"),
     };
     let messages: Vec<Message> = said.iter().map(message).collect();
-    messages.iter().for_each(check_message);
-    let again = encoded(&messages);
+    let sender = sender(said);
+    messages.iter().for_each(|message| check_message(sender, message));
+    let again = encoded_from(sender, &messages);
     assert!(again.len() <= datagram.len(), "{} bytes became {}", datagram.len(), again.len());
     let predicted: usize = messages.iter().map(message_len_at_most).sum();
     assert!(again.len() <= BUNDLE_ENVELOPE_BYTES + predicted, "{} bytes, not {predicted}", again.len());
-    assert_eq!(read(&mut Decoder::new(OWN, [PEER]), &again).as_deref(), Ok(said), "written and read again");
+    assert_eq!(read(&mut Decoder::new(OWN, PEERS), &again).as_deref(), Ok(said), "written and read again");
 }
 
-fn check_message(message: &Message) {
+fn sender(said: &[Inbound]) -> Id {
+    match said {
+        [Inbound::Peer { from, .. }, ..] => *from,
+        other => panic!("{other:?} from nobody"),
+    }
+}
+
+fn check_message(sender: Id, message: &Message) {
     let term = message.term;
     check_numbers(&[term]);
     match &message.body {
@@ -121,7 +136,25 @@ fn check_message(message: &Message) {
             assert!(term > 0, "{message:?}");
             check_outcome(term, response.outcome);
         }
+        Body::RelayEntries(relay) => {
+            check_append(term, &relay.append);
+            let before: Vec<Id> = [relay.leader].iter().chain(&relay.acknowledged).copied().collect();
+            assert_eq!(before.last(), Some(&sender), "{message:?}");
+            check_replicas(before.iter().chain(&relay.way));
+        }
+        Body::RelayEntriesResponse(response) => {
+            check_numbers(&[response.sent_at, response.match_index]);
+            assert!(term > 0 && !response.acknowledged.is_empty(), "{message:?}");
+            check_replicas(response.acknowledged.iter());
+        }
     }
+}
+
+/// Others of this cluster, each once.
+fn check_replicas<'a>(ids: impl Iterator<Item = &'a Id> + Clone) {
+    assert!(ids.clone().all(|id| PEERS.contains(id)), "{:?}", ids.collect::<Vec<_>>());
+    let different: BTreeSet<_> = ids.clone().collect();
+    assert_eq!(different.len(), ids.count(), "{different:?}");
 }
 
 fn check_append(term: Term, append: &AppendEntries) {
@@ -153,7 +186,7 @@ fn check_outcome(term: Term, outcome: AppendOutcome) {
 }
 
 fn check_name(name: &RequestId) {
-    assert!(![OWN, PEER].contains(&name.client), "{name:?}");
+    assert!(name.client != OWN && !PEERS.contains(&name.client), "{name:?}");
     assert!((1..=MAX_MID_BYTES).contains(&name.mid.len()), "{name:?}");
 }
 

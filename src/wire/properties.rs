@@ -7,18 +7,19 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::Inbound;
-use super::promises::{self, OWN, PEER};
+use super::promises::{self, OWN, PEER, PEERS};
 use super::*;
 use crate::id::Id;
 use crate::kv::Command;
 use crate::raft::message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RequestVote, RequestVoteResponse,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries, RelayEntriesResponse,
+    RequestVote, RequestVoteResponse,
 };
 use crate::raft::types::{Entry, MAX_NUMBER, Payload};
 use crate::request::{Outcome, RequestId, Response};
 
 fn decoder() -> Decoder {
-    Decoder::new(OWN, [PEER])
+    Decoder::new(OWN, PEERS)
 }
 
 fn number() -> impl Strategy<Value = u64> {
@@ -45,7 +46,7 @@ fn mid() -> impl Strategy<Value = Arc<str>> {
 }
 
 fn client() -> impl Strategy<Value = Id> {
-    (2..u16::MAX).prop_map(|number| Id::new(number).expect("not reserved"))
+    (4..u16::MAX).prop_map(|number| Id::new(number).expect("not reserved"))
 }
 
 fn payload() -> impl Strategy<Value = Payload> {
@@ -95,7 +96,34 @@ pub fn message() -> impl Strategy<Value = Message> {
             let body = Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome });
             Message { term, body }
         });
-    prop_oneof![vote, vote_response, append_entries(), append_response]
+    prop_oneof![vote, vote_response, append_entries(), append_response, relay_entries(), relay_response()]
+}
+
+/// What the leader or another follower sends on.
+fn relay_entries() -> impl Strategy<Value = Message> {
+    let [peer, other, third] = PEERS;
+    let from_leader = |way| (peer, vec![], way);
+    let ways = vec![
+        from_leader(vec![]),
+        from_leader(vec![third]),
+        from_leader(vec![third, other]),
+        (other, vec![peer], vec![]),
+        (other, vec![peer], vec![third]),
+        (other, vec![third, peer], vec![]),
+    ];
+    (append_entries(), prop::sample::select(ways)).prop_map(|(message, (leader, acknowledged, way))| {
+        let Message { term, body: Body::AppendEntries(append) } = message else { unreachable!("an append") };
+        let relay = RelayEntries { leader, way, acknowledged, append };
+        Message { term, body: Body::RelayEntries(relay) }
+    })
+}
+
+fn relay_response() -> impl Strategy<Value = Message> {
+    let acknowledged = prop::sample::subsequence(&PEERS[..], 1..=PEERS.len()).prop_shuffle();
+    (positive(), number(), number(), acknowledged).prop_map(|(term, sent_at, match_index, acknowledged)| {
+        let response = RelayEntriesResponse { sent_at, match_index, acknowledged };
+        Message { term, body: Body::RelayEntriesResponse(response) }
+    })
 }
 
 fn encoded(messages: &[Message]) -> Vec<u8> {
@@ -151,11 +179,14 @@ proptest! {
         let lengths = messages.iter().map(message_len_at_most);
         prop_assert!(encoded(&messages).len() <= BUNDLE_ENVELOPE_BYTES + lengths.sum::<usize>());
         for message in messages {
-            if let Body::AppendEntries(append) = &message.body {
-                let entries: usize = append.entries.iter().map(entry_len).sum();
-                let length = encoded(std::slice::from_ref(&message)).len();
-                prop_assert!(length <= APPEND_ENVELOPE_BYTES + entries);
-            }
+            let (append, extra) = match &message.body {
+                Body::AppendEntries(append) => (append, 0),
+                Body::RelayEntries(relay) => (&relay.append, relay_extra_bytes(PEERS.len())),
+                _ => continue,
+            };
+            let entries: usize = append.entries.iter().map(entry_len).sum();
+            let length = encoded(std::slice::from_ref(&message)).len();
+            prop_assert!(length <= APPEND_ENVELOPE_BYTES + extra + entries);
         }
     }
 
@@ -172,11 +203,12 @@ proptest! {
         let outcome = Outcome::Value(Arc::clone(&command.value));
         let mut response = Vec::new();
         encode_response(&mut response, OWN, &Response { id, outcome, leader: None });
-        if is_storable(command, limit) {
-            prop_assert!(append.max(response.len()) <= limit);
+        let extra = spare / 4;
+        if is_storable(command, limit, extra) {
+            prop_assert!((append + extra).max(response.len()) <= limit);
         } else {
             // It must not refuse what has a kilobyte to spare.
-            prop_assert!(append.max(response.len()) + 1_000 > limit);
+            prop_assert!((append + extra).max(response.len()) + 1_000 > limit);
         }
     }
 
@@ -255,7 +287,19 @@ const WRONG: [Wrong; 5] = [
     |_| MAX_NUMBER + 1,
 ];
 
-const TEXTS: [&str; 8] = ["", "0000", "0001", "0010", "FFFF", kind::GET, kind::BUNDLE, kind::APPEND_ENTRIES];
+const TEXTS: [&str; 11] = [
+    "",
+    "0000",
+    "0001",
+    "0002",
+    "0003",
+    "0010",
+    "FFFF",
+    kind::GET,
+    kind::BUNDLE,
+    kind::APPEND_ENTRIES,
+    kind::RELAY_ENTRIES,
+];
 
 fn damage() -> impl Strategy<Value = Damage> {
     let place = any::<prop::sample::Index>;
@@ -351,7 +395,7 @@ fn the_decoder_keeps_its_promises_for_the_seeds_of_its_fuzz_target() {
 }
 
 /// Scraps from which objects that nearly make sense can come about by chance.
-const PIECES: [&str; 32] = [
+const PIECES: [&str; 36] = [
     "{",
     "}",
     "[",
@@ -381,6 +425,10 @@ const PIECES: [&str; 32] = [
     "\"prev_log_term\":0",
     "\"leader_commit\":0",
     "\"sent_at\":0",
+    "\"type\":\"relay_entries\"",
+    "\"leader_id\":\"0001\"",
+    "\"way\":[\"0002\"]",
+    "\"acknowledged\":[]",
     "\\ud800",
     "\u{e9}",
     "\n",

@@ -2,7 +2,7 @@
 //! and packed without trial and error.
 
 use crate::kv::Command;
-use crate::raft::message::{AppendOutcome, Body, Message};
+use crate::raft::message::{AppendEntries, AppendOutcome, Body, Message};
 use crate::raft::types::{Entry, MAX_NUMBER, Payload};
 
 use super::decode::MAX_MID_BYTES;
@@ -30,6 +30,11 @@ const MATCHED: usize =
 const CONFLICT: usize = r#"{"type":"append_entries_response","term":,"sent_at":,"prev_log_index":,"conflict_term":,"conflict_index":}"#
     .len()
     + 5 * NUMBER;
+const RELAY_ENTRIES_RESPONSE: usize =
+    r#"{"type":"relay_entries_response","term":,"sent_at":,"match_index":,"acknowledged":[]}"#.len()
+        + 3 * NUMBER;
+/// What an append has besides when it goes through several followers, but for the IDs in its two lists.
+const RELAY: usize = r#""leader_id":,"way":[],"acknowledged":[],"#.len() + ID;
 const RESPONSE: usize = ENVELOPE + r#""type":"redirect","MID":"","value":""}"#.len();
 
 /// How much longer a character can become by JSON escaping: one byte becomes `\u0000`.
@@ -46,6 +51,11 @@ pub const APPEND_ENVELOPE_BYTES: usize = ENVELOPE + APPEND_ENTRIES;
 /// The most bytes that a `bundle` takes besides its messages: its datagram is
 /// never longer than this and the sum of [`message_len_at_most`] over the messages.
 pub const BUNDLE_ENVELOPE_BYTES: usize = ENVELOPE + r#""type":"bundle","messages":[]}"#.len();
+
+/// The most bytes that a `relay_entries` takes besides those of an `append_entries`, in a cluster of so many replicas.
+pub const fn relay_extra_bytes(replicas: usize) -> usize {
+    RELAY + ids_len(replicas)
+}
 
 /// The exact number of bytes that an entry takes in a message, with the comma that
 /// separates it from the next one.
@@ -72,7 +82,11 @@ pub fn message_len_at_most(message: &Message) -> usize {
     let body = match &message.body {
         Body::RequestVote(_) => REQUEST_VOTE,
         Body::RequestVoteResponse(_) => REQUEST_VOTE_RESPONSE,
-        Body::AppendEntries(append) => APPEND_ENTRIES + append.entries.iter().map(entry_len).sum::<usize>(),
+        Body::AppendEntries(append) => append_len(append),
+        Body::RelayEntries(relay) => {
+            append_len(&relay.append) + relay_extra_bytes(relay.way.len() + relay.acknowledged.len())
+        }
+        Body::RelayEntriesResponse(answer) => RELAY_ENTRIES_RESPONSE + ids_len(answer.acknowledged.len()),
         Body::AppendEntriesResponse(answer) => match answer.outcome {
             AppendOutcome::Matched { .. } => MATCHED,
             AppendOutcome::Conflict { .. } => CONFLICT,
@@ -81,11 +95,20 @@ pub fn message_len_at_most(message: &Message) -> usize {
     body + 1
 }
 
+fn append_len(append: &AppendEntries) -> usize {
+    APPEND_ENTRIES + append.entries.iter().map(entry_len).sum::<usize>()
+}
+
+/// So many IDs in a list, each with a comma.
+const fn ids_len(ids: usize) -> usize {
+    ids * (ID + 1)
+}
+
 /// Whether a write can be replicated and its value can be read again when no
-/// datagram may be longer than `max_datagram` bytes. A write that is not storable must
-/// be refused: in the log, it would be an entry that no append can carry.
-pub fn is_storable(command: &Command, max_datagram: usize) -> bool {
-    let append = APPEND_ENVELOPE_BYTES + 2 * digits(MAX_NUMBER) + write_len(command);
+/// datagram may be longer than `max_datagram` bytes, and an append needs `extra` of them for its way. A write that
+/// is not storable must be refused: in the log, it would be an entry that no append can carry.
+pub fn is_storable(command: &Command, max_datagram: usize, extra: usize) -> bool {
+    let append = APPEND_ENVELOPE_BYTES + extra + 2 * digits(MAX_NUMBER) + write_len(command);
     let read = RESPONSE + MAX_MID_BYTES * WORST_ESCAPE + escaped_len(&command.value);
     append.max(read) <= max_datagram
 }

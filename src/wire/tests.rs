@@ -329,12 +329,16 @@ fn a_conflict_lies_within_the_log_that_was_asked_about() {
 
 #[test]
 fn storable_is_what_can_be_replicated_and_read_again() {
-    let storable = |key: usize, value: usize| {
+    let storable_by = |key: usize, value: usize, extra: usize| {
         let request = RequestId { client: id(0x10), mid: "m".into() };
         let command = Command { request, key: "k".repeat(key).into(), value: "v".repeat(value).into() };
-        is_storable(&command, 2_000)
+        is_storable(&command, 2_000, extra)
     };
+    let storable = |key, value| storable_by(key, value, 0);
     assert!(storable(1_500, 0));
+    assert!(storable_by(1_500, 0, 100));
+    assert!(!storable_by(1_500, 0, 300), "no append can carry it the longer way");
+    assert!(storable_by(1, 300, 1_000), "and an answer goes no longer way");
     assert!(!storable(1_700, 0), "no append can carry it");
     assert!(storable(1, 300));
     assert!(!storable(1, 500), "an answer with it to a request with the longest MID does not fit");

@@ -6,6 +6,7 @@
 //! committed, and what a store without replicas would have made of it.
 
 mod acknowledged_is_committed;
+mod acknowledged_is_durable;
 mod answered_is_durable;
 mod answers_in_order;
 mod at_most_once;
@@ -199,6 +200,7 @@ impl Invariants {
                 Box::new(at_most_once::AtMostOnce),
                 Box::new(states_equal::StatesEqual),
                 Box::new(acknowledged_is_committed::AcknowledgedIsCommitted),
+                Box::new(acknowledged_is_durable::AcknowledgedIsDurable::default()),
                 Box::new(answered_is_durable::AnsweredIsDurable),
                 Box::new(answers_in_order::AnswersInOrder),
             ],

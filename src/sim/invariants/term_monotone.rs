@@ -31,7 +31,8 @@ impl Invariant for TermMonotone {
         self.term[at] = now;
         for (_, message) in moment.messages() {
             let promises = match &message.body {
-                Body::AppendEntriesResponse(_) => true,
+                Body::AppendEntriesResponse(_) | Body::RelayEntriesResponse(_) => true,
+                Body::RelayEntries(relay) => !relay.acknowledged.is_empty(),
                 Body::RequestVote(request) => !request.pre_vote,
                 Body::RequestVoteResponse(response) => response.granted && !response.pre_vote,
                 Body::AppendEntries(_) => false,

@@ -1,0 +1,64 @@
+//! Who acknowledges an append has on disk what it acknowledges; and a follower that brings
+//! the acknowledgement of another has it from that one.
+
+use std::collections::BTreeSet;
+
+use super::{Invariant, Knowledge, Moment};
+use crate::id::Id;
+use crate::raft::message::{AppendEntriesResponse, AppendOutcome, Body, Message};
+use crate::raft::types::{Index, Micros, Term};
+
+#[derive(Debug, Default)]
+pub(super) struct AcknowledgedIsDurable {
+    said: BTreeSet<(Id, Term, Micros, Index)>, // who has acknowledged in which term what was sent when, up to where
+}
+
+impl Invariant for AcknowledgedIsDurable {
+    fn name(&self) -> &'static str {
+        "acknowledged is durable"
+    }
+
+    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+        let own = moment.node().id();
+        for (_, message) in moment.messages() {
+            let Some((acknowledged, sent_at, index)) = acknowledged(&own, message) else { continue };
+            let term = message.term;
+            for &id in acknowledged {
+                if id == own && !is_durable(moment, term, index) {
+                    return Err(format!("it acknowledged up to {index}, which its disk does not have"));
+                }
+                let said = (id, term, sent_at, index);
+                if id == own {
+                    self.said.insert(said);
+                } else if !self.said.contains(&said) {
+                    return Err(format!("it said that {id} acknowledged up to {index}, which {id} did not"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a message acknowledges, if anything: for whom, `sent_at`, and the index.
+fn acknowledged<'a>(own: &'a Id, message: &'a Message) -> Option<(&'a [Id], Micros, Index)> {
+    match &message.body {
+        Body::RelayEntries(relay) => {
+            Some((&relay.acknowledged, relay.append.sent_at, relay.append.last_index()))
+        }
+        Body::RelayEntriesResponse(response) => {
+            Some((&response.acknowledged, response.sent_at, response.match_index))
+        }
+        Body::AppendEntriesResponse(AppendEntriesResponse {
+            sent_at,
+            outcome: AppendOutcome::Matched { match_index },
+        }) => Some((std::slice::from_ref(own), *sent_at, *match_index)),
+        _ => None,
+    }
+}
+
+/// Whether this replica's disk has its log up to `index`. What a later term has changed is beside the point.
+fn is_durable(moment: &Moment<'_>, term: Term, index: Index) -> bool {
+    let on_disk = &moment.servers[moment.at].disk.durable().entries;
+    let entry = (index as usize).checked_sub(1).map(|before| on_disk.get(before).map(|entry| entry.term));
+    entry.is_none_or(|entry| moment.term() != term || entry == moment.node().log().term_at(index))
+}
