@@ -110,7 +110,23 @@ impl Outbox {
     /// Writes the next datagram into `buffer`, whose old content is lost. False if there is none.
     /// Destinations have their turn in the order of the first push for each.
     pub fn next(&mut self, buffer: &mut Vec<u8>) -> bool {
-        match self.take() {
+        let next = self.take();
+        self.write(buffer, next)
+    }
+
+    /// As [`next`](Self::next), but only answers to clients have their turn.
+    pub fn next_answer(&mut self, buffer: &mut Vec<u8>) -> bool {
+        // Each replica is there once at most, so this does not search for long.
+        let at = self.order.iter().position(|next| matches!(next, Next::Client(_)));
+        let next = match at.and_then(|at| self.order.remove(at)) {
+            Some(Next::Client(response)) => Some(Datagram::Client(response)),
+            _ => None,
+        };
+        self.write(buffer, next)
+    }
+
+    fn write(&mut self, buffer: &mut Vec<u8>, datagram: Option<Datagram>) -> bool {
+        match datagram {
             None => return false,
             Some(Datagram::Client(response)) => self.write_response(buffer, response),
             Some(Datagram::Peer { to, leader, messages }) => {

@@ -1,14 +1,16 @@
-//! The second stage: the only thread that ever touches terms, log and state machine. It
-//! takes all that waits in its inbox as one batch, steps the replica for each, and hands what comes out
-//! to the sender stage as one batch.
+//! The second stage: the only thread that ever touches terms, log and state machine. It takes all
+//! that has arrived as one batch, steps the replica for each, and gives away what comes out as one batch. While there
+//! is little to do it has the two other stages with it, and receives and sends by itself.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use tracing::debug;
 
-use super::statistics::Statistics;
+use super::StageFailed;
+use super::counts::Counts;
+use super::load::Load;
+use super::receiver::Taken;
+use super::stages::Stages;
 use crate::raft::types::Micros;
 use crate::replica::Replica;
 use crate::wire::{Inbound, Outbound};
@@ -41,76 +43,79 @@ pub(super) struct Consensus {
     replica: Replica,
     max_batch: usize,
     clock: Clock,
-    inbox: Receiver<Inbound>,
-    outbox: Sender<Vec<Outbound>>,
-    statistics: Arc<Statistics>,
-    backlog: Vec<Outbound>, // answers that did not fit into the outbox
+    stages: Stages,
+    load: Load,
+    waiting: Vec<Inbound>,  // what was taken in and not stepped yet
+    backlog: Vec<Outbound>, // what the sender did not take
+    counts: Counts,
 }
 
 impl Consensus {
     /// `replica` was created at time 0 of the clock that starts here.
-    pub(super) fn new(
-        replica: Replica,
-        max_batch: usize,
-        inbox: Receiver<Inbound>,
-        outbox: Sender<Vec<Outbound>>,
-        statistics: Arc<Statistics>,
-    ) -> Self {
-        let clock = Clock(Instant::now());
-        Self { replica, max_batch, clock, inbox, outbox, statistics, backlog: Vec::new() }
+    pub(super) fn new(replica: Replica, max_batch: usize, stages: Stages) -> Self {
+        Self {
+            replica,
+            max_batch,
+            clock: Clock(Instant::now()),
+            stages,
+            load: Load::default(),
+            waiting: Vec::new(),
+            backlog: Vec::new(),
+            counts: Counts::default(),
+        }
     }
 
-    /// Runs until the receiver stage is gone, then answers what is owed.
-    pub(super) fn run(mut self) {
-        let mut batch = Vec::with_capacity(self.max_batch);
-        while self.collect(&mut batch) {
+    /// Runs until the transport is closed, then answers what is owed.
+    pub(super) fn run(mut self) -> Result<Counts, StageFailed> {
+        loop {
+            let taken = if self.waiting.is_empty() { Some(self.collect()?) } else { None };
+            let arrived = self.waiting.len();
+            if taken == Some(Taken::Closed) && arrived == 0 {
+                break;
+            }
             // The clock is read after the last input arrived: what it shows is later than every one of them.
             let now = self.clock.now();
-            for inbound in batch.drain(..) {
+            for inbound in self.waiting.drain(..arrived.min(self.max_batch)) {
                 self.replica.handle(now, inbound);
             }
-            let out = self.replica.finish_in_memory(now);
-            self.hand_over(out);
+            self.backlog.append(&mut self.replica.finish_in_memory(now));
+            self.counts.overflowed += self.stages.send(&mut self.backlog)?;
+            if let Some(taken) = taken {
+                self.balance(now, arrived, taken);
+            }
         }
         self.backlog.extend(self.replica.stop().into_iter().map(Outbound::Client));
         debug!(answers = self.backlog.len(), "stops");
-        // The one send that may wait: the sender gives up by itself when its transport is closed.
-        let _sender_is_gone = self.outbox.send(self.backlog).is_err();
+        self.stages.end(self.backlog, &mut self.counts)?;
+        Ok(self.counts)
     }
 
-    /// Waits for an input or a timer and takes what else is there; false when there will be no more.
-    fn collect(&self, batch: &mut Vec<Inbound>) -> bool {
+    /// Waits for an input or a timer and takes what else is there.
+    fn collect(&mut self) -> Result<Taken, StageFailed> {
         if self.backlog.len() >= MAX_BACKLOG {
             std::thread::sleep(Duration::from_micros(RETRY_US));
-            return true;
+            return Ok(Taken::All);
         }
-        match self.inbox.recv_deadline(self.clock.instant(self.wake_at())) {
-            Ok(first) => batch.push(first),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return false,
-        }
-        batch.extend(self.inbox.try_iter().take(self.max_batch - 1));
-        true
+        let timer = self.clock.instant(self.wake_at());
+        let until = self.stages.due().map_or(timer, |due| due.min(timer));
+        self.stages.receive(MAX_BATCH, until, &mut self.waiting)
     }
 
     fn wake_at(&self) -> Micros {
         let retry = if self.backlog.is_empty() { Micros::MAX } else { self.clock.now() + RETRY_US };
-        self.replica.deadline().min(retry)
+        let look = if self.stages.are_here() { Micros::MAX } else { self.load.until() };
+        self.replica.deadline().min(retry).min(look)
     }
 
-    /// Gives a batch to the sender without ever waiting for it. While the sender is stuck,
-    /// messages to replicas are as good as lost, which Raft can bear; answers wait here.
-    fn hand_over(&mut self, mut out: Vec<Outbound>) {
-        self.backlog.append(&mut out);
-        if self.backlog.is_empty() {
-            return;
-        }
-        if let Err(TrySendError::Full(mut backlog)) = self.outbox.try_send(std::mem::take(&mut self.backlog))
-        {
-            let before = backlog.len();
-            backlog.retain(|outbound| matches!(outbound, Outbound::Client(_)));
-            self.statistics.lock().overflowed += (before - backlog.len()) as u64;
-            self.backlog = backlog;
+    /// Lends the other stages when there is much to do, and calls them back when there is little.
+    fn balance(&mut self, now: Micros, arrived: usize, taken: Taken) {
+        if self.stages.are_here() {
+            if self.load.is_too_much(now, taken == Taken::Full) {
+                self.counts.busy += 1;
+                self.stages.lend();
+            }
+        } else if self.load.is_little(now, arrived) {
+            self.stages.call_back();
         }
     }
 }

@@ -1,46 +1,57 @@
-//! The replica as a pipeline of three threads:
+//! The replica as a pipeline of three stages:
 //!
 //! ```text
-//! network --> receiver --[bounded channel]--> consensus --[bounded channel]--> sender --> network
-//!             parse, validate                 Raft, state machine              merge, pack, encode
+//! network --> receiver --------------> consensus ---------------------> sender --> network
+//!             parse, validate          Raft, state machine              merge, pack, encode
 //! ```
 //!
-//! Each stage owns its work: the receiver the bytes that come in, the consensus thread everything that
-//! Raft knows, the sender the bytes that go out. Nothing is shared but counts. A full channel
-//! pushes back to the network or loses what Raft can bear to lose; it never blocks the consensus thread.
+//! Each stage owns its work: the receiver the bytes that come in, the consensus stage everything that
+//! Raft knows, the sender the bytes that go out. A stage is a value that is moved and never shared, and each has a thread.
 //!
-//! The stages end in this order: the transport is closed, the receiver returns and with it
-//! the inbox ends, the consensus thread answers what is owed and returns, the sender sends that and returns.
+//! * **Idle**: the consensus thread has all three and runs one after the other: wait for the network with the next timer
+//!   as the end, take what is there, step all of it as one batch, send. A message between two threads takes longer than
+//!   all that work, because it wakes up the other one (`cargo bench --bench latency` measures both).
+//! * **Busy**: when that becomes too much for one thread ([`load`]), the other two stages move to threads of their own, and
+//!   bounded channels connect them. A full channel pushes back to the network or loses what Raft can bear to lose; it
+//!   never blocks the consensus thread. When it is quiet again, they come back ([`stages`]).
+//!
+//! The consensus thread never waits for a network that takes no more: then it lends the sender, whose thread may.
+//!
+//! The end: the transport is closed, the receiver says so, the consensus thread calls back whoever is away, answers what
+//! is owed and returns, and with it end the loans that the other threads wait for.
 
 mod consensus;
+mod counts;
+mod load;
 mod receiver;
 mod sender;
-mod statistics;
+mod stages;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Sender as Channel, bounded};
 
-pub use statistics::Counts;
+pub use counts::Counts;
 
+use crate::levers::Levers;
 use crate::outbox::Outbox;
 use crate::raft::types::Saved;
 use crate::replica::{Options, Replica};
 use crate::transport::Transport;
 use crate::wire::Decoder;
 use consensus::{Consensus, MAX_BATCH};
-use statistics::Statistics;
+use receiver::Receiver;
+use sender::Sender;
+use stages::{INBOX, Links, Stages};
 
+const RECEIVER: &str = "receiver";
+const SENDER: &str = "sender";
+const CONSENSUS: &str = "consensus";
 const STAGES: usize = 3;
-
-/// How many inputs may wait for the consensus thread: some hundred milliseconds of work.
-const INBOX: usize = 8_192;
-
-/// How many batches may wait for the sender.
-const OUTBOX: usize = 1_024;
 
 /// Why a pipeline did not come to a clean end.
 #[derive(Debug, thiserror::Error)]
@@ -64,60 +75,63 @@ pub enum StageFailed {
 /// process is expected to end.
 pub fn run(transport: Arc<dyn Transport>, options: &Options) -> Result<Counts, StageFailed> {
     let &Options { own, ref peers, levers, .. } = options;
-    let statistics = Arc::new(Statistics::default());
-    let (inbox_in, inbox_out) = bounded(INBOX);
-    let (outbox_in, outbox_out) = bounded(OUTBOX);
-    let (ended_in, ended_out) = bounded(STAGES);
+    let (receiver_loans, receiver_lent) = bounded(1);
+    let (sender_loans, sender_lent) = bounded(1);
+    let (inbox_in, inbox) = bounded(INBOX);
+    let (sender_back_in, sender_back) = bounded(1);
+    let (ended, ends) = bounded(STAGES);
 
     let decoder = Decoder::new(own, peers.iter().copied());
-    let (receives, counts) = (Arc::clone(&transport), Arc::clone(&statistics));
-    spawn("receiver", &ended_in, move || receiver::run(&*receives, decoder, &inbox_in, &counts))?;
-
+    let receiver = Receiver::new(Arc::clone(&transport), decoder);
     let outbox = Outbox::new(own, transport.max_datagram(), levers.coalesce);
-    let (sends, counts) = (Arc::clone(&transport), Arc::clone(&statistics));
-    spawn("sender", &ended_in, move || sender::run(&*sends, outbox, &outbox_out, &counts))?;
-
+    let Levers { coalesce_window_us, .. } = levers;
+    let sender = Sender::new(Arc::clone(&transport), outbox, Duration::from_micros(coalesce_window_us));
+    let links = Links { receiver_loans, inbox, sender_loans, sender_back };
+    let stages = Stages::new(links, receiver, sender);
     let replica = Replica::new(options, Saved::default(), 0);
-    let max_batch = levers.batch_of(MAX_BATCH);
-    let consensus = Consensus::new(replica, max_batch, inbox_out, outbox_in, Arc::clone(&statistics));
-    spawn("consensus", &ended_in, move || {
-        consensus.run();
-        Ok(())
+    let consensus = Consensus::new(replica, levers.batch_of(MAX_BATCH), stages);
+
+    spawn(RECEIVER, &ended, move || {
+        guard(RECEIVER, || receiver::run(&receiver_lent, &inbox_in)).map(|()| None)
+    })?;
+    spawn(SENDER, &ended, move || {
+        guard(SENDER, || sender::run(&sender_lent, &sender_back_in)).map(|()| None)
+    })?;
+    spawn(CONSENSUS, &ended, move || {
+        // What it runs of other stages fails under their names.
+        guard(CONSENSUS, || Ok(consensus.run())).and_then(|counts| counts).map(Some)
     })?;
 
-    for (stage, end) in ended_out.iter().take(STAGES) {
-        match end {
-            End::Clean => transport.stop(), // no stage is of use without the others
-            End::Failed(error) => return Err(StageFailed::Network(stage, error)),
-            End::Panicked => return Err(StageFailed::Panicked(stage)),
+    let mut counts = Counts::default();
+    for end in ends.iter().take(STAGES) {
+        transport.stop(); // no stage is of use without the others
+        if let Some(counted) = end? {
+            counts = counted;
         }
     }
-    Ok(std::mem::take(&mut *statistics.lock()))
+    Ok(counts)
 }
 
-/// How a stage ended.
-enum End {
-    Clean,
-    Failed(io::Error),
-    Panicked,
+/// Does a part of a stage's work; a failure carries the name of the stage. What a panic leaves behind is not used again:
+/// the process ends.
+fn guard<T>(stage: &'static str, work: impl FnOnce() -> io::Result<T>) -> Result<T, StageFailed> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| StageFailed::Network(stage, error)),
+        Err(_) => Err(StageFailed::Panicked(stage)),
+    }
 }
 
-/// Starts a stage that says when it has ended, and how.
+/// How a thread ended; the consensus thread with what was counted.
+type End = Result<Option<Counts>, StageFailed>;
+
+/// Starts a thread that says when it has ended, and how.
 fn spawn(
     stage: &'static str,
-    ended: &Sender<(&'static str, End)>,
-    work: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ended: &Channel<End>,
+    work: impl FnOnce() -> End + Send + 'static,
 ) -> io::Result<()> {
     let ended = ended.clone();
-    let run = move || {
-        // What a panic leaves behind is not used again: the process ends.
-        let end = match catch_unwind(AssertUnwindSafe(work)) {
-            Ok(Ok(())) => End::Clean,
-            Ok(Err(error)) => End::Failed(error),
-            Err(_) => End::Panicked,
-        };
-        // There is room for every stage's end; where nobody waits any more, nobody needs to know.
-        let _unheard = ended.try_send((stage, end));
-    };
+    // There is room for every thread's end; where nobody waits any more, nobody needs to know.
+    let run = move || drop(ended.try_send(work()));
     thread::Builder::new().name(stage.to_owned()).spawn(run).map(drop)
 }

@@ -1,6 +1,6 @@
 //! How datagrams travel: one trait, and one file per network.
 //!
-//! A transport is shared by two threads, one that only receives and one that only sends, and
+//! A transport is shared by two stages, one that only receives and one that only sends, on one thread or on two, and
 //! anybody may stop it. It knows nothing of what is in a datagram, except that the
 //! in-process one reads where it should go.
 
@@ -13,6 +13,7 @@ mod udp;
 mod tests;
 
 use std::io;
+use std::time::Instant;
 
 pub use memory::{Hub, MemoryTransport, Packet};
 pub use seqpacket::{SEQPACKET_MAX_DATAGRAM, Seqpacket};
@@ -25,18 +26,20 @@ pub enum Received {
     Datagram(usize),
     /// A datagram was longer than the buffer and is lost.
     TooLong,
+    /// Nothing arrived in time.
+    TimedOut,
     /// The other side is gone, or [`Transport::stop`] was called. It stays so.
     Closed,
 }
 
 /// A network as one replica sees it.
 pub trait Transport: Send + Sync {
-    /// Waits for the next datagram.
+    /// Waits for the next datagram, but not beyond `until`. What is there already is taken even if that has passed.
     ///
     /// # Errors
     ///
     /// What the operating system reports, if it does not simply mean [`Received::Closed`].
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<Received>;
+    fn receive(&self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Received>;
 
     /// Sends one datagram whole, and waits while the network takes no more. After
     /// [`stop`](Self::stop) it still sends what can be sent at once.
@@ -47,6 +50,13 @@ pub trait Transport: Send + Sync {
     /// `InvalidInput` if the datagram is longer than [`max_datagram`](Self::max_datagram);
     /// else what the operating system reports.
     fn send(&self, datagram: &[u8]) -> io::Result<()>;
+
+    /// Sends one datagram whole if the network takes it at once.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if it does not; else as [`send`](Self::send).
+    fn try_send(&self, datagram: &[u8]) -> io::Result<()>;
 
     /// The most bytes that a datagram may have on its way out.
     fn max_datagram(&self) -> usize;

@@ -4,11 +4,12 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, send, socket_with};
 
-use super::socket::Socket;
+use super::socket::{Socket, Wait};
 use super::{Received, Transport, refuse_long};
 
 /// The longest message that simulators of this dialect read; a longer one arrives cut.
@@ -38,11 +39,16 @@ impl Seqpacket {
     pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
         Ok(Self(Socket::new(fd)?))
     }
+
+    fn transmit(&self, datagram: &[u8], wait: Wait) -> io::Result<()> {
+        refuse_long(datagram, SEQPACKET_MAX_DATAGRAM)?;
+        self.0.send(wait, |flags| send(self.0.fd(), datagram, flags))
+    }
 }
 
 impl Transport for Seqpacket {
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
-        match self.0.receive(buffer)? {
+    fn receive(&self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Received> {
+        match self.0.receive(buffer, until)? {
             // The end of a connection looks like an empty packet.
             Received::Datagram(0) if self.0.is_hung_up()? => Ok(Received::Closed),
             received => Ok(received),
@@ -50,8 +56,11 @@ impl Transport for Seqpacket {
     }
 
     fn send(&self, datagram: &[u8]) -> io::Result<()> {
-        refuse_long(datagram, SEQPACKET_MAX_DATAGRAM)?;
-        self.0.send(|flags| send(self.0.fd(), datagram, flags))
+        self.transmit(datagram, Wait::Yes)
+    }
+
+    fn try_send(&self, datagram: &[u8]) -> io::Result<()> {
+        self.transmit(datagram, Wait::No)
     }
 
     fn max_datagram(&self) -> usize {

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept, bind, listen, recv,
@@ -36,8 +37,16 @@ fn hear(fd: &OwnedFd) -> Vec<u8> {
 }
 
 fn receive(transport: &dyn Transport, room: usize) -> Result<Vec<u8>, Received> {
+    receive_until(transport, room, None)
+}
+
+fn receive_until(
+    transport: &dyn Transport,
+    room: usize,
+    until: Option<Instant>,
+) -> Result<Vec<u8>, Received> {
     let mut buffer = vec![0; room];
-    match transport.receive(&mut buffer).expect("no error of the system") {
+    match transport.receive(&mut buffer, until).expect("no error of the system") {
         Received::Datagram(length) => {
             buffer.truncate(length);
             Ok(buffer)
@@ -52,6 +61,23 @@ fn stops_while_it_waits(transport: Arc<dyn Transport>) {
     transport.stop();
     assert_eq!(thread.join().expect("no panic"), Err(Received::Closed));
     assert_eq!(receive(&*transport, 100), Err(Received::Closed), "it stays closed");
+}
+
+/// `say` makes a datagram arrive.
+fn takes_what_is_there_and_waits_no_longer(transport: &dyn Transport, say: impl Fn(&[u8])) {
+    let past = Some(Instant::now());
+    assert_eq!(receive_until(transport, 100, past), Err(Received::TimedOut));
+    assert_eq!(receive_until(transport, 100, past), Err(Received::TimedOut), "still nothing");
+    say(b"one");
+    say(b"two");
+    say(b"three");
+    assert_eq!(receive_until(transport, 100, past), Ok(b"one".to_vec()), "although it looked in vain before");
+    assert_eq!(receive_until(transport, 100, None), Ok(b"two".to_vec()));
+    let far = Some(Instant::now() + Duration::from_secs(1_000_000));
+    assert_eq!(receive_until(transport, 100, far), Ok(b"three".to_vec()));
+    let soon = Some(Instant::now() + Duration::from_millis(1));
+    assert_eq!(receive_until(transport, 100, soon), Err(Received::TimedOut));
+    assert!(soon < Some(Instant::now()), "it did not wait");
 }
 
 #[test]
@@ -151,6 +177,30 @@ fn nothing_longer_than_the_limit_is_sent() {
 }
 
 #[test]
+fn seqpacket_waits_until_then_and_no_longer() {
+    let (transport, simulator) = pair();
+    takes_what_is_there_and_waits_no_longer(&transport, |bytes| say(&simulator, bytes));
+}
+
+#[test]
+fn a_send_that_must_not_wait_sends_what_there_is_room_for() {
+    let (transport, simulator) = pair();
+    let bytes = |number: u64| format!("{number:01000}").into_bytes();
+    let sent = (0..).take_while(|&number| match transport.try_send(&bytes(number)) {
+        Ok(()) => true,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+            false
+        }
+    });
+    let sent = sent.count() as u64;
+    assert!(sent > 0);
+    (0..sent).for_each(|number| assert_eq!(hear(&simulator), bytes(number)));
+    transport.try_send(b"again").expect("there is room again");
+    assert_eq!(hear(&simulator), b"again");
+}
+
+#[test]
 fn seqpacket_connects_to_a_path() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("0001");
@@ -205,6 +255,17 @@ fn udp_carries_its_longest_datagram() {
 }
 
 #[test]
+fn udp_waits_until_then_and_no_longer() {
+    let simulator = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let port = simulator.local_addr().expect("an address").port();
+    let transport = Udp::open(id(3), port).expect("opens");
+    let (_, replica) = simulator.recv_from(&mut [0; 100]).expect("the hello");
+    takes_what_is_there_and_waits_no_longer(&transport, |bytes| {
+        assert_eq!(simulator.send_to(bytes, replica).expect("sent"), bytes.len());
+    });
+}
+
+#[test]
 fn udp_stops_while_it_waits() {
     stops_while_it_waits(Arc::new(Udp::open(id(3), 9).expect("opens")));
 }
@@ -228,6 +289,17 @@ fn memory_shows_what_is_sent_and_delivers_what_is_routed() {
     assert_eq!(receive(&*a, 5), Err(Received::TooLong));
     assert!(!hub.deliver(id(7), Vec::new()), "nobody has this name");
     assert!(a.send(&[b' '; 101]).is_err());
+    a.try_send(b"not even JSON").expect("sent");
+    assert_eq!(hub.sent().recv().expect("a packet").to, None);
+}
+
+#[test]
+fn memory_waits_until_then_and_no_longer() {
+    let hub = Hub::new(100);
+    let transport = hub.attach(id(0));
+    takes_what_is_there_and_waits_no_longer(&*transport, |bytes| {
+        assert!(hub.deliver(id(0), bytes.to_vec()));
+    });
 }
 
 #[test]

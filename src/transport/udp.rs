@@ -2,10 +2,11 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Instant;
 
 use rustix::net::sendto;
 
-use super::socket::Socket;
+use super::socket::{Socket, Wait};
 use super::{Received, Transport, refuse_long};
 use crate::id::Id;
 use crate::wire;
@@ -35,17 +36,25 @@ impl Udp {
         udp.send(&hello)?;
         Ok(udp)
     }
+
+    fn transmit(&self, datagram: &[u8], wait: Wait) -> io::Result<()> {
+        refuse_long(datagram, UDP_MAX_DATAGRAM)?;
+        self.socket.send(wait, |flags| sendto(self.socket.fd(), datagram, flags, &self.simulator))
+    }
 }
 
 impl Transport for Udp {
     // Bound to the loopback address, the socket hears nobody from outside.
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
-        self.socket.receive(buffer)
+    fn receive(&self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Received> {
+        self.socket.receive(buffer, until)
     }
 
     fn send(&self, datagram: &[u8]) -> io::Result<()> {
-        refuse_long(datagram, UDP_MAX_DATAGRAM)?;
-        self.socket.send(|flags| sendto(self.socket.fd(), datagram, flags, &self.simulator))
+        self.transmit(datagram, Wait::Yes)
+    }
+
+    fn try_send(&self, datagram: &[u8]) -> io::Result<()> {
+        self.transmit(datagram, Wait::No)
     }
 
     fn max_datagram(&self) -> usize {

@@ -5,6 +5,7 @@ mod hostile;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use cluster::{Cluster, id};
 use kvstore::pipeline::{self, StageFailed};
@@ -64,16 +65,20 @@ fn a_replica_that_stops_answers_what_it_holds() {
 
 /// A network on which one thing goes badly wrong.
 struct Broken {
-    receive: fn() -> io::Result<Received>,
+    receive: fn(Option<Instant>) -> io::Result<Received>,
 }
 
 impl Transport for Broken {
-    fn receive(&self, _buffer: &mut [u8]) -> io::Result<Received> {
-        (self.receive)()
+    fn receive(&self, _buffer: &mut [u8], until: Option<Instant>) -> io::Result<Received> {
+        (self.receive)(until)
     }
 
     fn send(&self, _datagram: &[u8]) -> io::Result<()> {
         panic!("on purpose, while sending");
+    }
+
+    fn try_send(&self, datagram: &[u8]) -> io::Result<()> {
+        self.send(datagram)
     }
 
     fn max_datagram(&self) -> usize {
@@ -89,21 +94,22 @@ fn options() -> Options {
 
 #[test]
 fn a_panic_in_a_stage_ends_the_pipeline_and_names_the_stage() {
-    let broken = Arc::new(Broken { receive: || panic!("on purpose, while receiving") });
+    let broken = Arc::new(Broken { receive: |_| panic!("on purpose, while receiving") });
     let ended = pipeline::run(broken, &options());
     assert!(matches!(ended, Err(StageFailed::Panicked("receiver"))), "{ended:?}");
 
-    // The receiver waits for ever; the first pre-vote is what the sender fails on.
-    let forever = || loop {
-        std::thread::park();
+    // The receiver hears nothing; the first pre-vote is what the sender fails on.
+    let silence = |until: Option<Instant>| {
+        std::thread::sleep(until.expect("a timer").saturating_duration_since(Instant::now()));
+        Ok(Received::TimedOut)
     };
-    let ended = pipeline::run(Arc::new(Broken { receive: forever }), &options());
+    let ended = pipeline::run(Arc::new(Broken { receive: silence }), &options());
     assert!(matches!(ended, Err(StageFailed::Panicked("sender"))), "{ended:?}");
 }
 
 #[test]
 fn a_network_that_fails_ends_the_pipeline_and_says_why() {
-    let broken = Arc::new(Broken { receive: || Err(io::ErrorKind::PermissionDenied.into()) });
+    let broken = Arc::new(Broken { receive: |_| Err(io::ErrorKind::PermissionDenied.into()) });
     let ended = pipeline::run(broken, &options());
     assert!(matches!(ended, Err(StageFailed::Network("receiver", _))), "{ended:?}");
 }
