@@ -50,9 +50,10 @@ struct Intent {
 struct Client {
     id: Id,
     leader: Option<usize>,
-    keys: Vec<Arc<str>>,      // own keys that it has put
-    readable: Vec<Arc<str>>,  // those of which a put was acknowledged
-    busy: BTreeSet<Arc<str>>, // those with a put on its way
+    keys: Vec<Arc<str>>,        // own keys that it has put
+    readable: Vec<Arc<str>>,    // those of which a put was acknowledged
+    unread: BTreeSet<Arc<str>>, // the others
+    busy: BTreeSet<Arc<str>>,   // those with a put on its way
 }
 
 /// A request as it was sent. A retry after a redirect is another request, with another name.
@@ -95,6 +96,7 @@ impl Clients {
             leader: None,
             keys: Vec::new(),
             readable: Vec::new(),
+            unread: BTreeSet::new(),
             busy: BTreeSet::new(),
         };
         let span_us = workload.end_us.saturating_sub(workload.start_us) as u128;
@@ -162,6 +164,7 @@ impl Clients {
         let key = free.unwrap_or_else(|| {
             let key: Arc<str> = format!("{:032x}", intent.new_key).into();
             client.keys.push(Arc::clone(&key));
+            client.unread.insert(Arc::clone(&key));
             key
         });
         client.busy.insert(Arc::clone(&key));
@@ -305,7 +308,7 @@ impl Clients {
         let Operation::Put { key, .. } = operation else { return None };
         let knows = &mut self.clients[client];
         knows.busy.remove(&key);
-        if !knows.readable.contains(&key) && knows.keys.contains(&key) {
+        if knows.unread.remove(&key) {
             knows.readable.push(Arc::clone(&key));
         }
         let another = if self.workload.read_back { self.any_up(Some(by), up) } else { None };
