@@ -12,6 +12,7 @@
 //! | `server` | one replica: its stages, its clock, whether it is up |
 //! | `disk` | what a crash leaves of what was written |
 //! | `network` | whether and when a message arrives |
+//! | `intents` | what clients will ask, drawn before the run |
 //! | `clients` | what is asked, of whom, and what an answer leads to |
 //! | `faults` | what goes wrong, and how it ends |
 //! | `liveness` | a majority gets well for good, and must work |
@@ -45,6 +46,7 @@ pub mod cluster;
 pub mod coverage;
 mod disk;
 mod faults;
+mod intents;
 pub mod invariants;
 mod liveness;
 pub mod minimise;

@@ -214,6 +214,7 @@ impl Scenario {
             workload: Workload {
                 clients: CLIENTS,
                 requests: self.requests,
+                closed_loop: false,
                 burst: 1,
                 start_us: micros(self.start_wait),
                 end_us: micros(self.lifetime - self.end_wait),
