@@ -27,9 +27,7 @@ pub(super) fn draw(workload: &Workload, rng: &mut Rng) -> Vec<Intent> {
     let first_of_burst = |number: usize| (number - number % workload.burst.max(1)) as u128;
     let at = |number: usize| match workload.closed_loop {
         true => workload.start_us,
-        false => {
-            workload.start_us + (span_us * first_of_burst(number) / workload.requests as u128) as Micros
-        }
+        false => workload.start_us + (span_us * first_of_burst(number) / workload.requests as u128) as Micros,
     };
     let intent = |number: usize| {
         let drawn = rng.usize(0..workload.clients);

@@ -19,7 +19,9 @@
 //! | `invariants` | what must always hold, one file each |
 //! | `coverage` | what was reached |
 //! | `trace` | what happened, as a space-time transcript |
+//! | `traffic` | what replicas sent to each other, counted |
 //! | `run` | a plan becomes an outcome |
+//! | `measure` | what requests cost once a cluster is at work |
 //! | `batch` | many seeds on all processors |
 //! | `minimise` | the fewest faults with which a plan still fails |
 //!
@@ -49,6 +51,7 @@ mod faults;
 mod intents;
 pub mod invariants;
 mod liveness;
+pub mod measure;
 pub mod minimise;
 mod network;
 pub mod plan;
@@ -58,6 +61,7 @@ pub mod scenario;
 mod server;
 pub mod swarm;
 pub mod trace;
+pub mod traffic;
 
 #[cfg(test)]
 mod tests;
