@@ -19,14 +19,15 @@
 //! # What is the least
 //!
 //! The rows of the first tables turn one lever on after the other; a message takes 1,000 us there, which
-//! makes latencies countable in one-way trips, and a stage of a replica 5 to 30 us. The last row is what no
-//! star of n replicas can beat:
+//! makes latencies countable in one-way trips, and a stage of a replica 5 to 30 us. The last rows are what no
+//! star and no relay of n replicas can beat:
 //!
 //! * A put is stored by a quorum, of which the leader is one: floor(n / 2) followers must be sent it and must
-//!   answer, 2 floor(n / 2) messages for all puts that travel together, at best all that clients wait for.
-//!   (In a relay the last one answers for all: floor(n / 2) + 1.)
+//!   answer, 2 floor(n / 2) messages for all puts that travel together, at best all that clients wait for. In
+//!   a relay the last one answers for all: floor(n / 2) + 1.
 //! * A get under a lease needs nobody: 0.
-//! * A put takes 4 trips: to the leader, to a follower, back, and back to the client. A get takes 2.
+//! * A put takes 4 trips: to the leader, to a follower, back, and back to the client; in a relay as many between
+//!   replicas as there are messages, and the client's two. A get takes 2.
 //!
 //! With equal delays, clients that are answered together ask together, and batches hold together: those who
 //! found the leader at once are one, those who were sent to it another, a round trip later. That is nearly

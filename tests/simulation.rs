@@ -70,7 +70,7 @@ fn every_request_is_answered_in_the_datagram_dialect() {
 /// Sixteen messages for a put and for a get, instead of four and none.
 #[test]
 fn the_levers_of_our_replica_can_be_tried() {
-    let naive = "--no-batching --commit-notices --no-coalescing --no-thrift --reads log";
+    let naive = "--no-batching --commit-notices --no-coalescing --no-thrift --topology star --reads log";
     let mut command = run_py("tests/scenarios/calm", Path::new(OURS), "seqpacket");
     let (output, result) = finish(command.arg(format!("--replica-options={naive}")));
     assert!(output.status.success(), "{}", said(&output));

@@ -79,7 +79,9 @@ fn ladder(report: &mut Report, replicas: usize, loss: f64, outstanding: usize, f
         ]
     };
     let mut rows: Vec<Row> = LADDER.iter().map(row).collect();
-    rows.push(floor(replicas, outstanding));
+    let quorum = replicas / 2 + 1;
+    rows.push(floor("(floor of a star)", 2 * (quorum - 1), 4, outstanding));
+    rows.push(floor("(floor of a relay)", quorum, 2 + quorum, outstanding));
     let title = format!(
         "{replicas} replicas, {:.0} % loss, {outstanding} outstanding; latencies in one-way trips",
         loss * 100.0
@@ -89,17 +91,17 @@ fn ladder(report: &mut Report, replicas: usize, loss: f64, outstanding: usize, f
     report.table("ladder", &title, &common, &rows);
 }
 
-/// What no star can beat; see the head of `messages.rs`.
-fn floor(replicas: usize, outstanding: usize) -> Row {
-    let per_put = json!((2 * (replicas / 2)) as f64 / outstanding as f64);
+/// What neither can beat if so many messages carry all puts that clients wait for; see the head of `messages.rs`.
+fn floor(name: &'static str, messages: usize, trips: usize, outstanding: usize) -> Row {
+    let (per_put, trips) = (json!(messages as f64 / outstanding as f64), json!(trips as f64));
     vec![
-        ("levers", json!("(floor of a star)")),
+        ("levers", json!(name)),
         ("messages/put", per_put.clone()),
         ("datagrams/put", per_put),
         ("bytes/put", Value::Null),
         ("entries/append", Value::Null),
-        ("p50 put", json!(4.0)),
-        ("p99 put", json!(4.0)),
+        ("p50 put", trips.clone()),
+        ("p99 put", trips),
         ("datagrams/get", json!(0.0)),
         ("bytes/get", json!(0.0)),
         ("p50 get", json!(2.0)),
@@ -177,8 +179,9 @@ fn topologies(report: &mut Report, replicas: usize, full: bool) {
             std::iter::once(("topology", name)).chain(rest).collect()
         };
         let losses = [0.0, 0.05, 0.1, 0.15, 0.3];
-        let both = losses.into_iter().flat_map(|loss| [(Topology::Star, loss), (Topology::Relay, loss)]);
-        let rows: Vec<Row> = both.map(row).collect();
+        let topologies = [Topology::Star, Topology::Relay, Topology::Adaptive];
+        let all = losses.into_iter().flat_map(|loss| topologies.map(|topology| (topology, loss)));
+        let rows: Vec<Row> = all.map(row).collect();
         let title =
             format!("{replicas} replicas, {outstanding} outstanding, trips of 30 to 90 us: star and relay");
         let common = vec![("replicas", json!(replicas)), ("outstanding", json!(outstanding))];
