@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from simulator import build, config, history, report, suite
 from simulator.config import ConfigError, Scenario
 from simulator.console import Console
 from simulator.judge import judge
-from simulator.replica import StartError
+from simulator.replica import OptionsRefused, StartError
 from simulator.result import Result
 from simulator.signals import Signals
 from simulator.simulation import Options, simulate
@@ -33,15 +34,19 @@ def main(arguments: list[str]) -> int:
         else:
             scenario = config.load(Path(chosen.config))
         _check_writable(chosen.json, chosen.history)
+        replica_options = _split(chosen.replica_options)
     except (ConfigError, UsageError) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
     try:
-        options = _options(chosen)
+        options = _options(chosen, replica_options)
         with Signals() as signals:
             if chosen.config == ALL:
                 return _run_all(scenarios, chosen, options, signals)
             return _run_one(scenario, chosen, options, signals)
+    except OptionsRefused as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
     except (StartError, build.BuildError) as error:
         Console().error(str(error))
         return INCORRECT
@@ -61,6 +66,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--replica", type=Path, metavar="PATH",
         help="the program to run as replica (default: our own, built if needed)",
+    )
+    parser.add_argument(
+        "--replica-options", default="", metavar="OPTIONS",
+        help="options for it, as one word: --replica-options='--reads log --no-thrift'",
     )
     parser.add_argument(
         "--transport", choices=sorted(TRANSPORTS), default="seqpacket", help="default: seqpacket"
@@ -96,10 +105,18 @@ def _check_writable(*paths: Path | None) -> None:
             raise UsageError(f"{path}: must be a file that can be written")
 
 
-def _options(chosen: argparse.Namespace) -> Options:
+def _split(replica_options: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(replica_options))
+    except ValueError as error:
+        raise UsageError(f"--replica-options: {replica_options!r}: {error}") from None
+
+
+def _options(chosen: argparse.Namespace, replica_options: tuple[str, ...]) -> Options:
     """Finds both programs, or builds them, before the run, so that none is in vain."""
     return Options(
         program=_program(chosen.replica, "replica"),
+        replica_options=replica_options,
         transport=chosen.transport,
         seed=chosen.seed,
         # One line per scenario is all that a suite prints on stdout.

@@ -11,6 +11,8 @@ from collections import deque
 from pathlib import Path
 from typing import IO, Callable
 
+# The exit code of a program that does not understand its command line.
+REFUSAL = 2
 _PR_SET_PDEATHSIG = 1
 _LAST_LINES = 5
 _LONGEST_LINE_BYTES = 16_384
@@ -19,6 +21,10 @@ _libc = ctypes.CDLL(None)
 
 class StartError(Exception):
     """The replicas could not be started; nothing was simulated."""
+
+
+class OptionsRefused(Exception):
+    """The replicas do not take the options that they were given; no scenario could change that."""
 
 
 def _die_with_simulator() -> None:

@@ -18,6 +18,7 @@ class Result:
     scenario: Scenario
     seed: int
     transport: str
+    replica_options: tuple[str, ...]
     figures: Figures
     history: list[Request]
     verdict: Verdict | None = None  # None: the history was not checked
@@ -41,6 +42,7 @@ class Result:
         return {
             "configuration": asdict(self.scenario) | {"seed": self.seed},
             "transport": self.transport,
+            "replica_options": self.replica_options,
             "figures": figures,
             "correct": self.is_correct,
             "linearizable": self.verdict.linearizable if self.verdict else None,

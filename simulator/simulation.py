@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import heapq
 import selectors
+import shlex
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +23,7 @@ from simulator.events import KILL_LEADER_ON_ACK, Events
 from simulator.figures import collect
 from simulator.messages import BROADCAST, HELLO, Malformed, excerpt, identifier
 from simulator.network import Network
-from simulator.replica import Replica, StartError
+from simulator.replica import REFUSAL, OptionsRefused, Replica, StartError
 from simulator.result import Result
 from simulator.signals import Signals
 from simulator.transport import TRANSPORTS
@@ -44,6 +45,7 @@ class Options:
     """What the command line decides about a run, beside the scenario."""
 
     program: Path
+    replica_options: tuple[str, ...] = ()
     transport: str = "seqpacket"
     seed: int | None = None
     silence: bool = False
@@ -122,7 +124,10 @@ class Simulation:
     def launch(self) -> None:
         show = None if self._options.silence else self._show_output
         for id in self.network.replicas:
-            command = [str(self._options.program), *self._transport.arguments(id)]
+            command = [
+                str(self._options.program), *self._options.replica_options,
+                *self._transport.arguments(id),
+            ]
             self._replicas[id] = Replica(id, command, self._directory, self._selector, show)
 
     def gather(self) -> None:
@@ -287,8 +292,15 @@ class Simulation:
         else:
             reason = f"quit with {replica.epitaph()}"
         if id in self._missing:
+            self._check_refusal(replica)
             raise StartError(f"replica {id} did not start: it {reason}")
         self._bury(id, reason)
+
+    def _check_refusal(self, replica: Replica) -> None:
+        options = self._options.replica_options
+        if options and replica.process.returncode == REFUSAL:
+            said = replica.last_errors[-1] if replica.last_errors else "nothing on stderr"
+            raise OptionsRefused(f"--replica-options: {shlex.join(options)}: refused by the replica: {said}")
 
     def _bury(self, id: str, reason: str) -> None:
         self._console.error(f"replica {id} {reason}")
@@ -320,7 +332,10 @@ class Simulation:
             kernel_drops=sum(kernel_drops.values()),
         )
         history = list(self._clients.requests.values())
-        return Result(self._scenario, self._seed, self._options.transport, figures, history)
+        options = self._options
+        return Result(
+            self._scenario, self._seed, options.transport, options.replica_options, figures, history
+        )
 
     def stop(self) -> None:
         """End all replicas: kindly first, then surely. What they still print is shown."""

@@ -10,21 +10,24 @@ use serde_json::Value;
 const OURS: &str = env!("CARGO_BIN_EXE_kvstore");
 const TRANSPORTS: [&str; 2] = ["seqpacket", "udp"];
 
-/// Runs a scenario, named by its path without the suffix, and returns what `run.py` did and wrote.
-fn run(scenario: &str, replica: &Path, flaw: &str, transport: &str) -> (Output, Value) {
+/// `run.py` with a scenario, named by its path without the suffix.
+fn run_py(scenario: &str, replica: &Path, transport: &str) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new("python3");
+    command.arg(root.join("run.py")).arg(root.join(scenario).with_extension("json"));
+    command.arg("--replica").arg(replica).args(["--checker", OURS, "--transport", transport]);
+    command
+}
+
+/// Runs a scenario and returns what `run.py` did and wrote.
+fn run(scenario: &str, replica: &Path, flaw: &str, transport: &str) -> (Output, Value) {
+    finish(run_py(scenario, replica, transport).env("FLAW", flaw))
+}
+
+fn finish(command: &mut Command) -> (Output, Value) {
     let directory = tempfile::tempdir().expect("a directory");
     let result = directory.path().join("result.json");
-    let output = Command::new("python3")
-        .arg(root.join("run.py"))
-        .arg(root.join(scenario).with_extension("json"))
-        .arg("--replica")
-        .arg(replica)
-        .args(["--checker", OURS, "--transport", transport, "--json"])
-        .arg(&result)
-        .env("FLAW", flaw)
-        .output()
-        .expect("python3 is there");
+    let output = command.arg("--json").arg(&result).output().expect("python3 is there");
     let written = std::fs::read(&result).unwrap_or_else(|_| panic!("{}", said(&output)));
     (output, serde_json::from_slice(&written).expect("JSON"))
 }
@@ -62,6 +65,31 @@ fn every_request_is_answered_in_the_datagram_dialect() {
     let result = simulate("calm", "udp");
     assert_eq!(figure(&result, "failures"), 0);
     assert_eq!(figure(&result, "duplicates"), 0);
+}
+
+/// Sixteen messages for a put and for a get, instead of four and none.
+#[test]
+fn the_levers_of_our_replica_can_be_tried() {
+    let naive = "--no-batching --commit-notices --no-coalescing --no-thrift --topology star --reads log";
+    let mut command = run_py("tests/scenarios/calm", Path::new(OURS), "seqpacket");
+    let (output, result) = finish(command.arg(format!("--replica-options={naive}")));
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(figure(&result, "failures"), 0);
+    let requests = figure(&result, "gets") + figure(&result, "puts");
+    assert!(figure(&result, "total_messages") > 15 * requests, "{result}");
+}
+
+#[test]
+fn a_lever_that_our_replica_refuses_is_bad_usage() {
+    for transport in TRANSPORTS {
+        let mut command = run_py("tests/scenarios/calm", Path::new(OURS), transport);
+        let output = command.arg("--replica-options=--reads never").output().expect("python3 is there");
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let line = stderr.lines().last().expect("a line");
+        assert!(line.starts_with("--replica-options: --reads never: refused by the replica: "), "{stderr}");
+        assert!(line.contains("possible values: lease, read-index, log"), "{stderr}");
+    }
 }
 
 /// What a leader holds when it is killed is never answered, whatever a replica does; everything else is. At 15

@@ -96,6 +96,12 @@ def main(arguments):
     if BEHAVIOUR == "exits_at_once":
         print("no thanks", file=sys.stderr)
         sys.exit(7)
+    if BEHAVIOUR == "refuses_its_options":
+        print("usage: fake", "there is no --nonsense", sep="\n", file=sys.stderr)
+        sys.exit(2)
+    if BEHAVIOUR == "takes_two_options":
+        print("options", arguments[:2], flush=True)
+        arguments = arguments[2:]
     if BEHAVIOUR == "never_joins":
         signal.pause()
     if BEHAVIOUR == "stubborn":

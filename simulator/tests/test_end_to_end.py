@@ -33,6 +33,9 @@ def setUpModule() -> None:
     runs["unchecked"] = Run("correct", "--no-check", verdict="not linearizable")
     for verdict in ("not linearizable", "malformed history", "crash"):
         runs[verdict] = Run("correct", verdict=verdict)
+    for transport in ("seqpacket", "udp"):
+        options = "--replica-options=--one 'two words'"
+        runs[f"options_{transport}"] = Run("takes_two_options", options, transport=transport)
     # Few enough that a busy machine gets there in time.
     runs["storm"] = Run("storm", max_packets=500)
     for behaviour in (
@@ -108,6 +111,15 @@ class EndToEnd(unittest.TestCase):
         run = self.finished("correct_udp")
         self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
         self.assertTrue(run.stdout.startswith("# Simulation Finished\n"), run.stdout)
+
+    def test_options_reach_the_replica_in_both_dialects_and_are_written_down(self) -> None:
+        for name in ("options_seqpacket", "options_udp"):
+            with self.subTest(name):
+                run = self.finished(name)
+                self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
+                self.assertIn("0002] options ['--one', 'two words']\n", run.stdout)
+                self.assertEqual(run.result()["replica_options"], ["--one", "two words"])
+        self.assertEqual(self.finished("correct").result()["replica_options"], [])
 
     def test_kills_end_replicas_and_leave_requests_unanswered(self) -> None:
         run = self.finished("kills")
@@ -264,6 +276,25 @@ class Ends(unittest.TestCase):
                 self.assertRegex(run.stdout, r"Simulator Error - replica 000\d did not start: it quit")
                 self.assertIn("exit code 7, last lines of stderr:\n    no thanks", run.stdout)
                 self.assertEqual((run.survivors(), run.leftovers()), ([], []))
+
+    def test_options_that_the_replica_refuses_are_bad_usage_and_told_in_one_line(self) -> None:
+        run = Run("refuses_its_options", "--replica-options=--nonsense 'a b'", lifetime=1000)
+        self.addCleanup(run.clean_up)
+        self.assertEqual(run.finish().exit_code, 2)
+        refusal = "--replica-options: --nonsense 'a b': refused by the replica: there is no --nonsense"
+        self.assertEqual(run.stderr.splitlines()[1:], [refusal])
+        self.assertEqual((run.survivors(), run.leftovers()), ([], []))
+
+    def test_without_options_there_are_none_to_refuse(self) -> None:
+        run = self.start("refuses_its_options", lifetime=1000).finish()
+        self.assertEqual(run.exit_code, 1)
+        self.assertRegex(run.stdout, r"replica 000\d did not start: it quit with exit code 2")
+
+    def test_options_that_are_no_words_are_bad_usage(self) -> None:
+        run = Run("correct", "--replica-options='unclosed", lifetime=1000)
+        self.addCleanup(run.clean_up)
+        self.assertEqual(run.finish().exit_code, 2)
+        self.assertEqual(run.stderr, "--replica-options: \"'unclosed\": No closing quotation\n")
 
     def test_a_program_that_cannot_run_is_told_at_once(self) -> None:
         for program, said in (

@@ -82,7 +82,7 @@ def scenario(**changes: Any) -> Scenario:
 
 
 def result(verdict: Verdict | None = None, **changes: Any) -> Result:
-    return Result(scenario(), 7, "udp", dataclasses.replace(GOOD, **changes), [], verdict)
+    return Result(scenario(), 7, "udp", (), dataclasses.replace(GOOD, **changes), [], verdict)
 
 
 class Checks(unittest.TestCase):

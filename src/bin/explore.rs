@@ -368,4 +368,8 @@ fn report_figures(figures: &[Figures]) {
     row("redirects", |figures| figures.redirects as u64);
     row("median latency (us)", |figures| figures.median_latency_us);
     row("p99 latency (us)", |figures| figures.p99_latency_us);
+    row("puts: p50 (us)", |figures| figures.puts.p50_us);
+    row("puts: p99 (us)", |figures| figures.puts.p99_us);
+    row("gets: p50 (us)", |figures| figures.gets.p50_us);
+    row("gets: p99 (us)", |figures| figures.gets.p99_us);
 }

@@ -143,7 +143,7 @@ impl Node {
         }
         self.persist();
         self.release_promises();
-        debug_assert_eq!(invariants::check(self), Ok(()));
+        debug_assert_eq!(invariants::check(self, self.log.durable_index()), Ok(()));
         std::mem::take(&mut self.actions)
     }
 

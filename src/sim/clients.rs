@@ -6,14 +6,12 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 
+use super::intents::{self, Intent};
 use super::plan::Workload;
 use crate::history;
 use crate::id::Id;
 use crate::raft::types::Micros;
 use crate::request::{Operation, Outcome, Request, RequestId, Response};
-
-/// How often a put goes to a key that the client has put before, if keys are not shared.
-const REWRITE_PROBABILITY: f64 = 0.5;
 
 /// The least time-out of clients once they must get through: longer than the slowest network and
 /// disk need, or clients would give up every attempt just before it succeeds.
@@ -28,31 +26,22 @@ pub struct Clients {
     workload: Workload,
     rng: Rng,
     intents: Vec<Intent>,
+    begun: usize, // how many of these have a time or were made
     clients: Vec<Client>,
     asked: Vec<Asked>, // its place is its name
+    completed: usize,
     duplicates: usize,
     redirects: usize,
-}
-
-/// A request to come. All its choices are made before the run, so that what happens does not change them.
-#[derive(Clone, Copy, Debug)]
-struct Intent {
-    at: Micros,
-    client: usize,
-    wants_get: bool,
-    wants_own_key: bool,
-    choice: f64,
-    new_key: u128,
-    value: u128,
 }
 
 #[derive(Debug)]
 struct Client {
     id: Id,
     leader: Option<usize>,
-    keys: Vec<Arc<str>>,      // own keys that it has put
-    readable: Vec<Arc<str>>,  // those of which a put was acknowledged
-    busy: BTreeSet<Arc<str>>, // those with a put on its way
+    keys: Vec<Arc<str>>,        // own keys that it has put
+    readable: Vec<Arc<str>>,    // those of which a put was acknowledged
+    unread: BTreeSet<Arc<str>>, // the others
+    busy: BTreeSet<Arc<str>>,   // those with a put on its way
 }
 
 /// A request as it was sent. A retry after a redirect is another request, with another name.
@@ -62,6 +51,8 @@ pub struct Asked {
     pub request: Request,
     /// When it was first sent.
     pub invoked: Micros,
+    /// When the same was asked for the first time, before any redirect.
+    pub wanted: Micros,
     /// When the answer came.
     pub returned: Option<Micros>,
     /// What the answer was.
@@ -95,33 +86,27 @@ impl Clients {
             leader: None,
             keys: Vec::new(),
             readable: Vec::new(),
+            unread: BTreeSet::new(),
             busy: BTreeSet::new(),
         };
-        let span_us = workload.end_us.saturating_sub(workload.start_us) as u128;
-        let first_of_burst = |number: usize| (number - number % workload.burst.max(1)) as u128;
-        let intents = (0..workload.requests).map(|number| Intent {
-            at: workload.start_us + (span_us * first_of_burst(number) / workload.requests as u128) as Micros,
-            client: rng.usize(0..workload.clients),
-            wants_get: rng.f64() < workload.gets,
-            wants_own_key: rng.f64() < REWRITE_PROBABILITY,
-            choice: rng.f64(),
-            new_key: rng.u128(..),
-            value: rng.u128(..),
-        });
+        let intents = intents::draw(&workload, &mut rng);
+        let begun = if workload.closed_loop { intents.len().min(workload.clients) } else { intents.len() };
         Self {
-            intents: intents.collect(),
+            intents,
+            begun,
             clients: (0..workload.clients).map(client).collect(),
             workload,
             rng,
             asked: Vec::new(),
+            completed: 0,
             duplicates: 0,
             redirects: 0,
         }
     }
 
-    /// When each planned request is to be made.
+    /// When each planned request is to be made that waits for no answer.
     pub fn times(&self) -> Vec<Micros> {
-        self.intents.iter().map(|intent| intent.at).collect()
+        self.intents[..self.begun].iter().map(|intent| intent.at).collect()
     }
 
     /// Makes a planned request.
@@ -134,7 +119,16 @@ impl Clients {
         if self.workload.wander > 0.0 && self.rng.f64() < self.workload.wander {
             self.clients[intent.client].leader = None;
         }
-        self.ask(now, intent.client, operation, None, up)
+        self.ask(now, now, intent.client, operation, None, up)
+    }
+
+    /// A client that was answered makes the next request, if it waited for that and there is another one.
+    fn go_on(&mut self, now: Micros, client: usize, up: &[bool]) -> Option<Sending> {
+        let number = self.begun;
+        let intent = self.intents.get_mut(number).filter(|_| now < self.workload.end_us)?;
+        intent.client = client;
+        self.begun += 1;
+        Some(self.start(now, number, up))
     }
 
     fn key_to_get(&self, intent: &Intent) -> Option<Arc<str>> {
@@ -162,6 +156,7 @@ impl Clients {
         let key = free.unwrap_or_else(|| {
             let key: Arc<str> = format!("{:032x}", intent.new_key).into();
             client.keys.push(Arc::clone(&key));
+            client.unread.insert(Arc::clone(&key));
             key
         });
         client.busy.insert(Arc::clone(&key));
@@ -171,7 +166,7 @@ impl Clients {
     /// Puts a key that nobody else uses, to see whether the cluster works.
     pub fn probe(&mut self, now: Micros, up: &[bool]) -> Sending {
         let operation = Operation::Put { key: PROBE.into(), value: "works".into() };
-        self.ask(now, 0, operation, None, up)
+        self.ask(now, now, 0, operation, None, up)
     }
 
     /// Whether the probe has been acknowledged.
@@ -185,6 +180,7 @@ impl Clients {
     fn ask(
         &mut self,
         now: Micros,
+        wanted: Micros,
         client: usize,
         mut operation: Operation,
         to: Option<usize>,
@@ -203,6 +199,7 @@ impl Clients {
         let asked = Asked {
             request,
             invoked: now,
+            wanted,
             returned: None,
             outcome: None,
             client,
@@ -283,33 +280,34 @@ impl Clients {
         }
         asked.outcome = Some(response.outcome.clone());
         asked.returned = Some(now);
-        let (client, operation) = (asked.client, asked.request.operation.clone());
-        Ok(match response.outcome {
-            Outcome::Redirect | Outcome::Fail => {
-                self.redirects += usize::from(response.outcome == Outcome::Redirect);
-                Some(self.ask(now, client, operation, None, up))
-            }
-            Outcome::Stored => self.acknowledged(now, client, operation, from, up),
-            Outcome::Value(_) => None,
-        })
+        let (client, wanted, operation) = (asked.client, asked.wanted, asked.request.operation.clone());
+        if matches!(response.outcome, Outcome::Redirect | Outcome::Fail) {
+            self.redirects += usize::from(response.outcome == Outcome::Redirect);
+            return Ok(Some(self.ask(now, wanted, client, operation, None, up)));
+        }
+        self.completed += 1;
+        let follows = match operation {
+            Operation::Put { key, .. } => self.acknowledged(now, client, key, from, up),
+            Operation::Get { .. } => None,
+        };
+        Ok(follows.or_else(|| self.go_on(now, client, up)))
     }
 
     fn acknowledged(
         &mut self,
         now: Micros,
         client: usize,
-        operation: Operation,
+        key: Arc<str>,
         by: usize,
         up: &[bool],
     ) -> Option<Sending> {
-        let Operation::Put { key, .. } = operation else { return None };
         let knows = &mut self.clients[client];
         knows.busy.remove(&key);
-        if !knows.readable.contains(&key) && knows.keys.contains(&key) {
+        if knows.unread.remove(&key) {
             knows.readable.push(Arc::clone(&key));
         }
         let another = if self.workload.read_back { self.any_up(Some(by), up) } else { None };
-        another.map(|another| self.ask(now, client, Operation::Get { key }, Some(another), up))
+        another.map(|another| self.ask(now, now, client, Operation::Get { key }, Some(another), up))
     }
 
     /// What a request's name stands for.
@@ -338,6 +336,11 @@ impl Clients {
         self.workload.loss = 0.0;
         let timeout_us = self.workload.timeout_us.unwrap_or_default();
         self.workload.timeout_us = Some(timeout_us.max(PATIENT_TIMEOUT_US));
+    }
+
+    /// How many requests got what they asked for.
+    pub fn completed(&self) -> usize {
+        self.completed
     }
 
     /// How many second answers came to what was asked once.

@@ -14,6 +14,7 @@ use super::plan::{Plan, Storage};
 use super::queue::{Event, Queue};
 use super::server::Server;
 use super::trace::{Place, Trace};
+use super::traffic::Traffic;
 use crate::id::Id;
 use crate::outbox::Datagram;
 use crate::planted::Planted;
@@ -21,7 +22,7 @@ use crate::raft::message::Message;
 use crate::raft::types::Micros;
 use crate::replica::{Effect, Options};
 use crate::request::Response;
-use crate::wire::{self, Decoder, Inbound};
+use crate::wire::{self, Decoder, Inbound, Outbound};
 
 /// A cluster, its clients, and all that lies between.
 pub struct Cluster {
@@ -38,7 +39,8 @@ pub struct Cluster {
     queue: Queue,
     decoders: Vec<Decoder>, // used if datagrams are to be written out
     held: Vec<(usize, usize, Vec<Message>)>,
-    messages: u64, // datagrams between replicas
+    pub(super) traffic: Traffic,
+    scales: Option<Vec<u8>>, // where datagrams are written to be weighed, if they are to be
 }
 
 impl Cluster {
@@ -67,7 +69,8 @@ impl Cluster {
             queue: Queue::default(),
             decoders: ids.iter().map(|&own| Decoder::new(own, ids.iter().copied())).collect(),
             held: Vec::new(),
-            messages: 0,
+            traffic: Traffic::default(),
+            scales: None,
             rng: rng.fork(),
             plan,
         };
@@ -97,26 +100,47 @@ impl Cluster {
         if let Some(liveness) = self.plan.liveness.clone() {
             liveness::run(self, &liveness)?;
         }
+        self.check_history()
+    }
+
+    pub(super) fn check_history(&self) -> Result<(), Violation> {
         self.invariants.check_history(self.now, &self.clients)
     }
 
     pub(super) fn run_until(&mut self, end: Micros) -> Result<(), Violation> {
-        while let Some((due, event)) = self.queue.pop(end) {
+        self.run_while(end, |_| true)?;
+        self.now = end;
+        Ok(())
+    }
+
+    /// Runs until a time, or until the clients have seen enough.
+    pub(super) fn run_while(
+        &mut self,
+        end: Micros,
+        goes_on: impl Fn(&Clients) -> bool,
+    ) -> Result<(), Violation> {
+        while goes_on(&self.clients)
+            && let Some((due, event)) = self.queue.pop(end)
+        {
             self.now = due;
             self.coverage.events += 1;
             self.happen(event)?;
         }
-        self.now = end;
         Ok(())
+    }
+
+    /// From now on the bytes of all datagrams are counted too, which means writing each of them out.
+    pub(super) fn weigh(&mut self) {
+        self.scales = Some(Vec::new());
     }
 
     pub(super) fn schedule(&mut self, at: Micros, event: Event) {
         self.queue.push(at, event);
     }
 
-    /// How many datagrams replicas sent to each other.
-    pub fn messages(&self) -> u64 {
-        self.messages
+    /// What replicas sent to each other.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// What was reached.
@@ -158,9 +182,14 @@ impl Cluster {
             Event::Deliver { from, to, messages } => self.deliver(from, to, messages),
             Event::Batch { at, life } if self.lives(at, life) => return self.batch(at),
             Event::Transmit { at, life } if self.lives(at, life) => self.transmit(at),
+            Event::Release { at, life } if self.lives(at, life) => {
+                self.servers[at].release();
+                self.wake_sender(at);
+            }
             Event::Wake { at, life } if self.lives(at, life) => self.wake(at),
             Event::Synced { at, life } if self.lives(at, life) => self.synced(at),
-            Event::Batch { .. } | Event::Transmit { .. } | Event::Wake { .. } | Event::Synced { .. } => {}
+            Event::Batch { .. } | Event::Transmit { .. } | Event::Release { .. } => {}
+            Event::Wake { .. } | Event::Synced { .. } => {}
             Event::Fault(number) => self.begin_fault(number),
             Event::Undo(number) => self.end_fault(number),
         }
@@ -316,9 +345,23 @@ impl Cluster {
                         self.sync_later(at);
                     }
                 }
-                Effect::Send(outbound) => self.servers[at].outbox().push(outbound),
+                Effect::Send(outbound) => self.push(at, outbound),
             }
         }
+        self.wake_sender(at);
+    }
+
+    fn push(&mut self, at: usize, outbound: Outbound) {
+        if let Outbound::Peer { message, .. } = &outbound {
+            self.traffic.note_message(message);
+        }
+        if let Some(window_us) = self.servers[at].push(outbound) {
+            let life = self.servers[at].life;
+            self.schedule(self.now + window_us, Event::Release { at, life });
+        }
+    }
+
+    fn wake_sender(&mut self, at: usize) {
         let server = &mut self.servers[at];
         if !server.transmit_due {
             server.transmit_due = true;
@@ -361,7 +404,11 @@ impl Cluster {
         match datagram {
             Datagram::Client(response) => self.answer(at, response),
             Datagram::Peer { to, leader, messages } => {
-                self.messages += 1;
+                let bytes = self.scales.as_mut().map_or(0, |scales| {
+                    wire::encode_peer(scales, self.servers[at].id(), to, leader, &messages);
+                    scales.len()
+                });
+                self.traffic.note_datagram(&messages, bytes);
                 let messages = self.through_the_wire(at, to, leader, messages);
                 self.route(at, usize::from(to.number()), messages);
             }

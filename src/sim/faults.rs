@@ -242,6 +242,7 @@ impl Cluster {
     pub(super) fn strike(&mut self, at: usize, number: usize) {
         let FaultKind::CrashOn(trigger) = self.plan.faults[number].kind else { return };
         let mut left = usize::from(self.rng.bool());
+        self.servers[at].release();
         while let Some(datagram) = self.servers[at].outbox().take() {
             let leaves = match (trigger, &datagram) {
                 (Trigger::Ack, Datagram::Client(_)) | (Trigger::Vote, Datagram::Peer { .. }) => true,

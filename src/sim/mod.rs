@@ -12,13 +12,16 @@
 //! | `server` | one replica: its stages, its clock, whether it is up |
 //! | `disk` | what a crash leaves of what was written |
 //! | `network` | whether and when a message arrives |
+//! | `intents` | what clients will ask, drawn before the run |
 //! | `clients` | what is asked, of whom, and what an answer leads to |
 //! | `faults` | what goes wrong, and how it ends |
 //! | `liveness` | a majority gets well for good, and must work |
 //! | `invariants` | what must always hold, one file each |
 //! | `coverage` | what was reached |
 //! | `trace` | what happened, as a space-time transcript |
+//! | `traffic` | what replicas sent to each other, counted |
 //! | `run` | a plan becomes an outcome |
+//! | `measure` | what requests cost once a cluster is at work |
 //! | `batch` | many seeds on all processors |
 //! | `minimise` | the fewest faults with which a plan still fails |
 //!
@@ -45,8 +48,10 @@ pub mod cluster;
 pub mod coverage;
 mod disk;
 mod faults;
+mod intents;
 pub mod invariants;
 mod liveness;
+pub mod measure;
 pub mod minimise;
 mod network;
 pub mod plan;
@@ -56,6 +61,7 @@ pub mod scenario;
 mod server;
 pub mod swarm;
 pub mod trace;
+pub mod traffic;
 
 #[cfg(test)]
 mod tests;

@@ -84,13 +84,16 @@ pub enum Storage {
 pub struct Workload {
     /// How many clients there are.
     pub clients: usize,
-    /// How many requests they make together, spread evenly from `start_us` to `end_us`.
+    /// How many requests they make together, spread evenly from `start_us` to `end_us` whether answers come or not.
     pub requests: usize,
+    /// Whether each client asks once at `start_us`, and from then on whenever it was answered, instead.
+    #[serde(default)]
+    pub closed_loop: bool,
     /// How many of them are made at the same time.
     pub burst: usize,
     /// When the first request is made.
     pub start_us: Micros,
-    /// When the last one has been made.
+    /// When the last one has been made at the latest.
     pub end_us: Micros,
     /// Which part of the requests are gets.
     pub gets: f64,

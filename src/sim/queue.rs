@@ -24,6 +24,8 @@ pub(super) enum Event {
     Batch { at: usize, life: u32 },
     /// A sender stage wakes up.
     Transmit { at: usize, life: u32 },
+    /// What waited to be coalesced has waited long enough.
+    Release { at: usize, life: u32 },
     /// A timer is due.
     Wake { at: usize, life: u32 },
     /// A disk has synced.

@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::cluster::Cluster;
 use super::coverage::Coverage;
 use super::invariants::Violation;
+use super::measure::Latencies;
 use super::plan::Plan;
+use super::traffic::Traffic;
 use crate::planted::Planted;
 use crate::raft::types::Micros;
 use crate::request::Outcome as Answer;
@@ -40,6 +42,12 @@ pub struct Figures {
     pub median_latency_us: Micros,
     /// The time within which 99 % of the answers came.
     pub p99_latency_us: Micros,
+    /// How long it took until puts were acknowledged, redirects included.
+    pub puts: Latencies,
+    /// How long it took until gets had their values, redirects included.
+    pub gets: Latencies,
+    /// What replicas sent to each other.
+    pub traffic: Traffic,
 }
 
 /// Runs a plan, with a bug if one is planted, and with a transcript if one is wanted. The same plan
@@ -73,11 +81,14 @@ fn figures(cluster: &Cluster) -> Figures {
     let mut latencies: Vec<Micros> = clients.all().iter().filter_map(latency).collect();
     latencies.sort_unstable();
     Figures {
-        messages: cluster.messages(),
+        messages: cluster.traffic().datagrams,
         failures,
         duplicates: clients.duplicates(),
         redirects: clients.redirects(),
         median_latency_us: latencies.get(latencies.len() / 2).copied().unwrap_or(0),
         p99_latency_us: latencies.get(latencies.len() * 99 / 100).copied().unwrap_or(0),
+        puts: Latencies::of_puts(clients.all(), 0),
+        gets: Latencies::of_gets(clients.all(), 0),
+        traffic: cluster.traffic().clone(),
     }
 }

@@ -11,13 +11,13 @@ use crate::raft::types::Micros;
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 
 /// The clients of `run.py`.
-const CLIENTS: usize = 8;
+pub(super) const CLIENTS: usize = 8;
 
 /// A message between two processes of one machine takes about this long, the simulator in the middle included.
-const DELAY_US: (Micros, Micros) = (30, 90);
+pub(super) const DELAY_US: (Micros, Micros) = (30, 90);
 
 /// A stage of the pipeline wakes up and works about this long.
-const STAGE_US: (Micros, Micros) = (5, 30);
+pub(super) const STAGE_US: (Micros, Micros) = (5, 30);
 
 /// Why a file is no plan. One line each.
 #[derive(Debug, thiserror::Error)]
@@ -214,6 +214,7 @@ impl Scenario {
             workload: Workload {
                 clients: CLIENTS,
                 requests: self.requests,
+                closed_loop: false,
                 burst: 1,
                 start_us: micros(self.start_wait),
                 end_us: micros(self.lifetime - self.end_wait),

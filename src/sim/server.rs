@@ -12,7 +12,7 @@ use crate::id::Id;
 use crate::outbox::Outbox;
 use crate::raft::types::Micros;
 use crate::replica::{Effect, Options, Replica};
-use crate::wire::Inbound;
+use crate::wire::{Inbound, Outbound};
 
 /// How many inputs make a batch at most, as in the pipeline.
 const MAX_BATCH: usize = 256;
@@ -66,6 +66,7 @@ pub struct Server {
     inbox: VecDeque<Inbound>,
     persisted: Option<u64>, // news of the disk
     outbox: Outbox,
+    waiting: Vec<Outbound>, // for replicas, until a coalescing window ends
 }
 
 impl Server {
@@ -86,6 +87,7 @@ impl Server {
             inbox: VecDeque::new(),
             persisted: None,
             outbox,
+            waiting: Vec::new(),
         }
     }
 
@@ -118,6 +120,7 @@ impl Server {
         self.replica = None;
         self.inbox.clear();
         self.persisted = None;
+        self.waiting.clear();
         self.outbox = Outbox::new(self.options.own, self.options.max_datagram, self.options.levers.coalesce);
         (self.batch_due, self.transmit_due, self.wake_at) = (false, false, None);
     }
@@ -174,6 +177,23 @@ impl Server {
     /// When it has something to do if nothing arrives, in true time.
     pub fn deadline(&self) -> Option<Micros> {
         Some(self.clock.when(self.replica.as_ref()?.deadline()))
+    }
+
+    /// Takes over something to send. With a coalescing window, what is for other replicas waits; the first of it
+    /// opens the window, whose length is returned.
+    pub fn push(&mut self, outbound: Outbound) -> Option<Micros> {
+        let window_us = self.options.levers.coalesce_window_us;
+        if window_us == 0 || matches!(outbound, Outbound::Client(_)) {
+            self.outbox.push(outbound);
+            return None;
+        }
+        self.waiting.push(outbound);
+        (self.waiting.len() == 1).then_some(window_us)
+    }
+
+    /// The coalescing window ends: what waited goes into the outbox.
+    pub fn release(&mut self) {
+        self.waiting.drain(..).for_each(|outbound| self.outbox.push(outbound));
     }
 
     /// The sender stage.

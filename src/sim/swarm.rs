@@ -99,6 +99,7 @@ fn workload(rng: &mut Rng, lifetime_us: Micros, network: &Network) -> Workload {
     Workload {
         clients: rng.usize(1..6),
         requests: rng.usize(20..150),
+        closed_loop: false,
         burst: if rng.bool() { 1 } else { 10 },
         start_us: 0,
         end_us: lifetime_us,

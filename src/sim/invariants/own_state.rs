@@ -13,7 +13,7 @@ impl Invariant for OwnState {
     }
 
     fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
-        // The whole log is looked at, so only when it has changed.
-        if moment.persists().next().is_some() { invariants::check(moment.node()) } else { Ok(()) }
+        let changed_from = moment.persists().map(|persist| persist.first_index).min();
+        changed_from.map_or(Ok(()), |index| invariants::check(moment.node(), index.saturating_sub(1)))
     }
 }

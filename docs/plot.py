@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""Draws messages-per-put.svg and latency.svg beside this file from what the bench of messages has measured:
+
+cargo bench --bench messages -- --json target/messages.json && python3 docs/plot.py target/messages.json
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+
+INK, FAINT, PAPER = "#1f2933", "#cbd2d9", "#ffffff"
+# Told apart by brightness and by their marks too.
+COLOURS = {5: "#1b4f8a", 7: "#d1700f", 9: "#2f8f5b"}
+
+PANEL_WIDTH, PANEL_HEIGHT = 370, 280
+LEFT, TOP, GAP = 80, 96, 100
+WIDTH = LEFT + 2 * PANEL_WIDTH + GAP + 30
+HEIGHT = TOP + PANEL_HEIGHT + 64
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Maps values to a length; `ticks` are labelled, the first and the last are its ends."""
+
+    label: str
+    ticks: list[float]
+    is_logarithmic: bool
+
+    def place(self, value: float, length: float) -> float:
+        scale = math.log10 if self.is_logarithmic else float
+        first, last = scale(self.ticks[0]), scale(self.ticks[-1])
+        return length * (scale(value) - first) / (last - first)
+
+
+@dataclass(frozen=True)
+class Line:
+    replicas: int
+    is_dashed: bool
+    points: list[tuple[float, float]]
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        print(f"usage: {Path(__file__).name} FILE\n{__doc__}", file=sys.stderr)
+        return 2
+    try:
+        measured = json.loads(Path(arguments[0]).read_text())
+        drawings = {"messages-per-put.svg": draw_messages(measured), "latency.svg": draw_latency(measured)}
+    except OSError as error:
+        print(f"{arguments[0]}: {error.strerror}", file=sys.stderr)
+        return 1
+    except ValueError as error:
+        print(f"{arguments[0]}: {error}", file=sys.stderr)
+        return 1
+    except KeyError as error:
+        print(f"{arguments[0]}: has no {error}", file=sys.stderr)
+        return 1
+    for name, drawing in drawings.items():
+        (HERE / name).write_text(drawing)
+    return 0
+
+
+def draw_messages(measured: dict[str, Any]) -> str:
+    y = Axis("messages between replicas per put", [0.1, 0.2, 0.5, 1, 2, 5, 10], is_logarithmic=True)
+    panels = [
+        panel(place, name, x, y, lines(measured[table], key, "datagrams/put"))
+        for place, (name, table, key, x) in enumerate(loads(measured))
+    ]
+    return picture("The more is asked at once, the fewer messages a put costs", panels, legend())
+
+
+def draw_latency(measured: dict[str, Any]) -> str:
+    rows = measured["open loop"] + measured["closed loop"]
+    longest = max(row["p99 (us)"] for row in rows)
+    step = next(step for step in (50, 100, 200, 500, 1_000, 5_000, 50_000, math.inf) if 7 * step > longest)
+    y = Axis("latency of a put (µs)", [step * n for n in range(math.ceil(longest / step) + 1)], False)
+    panels = []
+    for place, (name, table, key, x) in enumerate(loads(measured)):
+        drawn = lines(measured[table], key, "p50 (us)") + lines(measured[table], key, "p99 (us)", True)
+        panels.append(panel(place, name, x, y, drawn))
+    entries = legend() + legend_entry(480, "median", INK, False) + legend_entry(580, "99 of 100 are faster", INK, True)
+    return picture("How long a put takes", panels, entries)
+
+
+def loads(measured: dict[str, Any]) -> list[tuple[str, str, str, Axis]]:
+    """Title, table and key of each kind of load, and its axis."""
+    offered = [row["offered/s"] for row in measured["open loop"]]
+    tens = range(round(math.log10(min(offered))), math.ceil(math.log10(max(offered))) + 1)
+    outstanding = sorted({row["outstanding"] for row in measured["closed loop"]})
+    return [
+        ("clients that do not wait", "open loop", "offered/s",
+         Axis("offered load (puts per second)", [10**n for n in tens], True)),
+        ("clients that wait for each answer", "closed loop", "outstanding",
+         Axis("puts that wait for an answer at any time", outstanding, True)),
+    ]
+
+
+def lines(rows: list[dict[str, Any]], x: str, y: str, is_dashed: bool = False) -> list[Line]:
+    return [
+        Line(replicas, is_dashed, [(row[x], row[y]) for row in rows if row["replicas"] == replicas])
+        for replicas in COLOURS
+    ]
+
+
+def picture(title: str, panels: list[str], entries: str) -> str:
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"',
+        ' font-family="sans-serif" font-size="14">',
+        f"<title>{title}</title>",
+        f'<rect width="{WIDTH}" height="{HEIGHT}" rx="6" fill="{PAPER}"/>',
+        f'<text x="{LEFT}" y="28" font-size="17" font-weight="bold" fill="{INK}">{title}</text>',
+        entries,
+        *panels,
+        "</svg>",
+        "",
+    ])
+
+
+def legend() -> str:
+    return "\n".join(
+        legend_entry(130 * place, f"{replicas} replicas", colour, False, replicas)
+        for place, (replicas, colour) in enumerate(COLOURS.items())
+    )
+
+
+def legend_entry(x: int, name: str, colour: str, is_dashed: bool, replicas: int | None = None) -> str:
+    x += LEFT
+    sample = stroke(f"M{x} 50H{x + 30}", colour, is_dashed)
+    dot = mark(x + 15, 50, replicas) if replicas else ""
+    return f'{sample}{dot}<text x="{x + 38}" y="55" fill="{INK}">{name}</text>'
+
+
+def stroke(path: str, colour: str, is_dashed: bool = False, width: float = 2) -> str:
+    dashes = ' stroke-dasharray="6 5"' if is_dashed else ""
+    return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}"{dashes}/>'
+
+
+def mark(x: float, y: float, replicas: int) -> str:
+    shapes = {
+        5: f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4"',
+        7: f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"',
+        9: f'<path d="M{x:.1f} {y - 5:.1f}L{x + 5:.1f} {y + 4:.1f}H{x - 5:.1f}Z"',
+    }
+    return f'{shapes[replicas]} fill="{COLOURS[replicas]}"/>'
+
+
+def panel(place: int, name: str, x: Axis, y: Axis, drawn: list[Line]) -> str:
+    left = LEFT + place * (PANEL_WIDTH + GAP)
+    bottom = TOP + PANEL_HEIGHT
+    across, along = left + PANEL_WIDTH / 2, TOP + PANEL_HEIGHT / 2
+    turned = f'transform="translate({left - 54} {along}) rotate(-90)"'
+    parts = [
+        f'<text x="{across}" y="{TOP - 12}" text-anchor="middle" fill="{INK}">{name}</text>',
+        f'<text x="{across}" y="{bottom + 46}" text-anchor="middle" fill="{INK}">{x.label}</text>',
+        f'<text {turned} text-anchor="middle" fill="{INK}">{y.label}</text>',
+    ]
+    for tick in y.ticks:
+        at = bottom - y.place(tick, PANEL_HEIGHT)
+        parts.append(stroke(f"M{left} {at:.1f}H{left + PANEL_WIDTH}", FAINT, width=1))
+        parts.append(f'<text x="{left - 8}" y="{at + 5:.1f}" text-anchor="end" fill="{INK}">{tick:,.4g}</text>')
+    for tick in x.ticks:
+        at = left + x.place(tick, PANEL_WIDTH)
+        parts.append(stroke(f"M{at:.1f} {TOP}V{bottom}", FAINT, width=1))
+        parts.append(f'<text x="{at:.1f}" y="{bottom + 20}" text-anchor="middle" fill="{INK}">{tick:,}</text>')
+    parts.append(stroke(f"M{left} {TOP}V{bottom}H{left + PANEL_WIDTH}", INK, width=1.5))
+    parts += [draw_line(line, x, y, left, bottom) for line in drawn if line.points]
+    return "\n".join(parts)
+
+
+def draw_line(line: Line, x: Axis, y: Axis, left: float, bottom: float) -> str:
+    places = [
+        (left + x.place(at, PANEL_WIDTH), bottom - y.place(value, PANEL_HEIGHT))
+        for at, value in line.points
+    ]
+    path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in places)
+    marks = "".join(mark(a, b, line.replicas) for a, b in places)
+    return stroke(path, COLOURS[line.replicas], line.is_dashed) + marks
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,309 @@
+//! What requests cost once a cluster is at work: a steady load, of which the first part is left out, because in it a
+//! leader is elected and the clients get to know it. What is measured begins when so many requests have been
+//! completed and ends when all have; what overlaps with it at its begin is as much as what is cut off at its end. Every
+//! rule is checked here too.
+
+use super::clients::Asked;
+use super::cluster::Cluster;
+use super::invariants::Violation;
+use super::plan::{Network, Plan, Storage, Workload};
+use super::scenario::{CLIENTS, DELAY_US, STAGE_US};
+use super::traffic::Traffic;
+use crate::levers::{Detection, Levers, Reads, Topology};
+use crate::planted::Planted;
+use crate::raft::types::Micros;
+use crate::request::{Operation, Outcome};
+use crate::transport::SEQPACKET_MAX_DATAGRAM;
+
+/// From no choice to all of them, one more in each row.
+pub const LADDER: [(&str, Levers); 10] = {
+    let naive = Levers::NAIVE;
+    let batching = Levers { batch: true, ..naive };
+    let coalescing = Levers { coalesce: true, ..batching };
+    let no_notices = Levers { commit_notices: false, ..coalescing };
+    let thrifty = Levers { thrifty: true, ..no_notices };
+    let read_index = Levers { reads: Reads::ReadIndex, ..thrifty };
+    let lease = Levers { reads: Reads::Lease, ..read_index };
+    let on_demand = Levers { detection: Detection::OnDemand, ..lease };
+    let relay = Levers { topology: Topology::Relay, ..on_demand };
+    let adaptive = Levers { topology: Topology::Adaptive, ..relay };
+    [
+        ("naive", naive),
+        ("+ batching", batching),
+        ("+ coalescing", coalescing),
+        ("+ no commit notices", no_notices),
+        ("+ thrifty rotation", thrifty),
+        ("+ read-index reads", read_index),
+        ("+ lease reads", lease),
+        ("+ on-demand detection", on_demand),
+        ("+ relay", relay),
+        ("+ relay only if lossy", adaptive),
+    ]
+};
+
+/// When the first request is made: without on-demand detection the first leader needs two election time-outs at most.
+const START_US: Micros = 3_000_000;
+
+/// How long a run may go on after the last request of an open loop.
+const PATIENCE_US: Micros = 10_000_000;
+
+/// How long a closed loop may go on.
+const LONGEST_US: Micros = 3_600_000_000;
+
+/// A steady load on a cluster in which nothing is wrong but that messages get lost.
+#[derive(Clone, Copy, Debug)]
+pub struct Experiment {
+    /// How many replicas there are.
+    pub replicas: usize,
+    /// What they trade messages and latency by.
+    pub levers: Levers,
+    /// How the clients ask.
+    pub load: Load,
+    /// Which part of the requests are gets. A get needs a key that its client has put, so the first ones are puts.
+    pub gets: f64,
+    /// How often a message between replicas is lost.
+    pub loss: f64,
+    /// The least and the greatest time that a message takes.
+    pub delay_us: (Micros, Micros),
+    /// The least and the greatest time that a stage takes to wake up and work.
+    pub stage_us: (Micros, Micros),
+    /// How many requests are measured.
+    pub requests: usize,
+}
+
+/// How clients ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// Eight clients together ask so often per second, whether answers come or not.
+    Open(usize),
+    /// So many clients ask one after the other.
+    Closed(usize),
+}
+
+/// What an [`Experiment`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// How many requests were completed.
+    pub requests: usize,
+    /// How long that took.
+    pub span_us: Micros,
+    /// What replicas sent to each other meanwhile.
+    pub traffic: Traffic,
+    /// How long puts took.
+    pub puts: Latencies,
+    /// How long gets took.
+    pub gets: Latencies,
+}
+
+/// How long requests of a kind took, from when a client wanted something to when it had it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latencies {
+    /// How many.
+    pub count: usize,
+    /// Half of them took no longer.
+    pub p50_us: Micros,
+    /// And 99 of 100 no longer than this.
+    pub p99_us: Micros,
+}
+
+impl Experiment {
+    /// Puts on a healthy cluster on one machine, with all choices at their best.
+    pub fn new(replicas: usize, load: Load) -> Self {
+        Self {
+            replicas,
+            levers: Levers::DEFAULT,
+            load,
+            gets: 0.0,
+            loss: 0.0,
+            delay_us: DELAY_US,
+            stage_us: STAGE_US,
+            requests: 2_000,
+        }
+    }
+
+    /// How many requests are completed before it counts: a second of an open loop or less, some rounds of a closed one.
+    fn warm_up(&self) -> usize {
+        match self.load {
+            Load::Open(per_second) => per_second.min(20_000),
+            Load::Closed(outstanding) => 100 + 8 * outstanding,
+        }
+    }
+
+    fn plan(&self, seed: u64) -> Plan {
+        let requests = self.warm_up() + self.requests;
+        let span_us = match self.load {
+            Load::Open(per_second) => requests as Micros * 1_000_000 / per_second as Micros,
+            Load::Closed(_) => LONGEST_US,
+        };
+        let end_us = START_US + span_us;
+        Plan {
+            seed,
+            replicas: self.replicas,
+            lifetime_us: end_us + PATIENCE_US,
+            network: Network {
+                delay_us: self.delay_us,
+                uneven: 1,
+                slow: 0.0,
+                loss: self.loss,
+                duplicate: 0.0,
+                wire: false,
+                reorder: false,
+                max_datagram: SEQPACKET_MAX_DATAGRAM,
+                stage_us: self.stage_us,
+            },
+            storage: Storage::Memory,
+            clock_ppm: Vec::new(),
+            levers: self.levers,
+            workload: Workload {
+                clients: if let Load::Closed(outstanding) = self.load { outstanding } else { CLIENTS },
+                requests,
+                closed_loop: matches!(self.load, Load::Closed(_)),
+                burst: 1,
+                start_us: START_US,
+                end_us,
+                gets: self.gets,
+                shared_keys: 0,
+                value_bytes: 32,
+                loss: 0.0,
+                timeout_us: None,
+                wander: 0.0,
+                read_back: false,
+            },
+            faults: Vec::new(),
+            liveness: None,
+        }
+    }
+
+    /// Runs it; the same seed finds the same, always.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that was broken.
+    pub fn run(&self, seed: u64) -> Result<Measured, Violation> {
+        let plan = self.plan(seed);
+        let (warm_up, all, end) = (self.warm_up(), plan.workload.requests, plan.lifetime_us);
+        let mut cluster = Cluster::new(plan, Planted::NONE, false);
+        cluster.weigh();
+        cluster.run_while(end, |clients| clients.completed() < warm_up)?;
+        cluster.traffic = Traffic::default();
+        let since = cluster.now();
+        cluster.run_while(end, |clients| clients.completed() < all)?;
+        cluster.check_history()?;
+        let clients = cluster.clients();
+        Ok(Measured {
+            requests: clients.completed().saturating_sub(warm_up),
+            span_us: cluster.now() - since,
+            traffic: cluster.traffic().clone(),
+            puts: Latencies::of_puts(clients.all(), since),
+            gets: Latencies::of_gets(clients.all(), since),
+        })
+    }
+}
+
+impl Measured {
+    /// Datagrams between replicas for each request that was completed.
+    pub fn datagrams_per_request(&self) -> f64 {
+        self.traffic.datagrams as f64 / self.requests.max(1) as f64
+    }
+}
+
+impl Latencies {
+    /// Of the puts that were acknowledged later than `since`.
+    pub(super) fn of_puts(asked: &[Asked], since: Micros) -> Self {
+        Self::of(asked, since, |asked| asked.outcome == Some(Outcome::Stored))
+    }
+
+    /// Of the gets that had their value later than `since`.
+    pub(super) fn of_gets(asked: &[Asked], since: Micros) -> Self {
+        let is_get = |asked: &Asked| matches!(asked.request.operation, Operation::Get { .. });
+        Self::of(asked, since, |asked| is_get(asked) && matches!(asked.outcome, Some(Outcome::Value(_))))
+    }
+
+    fn of(asked: &[Asked], since: Micros, counts: impl Fn(&Asked) -> bool) -> Self {
+        let latency = |asked: &Asked| Some(asked.returned.filter(|&at| at > since)? - asked.wanted);
+        let mut sorted: Vec<Micros> =
+            asked.iter().filter(|asked| counts(asked)).filter_map(latency).collect();
+        sorted.sort_unstable();
+        let at = |percent: usize| {
+            let rank = (sorted.len() * percent).div_ceil(100).max(1);
+            sorted.get(rank - 1).copied().unwrap_or(0)
+        };
+        Self { count: sorted.len(), p50_us: at(50), p99_us: at(99) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One client, of a cluster without other delays than those of the network.
+    fn one_client() -> Experiment {
+        let experiment = Experiment::new(5, Load::Closed(1));
+        Experiment { delay_us: (1_000, 1_000), stage_us: (0, 0), requests: 500, ..experiment }
+    }
+
+    #[test]
+    fn a_put_costs_two_followers_a_round_trip_and_nothing_else() {
+        let measured = one_client().run(1).expect("no rule is broken");
+        assert_eq!((measured.requests, measured.puts.count, measured.gets.count), (500, 500, 0));
+        assert_eq!((measured.traffic.datagrams, measured.traffic.messages()), (2_000, 2_000));
+        assert_eq!((measured.puts.p50_us, measured.puts.p99_us), (4_000, 4_000));
+        assert_eq!(measured.span_us, 500 * 4_000);
+        let mean = measured.traffic.mean_batch();
+        assert!((1.9..=2.0).contains(&mean), "each follower's turn comes every other time: {mean}");
+        assert!(measured.traffic.bytes > 100 * measured.traffic.datagrams);
+    }
+
+    #[test]
+    fn gets_are_apart_from_puts() {
+        let measured = Experiment { gets: 1.0, ..one_client() }.run(1).expect("no rule is broken");
+        assert_eq!((measured.puts.count, measured.gets.count), (0, 500));
+        assert_eq!((measured.gets.p50_us, measured.gets.p99_us), (2_000, 2_000));
+    }
+
+    #[test]
+    fn in_a_closed_loop_as_many_requests_wait_as_there_are_clients() {
+        let measured = |clients| {
+            let experiment = Experiment { load: Load::Closed(clients), ..one_client() };
+            experiment.run(1).expect("no rule is broken")
+        };
+        let (one, ten) = (measured(1), measured(10));
+        assert_eq!((one.span_us, ten.span_us), (500 * 4_000, 50 * 4_000));
+        assert!(4 * ten.traffic.datagrams < one.traffic.datagrams, "several at a time are one append");
+    }
+
+    #[test]
+    fn an_open_loop_asks_whether_answers_come_or_not() {
+        let measured =
+            Experiment { load: Load::Open(2_000), ..one_client() }.run(1).expect("no rule is broken");
+        assert!((249_000..=251_000).contains(&measured.span_us), "{}", measured.span_us);
+        assert_eq!(measured.puts.p50_us, 4_000);
+    }
+
+    /// The leader and each follower keep what is for others for one window, and a put passes both once.
+    #[test]
+    fn a_coalescing_window_costs_a_put_two_windows_and_a_get_none() {
+        let levers = Levers { coalesce_window_us: 700, ..Levers::DEFAULT };
+        let puts = Experiment { levers, ..one_client() }.run(1).expect("no rule is broken");
+        assert_eq!((puts.puts.p50_us, puts.traffic.datagrams), (4_000 + 2 * 700, 2_000));
+        let gets = Experiment { levers, gets: 1.0, ..one_client() }.run(1).expect("no rule is broken");
+        assert_eq!(gets.gets.p50_us, 2_000);
+    }
+
+    #[test]
+    fn what_arrives_within_a_coalescing_window_leaves_as_one() {
+        let datagrams = |coalesce_window_us| {
+            let levers = Levers { coalesce_window_us, ..Levers::DEFAULT };
+            let experiment = Experiment { levers, load: Load::Open(4_000), ..one_client() };
+            experiment.run(1).expect("no rule is broken").traffic.datagrams
+        };
+        assert!(3 * datagrams(1_000) < 2 * datagrams(0), "{} {}", datagrams(1_000), datagrams(0));
+    }
+
+    #[test]
+    fn the_ladder_goes_from_nothing_to_all_that_is_on_by_default() {
+        assert_eq!(LADDER[0].1, Levers::NAIVE);
+        assert_eq!(LADDER[LADDER.len() - 1].1, Levers::DEFAULT);
+        assert!(LADDER.iter().all(|(_, levers)| levers.check().is_ok()));
+    }
+}

@@ -1,0 +1,104 @@
+//! What replicas sent to each other, counted: the messages that their cores wanted sent, by cause, and the datagrams
+//! that were left of them after merging and packing.
+
+use std::collections::BTreeMap;
+
+use crate::raft::message::{AppendEntries, Body, Message};
+
+/// The counts of a run, or of a part of it. What is lost on its way was sent all the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Questions for votes and for pre-votes, and the answers to them.
+    pub votes: u64,
+    /// Appends with entries; each step of one that goes from follower to follower counts.
+    pub appends: u64,
+    /// Appends without entries: heartbeats, questions on behalf of reads, and notices of commits.
+    pub pings: u64,
+    /// Answers to appends of both kinds.
+    pub answers: u64,
+    /// What travelled as one; `run.py` counts these.
+    pub datagrams: u64,
+    /// Their length as they are written on the wire; 0 where nobody asked to have them weighed.
+    pub bytes: u64,
+    /// How many appends left with so many entries, two that were merged as one.
+    pub batches: BTreeMap<usize, u64>,
+}
+
+impl Traffic {
+    /// A core wants this sent.
+    pub(super) fn note_message(&mut self, message: &Message) {
+        let count = match &message.body {
+            Body::RequestVote(_) | Body::RequestVoteResponse(_) => &mut self.votes,
+            Body::AppendEntries(AppendEntries { entries, .. }) if entries.is_empty() => &mut self.pings,
+            Body::AppendEntries(_) | Body::RelayEntries(_) => &mut self.appends,
+            Body::AppendEntriesResponse(_) | Body::RelayEntriesResponse(_) => &mut self.answers,
+        };
+        *count += 1;
+    }
+
+    /// These leave as one datagram of so many bytes.
+    pub(super) fn note_datagram(&mut self, messages: &[Message], bytes: usize) {
+        self.datagrams += 1;
+        self.bytes += bytes as u64;
+        for message in messages {
+            let entries = match &message.body {
+                Body::AppendEntries(append) => append.entries.len(),
+                Body::RelayEntries(relay) => relay.append.entries.len(),
+                _ => 0,
+            };
+            if entries > 0 {
+                *self.batches.entry(entries).or_default() += 1;
+            }
+        }
+    }
+
+    /// All messages, before any was merged or packed.
+    pub fn messages(&self) -> u64 {
+        self.votes + self.appends + self.pings + self.answers
+    }
+
+    /// How many entries an append carried on average; 0 if there was none.
+    pub fn mean_batch(&self) -> f64 {
+        let entries: u64 = self.batches.iter().map(|(&size, &count)| size as u64 * count).sum();
+        let appends: u64 = self.batches.values().sum();
+        entries as f64 / appends.max(1) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::message::{AppendEntries, AppendEntriesResponse, AppendOutcome};
+    use crate::raft::types::{Entry, Payload};
+
+    fn append(entries: u64) -> Message {
+        let entry = |index| Entry { index, term: 1, payload: Payload::Noop };
+        let entries = (1..=entries).map(entry).collect();
+        let append =
+            AppendEntries { prev_log_index: 0, prev_log_term: 0, leader_commit: 0, sent_at: 1, entries };
+        Message { term: 1, body: Body::AppendEntries(append) }
+    }
+
+    #[test]
+    fn messages_count_by_cause_and_datagrams_by_what_they_carry() {
+        let outcome = AppendOutcome::Matched { match_index: 1 };
+        let body = Body::AppendEntriesResponse(AppendEntriesResponse { sent_at: 1, outcome });
+        let said = [append(0), append(1), append(3), append(3), Message { term: 1, body }];
+        let mut traffic = Traffic::default();
+        said.iter().for_each(|message| traffic.note_message(message));
+        traffic.note_datagram(&said[..3], 100);
+        traffic.note_datagram(&said[3..], 50);
+        let expected = Traffic {
+            pings: 1,
+            appends: 3,
+            answers: 1,
+            datagrams: 2,
+            bytes: 150,
+            batches: BTreeMap::from([(1, 1), (3, 2)]),
+            ..Traffic::default()
+        };
+        assert_eq!(traffic, expected);
+        assert_eq!(traffic.messages(), 5);
+        assert!((traffic.mean_batch() - 7.0 / 3.0).abs() < 1e-9);
+    }
+}
