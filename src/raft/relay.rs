@@ -9,7 +9,7 @@
 //! **When.** One more one-way trip is a quarter of a client's wait on a network that loses nothing, so there the
 //! star is better for all but the bill. Where messages get lost, the relay is cheaper still, since each commit rests on
 //! three messages instead of four, and for the same reason it waits less often for a retransmission. A leader that
-//! adapts relays while its followers answer less than [`RELAY_BELOW`] of what they are sent
+//! adapts relays while its followers answer less than [`RELAY_BELOW`] of what they are sent, if the way is short
 //! (`docs/performance.md` has the table).
 //!
 //! **Why an acknowledgement counts that another follower brings.** Replicas do not lie, so a follower
@@ -36,8 +36,11 @@ use crate::id::Id;
 use crate::levers::Topology;
 use crate::planted::Bug;
 
-/// Less than this share of answers means that the network loses messages: one loss in fifty messages, there and back,
-/// keeps it at 0.96.
+/// A leader that adapts relays through no more followers than this. A relay is all or nothing: through four of them at
+/// 30 % loss, one in six gets through, which costs more messages and much more time than the star does.
+const LONGEST_WAY: usize = 2;
+
+/// Less than this share of answers means that the network loses messages: about one in sixty, there or back.
 const RELAY_BELOW: f64 = 0.97;
 
 impl Node {
@@ -60,7 +63,9 @@ impl Node {
         let wanted = match levers.topology {
             Topology::Star => false,
             Topology::Relay => true,
-            Topology::Adaptive => leader.answer_rate() < RELAY_BELOW,
+            Topology::Adaptive => {
+                self.configuration.quorum() <= LONGEST_WAY + 1 && leader.answer_rate() < RELAY_BELOW
+            }
         };
         wanted && levers.thrifty
     }
@@ -180,5 +185,46 @@ impl Node {
                 progress.expire();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::levers::Levers;
+    use crate::raft::harness::{Cluster, SETTINGS, id, put};
+    use crate::raft::node::Settings;
+
+    /// What a leader of so many sends for a new entry, after its followers have left so many messages in a row
+    /// unanswered: how many relays, and how many appends.
+    fn sends(replicas: u16, topology: Topology, unanswered: usize) -> (usize, usize) {
+        let levers = Levers { topology, ..SETTINGS.levers };
+        let mut cluster = Cluster::new(replicas, 1, Settings { levers, ..SETTINGS });
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        cluster.elapse(2 * SETTINGS.heartbeat_interval_us, true);
+        let Role::Leader(leader) = &mut cluster.node(id(1)).role else { panic!("1 leads") };
+        for progress in leader.followers.values_mut() {
+            (0..unanswered).for_each(|_| progress.expire());
+        }
+        cluster.step(id(1), [put("k", "v")]);
+        let is_relay = |body: &Body| matches!(body, Body::RelayEntries(_));
+        let relays = cluster.network.iter().filter(|envelope| is_relay(&envelope.message.body)).count();
+        (relays, cluster.network.len() - relays)
+    }
+
+    #[test]
+    fn who_adapts_relays_where_messages_get_lost_and_only_there() {
+        assert_eq!(sends(5, Topology::Adaptive, 0), (0, 2));
+        assert_eq!(sends(5, Topology::Adaptive, 1), (1, 0), "one in 32 of each follower");
+        assert_eq!(sends(5, Topology::Star, 1), (0, 2));
+        assert_eq!(sends(5, Topology::Relay, 0), (1, 0));
+    }
+
+    #[test]
+    fn a_long_way_is_not_worth_it_and_a_way_through_one_is_no_relay() {
+        assert_eq!(sends(7, Topology::Adaptive, 1), (0, 3));
+        assert_eq!(sends(7, Topology::Relay, 1), (1, 0));
+        assert_eq!(sends(3, Topology::Relay, 1), (0, 1));
     }
 }
