@@ -1,0 +1,213 @@
+//! What a put is made of: the core without threads, the wire, and the way between two threads.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::bounded;
+use kvstore::id::Id;
+use kvstore::kv::Command;
+use kvstore::raft::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message};
+use kvstore::raft::types::{Entry, Micros, Payload};
+use kvstore::replica::{Options, Replica};
+use kvstore::request::{Operation, Outcome, Request, RequestId};
+use kvstore::transport::SEQPACKET_MAX_DATAGRAM;
+use kvstore::wire::{self, Decoder, Inbound, Outbound};
+
+use crate::clients::percentile;
+use crate::network::id;
+
+const REPLICAS: u16 = 5;
+const CORE_PUTS: usize = 64_000;
+const ROUNDS: usize = 50;
+const MESSAGES: usize = 500;
+const WARM_HANDOVERS: usize = 20_000;
+const COLD_HANDOVERS: usize = 200;
+const IDLE: Duration = Duration::from_millis(5);
+
+pub fn print() {
+    println!("\n{:<42} {:>9}", "part", "ns");
+    for batch in [1, 64] {
+        line(&format!("core of 5 replicas, a put in batches of {batch}"), core(batch));
+    }
+    for (name, message) in
+        [("append of 1", append(1)), ("append of 64", append(64)), ("acknowledgement", acknowledgement())]
+    {
+        line(&format!("decode, {name}"), decode(&message));
+        line(&format!("encode, {name}"), encode(&message));
+    }
+    for (name, count, idle) in
+        [("warm", WARM_HANDOVERS, Duration::ZERO), ("after 5 ms", COLD_HANDOVERS, IDLE)]
+    {
+        let took = hand_over(count, idle);
+        line(&format!("hand-over, {name}, p50"), percentile(&took, 0.5).as_nanos() as f64);
+        line(&format!("hand-over, {name}, p99"), percentile(&took, 0.99).as_nanos() as f64);
+    }
+}
+
+fn line(part: &str, ns: f64) {
+    println!("{part:<42} {ns:>9.0}");
+}
+
+/// A cluster whose network is a loop.
+struct Core {
+    replicas: BTreeMap<Id, Replica>,
+    inboxes: BTreeMap<Id, Vec<Inbound>>,
+    now: Micros,
+    stored: usize,
+}
+
+impl Core {
+    fn new() -> Self {
+        let replica = |own| {
+            let peers = (0..REPLICAS).filter(|&peer| peer != own).map(id).collect();
+            let options = Options::new(id(own), peers, SEQPACKET_MAX_DATAGRAM, u64::from(own));
+            (id(own), Replica::new(&options, Default::default(), 0))
+        };
+        let replicas = (0..REPLICAS).map(replica).collect();
+        Self { replicas, inboxes: BTreeMap::new(), now: 0, stored: 0 }
+    }
+
+    /// Ends a batch of each replica that has something to do, and again, until nobody has.
+    fn settle(&mut self) {
+        while !self.inboxes.is_empty() {
+            self.now += 10;
+            for (to, inbox) in std::mem::take(&mut self.inboxes) {
+                self.step(to, inbox);
+            }
+        }
+    }
+
+    fn step(&mut self, to: Id, inbox: Vec<Inbound>) {
+        let replica = self.replicas.get_mut(&to).expect("it is one of them");
+        inbox.into_iter().for_each(|inbound| replica.handle(self.now, inbound));
+        for outbound in replica.finish_in_memory(self.now) {
+            match outbound {
+                Outbound::Peer { to: peer, message, .. } => {
+                    self.inboxes.entry(peer).or_default().push(Inbound::Peer { from: to, message });
+                }
+                Outbound::Client(response) => {
+                    self.stored += usize::from(response.outcome == Outcome::Stored);
+                }
+            }
+        }
+    }
+
+    /// Lets 0000 hold a request until somebody leads, and returns who.
+    fn elect(&mut self) -> Id {
+        self.step(id(0), vec![Inbound::Client(put(0))]);
+        loop {
+            self.settle();
+            if let Some((&leader, _)) =
+                self.replicas.iter().find(|(own, replica)| replica.node().leader() == Some(**own))
+            {
+                return leader;
+            }
+            self.now = self.replicas.values().map(Replica::deadline).min().expect("there are some");
+            (0..REPLICAS).for_each(|own| self.step(id(own), Vec::new()));
+        }
+    }
+}
+
+fn put(number: usize) -> Request {
+    let mid = format!("{number:032X}").into();
+    let (key, value) = (format!("{:032X}", number % 512).into(), "0123456789ABCDEF".repeat(2).into());
+    Request { id: RequestId { client: id(0x1000), mid }, operation: Operation::Put { key, value } }
+}
+
+/// What all replicas together do for a put, in ns.
+fn core(batch: usize) -> f64 {
+    let mut core = Core::new();
+    let leader = core.elect();
+    let before = core.stored;
+    let mut requests = (1..=CORE_PUTS).map(put).collect::<Vec<_>>().into_iter().map(Inbound::Client);
+    let begin = Instant::now();
+    for _ in 0..CORE_PUTS / batch {
+        core.inboxes.insert(leader, requests.by_ref().take(batch).collect());
+        core.settle();
+    }
+    let took = begin.elapsed();
+    assert_eq!(core.stored - before, CORE_PUTS, "every put is stored");
+    took.as_nanos() as f64 / CORE_PUTS as f64
+}
+
+/// An append of puts like those of the simulator's clients.
+fn append(entries: u64) -> Message {
+    let entry = |index| {
+        let request = RequestId { client: id(0x15), mid: format!("{index:032X}").into() };
+        let command =
+            Command { request, key: "k".repeat(32).into(), value: "0123456789ABCDEF".repeat(2).into() };
+        Entry { index, term: 3, payload: Payload::Command(Arc::new(command)) }
+    };
+    let entries = (1_001..=1_000 + entries).map(entry).collect();
+    let (prev_log_index, prev_log_term, leader_commit, sent_at) = (1_000, 3, 999, 12_345_678);
+    let append = AppendEntries { prev_log_index, prev_log_term, leader_commit, sent_at, entries };
+    Message { term: 3, body: Body::AppendEntries(append) }
+}
+
+fn acknowledgement() -> Message {
+    let outcome = AppendOutcome::Matched { match_index: 1_064 };
+    let response = AppendEntriesResponse { sent_at: 12_345_678, outcome };
+    Message { term: 3, body: Body::AppendEntriesResponse(response) }
+}
+
+/// The least that one of many messages took in any round, in ns.
+fn least(mut round: impl FnMut() -> Duration) -> f64 {
+    let least = (0..ROUNDS).map(|_| round()).min().expect("there are some");
+    least.as_nanos() as f64 / MESSAGES as f64
+}
+
+fn encode(message: &Message) -> f64 {
+    let mut buffer = Vec::new();
+    let messages = std::slice::from_ref(message);
+    least(|| {
+        let begin = Instant::now();
+        for _ in 0..MESSAGES {
+            wire::encode_peer(&mut buffer, id(1), id(0), Some(id(1)), black_box(messages));
+            black_box(&buffer);
+        }
+        begin.elapsed()
+    })
+}
+
+fn decode(message: &Message) -> f64 {
+    let mut datagram = Vec::new();
+    wire::encode_peer(&mut datagram, id(1), id(0), Some(id(1)), std::slice::from_ref(message));
+    let mut decoder = Decoder::new(id(0), [id(1)]);
+    let mut out = Vec::new();
+    least(|| {
+        let mut datagrams = vec![datagram.clone(); MESSAGES]; // reading scrambles them
+        let begin = Instant::now();
+        for datagram in &mut datagrams {
+            out.clear();
+            decoder.decode(datagram, &mut out).expect("well formed");
+            black_box(&out);
+        }
+        begin.elapsed()
+    })
+}
+
+/// How long it takes until another thread has what was sent into its channel, in order.
+fn hand_over(count: usize, idle: Duration) -> Vec<Duration> {
+    let (there_in, there) = bounded::<Instant>(1);
+    let (back_in, back) = bounded(1);
+    let other = thread::spawn(move || {
+        for sent_at in there {
+            back_in.send(sent_at.elapsed()).expect("the other side waits for it");
+        }
+    });
+    let once = |_| {
+        if !idle.is_zero() {
+            thread::sleep(idle);
+        }
+        there_in.send(Instant::now()).expect("the other side waits for it");
+        back.recv().expect("it answers")
+    };
+    let mut took: Vec<Duration> = (0..count).map(once).collect();
+    drop(there_in);
+    other.join().expect("it does not panic");
+    took.sort_unstable();
+    took
+}
