@@ -59,6 +59,8 @@ bugs! {
     LeaseFromReceipt = "lease-from-receipt",
     /// The lease lasts as long as the promise that it rests on, which needs clocks of exactly the same rate.
     LeaseWithoutMargin = "lease-without-margin",
+    /// The lease is half as long again as the promise that it rests on.
+    LeaseTooLong = "lease-too-long",
     /// A new leader serves reads before its no-op is committed.
     ReadsBeforeNoop = "reads-before-noop",
     /// A read takes the answers to a round that was sent before the read came as proof.
@@ -67,6 +69,10 @@ bugs! {
     CountsStaleAck = "stale-ack",
     /// An acknowledgement that arrives twice counts as two followers.
     CountsAckTwice = "ack-twice",
+    /// An acknowledgement counts also for a follower that was too late, and whose place the sender took.
+    CountsReplaced = "counts-replaced",
+    /// A leader that is elected again goes on with what it knew of its followers, who may have cut that off since.
+    ResumesLeadership = "resumes-leadership",
     /// A follower commits what the leader has committed although the append did not match its log.
     AppliesBeyondMatch = "applies-beyond-match",
     /// A leader that steps down answers the puts that it holds as if they were committed.
@@ -81,6 +87,18 @@ bugs! {
     PreVoteRaisesTerm = "pre-vote-term",
     /// A leader that hears no quorum goes on leading.
     NeverStepsDown = "never-steps-down",
+    /// A follower whose client comes back from the leader stands for election and asks nobody before.
+    DeposesAgain = "deposes-again",
+    /// Appends that wait for the same follower are joined although entries between them are missing.
+    JoinsGaps = "joins-gaps",
+    /// A refusal that waits beside a success disappears into it, and what was refused counts as equal.
+    MergesRefusals = "merges-refusals",
+    /// A leader that has stepped down goes on serving reads as if its lease held.
+    ReadsAfterLeading = "reads-after-leading",
+    /// Who has given its leader up votes at once, although it has promised that leader to wait.
+    GrantsUnderPromise = "grants-under-promise",
+    /// A candidate counts its own vote although it has promised a leader to wait.
+    OwnVoteUnderPromise = "own-vote-under-promise",
     /// Answers to gets overtake the answers to puts that took effect before them.
     AnswersOutOfOrder = "out-of-order",
     /// A follower on the way of a relay sends it on before its own disk has what it acknowledges.

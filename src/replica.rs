@@ -118,6 +118,8 @@ pub struct Replica {
     way_bytes: usize, // what an append needs of that besides its entries if it goes through several followers
     planted: Planted,
     restored_to: Index, // where the log ended that was found on disk
+    #[cfg(any(test, feature = "planted-bugs"))]
+    leased: bool, // for `Bug::ReadsAfterLeading`
     out: Vec<Effect>,
 }
 
@@ -160,6 +162,8 @@ impl Replica {
             way_bytes,
             planted,
             restored_to,
+            #[cfg(any(test, feature = "planted-bugs"))]
+            leased: false,
             out: Vec::new(),
         }
     }
@@ -255,6 +259,10 @@ impl Replica {
 
     /// Serves a request, or names who does, or holds it until that is known.
     fn route(&mut self, now: Micros, request: Request, until: Micros) {
+        #[cfg(any(test, feature = "planted-bugs"))]
+        if self.reads_after_leading(now, &request) {
+            return;
+        }
         match self.node.leader() {
             Some(leader) if leader == self.node.id() => self.ask_core(now, request),
             Some(leader) if !self.node.doubts_leader() && !self.suspects_leader(request.id.client) => {
@@ -301,6 +309,22 @@ impl Replica {
                 self.next_read += 1;
             }
         }
+    }
+
+    /// The planted bug: that there was a lease is noted, and forgotten only when another replica leads.
+    #[cfg(any(test, feature = "planted-bugs"))]
+    fn reads_after_leading(&mut self, now: Micros, request: &Request) -> bool {
+        self.leased = match self.node.leader() {
+            None => self.leased,
+            Some(_) => self.node.leased_until().is_some_and(|until| now < until),
+        };
+        let bug = self.planted.has(Bug::ReadsAfterLeading) && self.leased && !self.node.is_leader();
+        let Operation::Get { key } = &request.operation else { return false };
+        if bug {
+            let value = self.kv.get(key).cloned().unwrap_or_default();
+            self.answer(&request.id, Outcome::Value(value), None);
+        }
+        bug
     }
 
     /// Does what the core wants done, in its order.

@@ -7,6 +7,7 @@ use super::message::RequestVoteResponse;
 use super::node::{Node, Role};
 use super::types::{Micros, Term};
 use crate::id::Id;
+use crate::planted::Bug;
 
 /// The wait before those who have not answered are asked again; a vote takes one
 /// round trip, so this is generous on one machine and enough within one region.
@@ -57,7 +58,8 @@ impl Node {
         let doublings = if pre_vote { self.fruitless.min(MAX_DOUBLINGS) } else { 0 };
         let retries = !pre_vote || self.fruitless == 0;
         self.fruitless = if pre_vote { self.fruitless.saturating_add(1) } else { 0 };
-        let own_vote_at = Some(self.promised_until()).filter(|&at| at > self.now);
+        let at_once = self.planted(Bug::OwnVoteUnderPromise);
+        let own_vote_at = Some(self.promised_until()).filter(|&at| at > self.now && !at_once);
         let waits_us = own_vote_at.map_or(0, |at| at - self.now);
         // Who is asked for a pre-vote may have to ask its leader first.
         let retry_us = if pre_vote { timeout_us / 4 } else { FIRST_RETRY_US };
@@ -130,7 +132,7 @@ impl Node {
 mod tests {
     use super::*;
     use crate::raft::action::Input;
-    use crate::raft::harness::{Cluster, SETTINGS, id};
+    use crate::raft::harness::{Cluster, ON_DEMAND, SETTINGS, id};
     use crate::raft::message::{Body, Message};
 
     /// Whom a candidate asks again when, in the time-out after it began, if 3 has refused and 2 says nothing.
@@ -195,5 +197,26 @@ mod tests {
         }
         let timeout_us = SETTINGS.election_timeout_us;
         assert!((timeout_us..2 * timeout_us).contains(&(cluster.now - start)), "{}", cluster.now - start);
+    }
+
+    #[test]
+    fn who_has_heard_a_leader_counts_its_own_vote_when_that_promise_ends_and_not_before() {
+        let mut cluster = Cluster::new(3, 1, ON_DEMAND);
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        let promised_until = cluster.now + ON_DEMAND.election_timeout_us;
+        cluster.step(id(2), [Input::Suspect]);
+        while cluster.nodes[&id(2)].leader().is_some() {
+            cluster.timeout(id(2));
+        }
+        let campaign = cluster.nodes[&id(2)].campaigns;
+        let response = RequestVoteResponse { pre_vote: true, campaign, granted: true };
+        let message = Message { term: 2, body: Body::RequestVoteResponse(response) };
+        cluster.step(id(2), [Input::Receive { from: id(3), message }]);
+        while cluster.nodes[&id(2)].hard_state().current_term == 1 {
+            assert!(cluster.now < promised_until);
+            cluster.timeout(id(2));
+        }
+        assert_eq!(cluster.now, promised_until);
     }
 }

@@ -21,6 +21,7 @@ use super::node::{Node, Role};
 use super::types::{Micros, Term};
 use crate::id::Id;
 use crate::levers::Detection;
+use crate::planted::Bug;
 
 /// How often a leader is asked that may be dead: one question may get lost, and its answer too.
 const QUESTIONS: u32 = 2;
@@ -44,6 +45,10 @@ pub(super) struct Doubt {
 impl Node {
     /// A client came back from the leader in vain: it waits, so the leader is asked at once.
     pub(super) fn suspect(&mut self) {
+        let follows = matches!(&self.role, Role::Follower(follower) if follower.leader.is_some());
+        if follows && !self.hears_leader() && self.planted(Bug::DeposesAgain) {
+            self.campaign(false);
+        }
         self.doubt(true, self.now);
     }
 
@@ -135,7 +140,8 @@ impl Node {
     /// When those can be answered who wait only for the end of a promise.
     pub(super) fn waiting_deadline(&self) -> Option<Micros> {
         let decided = self.leader().is_none() && !self.waiting.is_empty();
-        decided.then(|| self.promised_until())
+        let promised_until = if self.hears_leader() { self.promised_until() } else { 0 };
+        decided.then_some(promised_until)
     }
 
     /// Answers those who wait if nothing stands in the way any more.
@@ -167,5 +173,147 @@ impl Node {
         };
         let term = self.hard_state.current_term + Term::from(pre_vote);
         self.send_in(term, to, Body::RequestVote(request));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::action::Input;
+    use crate::raft::harness::{Cluster, ON_DEMAND, id, put};
+    use crate::raft::message::{Message, RequestVoteResponse};
+    use crate::raft::types::Index;
+
+    const QUIET_US: Micros = ON_DEMAND.election_timeout_us / QUIETS_PER_TIMEOUT;
+
+    /// A cluster of three in which 1 leads term 1 and everybody has heard it just now.
+    fn led_by_1() -> Cluster {
+        let mut cluster = Cluster::new(3, 1, ON_DEMAND);
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        cluster
+    }
+
+    /// 2 asks for a vote in term 2, with a log of so many entries of term 1.
+    fn request(pre_vote: bool, last_log_index: Index) -> Input {
+        let last_log_term = last_log_index.min(1);
+        let request = RequestVote { pre_vote, campaign: 9, last_log_index, last_log_term };
+        Input::Receive { from: id(2), message: Message { term: 2, body: Body::RequestVote(request) } }
+    }
+
+    /// The requests for votes that are on their way to a replica.
+    fn asked(cluster: &Cluster, to: Id) -> Vec<RequestVote> {
+        let request = |body: &Body| if let Body::RequestVote(request) = body { Some(*request) } else { None };
+        let to = cluster.network.iter().filter(|envelope| envelope.to == to);
+        to.filter_map(|envelope| request(&envelope.message.body)).collect()
+    }
+
+    /// Lets 3 find out that its leader does not answer.
+    fn give_up(cluster: &mut Cluster) {
+        while cluster.nodes[&id(3)].leader().is_some() {
+            cluster.timeout(id(3));
+        }
+    }
+
+    #[test]
+    fn a_question_waits_for_some_silence_unless_a_client_waits() {
+        let asks_after = |silence_us: Micros, input: Input| {
+            let mut cluster = led_by_1();
+            let heard_at = cluster.now;
+            cluster.now += silence_us;
+            cluster.step(id(3), [input]);
+            while asked(&cluster, id(1)).is_empty() {
+                cluster.timeout(id(3));
+            }
+            cluster.now - heard_at
+        };
+        assert_eq!(asks_after(0, Input::Suspect), 0);
+        assert_eq!(asks_after(0, request(true, 1)), QUIET_US);
+        assert_eq!(asks_after(QUIET_US - 1, request(true, 1)), QUIET_US);
+        assert_eq!(asks_after(QUIET_US + 1, request(true, 1)), QUIET_US + 1);
+    }
+
+    #[test]
+    fn only_an_answer_of_the_leader_to_the_latest_question_shows_that_it_does_not_lead() {
+        let ends_doubt = |question: usize, from: Id| {
+            let mut cluster = led_by_1();
+            cluster.step(id(3), [Input::Suspect]);
+            cluster.timeout(id(3));
+            let campaign = asked(&cluster, id(1))[question].campaign;
+            let response = RequestVoteResponse { pre_vote: true, campaign, granted: false };
+            let message = Message { term: 1, body: Body::RequestVoteResponse(response) };
+            cluster.step(id(3), [Input::Receive { from, message }]);
+            cluster.nodes[&id(3)].leader().is_none()
+        };
+        assert!(ends_doubt(1, id(1)));
+        assert!(!ends_doubt(0, id(1)));
+        assert!(!ends_doubt(1, id(2)));
+    }
+
+    /// Whether 3 asks for votes after these inputs and when its leader did not answer.
+    fn campaigns(inputs: impl IntoIterator<Item = Input>) -> bool {
+        let mut cluster = led_by_1();
+        cluster.now += QUIET_US;
+        cluster.step(id(3), inputs);
+        give_up(&mut cluster);
+        !asked(&cluster, id(2)).is_empty()
+    }
+
+    #[test]
+    fn who_is_asked_by_somebody_who_can_win_leaves_the_campaign_to_it() {
+        assert!(campaigns([Input::Suspect]));
+        assert!(!campaigns([request(true, 1)]));
+        assert!(!campaigns([Input::Suspect, request(true, 1)]));
+    }
+
+    #[test]
+    fn who_is_asked_by_somebody_who_cannot_win_campaigns() {
+        assert!(campaigns([request(true, 0)]));
+    }
+
+    #[test]
+    fn a_pre_vote_that_waits_is_granted_when_the_promise_ends() {
+        let mut cluster = led_by_1();
+        let promised_until = cluster.now + ON_DEMAND.election_timeout_us;
+        cluster.step(id(3), [request(true, 1)]);
+        give_up(&mut cluster);
+        cluster.network.clear();
+        while cluster.network.is_empty() {
+            cluster.timeout(id(3));
+        }
+        let response = RequestVoteResponse { pre_vote: true, campaign: 9, granted: true };
+        let granted = Message { term: 2, body: Body::RequestVoteResponse(response) };
+        assert_eq!((&cluster.network[0].message, cluster.now), (&granted, promised_until));
+    }
+
+    #[test]
+    fn a_pre_vote_that_waits_is_forgotten_when_the_leader_is_heard() {
+        let mut cluster = led_by_1();
+        cluster.step(id(3), [request(true, 1)]);
+        cluster.step(id(1), [put("k", "v"), put("l", "w")]);
+        cluster.step(id(1), [request_of_3()]);
+        cluster.stabilize();
+        cluster.step(id(3), [Input::Suspect]);
+        give_up(&mut cluster);
+        assert!(!asked(&cluster, id(2)).is_empty(), "it leaves the campaign to nobody");
+    }
+
+    /// 3 asks its leader for a vote, which is a question.
+    fn request_of_3() -> Input {
+        let request = RequestVote { pre_vote: true, campaign: 1, last_log_index: 1, last_log_term: 1 };
+        Input::Receive { from: id(3), message: Message { term: 2, body: Body::RequestVote(request) } }
+    }
+
+    #[test]
+    fn a_leader_answers_every_request_for_a_vote_with_an_append_and_leads_on() {
+        for pre_vote in [true, false] {
+            let mut cluster = led_by_1();
+            cluster.step(id(1), [request(pre_vote, 5)]);
+            assert_eq!(cluster.network.len(), 1);
+            let answer = &cluster.network[0];
+            assert!(matches!(answer.message.body, Body::AppendEntries(_)) && answer.to == id(2));
+            assert_eq!(cluster.leader(), Some(id(1)));
+            assert_eq!(cluster.nodes[&id(1)].hard_state().current_term, 1);
+        }
     }
 }

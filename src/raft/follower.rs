@@ -34,6 +34,8 @@ impl Node {
         }
         if self.is_leader() {
             self.actions.push(Action::Abandon);
+            #[cfg(any(test, feature = "planted-bugs"))]
+            self.keep_followers();
         }
         let before = match &self.role {
             Role::Follower(follower) => follower.election_deadline,

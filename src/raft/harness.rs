@@ -30,6 +30,16 @@ pub(super) const SETTINGS: Settings = Settings {
     planted: Planted::NONE,
 };
 
+/// The same where silence costs nothing and those who miss a leader find out that it is dead.
+#[cfg(test)]
+pub(super) const ON_DEMAND: Settings = Settings {
+    patience_us: 10_000_000,
+    stall_us: 500_000,
+    heartbeat_interval_us: 3_000_000,
+    levers: Levers { detection: Detection::OnDemand, ..Levers::DEFAULT },
+    ..SETTINGS
+};
+
 /// No test has so many messages or timers at a time.
 const NEVER_ENDS: usize = 20_000;
 

@@ -81,16 +81,6 @@ impl Leader {
         }
         chosen
     }
-
-    /// The planted bug: an answer that says nothing new counts for another follower.
-    fn count_twice(&mut self, from: Id, response: AppendEntriesResponse) {
-        let AppendOutcome::Matched { match_index } = response.outcome else { return };
-        let known = self.followers.get(&from).is_some_and(|progress| progress.match_index == match_index);
-        let mut others = self.followers.values_mut();
-        if known && let Some(other) = others.find(|progress| progress.match_index < match_index) {
-            other.matched(match_index);
-        }
-    }
 }
 
 impl Node {
@@ -106,6 +96,8 @@ impl Node {
             elected_at: self.now,
             last_stamp: self.now,
         });
+        #[cfg(any(test, feature = "planted-bugs"))]
+        self.resume_followers();
         self.log.append(self.hard_state.current_term, Payload::Noop);
     }
 
@@ -135,7 +127,8 @@ impl Node {
 
     /// A follower answered in this leader's own term. The drain draws the conclusions.
     pub(super) fn receive_append_entries_response(&mut self, from: Id, response: AppendEntriesResponse) {
-        let (any_term, twice) = (self.planted(Bug::CountsStaleAck), self.planted(Bug::CountsAckTwice));
+        let [any_term, twice, replaced] =
+            [Bug::CountsStaleAck, Bug::CountsAckTwice, Bug::CountsReplaced].map(|bug| self.planted(bug));
         let Role::Leader(leader) = &mut self.role else { return };
         if twice {
             leader.count_twice(from, response);
@@ -158,6 +151,9 @@ impl Node {
             }
         }
         progress.heard(response.sent_at, self.now);
+        if replaced {
+            leader.count_replaced(response);
+        }
     }
 
     /// Time went by for a leader.
@@ -213,8 +209,12 @@ impl Node {
         if self.planted(Bug::LeaseFromReceipt) {
             return self.reached_by_quorum(self.now, |progress| progress.heard_at) + self.settings.lease_us;
         }
-        let longer = self.planted(Bug::LeaseWithoutMargin) && self.settings.lease_us > 0;
-        let lease_us = if longer { self.settings.election_timeout_us } else { self.settings.lease_us };
+        let Settings { lease_us, election_timeout_us, .. } = self.settings;
+        let lease_us = match () {
+            () if lease_us > 0 && self.planted(Bug::LeaseWithoutMargin) => election_timeout_us,
+            () if lease_us > 0 && self.planted(Bug::LeaseTooLong) => election_timeout_us * 3 / 2,
+            () => lease_us,
+        };
         self.reached_by_quorum(self.now, |progress| progress.acked_sent_at) + lease_us
     }
 
@@ -393,7 +393,7 @@ pub(super) fn stamp(last_stamp: &mut Micros, now: Micros) -> Micros {
 mod tests {
     use super::*;
     use crate::raft::action::Input;
-    use crate::raft::harness::{Cluster, SETTINGS, id, put};
+    use crate::raft::harness::{Cluster, ON_DEMAND, SETTINGS, id, put};
 
     /// Of five, 1 leads and asks two for something; one answers, then both are taken for silent. Returns how
     /// many the leader asks instead.
@@ -542,5 +542,33 @@ mod tests {
         assert_eq!(committed_after(-1_000, 1), 0, "sent before the election was won");
         assert_eq!(committed_after(3, 1), 0, "never sent");
         assert_eq!(committed_after(1, 2), 0, "more than the leader has");
+    }
+
+    /// How long a leader of five leads on that can't reach these, if it is to write something at once.
+    fn leads_on(unreachable: &[u16], writes: bool) -> Micros {
+        let mut cluster = Cluster::new(5, 1, ON_DEMAND);
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        let links = unreachable.iter().flat_map(|&other| [(id(1), id(other)), (id(other), id(1))]);
+        cluster.blocked = links.collect();
+        let start = cluster.now;
+        if writes {
+            cluster.step(id(1), [put("k", "v")]);
+            cluster.stabilize();
+        }
+        let is_over = |cluster: &Cluster| cluster.now >= start + ON_DEMAND.heartbeat_interval_us;
+        while cluster.nodes[&id(1)].is_leader() && !is_over(&cluster) {
+            cluster.elapse(10_000, true);
+        }
+        cluster.now - start
+    }
+
+    #[test]
+    fn a_leader_steps_down_when_those_that_it_asked_are_silent_and_not_for_those_that_it_did_not_ask() {
+        let (stall_us, interval_us) = (ON_DEMAND.stall_us, ON_DEMAND.heartbeat_interval_us);
+        assert_eq!(leads_on(&[2, 3, 4, 5], false), interval_us, "it asks nobody");
+        assert_eq!(leads_on(&[2, 3], true), interval_us, "the others are a quorum");
+        let silent = leads_on(&[2, 3, 4], true);
+        assert!((stall_us..2 * stall_us).contains(&silent), "{silent}");
     }
 }

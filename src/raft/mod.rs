@@ -26,6 +26,7 @@
 //! | `leader` | replication, commitment, reads, stepping down | paper, 5.3, 5.4.2, 8; dissertation, 6.2, 6.4 |
 //! | `progress` | what a leader knows of one follower | RFC 6298 for the time-out |
 //! | `odds` | how many followers to ask at once | |
+//! | `mistakes` | planted bugs that take more than a line | |
 //! | `invariants` | what always holds | paper, fig. 3 |
 //! | `text` | how all of it is written down for people | |
 //! | `scripts` | golden scripts: commands in, transcripts out | paper, fig. 7 and 8 |
@@ -78,6 +79,7 @@ pub mod invariants;
 mod leader;
 pub mod log;
 pub mod message;
+mod mistakes;
 mod node;
 mod odds;
 mod progress;

@@ -10,6 +10,8 @@ use super::invariants;
 use super::leader::Leader;
 use super::log::Log;
 use super::message::{AppendEntriesResponse, AppendOutcome, Body, Message, RequestVote, RequestVoteResponse};
+#[cfg(any(test, feature = "planted-bugs"))]
+use super::progress::Progress;
 use super::types::{Configuration, Entry, HardState, Index, Micros, Saved, Term};
 use crate::id::Id;
 use crate::levers::Levers;
@@ -74,6 +76,8 @@ pub struct Node {
     persisted: u64,                    // how many of them are there; <= persists
     said: Vec<Action>,                 // in this batch, what must wait for the disk
     promises: VecDeque<(u64, Action)>, // in earlier ones, with how many changes must be on disk
+    #[cfg(any(test, feature = "planted-bugs"))]
+    pub(super) followers_before: BTreeMap<Id, Progress>, // for `Bug::ResumesLeadership`
 }
 
 impl Node {
@@ -112,6 +116,8 @@ impl Node {
             persisted: 0,
             said: Vec::new(),
             promises: VecDeque::new(),
+            #[cfg(any(test, feature = "planted-bugs"))]
+            followers_before: BTreeMap::new(),
         };
         if node.planted(Bug::ForgetsItsVoteAtRestart) {
             node.hard_state.voted_for = None;
@@ -196,6 +202,13 @@ impl Node {
     /// Whether this replica leads.
     pub fn is_leader(&self) -> bool {
         matches!(self.role, Role::Leader(_))
+    }
+
+    /// How far each follower's log is known to equal this replica's, if it leads.
+    pub fn match_indexes(&self) -> impl Iterator<Item = (Id, Index)> + '_ {
+        let leader = if let Role::Leader(leader) = &self.role { Some(leader) } else { None };
+        let followers = leader.into_iter().flat_map(|leader| &leader.followers);
+        followers.map(|(id, progress)| (*id, progress.match_index))
     }
 
     /// When this replica last heard a leader, if ever.
@@ -328,7 +341,8 @@ impl Node {
     /// Whether this replica has promised not to help to elect another leader yet: it leads, or it
     /// heard a leader less than the least election time-out ago.
     pub(super) fn hears_leader(&self) -> bool {
-        self.is_leader() || self.now < self.promised_until()
+        let free = self.leader().is_none() && self.planted(Bug::GrantsUnderPromise);
+        self.is_leader() || (self.now < self.promised_until() && !free)
     }
 
     /// Until when this replica has promised the leader that it heard last not to vote.

@@ -109,6 +109,11 @@ impl Progress {
         self.ping || (self.next_index <= self.goal && self.in_flight.len() < window)
     }
 
+    /// Whether it was asked and has not answered in time.
+    pub fn is_late(&self) -> bool {
+        self.failures > 0
+    }
+
     /// Whether a message that was sent later than `after` is still unanswered.
     pub fn awaits_answer_since(&self, after: Micros) -> bool {
         self.in_flight.back().is_some_and(|latest| latest.sent_at > after)
@@ -364,5 +369,27 @@ mod tests {
         assert!(progress.wants_message(8));
         progress.sent(1, 5);
         assert!(!progress.wants_message(8));
+    }
+
+    #[test]
+    fn who_was_asked_and_says_nothing_is_lost_after_a_while() {
+        const STALL_US: Micros = 240_000;
+        const FIRST_US: Micros = 480_000;
+        let lost_at = |progress: &Progress| progress.lost_at(STALL_US, FIRST_US);
+        let mut progress = Progress::new(0, 0);
+        assert_eq!(lost_at(&progress), Micros::MAX, "nobody has asked it");
+        progress.sent(1, 1_000);
+        progress.sent(2, 9_000);
+        assert_eq!(lost_at(&progress), 1_000 + FIRST_US, "it was never heard");
+        progress.heard(9_000, 10_000);
+        assert_eq!(lost_at(&progress), Micros::MAX, "it has answered");
+        progress.sent(3, 20_000);
+        progress.sent(4, 30_000);
+        assert_eq!(lost_at(&progress), 20_000 + STALL_US);
+        progress.heard(30_000, 530_000);
+        progress.sent(5, 600_000);
+        let timeout_us = progress.round_trip.expect("measured").timeout_us();
+        assert!(2 * timeout_us > STALL_US);
+        assert_eq!(lost_at(&progress), 600_000 + 2 * timeout_us, "it is slow");
     }
 }

@@ -169,6 +169,12 @@ impl Clients {
         self.ask(now, now, 0, operation, None, up)
     }
 
+    /// Gets what the probe has put, from anybody.
+    pub fn wander(&mut self, now: Micros, up: &[bool]) -> Sending {
+        self.clients[0].leader = None;
+        self.ask(now, now, 0, Operation::Get { key: PROBE.into() }, None, up)
+    }
+
     /// Whether the probe has been acknowledged.
     pub fn is_probe_acknowledged(&self) -> bool {
         let stored = self.asked.iter().filter(|asked| asked.outcome == Some(Outcome::Stored));

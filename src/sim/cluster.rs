@@ -181,7 +181,7 @@ impl Cluster {
             Event::Response { from, response } => return self.respond(from, &response),
             Event::Deliver { from, to, messages } => self.deliver(from, to, messages),
             Event::Batch { at, life } if self.lives(at, life) => return self.batch(at),
-            Event::Transmit { at, life } if self.lives(at, life) => self.transmit(at),
+            Event::Transmit { at, life } if self.lives(at, life) => return self.transmit(at),
             Event::Release { at, life } if self.lives(at, life) => {
                 self.servers[at].release();
                 self.wake_sender(at);
@@ -315,7 +315,7 @@ impl Cluster {
         let strike = self.strike_on(at, &before, &effects);
         self.perform(at, effects);
         if let Some(number) = strike {
-            self.strike(at, number);
+            self.strike(at, number)?;
         }
         if self.servers[at].replica().is_some() {
             self.set_timer(at);
@@ -390,20 +390,22 @@ impl Cluster {
     }
 
     /// The sender stage of a replica sends all that waits for it.
-    fn transmit(&mut self, at: usize) {
-        if self.servers[at].paused > 0 {
-            return;
+    fn transmit(&mut self, at: usize) -> Result<(), Violation> {
+        if self.servers[at].paused > 0 || self.servers[at].clogged > 0 {
+            return Ok(());
         }
         self.servers[at].transmit_due = false;
         while let Some(datagram) = self.servers[at].outbox().take() {
-            self.send(at, datagram);
+            self.send(at, datagram)?;
         }
+        Ok(())
     }
 
-    pub(super) fn send(&mut self, at: usize, datagram: Datagram) {
+    pub(super) fn send(&mut self, at: usize, datagram: Datagram) -> Result<(), Violation> {
         match datagram {
             Datagram::Client(response) => self.answer(at, response),
             Datagram::Peer { to, leader, messages } => {
+                self.invariants.check_datagram(self.now, at, &messages)?;
                 let bytes = self.scales.as_mut().map_or(0, |scales| {
                     wire::encode_peer(scales, self.servers[at].id(), to, leader, &messages);
                     scales.len()
@@ -413,6 +415,7 @@ impl Cluster {
                 self.route(at, usize::from(to.number()), messages);
             }
         }
+        Ok(())
     }
 
     fn answer(&mut self, from: usize, response: Response) {

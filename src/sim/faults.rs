@@ -1,7 +1,7 @@
 //! What goes wrong: begins each fault of the plan at its time and takes it back at its end.
 
 use super::cluster::Cluster;
-use super::invariants::Before;
+use super::invariants::{Before, Violation};
 use super::plan::{FaultKind, Storage, Target, Trigger};
 use super::queue::Event;
 use super::trace::Place;
@@ -26,6 +26,7 @@ pub(super) struct Faults {
 pub(super) enum Undo {
     Start(usize),
     Resume(usize),
+    Unclog(usize),
     ClockRate(usize),
     Mend(Vec<(usize, usize)>),
     Release(Vec<(usize, usize)>),
@@ -80,6 +81,11 @@ impl Cluster {
                 self.servers[at].paused += 1;
                 Some(Undo::Resume(at))
             }
+            FaultKind::Clog(target) => {
+                let at = self.resolve(target)?;
+                self.servers[at].clogged += 1;
+                Some(Undo::Unclog(at))
+            }
             FaultKind::SlowClock(target) => {
                 let at = self.resolve(target)?;
                 self.set_clock_rate(at, SLOW_CLOCK_PPM);
@@ -121,6 +127,7 @@ impl Cluster {
         match undo {
             Undo::Start(at) => self.restart(at),
             Undo::Resume(at) => self.resume(at),
+            Undo::Unclog(at) => self.unclog(at),
             Undo::ClockRate(at) => self.set_clock_rate(at, self.plan.clock_rate(at)),
             Undo::Mend(links) => links.into_iter().for_each(|(from, to)| self.network.mend(from, to)),
             Undo::Release(links) => {
@@ -192,6 +199,15 @@ impl Cluster {
         self.schedule(self.now, Event::Batch { at, life });
     }
 
+    pub(super) fn unclog(&mut self, at: usize) {
+        let server = &mut self.servers[at];
+        server.clogged = server.clogged.saturating_sub(1);
+        if server.transmit_due {
+            let life = server.life;
+            self.schedule(self.now, Event::Transmit { at, life });
+        }
+    }
+
     fn divide(&mut self, side: &[usize]) -> Undo {
         let all = 0..self.servers.len();
         let pairs = all.clone().flat_map(|from| all.clone().map(move |to| (from, to)));
@@ -239,8 +255,8 @@ impl Cluster {
     }
 
     /// Lets what matters most leave and nothing else, and stops the replica.
-    pub(super) fn strike(&mut self, at: usize, number: usize) {
-        let FaultKind::CrashOn(trigger) = self.plan.faults[number].kind else { return };
+    pub(super) fn strike(&mut self, at: usize, number: usize) -> Result<(), Violation> {
+        let FaultKind::CrashOn(trigger) = self.plan.faults[number].kind else { return Ok(()) };
         let mut left = usize::from(self.rng.bool());
         self.servers[at].release();
         while let Some(datagram) = self.servers[at].outbox().take() {
@@ -250,12 +266,13 @@ impl Cluster {
                 _ => false,
             };
             if leaves {
-                self.send(at, datagram);
+                self.send(at, datagram)?;
             }
         }
         let crashed = self.crash(at);
         self.clients.forget_leader();
         self.undo_later(number, crashed.then_some(Undo::Start(at)));
+        Ok(())
     }
 }
 

@@ -21,7 +21,17 @@ const MAX_SETTLING_US: Micros = 2 * MAX_RECOVERY_US;
 /// By how much the term may grow meanwhile: one election, and a few that end without a winner.
 const MAX_TERM_GROWTH: Term = 6;
 
-/// How often it is looked whether the write was acknowledged.
+/// By how much it may grow once the cluster works: what was begun before may still depose a leader, and clients that
+/// wander may not.
+const MAX_TERM_GROWTH_AT_WORK: Term = 2;
+
+/// How often a client asks that wanders.
+const WANDERINGS: usize = 16;
+
+/// How long it waits after each question.
+const PACE_US: Micros = ELECTION_TIMEOUT_US / 4;
+
+/// How often it is looked whether the write was acknowledged, and the pace of a client that wanders.
 const STEP_US: Micros = 50_000;
 
 const NAME: &str = "liveness";
@@ -44,8 +54,23 @@ pub(super) fn run(cluster: &mut Cluster, liveness: &Liveness) -> Result<(), Viol
         }
         cluster.run_until(cluster.now + STEP_US)?;
     }
+    let term_then = highest_term(cluster);
+    wander(cluster)?;
     settle(cluster, &liveness.majority)?;
-    check_terms(cluster, term_before)
+    check_terms(cluster, term_before, MAX_TERM_GROWTH)?;
+    check_terms(cluster, term_then, MAX_TERM_GROWTH_AT_WORK)
+}
+
+/// A client asks now one replica and now another, as clients do that know no leader. Whoever it comes back to has
+/// reason to ask whether the leader lives, and nothing more.
+fn wander(cluster: &mut Cluster) -> Result<(), Violation> {
+    for _ in 0..WANDERINGS {
+        let up = cluster.up();
+        let sending = cluster.clients.wander(cluster.now, &up);
+        cluster.ask(sending);
+        cluster.run_until(cluster.now + PACE_US)?;
+    }
+    Ok(())
 }
 
 /// How long a span lasts that a replica measures by its own clock.
@@ -78,6 +103,8 @@ fn heal(cluster: &mut Cluster, liveness: &Liveness) {
             cluster.restart(at);
             cluster.servers[at].paused = 1;
             cluster.resume(at);
+            cluster.servers[at].clogged = 1;
+            cluster.unclog(at);
         } else {
             break_for_good(cluster, at, liveness.others);
         }
@@ -113,9 +140,9 @@ fn highest_term(cluster: &Cluster) -> Term {
     cluster.servers.iter().filter_map(term).max().unwrap_or(0)
 }
 
-fn check_terms(cluster: &Cluster, before: Term) -> Result<(), Violation> {
+fn check_terms(cluster: &Cluster, before: Term, most: Term) -> Result<(), Violation> {
     let growth = highest_term(cluster) - before;
-    if growth > MAX_TERM_GROWTH {
+    if growth > most {
         let detail = format!("the term grew by {growth} although a majority is healthy");
         return Err(Violation::new(NAME, cluster.now, 0, detail));
     }

@@ -14,6 +14,9 @@ const SLOW_FACTOR: Micros = 10;
 /// The greatest delay of a network that is well.
 const TIMELY_US: Micros = ELECTION_TIMEOUT_US / 24;
 
+/// The greatest delay of a stage that is well.
+const PROMPT_US: Micros = TIMELY_US / 20;
+
 /// What is between the replicas, and between them and the clients.
 #[derive(Debug)]
 pub struct Network {
@@ -143,6 +146,8 @@ impl Network {
     pub fn heal(&mut self) {
         let (least, most) = self.settings.delay_us;
         self.settings.delay_us = (least.min(TIMELY_US), most.min(TIMELY_US));
+        let (least, most) = self.settings.stage_us;
+        self.settings.stage_us = (least.min(PROMPT_US), most.min(PROMPT_US));
         // The order is that of new connections: what is sent from now on waits for nothing that is still on its way.
         let healthy = Link { factor: 1, cuts: 0, holds: 0, last_arrival: 0 };
         self.links.values_mut().for_each(|link| *link = healthy);

@@ -152,6 +152,8 @@ pub enum FaultKind {
     Mute(Target),
     /// Messages to a replica wait, and go on afterwards.
     Lag(Target),
+    /// What a replica says waits in its outbox, is merged there, and goes on afterwards.
+    Clog(Target),
     /// Messages to and from a replica wait, and go on afterwards.
     Stall(Target),
     /// More messages are lost.

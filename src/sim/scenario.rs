@@ -130,7 +130,7 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
     let named = |target: &Target| matches!(target, Target::Replica(at) if *at >= plan.replicas);
     let fault_is_wrong = |fault: &Fault| match &fault.kind {
         FaultKind::Crash(target) | FaultKind::Pause(target) | FaultKind::Isolate(target) => named(target),
-        FaultKind::Deaf(target) | FaultKind::Mute(target) => named(target),
+        FaultKind::Deaf(target) | FaultKind::Mute(target) | FaultKind::Clog(target) => named(target),
         FaultKind::Lag(target) | FaultKind::Stall(target) | FaultKind::SlowClock(target) => named(target),
         FaultKind::Cut(from, to) => *from.max(to) >= plan.replicas,
         FaultKind::Partition(side) => side.iter().any(|&at| at >= plan.replicas),

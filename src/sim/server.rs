@@ -53,6 +53,8 @@ pub struct Server {
     pub life: u32,
     /// How many faults keep it standing still.
     pub paused: u32,
+    /// How many faults keep its sender stage standing still.
+    pub clogged: u32,
     /// Whether its consensus stage has been woken.
     pub batch_due: bool,
     /// Whether its sender stage has been woken.
@@ -72,11 +74,12 @@ pub struct Server {
 impl Server {
     /// A replica that is down and has never been up.
     pub fn new(options: Options, storage: Storage, clock_ppm: i64) -> Self {
-        let outbox = Outbox::new(options.own, options.max_datagram, options.levers.coalesce);
         Self {
+            outbox: outbox(&options),
             disk: Disk::default(),
             life: 0,
             paused: 0,
+            clogged: 0,
             batch_due: false,
             transmit_due: false,
             wake_at: None,
@@ -86,7 +89,6 @@ impl Server {
             replica: None,
             inbox: VecDeque::new(),
             persisted: None,
-            outbox,
             waiting: Vec::new(),
         }
     }
@@ -121,13 +123,18 @@ impl Server {
         self.inbox.clear();
         self.persisted = None;
         self.waiting.clear();
-        self.outbox = Outbox::new(self.options.own, self.options.max_datagram, self.options.levers.coalesce);
+        self.outbox = outbox(&self.options);
         (self.batch_due, self.transmit_due, self.wake_at) = (false, false, None);
     }
 
     /// From now on its clock runs at this rate.
     pub fn set_clock_rate(&mut self, now: Micros, ppm: i64) {
         self.clock = Clock { started_at: now, origin: self.clock.shows(now), ppm };
+    }
+
+    /// What its clock shows.
+    pub fn shows(&self, now: Micros) -> Micros {
+        self.clock.shows(now)
     }
 
     /// Until when, in true time, it serves reads without asking anybody.
@@ -200,6 +207,11 @@ impl Server {
     pub fn outbox(&mut self) -> &mut Outbox {
         &mut self.outbox
     }
+}
+
+/// An outbox with nothing in it.
+fn outbox(options: &Options) -> Outbox {
+    Outbox::new(options.own, options.max_datagram, options.levers.coalesce).with(options.planted)
 }
 
 #[cfg(test)]

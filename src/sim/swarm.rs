@@ -4,7 +4,7 @@
 use fastrand::Rng;
 
 use super::plan::{Broken, Fault, FaultKind, Liveness, Network, Plan, Storage, Target, Trigger, Workload};
-use crate::levers::{Levers, Reads, Topology};
+use crate::levers::{Levers, MAX_COALESCE_WINDOW_US, Reads, Topology};
 use crate::raft::types::Micros;
 use crate::replica::ELECTION_TIMEOUT_US;
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
@@ -39,6 +39,7 @@ pub fn plan(seed: u64) -> Plan {
         0 | 1 => depose_leaders(&mut rng, lifetime_us, &mut faults),
         2 => figure_8(&mut rng, lifetime_us, &mut faults),
         3 => late_answers(&mut rng, lifetime_us, &mut faults),
+        4 => congest(&mut rng, lifetime_us, &mut faults),
         _ => {}
     }
     if reads == Reads::Lease {
@@ -51,7 +52,9 @@ pub fn plan(seed: u64) -> Plan {
     }
     let liveness = Some(liveness(&mut rng, replicas));
     let topology = one_of(&mut rng, &[Topology::Star, Topology::Relay, Topology::Adaptive]);
-    let levers = Levers { topology, ..levers };
+    let window_us = rng.u64(1..=MAX_COALESCE_WINDOW_US);
+    let coalesce_window_us = one_of(&mut rng, &[0, 0, 0, window_us]);
+    let levers = Levers { topology, coalesce_window_us, ..levers };
     Plan { seed, replicas, lifetime_us, network, storage, clock_ppm, levers, workload, faults, liveness }
 }
 
@@ -82,7 +85,8 @@ fn network(rng: &mut Rng) -> Network {
         wire: rng.u8(0..8) == 0,
         reorder: rng.bool(),
         max_datagram: if rng.bool() { 2_000 } else { SEQPACKET_MAX_DATAGRAM },
-        stage_us: (2, 40),
+        // On a busy machine several batches may wait for the sender.
+        stage_us: if rng.u8(0..4) == 0 { (2, 5 * MS) } else { (2, 40) },
     }
 }
 
@@ -136,15 +140,18 @@ fn faults(rng: &mut Rng, replicas: usize, lifetime_us: Micros) -> Vec<Fault> {
 /// One leader after the other is cut off or brought down about when it has been elected, and comes back when there
 /// is another. Most of what is subtle in Raft is about what such leaders have left behind (paper, figure 8).
 fn depose_leaders(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
+    // Who does not crash comes back with all that it has in memory.
+    let kinds = if rng.bool() { 7 } else { 10 };
     let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
     while at_us < lifetime_us {
-        let kind = match rng.u8(0..9) {
+        let kind = match rng.u8(0..kinds) {
             0..3 => FaultKind::Isolate(Target::Leader),
-            3 => FaultKind::Stall(Target::Leader),
-            4 => FaultKind::Mute(Target::Leader),
-            5 => FaultKind::Pause(Target::Leader),
-            6 => FaultKind::Crash(Target::Leader),
-            7 => FaultKind::CrashOn(Trigger::Lead),
+            3 => FaultKind::Halve { with_leader: false },
+            4 => FaultKind::Stall(Target::Leader),
+            5 => FaultKind::Mute(Target::Leader),
+            6 => FaultKind::Pause(Target::Leader),
+            7 => FaultKind::Crash(Target::Leader),
+            8 => FaultKind::CrashOn(Trigger::Lead),
             _ => FaultKind::CrashOn(Trigger::Commit),
         };
         let for_us = Some(rng.u64(ELECTION_TIMEOUT_US..4 * ELECTION_TIMEOUT_US));
@@ -185,8 +192,22 @@ fn late_answers(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
     faults.retain(|fault| fault.at_us < lifetime_us);
 }
 
+/// A leader hears its followers late, and what it says waits for so long that much of it becomes one: what was sent
+/// again meets the answer to what was sent before.
+fn congest(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
+    let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
+    while at_us < lifetime_us {
+        let for_us = rng.u64(20 * MS..ELECTION_TIMEOUT_US / 2);
+        let soon_us = at_us + rng.u64(0..for_us);
+        faults.push(Fault { at_us, for_us: Some(for_us), kind: FaultKind::Lag(Target::Leader) });
+        faults.push(Fault { at_us: soon_us, for_us: Some(for_us), kind: FaultKind::Clog(Target::Leader) });
+        at_us += rng.u64(ELECTION_TIMEOUT_US / 2..2 * ELECTION_TIMEOUT_US);
+    }
+    faults.retain(|fault| fault.at_us < lifetime_us);
+}
+
 /// How many kinds there are in [`draw_fault`].
-const KINDS: u8 = 13;
+const KINDS: u8 = 14;
 
 const TRIGGERS: [Trigger; 4] = [Trigger::Ack, Trigger::Vote, Trigger::Lead, Trigger::Commit];
 
@@ -204,6 +225,7 @@ fn draw_fault(rng: &mut Rng, replicas: usize, kind: u8) -> FaultKind {
         9 => FaultKind::SlowClock(target(rng, replicas)),
         10 => FaultKind::Cut(rng.usize(0..replicas), rng.usize(0..replicas)),
         11 => FaultKind::Lag(target(rng, replicas)),
+        12 => FaultKind::Clog(target(rng, replicas)),
         _ => FaultKind::Loss(rng.f64() * 0.7),
     }
 }

@@ -18,7 +18,10 @@ mod leader_completeness;
 mod lease_exclusivity;
 mod linearizable;
 mod log_matching;
+mod matches_are_true;
+mod no_gaps;
 mod own_state;
+mod promises_are_kept;
 mod state_machine_safety;
 mod states_equal;
 mod term_monotone;
@@ -29,6 +32,7 @@ use std::fmt;
 
 use super::clients::Clients;
 use super::server::Server;
+use crate::id::Id;
 use crate::raft::action::Persist;
 use crate::raft::types::{Index, Micros, Term};
 use crate::raft::{Node, message};
@@ -70,6 +74,10 @@ impl fmt::Display for Violation {
 pub struct Before {
     /// Its term.
     pub term: Term,
+    /// For whom it had voted in it.
+    pub voted_for: Option<Id>,
+    /// When it had last heard a leader, by its own clock.
+    pub leader_contact: Option<Micros>,
     /// Whether it led.
     pub led: bool,
     /// Where its log ended.
@@ -86,6 +94,8 @@ impl Before {
         let Some(node) = server.replica().map(crate::replica::Replica::node) else { return Self::default() };
         Self {
             term: node.hard_state().current_term,
+            voted_for: node.hard_state().voted_for,
+            leader_contact: node.leader_contact(),
             led: node.is_leader(),
             last_index: node.log().last_index(),
             commit_index: node.commit_index(),
@@ -190,6 +200,7 @@ impl Invariants {
                 Box::new(election_safety::ElectionSafety::default()),
                 Box::new(terms_are_earned::TermsAreEarned::default()),
                 Box::new(vote_once::VoteOnce::default()),
+                Box::new(promises_are_kept::PromisesAreKept::new(replicas)),
                 Box::new(leader_append_only::LeaderAppendOnly),
                 Box::new(log_matching::LogMatching::default()),
                 Box::new(commit_monotone::CommitMonotone::new(replicas)),
@@ -203,6 +214,7 @@ impl Invariants {
                 Box::new(acknowledged_is_durable::AcknowledgedIsDurable::default()),
                 Box::new(answered_is_durable::AnsweredIsDurable),
                 Box::new(answers_in_order::AnswersInOrder),
+                Box::new(matches_are_true::MatchesAreTrue),
             ],
         }
     }
@@ -219,6 +231,20 @@ impl Invariants {
                 .map_err(|detail| Violation::new(rule.name(), moment.now, moment.at, detail))?;
         }
         Ok(())
+    }
+
+    /// Checks what leaves for another replica as one datagram.
+    ///
+    /// # Errors
+    ///
+    /// It means something else to its receiver than to its sender.
+    pub fn check_datagram(
+        &self,
+        now: Micros,
+        at: usize,
+        messages: &[message::Message],
+    ) -> Result<(), Violation> {
+        no_gaps::check(messages).map_err(|detail| Violation::new(no_gaps::NAME, now, at, detail))
     }
 
     /// A replica went down.

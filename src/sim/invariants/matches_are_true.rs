@@ -1,0 +1,25 @@
+//! What a leader counts is so: a follower's disk has the leader's log as far as the leader believes (paper, 5.3: match
+//! index). Only a follower of a later term may have cut it off since.
+
+use super::{Invariant, Knowledge, Moment};
+
+#[derive(Debug)]
+pub(super) struct MatchesAreTrue;
+
+impl Invariant for MatchesAreTrue {
+    fn name(&self) -> &'static str {
+        "matches are true"
+    }
+
+    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+        let node = moment.node();
+        for (id, match_index) in node.match_indexes().filter(|(_, match_index)| *match_index > 0) {
+            let disk = moment.servers[usize::from(id.number())].disk.durable();
+            let there = disk.entries.get(match_index as usize - 1).map(|entry| entry.term);
+            if disk.hard_state.current_term <= moment.term() && there != node.log().term_at(match_index) {
+                return Err(format!("it takes {id} to have its log up to {match_index}"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,22 @@
+//! The entries of an append follow its `prev_log_index` one by one, also after appends were joined: the wire does
+//! not carry their indexes, so a receiver would take an entry after a gap for another one.
+
+use crate::raft::message::{AppendEntries, Body, Message};
+
+pub(super) const NAME: &str = "no gaps";
+
+pub(super) fn check(messages: &[Message]) -> Result<(), String> {
+    let has_gap = |append: &AppendEntries| {
+        let expected = append.prev_log_index + 1..;
+        expected.zip(&append.entries).any(|(index, entry)| entry.index != index)
+    };
+    let shows_gap = |message: &&Message| match &message.body {
+        Body::AppendEntries(append) => has_gap(append),
+        Body::RelayEntries(relay) => has_gap(&relay.append),
+        _ => false,
+    };
+    match messages.iter().find(shows_gap) {
+        Some(message) => Err(format!("it sent {message}")),
+        None => Ok(()),
+    }
+}
