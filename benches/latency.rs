@@ -41,6 +41,10 @@
 //! one message, the least of many rounds (`cargo bench --bench codec` has them beside other parsers). A
 //! *hand-over* is the time from a send into a channel until the thread at its other end has what was sent: *warm*
 //! if it had something a moment ago, and after 5 ms of idleness, when it has to be woken up.
+//!
+//! In memory with few clients, floor and ratio change severalfold from run to run, with whether a message comes before or after
+//! the thread that waits for it has gone to sleep; they are no measure of a replica's work. The hand-overs of the second table
+//! show how much lies between the two.
 
 #[path = "latency/clients.rs"]
 mod clients;
