@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
-
 /// What the wire writes where an ID would stand: "every other replica" as a
 /// destination, "unknown" as a leader.
 pub const NOBODY: &str = "FFFF";
@@ -35,6 +33,12 @@ impl Id {
     pub const fn number(self) -> u16 {
         self.0
     }
+
+    /// The four digits.
+    pub fn digits(self) -> [u8; 4] {
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        [12, 8, 4, 0].map(|shift| DIGITS[usize::from(self.0 >> shift & 0xF)])
+    }
 }
 
 impl FromStr for Id {
@@ -62,12 +66,6 @@ impl fmt::Debug for Id {
     }
 }
 
-impl Serialize for Id {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +75,7 @@ mod tests {
         for number in [0, 1, 0x10, 0xABCD, 0xFFFE] {
             let id = Id::new(number).expect("not reserved");
             assert_eq!(id.to_string().parse(), Ok(id));
+            assert_eq!(id.to_string().as_bytes(), id.digits());
         }
     }
 

@@ -203,6 +203,8 @@ impl Replica {
     /// Ends a batch of a replica that has no disk. One that has stopped never comes back, so what is in memory
     /// is as durable as it will ever be, and what waits for a disk follows at once.
     pub fn finish_in_memory(&mut self, now: Micros) -> Vec<Outbound> {
+        // What the inputs changed is nearly always all that changes.
+        self.node.keep_in_memory();
         let mut out = Vec::new();
         loop {
             let mut persisted = None;

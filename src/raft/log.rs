@@ -128,6 +128,13 @@ impl Log {
         (first, self.entries[(first - self.base_index - 1) as usize..].to_vec())
     }
 
+    /// There is no disk: all of it is as durable as it will ever be.
+    pub(super) fn keep_in_memory(&mut self) {
+        self.changed_from = None;
+        self.on_the_way.clear();
+        self.durable_index = self.last_index();
+    }
+
     /// What was handed out under the numbers up to this one is on disk.
     pub fn persisted(&mut self, number: u64) {
         while let Some(&(_, last)) = self.on_the_way.front().filter(|(n, _)| *n <= number) {

@@ -117,11 +117,12 @@ impl Decoder {
     }
 
     fn read(&self, value: Value<'_, '_>, out: &mut Vec<Inbound>) -> Result<(), Malformed> {
-        let message = Fields(value.as_object().ok_or(Malformed::NotAnObject)?);
-        let src = message.id("src")?.ok_or(Malformed::BadField("src"))?;
-        let dst = message.id("dst")?;
-        message.id("leader")?;
-        let kind = message.text("type")?;
+        let message = value.as_object().ok_or(Malformed::NotAnObject)?;
+        let [src, dst, leader, kind] = pick(&message, ["src", "dst", "leader", "type"]);
+        let src = src.id()?.ok_or(Malformed::BadField("src"))?;
+        let dst = dst.id()?;
+        leader.id()?;
+        let kind = kind.text()?;
         if dst.is_some_and(|dst| dst != self.own) {
             return Err(Malformed::NotForUs);
         }
@@ -139,13 +140,15 @@ impl Decoder {
             out.push(Inbound::Peer { from: src, message: self.read_peer(&message, kind, src)? });
             return Ok(());
         }
-        let parts = message.list("messages")?;
+        let [parts] = pick(&message, ["messages"]);
+        let parts = parts.list()?;
         if parts.is_empty() {
             return Err(Malformed::BadField("messages"));
         }
         for part in &parts {
-            let part = Fields(part.as_object().ok_or(Malformed::BadField("messages"))?);
-            let kind = part.text("type")?;
+            let part = part.as_object().ok_or(Malformed::BadField("messages"))?;
+            let [kind] = pick(&part, ["type"]);
+            let kind = kind.text()?;
             if kind == kind::BUNDLE {
                 return Err(Malformed::Nested);
             }
@@ -158,130 +161,114 @@ impl Decoder {
         id == self.own || self.peers.contains(&id)
     }
 
-    fn read_peer(&self, message: &Fields<'_, '_>, kind: &str, src: Id) -> Result<Message, Malformed> {
-        let read_body = match kind {
-            kind::REQUEST_VOTE => read_request_vote,
-            kind::REQUEST_VOTE_RESPONSE => read_request_vote_response,
-            kind::APPEND_ENTRIES_RESPONSE => read_append_entries_response,
+    fn read_peer(&self, message: &Object<'_, '_>, kind: &str, src: Id) -> Result<Message, Malformed> {
+        match kind {
+            kind::REQUEST_VOTE => read_request_vote(message),
+            kind::REQUEST_VOTE_RESPONSE => read_request_vote_response(message),
+            kind::APPEND_ENTRIES_RESPONSE => read_append_entries_response(message),
             kind::APPEND_ENTRIES => {
-                let term = message.positive("term")?;
-                let body = Body::AppendEntries(self.read_append_entries(message, term)?);
-                return Ok(Message { term, body });
+                let (term, append) = self.read_append_entries(message)?;
+                Ok(Message { term, body: Body::AppendEntries(append) })
             }
-            kind::RELAY_ENTRIES => {
-                let term = message.positive("term")?;
-                let body = Body::RelayEntries(self.read_relay_entries(message, term, src)?);
-                return Ok(Message { term, body });
-            }
-            kind::RELAY_ENTRIES_RESPONSE => {
-                let term = message.positive("term")?;
-                let body = Body::RelayEntriesResponse(self.read_relay_entries_response(message)?);
-                return Ok(Message { term, body });
-            }
-            _ => return Err(Malformed::UnknownType),
-        };
-        let term = message.number("term")?;
-        Ok(Message { term, body: read_body(message, term)? })
+            kind::RELAY_ENTRIES => self.read_relay_entries(message, src),
+            kind::RELAY_ENTRIES_RESPONSE => self.read_relay_entries_response(message),
+            _ => Err(Malformed::UnknownType),
+        }
     }
 
-    fn read_append_entries(&self, message: &Fields<'_, '_>, term: Term) -> Result<AppendEntries, Malformed> {
-        let prev_log_index = message.number("prev_log_index")?;
-        let prev_log_term = message.number("prev_log_term")?;
+    fn read_append_entries(&self, message: &Object<'_, '_>) -> Result<(Term, AppendEntries), Malformed> {
+        let [term, prev_log_index, prev_log_term, leader_commit, sent_at, entries] =
+            pick(message, ["term", "prev_log_index", "prev_log_term", "leader_commit", "sent_at", "entries"]);
+        let term = term.positive()?;
+        let (prev_log_index, prev_log_term) = (prev_log_index.number()?, prev_log_term.number()?);
         if prev_log_term > term || !is_log_end(prev_log_index, prev_log_term) {
             return Err(Malformed::BadField("prev_log_term"));
         }
-        let list = message.list("entries")?;
+        let (leader_commit, sent_at) = (leader_commit.number()?, sent_at.number()?);
+        let list = entries.list()?;
         let mut entries = Vec::with_capacity(list.len());
         let mut last = (prev_log_index, prev_log_term);
         for entry in &list {
-            let entry = Fields(entry.as_object().ok_or(Malformed::BadField("entries"))?);
-            let entry = self.read_entry(&entry)?;
+            let entry = self.read_entry(&entry.as_object().ok_or(Malformed::BadField("entries"))?)?;
             if entry.index != last.0 + 1 || entry.term < last.1.max(1) || entry.term > term {
                 return Err(Malformed::Gap);
             }
             last = (entry.index, entry.term);
             entries.push(entry);
         }
-        Ok(AppendEntries {
-            prev_log_index,
-            prev_log_term,
-            leader_commit: message.number("leader_commit")?,
-            sent_at: message.number("sent_at")?,
-            entries,
-        })
+        Ok((term, AppendEntries { prev_log_index, prev_log_term, leader_commit, sent_at, entries }))
     }
 
     /// Whoever is on the way is there once: the leader, those who have acknowledged, of whom the last one is the
     /// sender, this replica, and those to whom it is to go.
-    fn read_relay_entries(
-        &self,
-        message: &Fields<'_, '_>,
-        term: Term,
-        src: Id,
-    ) -> Result<RelayEntries, Malformed> {
+    fn read_relay_entries(&self, message: &Object<'_, '_>, src: Id) -> Result<Message, Malformed> {
+        let [leader, way, acknowledged] = pick(message, ["leader_id", "way", "acknowledged"]);
         let mut seen = BTreeSet::new();
-        let leader = message.id("leader_id")?.filter(|leader| self.peers.contains(leader));
+        let leader = leader.id()?.filter(|leader| self.peers.contains(leader));
         let leader = leader.ok_or(Malformed::BadField("leader_id"))?;
         seen.insert(leader);
-        let acknowledged = self.read_ids(message, "acknowledged", &mut seen)?;
+        let acknowledged = self.read_ids(&acknowledged, &mut seen)?;
         if *acknowledged.last().unwrap_or(&leader) != src {
             return Err(Malformed::BadField("acknowledged"));
         }
-        let way = self.read_ids(message, "way", &mut seen)?;
-        Ok(RelayEntries { leader, way, acknowledged, append: self.read_append_entries(message, term)? })
+        let way = self.read_ids(&way, &mut seen)?;
+        let (term, append) = self.read_append_entries(message)?;
+        let relay = RelayEntries { leader, way, acknowledged, append };
+        Ok(Message { term, body: Body::RelayEntries(relay) })
     }
 
-    fn read_relay_entries_response(
-        &self,
-        message: &Fields<'_, '_>,
-    ) -> Result<RelayEntriesResponse, Malformed> {
-        let acknowledged = self.read_ids(message, "acknowledged", &mut BTreeSet::new())?;
-        if acknowledged.is_empty() {
-            return Err(Malformed::BadField("acknowledged"));
+    fn read_relay_entries_response(&self, message: &Object<'_, '_>) -> Result<Message, Malformed> {
+        let [term, sent_at, match_index, acknowledged] =
+            pick(message, ["term", "sent_at", "match_index", "acknowledged"]);
+        let term = term.positive()?;
+        let ids = self.read_ids(&acknowledged, &mut BTreeSet::new())?;
+        if ids.is_empty() {
+            return Err(Malformed::BadField(acknowledged.name));
         }
-        let (sent_at, match_index) = (message.number("sent_at")?, message.number("match_index")?);
-        Ok(RelayEntriesResponse { sent_at, match_index, acknowledged })
+        let (sent_at, match_index) = (sent_at.number()?, match_index.number()?);
+        let response = RelayEntriesResponse { sent_at, match_index, acknowledged: ids };
+        Ok(Message { term, body: Body::RelayEntriesResponse(response) })
     }
 
     /// Replicas of this cluster other than this one, none of them seen before.
-    fn read_ids(
-        &self,
-        message: &Fields<'_, '_>,
-        name: &'static str,
-        seen: &mut BTreeSet<Id>,
-    ) -> Result<Vec<Id>, Malformed> {
+    fn read_ids(&self, field: &Field<'_, '_>, seen: &mut BTreeSet<Id>) -> Result<Vec<Id>, Malformed> {
         let mut read = |id: Value<'_, '_>| {
             let id = id.as_str().and_then(|text| text.parse().ok());
-            id.filter(|id| self.peers.contains(id) && seen.insert(*id)).ok_or(Malformed::BadField(name))
+            id.filter(|id| self.peers.contains(id) && seen.insert(*id)).ok_or(Malformed::BadField(field.name))
         };
-        message.list(name)?.iter().map(&mut read).collect()
+        field.list()?.iter().map(&mut read).collect()
     }
 
-    fn read_entry(&self, entry: &Fields<'_, '_>) -> Result<Entry, Malformed> {
-        let (index, term) = (entry.number("index")?, entry.number("term")?);
-        if ["client", "MID", "key", "value"].iter().all(|name| !entry.has(name)) {
+    fn read_entry(&self, entry: &Object<'_, '_>) -> Result<Entry, Malformed> {
+        let [index, term, client, mid, key, value] =
+            pick(entry, ["index", "term", "client", "MID", "key", "value"]);
+        let (index, term) = (index.number()?, term.number()?);
+        if [&client, &mid, &key, &value].iter().all(|field| !field.is_there()) {
             return Ok(Entry { index, term, payload: Payload::Noop });
         }
-        let client = entry.id("client")?.filter(|&id| !self.is_replica(id));
-        let request = RequestId { client: client.ok_or(Malformed::BadField("client"))?, mid: entry.mid()? };
-        let command = Command { request, key: entry.text("key")?.into(), value: entry.text("value")?.into() };
+        let client = client.id()?.filter(|&id| !self.is_replica(id));
+        let request = RequestId { client: client.ok_or(Malformed::BadField("client"))?, mid: mid.mid()? };
+        let command = Command { request, key: key.text()?.into(), value: value.text()?.into() };
         Ok(Entry { index, term, payload: Payload::Command(Arc::new(command)) })
     }
 }
 
-fn read_request(message: &Fields<'_, '_>, client: Id, kind: &str) -> Result<Request, Malformed> {
-    let id = RequestId { client, mid: message.mid()? };
-    let key = message.text("key")?.into();
+fn read_request(message: &Object<'_, '_>, client: Id, kind: &str) -> Result<Request, Malformed> {
+    let [mid, key, value] = pick(message, ["MID", "key", "value"]);
+    let id = RequestId { client, mid: mid.mid()? };
+    let key = key.text()?.into();
     let operation = match kind {
-        kind::PUT => Operation::Put { key, value: message.text("value")?.into() },
+        kind::PUT => Operation::Put { key, value: value.text()?.into() },
         _ => Operation::Get { key },
     };
     Ok(Request { id, operation })
 }
 
-fn read_request_vote(message: &Fields<'_, '_>, term: Term) -> Result<Body, Malformed> {
-    let last_log_index = message.number("last_log_index")?;
-    let last_log_term = message.number("last_log_term")?;
+fn read_request_vote(message: &Object<'_, '_>) -> Result<Message, Malformed> {
+    let [term, pre_vote, campaign, last_log_index, last_log_term] =
+        pick(message, ["term", "pre_vote", "campaign", "last_log_index", "last_log_term"]);
+    let term = term.number()?;
+    let (last_log_index, last_log_term) = (last_log_index.number()?, last_log_term.number()?);
     // A candidate asks for a term above all that it has seen, also in a pre-vote.
     if last_log_term >= term {
         return Err(Malformed::BadField("term"));
@@ -289,32 +276,39 @@ fn read_request_vote(message: &Fields<'_, '_>, term: Term) -> Result<Body, Malfo
     if !is_log_end(last_log_index, last_log_term) {
         return Err(Malformed::BadField("last_log_term"));
     }
-    let (pre_vote, campaign) = (message.flag("pre_vote")?, message.number("campaign")?);
-    Ok(Body::RequestVote(RequestVote { pre_vote, campaign, last_log_index, last_log_term }))
+    let (pre_vote, campaign) = (pre_vote.flag()?, campaign.number()?);
+    let vote = RequestVote { pre_vote, campaign, last_log_index, last_log_term };
+    Ok(Message { term, body: Body::RequestVote(vote) })
 }
 
-fn read_request_vote_response(message: &Fields<'_, '_>, _term: Term) -> Result<Body, Malformed> {
-    let (pre_vote, campaign) = (message.flag("pre_vote")?, message.number("campaign")?);
-    let granted = message.flag("granted")?;
-    Ok(Body::RequestVoteResponse(RequestVoteResponse { pre_vote, campaign, granted }))
+fn read_request_vote_response(message: &Object<'_, '_>) -> Result<Message, Malformed> {
+    let [term, pre_vote, campaign, granted] = pick(message, ["term", "pre_vote", "campaign", "granted"]);
+    let term = term.number()?;
+    let (pre_vote, campaign) = (pre_vote.flag()?, campaign.number()?);
+    let response = RequestVoteResponse { pre_vote, campaign, granted: granted.flag()? };
+    Ok(Message { term, body: Body::RequestVoteResponse(response) })
 }
 
-fn read_append_entries_response(message: &Fields<'_, '_>, term: Term) -> Result<Body, Malformed> {
-    let sent_at = message.number("sent_at")?;
+fn read_append_entries_response(message: &Object<'_, '_>) -> Result<Message, Malformed> {
+    let [term, sent_at, match_index, prev_log_index, conflict_term, conflict_index] = pick(
+        message,
+        ["term", "sent_at", "match_index", "prev_log_index", "conflict_term", "conflict_index"],
+    );
+    let (term, sent_at) = (term.number()?, sent_at.number()?);
     if term == 0 {
         return Err(Malformed::BadField("term"));
     }
-    let outcome = if message.has("match_index") {
+    let outcome = if match_index.is_there() {
         // Both outcomes at once would mean what the reader likes to hear.
-        if message.has("conflict_index") {
+        if conflict_index.is_there() {
             return Err(Malformed::BadField("match_index"));
         }
-        AppendOutcome::Matched { match_index: message.number("match_index")? }
+        AppendOutcome::Matched { match_index: match_index.number()? }
     } else {
         // Index 0 equals in all logs, so a refused one is at least 1.
-        let prev_log_index = message.positive("prev_log_index")?;
-        let conflict_term = message.number("conflict_term")?;
-        let conflict_index = message.positive("conflict_index")?;
+        let prev_log_index = prev_log_index.positive()?;
+        let conflict_term = conflict_term.number()?;
+        let conflict_index = conflict_index.positive()?;
         if conflict_term > term {
             return Err(Malformed::BadField("conflict_term"));
         }
@@ -323,7 +317,8 @@ fn read_append_entries_response(message: &Fields<'_, '_>, term: Term) -> Result<
         }
         AppendOutcome::Conflict { prev_log_index, conflict_term, conflict_index }
     };
-    Ok(Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome }))
+    let response = AppendEntriesResponse { sent_at, outcome };
+    Ok(Message { term, body: Body::AppendEntriesResponse(response) })
 }
 
 /// Whether a log can have an entry of this term at this index, or begin there.
@@ -331,55 +326,76 @@ fn is_log_end(index: Index, term: Term) -> bool {
     (index == 0) == (term == 0)
 }
 
-/// An object of the tape whose keys are asked for by name. Of a key that is there
-/// twice, the first counts.
-struct Fields<'tape, 'input>(Object<'tape, 'input>);
+/// The value of one key of an object of the tape, if it is there.
+struct Field<'tape, 'input> {
+    name: &'static str,
+    value: Option<Value<'tape, 'input>>,
+}
 
-impl<'tape, 'input> Fields<'tape, 'input> {
-    fn has(&self, name: &str) -> bool {
-        self.0.get(name).is_some()
+/// Takes the values of these keys out of an object in one pass. Of a key that is there twice, the first counts.
+fn pick<'tape, 'input, const N: usize>(
+    object: &Object<'tape, 'input>,
+    names: [&'static str; N],
+) -> [Field<'tape, 'input>; N] {
+    let mut fields = names.map(|name| Field { name, value: None });
+    let mut next = 0; // where the next key belongs if they come in the order in which they are asked for
+    for (key, value) in object {
+        let in_order = names.get(next).is_some_and(|name| *name == key);
+        let at = if in_order { Some(next) } else { names.iter().position(|name| *name == key) };
+        if let Some(at) = at {
+            fields[at].value.get_or_insert(value);
+            next = at + 1;
+        }
+    }
+    fields
+}
+
+impl<'tape, 'input> Field<'tape, 'input> {
+    fn is_there(&self) -> bool {
+        self.value.is_some()
     }
 
-    fn get(&self, name: &'static str) -> Result<Value<'tape, 'input>, Malformed> {
-        self.0.get(name).ok_or(Malformed::MissingField(name))
+    /// The value as `read` finds it.
+    fn get<T>(&self, read: impl Fn(&Value<'tape, 'input>) -> Option<T>) -> Result<T, Malformed> {
+        let value = self.value.as_ref().ok_or(Malformed::MissingField(self.name))?;
+        read(value).ok_or(Malformed::BadField(self.name))
     }
 
-    fn text(&self, name: &'static str) -> Result<&'input str, Malformed> {
-        self.get(name)?.into_string().ok_or(Malformed::BadField(name))
+    fn text(&self) -> Result<&'input str, Malformed> {
+        self.get(|value| value.into_string())
     }
 
-    fn flag(&self, name: &'static str) -> Result<bool, Malformed> {
-        self.get(name)?.as_bool().ok_or(Malformed::BadField(name))
+    fn flag(&self) -> Result<bool, Malformed> {
+        self.get(|value| value.as_bool())
     }
 
-    fn number(&self, name: &'static str) -> Result<u64, Malformed> {
-        let number = self.get(name)?.as_u64().filter(|&number| number <= MAX_NUMBER);
-        number.ok_or(Malformed::BadField(name))
+    fn number(&self) -> Result<u64, Malformed> {
+        self.get(|value| value.as_u64().filter(|&number| number <= MAX_NUMBER))
     }
 
-    fn positive(&self, name: &'static str) -> Result<u64, Malformed> {
-        Some(self.number(name)?).filter(|&number| number > 0).ok_or(Malformed::BadField(name))
+    fn positive(&self) -> Result<u64, Malformed> {
+        Some(self.number()?).filter(|&number| number > 0).ok_or(Malformed::BadField(self.name))
     }
 
     /// `None` is `FFFF`.
-    fn id(&self, name: &'static str) -> Result<Option<Id>, Malformed> {
-        match self.text(name)?.parse() {
+    fn id(&self) -> Result<Option<Id>, Malformed> {
+        match self.text()?.parse() {
             Ok(id) => Ok(Some(id)),
             Err(IdError::Reserved) => Ok(None),
-            Err(IdError::Malformed) => Err(Malformed::BadField(name)),
+            Err(IdError::Malformed) => Err(Malformed::BadField(self.name)),
         }
     }
 
     fn mid(&self) -> Result<Arc<str>, Malformed> {
-        let mid = self.text("MID")?;
+        let mid = self.text()?;
         if mid.is_empty() || mid.len() > MAX_MID_BYTES {
-            Err(Malformed::BadField("MID"))
+            Err(Malformed::BadField(self.name))
         } else {
             Ok(mid.into())
         }
     }
 
-    fn list(&self, name: &'static str) -> Result<Array<'tape, 'input>, Malformed> {
-        self.get(name)?.as_array().ok_or(Malformed::BadField(name))
+    fn list(&self) -> Result<Array<'tape, 'input>, Malformed> {
+        self.get(|value| value.as_array())
     }
 }

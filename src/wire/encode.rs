@@ -1,283 +1,241 @@
 //! From typed messages to JSON. The caller's buffer is emptied first and keeps its
 //! capacity, so that a sender allocates only while its longest datagram grows.
-
-use serde::ser::SerializeSeq;
-use serde::{Serialize, Serializer};
+//!
+//! It is written piece by piece, as there are few shapes and every key is known; a general serializer takes twice as
+//! long and runs over more code, which an idle replica has to fetch from memory first. Only a text that needs
+//! escapes is left to `serde_json`.
 
 use super::kind;
+use super::size::has_escapes;
 use crate::id::{Id, NOBODY};
 use crate::raft::message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries, RequestVote,
-    RequestVoteResponse,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries, RelayEntriesResponse,
 };
 use crate::raft::types::{Entry, Payload};
 use crate::request::{Outcome, Response};
 
-/// What every message begins with.
-#[derive(Serialize)]
-struct Envelope<T> {
-    src: Id,
-    dst: Name,
-    leader: Name,
-    #[serde(flatten)]
-    content: T,
-}
-
-/// An ID, or `FFFF` for all or unknown.
-struct Name(Option<Id>);
-
-impl Serialize for Name {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Some(id) => id.serialize(serializer),
-            None => serializer.serialize_str(NOBODY),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Bundle<'a> {
-    r#type: &'static str,
-    messages: Parts<'a>,
-}
-
-struct Parts<'a>(&'a [Message]);
-
-impl Serialize for Parts<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(Part::from))
-    }
-}
-
-/// One peer message, with the keys that its type has.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Part<'a> {
-    RequestVote {
-        r#type: &'static str,
-        term: u64,
-        pre_vote: bool,
-        campaign: u64,
-        last_log_index: u64,
-        last_log_term: u64,
-    },
-    RequestVoteResponse {
-        r#type: &'static str,
-        term: u64,
-        pre_vote: bool,
-        campaign: u64,
-        granted: bool,
-    },
-    AppendEntries {
-        r#type: &'static str,
-        term: u64,
-        prev_log_index: u64,
-        prev_log_term: u64,
-        leader_commit: u64,
-        sent_at: u64,
-        entries: Entries<'a>,
-    },
-    Matched {
-        r#type: &'static str,
-        term: u64,
-        sent_at: u64,
-        match_index: u64,
-    },
-    Conflict {
-        r#type: &'static str,
-        term: u64,
-        sent_at: u64,
-        prev_log_index: u64,
-        conflict_term: u64,
-        conflict_index: u64,
-    },
-    RelayEntries {
-        r#type: &'static str,
-        term: u64,
-        leader_id: Id,
-        way: &'a [Id],
-        acknowledged: &'a [Id],
-        prev_log_index: u64,
-        prev_log_term: u64,
-        leader_commit: u64,
-        sent_at: u64,
-        entries: Entries<'a>,
-    },
-    RelayEntriesResponse {
-        r#type: &'static str,
-        term: u64,
-        sent_at: u64,
-        match_index: u64,
-        acknowledged: &'a [Id],
-    },
-}
-
-impl<'a> From<&'a Message> for Part<'a> {
-    fn from(message: &'a Message) -> Self {
-        let term = message.term;
-        match &message.body {
-            Body::RequestVote(vote) => {
-                let &RequestVote { pre_vote, campaign, last_log_index, last_log_term } = vote;
-                Self::RequestVote {
-                    r#type: kind::REQUEST_VOTE,
-                    term,
-                    pre_vote,
-                    campaign,
-                    last_log_index,
-                    last_log_term,
-                }
-            }
-            Body::RequestVoteResponse(answer) => {
-                let &RequestVoteResponse { pre_vote, campaign, granted } = answer;
-                Self::RequestVoteResponse {
-                    r#type: kind::REQUEST_VOTE_RESPONSE,
-                    term,
-                    pre_vote,
-                    campaign,
-                    granted,
-                }
-            }
-            Body::AppendEntries(append) => {
-                let &AppendEntries { prev_log_index, prev_log_term, leader_commit, sent_at, ref entries } =
-                    append;
-                Self::AppendEntries {
-                    r#type: kind::APPEND_ENTRIES,
-                    term,
-                    prev_log_index,
-                    prev_log_term,
-                    leader_commit,
-                    sent_at,
-                    entries: Entries(entries),
-                }
-            }
-            Body::AppendEntriesResponse(answer) => Self::from_append_response(term, answer),
-            Body::RelayEntries(relay) => Self::from_relay(term, relay),
-            Body::RelayEntriesResponse(answer) => Self::RelayEntriesResponse {
-                r#type: kind::RELAY_ENTRIES_RESPONSE,
-                term,
-                sent_at: answer.sent_at,
-                match_index: answer.match_index,
-                acknowledged: &answer.acknowledged,
-            },
-        }
-    }
-}
-
-impl<'a> Part<'a> {
-    fn from_relay(term: u64, relay: &'a RelayEntries) -> Self {
-        let &AppendEntries { prev_log_index, prev_log_term, leader_commit, sent_at, ref entries } =
-            &relay.append;
-        Self::RelayEntries {
-            r#type: kind::RELAY_ENTRIES,
-            term,
-            leader_id: relay.leader,
-            way: &relay.way,
-            acknowledged: &relay.acknowledged,
-            prev_log_index,
-            prev_log_term,
-            leader_commit,
-            sent_at,
-            entries: Entries(entries),
-        }
-    }
-
-    fn from_append_response(term: u64, answer: &AppendEntriesResponse) -> Self {
-        let (r#type, sent_at) = (kind::APPEND_ENTRIES_RESPONSE, answer.sent_at);
-        match answer.outcome {
-            AppendOutcome::Matched { match_index } => Self::Matched { r#type, term, sent_at, match_index },
-            AppendOutcome::Conflict { prev_log_index, conflict_term, conflict_index } => {
-                Self::Conflict { r#type, term, sent_at, prev_log_index, conflict_term, conflict_index }
-            }
-        }
-    }
-}
-
-struct Entries<'a>(&'a [Entry]);
-
-impl Serialize for Entries<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
-        for &Entry { index, term, ref payload } in self.0 {
-            match payload {
-                Payload::Noop => list.serialize_element(&Noop { index, term })?,
-                Payload::Command(command) => list.serialize_element(&Write {
-                    index,
-                    term,
-                    client: command.request.client,
-                    mid: &command.request.mid,
-                    key: &command.key,
-                    value: &command.value,
-                })?,
-            }
-        }
-        list.end()
-    }
-}
-
-#[derive(Serialize)]
-struct Noop {
-    index: u64,
-    term: u64,
-}
-
-#[derive(Serialize)]
-struct Write<'a> {
-    index: u64,
-    term: u64,
-    client: Id,
-    #[serde(rename = "MID")]
-    mid: &'a str,
-    key: &'a str,
-    value: &'a str,
-}
-
-#[derive(Serialize)]
-struct Answer<'a> {
-    r#type: &'static str,
-    #[serde(rename = "MID")]
-    mid: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Hello {
-    r#type: &'static str,
-}
-
 /// Writes what `src` has to say to the replica `dst`: one message as it is, several
 /// as one `bundle`, in their order.
 pub fn encode_peer(buffer: &mut Vec<u8>, src: Id, dst: Id, leader: Option<Id>, messages: &[Message]) {
-    let (dst, leader) = (Name(Some(dst)), Name(leader));
+    let mut json = Json::begin(buffer, src, Some(dst), leader);
     match messages {
-        [message] => write(buffer, &Envelope { src, dst, leader, content: Part::from(message) }),
+        [message] => json.message(message),
         _ => {
-            let content = Bundle { r#type: kind::BUNDLE, messages: Parts(messages) };
-            write(buffer, &Envelope { src, dst, leader, content });
+            json.kind(kind::BUNDLE);
+            json.list("messages", messages, |json, message| {
+                json.raw("{");
+                json.message(message);
+                json.raw("}");
+            });
         }
     }
+    json.raw("}");
 }
 
 /// Writes the answer of `src` to a client.
 pub fn encode_response(buffer: &mut Vec<u8>, src: Id, response: &Response) {
-    let (r#type, value) = match &response.outcome {
+    let (kind, value) = match &response.outcome {
         Outcome::Stored => (kind::OK, None),
         Outcome::Value(value) => (kind::OK, Some(&**value)),
         Outcome::Redirect => (kind::REDIRECT, None),
         Outcome::Fail => (kind::FAIL, None),
     };
-    let content = Answer { r#type, mid: &response.id.mid, value };
-    let (dst, leader) = (Name(Some(response.id.client)), Name(response.leader));
-    write(buffer, &Envelope { src, dst, leader, content });
+    let mut json = Json::begin(buffer, src, Some(response.id.client), response.leader);
+    json.kind(kind);
+    json.text("MID", &response.id.mid);
+    if let Some(value) = value {
+        json.text("value", value);
+    }
+    json.raw("}");
 }
 
 /// Writes the message by which a simulator of the datagram dialect learns where `src` listens.
 pub fn encode_hello(buffer: &mut Vec<u8>, src: Id) {
-    let content = Hello { r#type: kind::HELLO };
-    write(buffer, &Envelope { src, dst: Name(None), leader: Name(None), content });
+    let mut json = Json::begin(buffer, src, None, None);
+    json.kind(kind::HELLO);
+    json.raw("}");
 }
 
-fn write<T: Serialize>(buffer: &mut Vec<u8>, message: &T) {
-    buffer.clear();
-    serde_json::to_writer(buffer, message).expect("a Vec takes all bytes, and every key here is a string");
+/// A datagram while it is written.
+struct Json<'a>(&'a mut Vec<u8>);
+
+impl<'a> Json<'a> {
+    /// What every message begins with; `None` is all or unknown.
+    fn begin(buffer: &'a mut Vec<u8>, src: Id, dst: Option<Id>, leader: Option<Id>) -> Self {
+        buffer.clear();
+        let mut json = Self(buffer);
+        json.raw(r#"{"src":""#);
+        json.raw_id(src);
+        for (key, id) in [(r#"","dst":""#, dst), (r#"","leader":""#, leader)] {
+            json.raw(key);
+            match id {
+                Some(id) => json.raw_id(id),
+                None => json.raw(NOBODY),
+            }
+        }
+        json.raw(r#"","#);
+        json
+    }
+
+    fn message(&mut self, message: &Message) {
+        match &message.body {
+            Body::RequestVote(vote) => {
+                self.kind(kind::REQUEST_VOTE);
+                self.number("term", message.term);
+                self.flag("pre_vote", vote.pre_vote);
+                self.number("campaign", vote.campaign);
+                self.number("last_log_index", vote.last_log_index);
+                self.number("last_log_term", vote.last_log_term);
+            }
+            Body::RequestVoteResponse(answer) => {
+                self.kind(kind::REQUEST_VOTE_RESPONSE);
+                self.number("term", message.term);
+                self.flag("pre_vote", answer.pre_vote);
+                self.number("campaign", answer.campaign);
+                self.flag("granted", answer.granted);
+            }
+            Body::AppendEntries(append) => {
+                self.kind(kind::APPEND_ENTRIES);
+                self.number("term", message.term);
+                self.append_entries(append);
+            }
+            Body::AppendEntriesResponse(answer) => {
+                self.kind(kind::APPEND_ENTRIES_RESPONSE);
+                self.number("term", message.term);
+                self.append_entries_response(answer);
+            }
+            Body::RelayEntries(relay) => {
+                self.kind(kind::RELAY_ENTRIES);
+                self.number("term", message.term);
+                self.relay_entries(relay);
+            }
+            Body::RelayEntriesResponse(answer) => {
+                self.kind(kind::RELAY_ENTRIES_RESPONSE);
+                self.number("term", message.term);
+                self.relay_entries_response(answer);
+            }
+        }
+    }
+
+    fn append_entries(&mut self, append: &AppendEntries) {
+        self.number("prev_log_index", append.prev_log_index);
+        self.number("prev_log_term", append.prev_log_term);
+        self.number("leader_commit", append.leader_commit);
+        self.number("sent_at", append.sent_at);
+        self.list("entries", &append.entries, Self::entry);
+    }
+
+    fn append_entries_response(&mut self, answer: &AppendEntriesResponse) {
+        self.number("sent_at", answer.sent_at);
+        match answer.outcome {
+            AppendOutcome::Matched { match_index } => self.number("match_index", match_index),
+            AppendOutcome::Conflict { prev_log_index, conflict_term, conflict_index } => {
+                self.number("prev_log_index", prev_log_index);
+                self.number("conflict_term", conflict_term);
+                self.number("conflict_index", conflict_index);
+            }
+        }
+    }
+
+    fn relay_entries(&mut self, relay: &RelayEntries) {
+        self.key("leader_id");
+        self.id(&relay.leader);
+        self.list("way", &relay.way, Self::id);
+        self.list("acknowledged", &relay.acknowledged, Self::id);
+        self.append_entries(&relay.append);
+    }
+
+    fn relay_entries_response(&mut self, answer: &RelayEntriesResponse) {
+        self.number("sent_at", answer.sent_at);
+        self.number("match_index", answer.match_index);
+        self.list("acknowledged", &answer.acknowledged, Self::id);
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        self.raw(r#"{"index":"#);
+        self.digits(entry.index);
+        self.number("term", entry.term);
+        if let Payload::Command(command) = &entry.payload {
+            self.key("client");
+            self.id(&command.request.client);
+            self.text("MID", &command.request.mid);
+            self.text("key", &command.key);
+            self.text("value", &command.value);
+        }
+        self.raw("}");
+    }
+
+    fn raw(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn raw_id(&mut self, id: Id) {
+        self.0.extend_from_slice(&id.digits());
+    }
+
+    fn id(&mut self, id: &Id) {
+        self.raw("\"");
+        self.raw_id(*id);
+        self.raw("\"");
+    }
+
+    fn digits(&mut self, mut number: u64) {
+        let mut digits = [0; 20];
+        let mut from = digits.len();
+        loop {
+            from -= 1;
+            digits[from] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.0.extend_from_slice(&digits[from..]);
+    }
+
+    /// The first key of an object that is no entry.
+    fn kind(&mut self, kind: &str) {
+        self.raw(r#""type":""#);
+        self.raw(kind);
+        self.raw("\"");
+    }
+
+    fn key(&mut self, key: &str) {
+        self.raw(",\"");
+        self.raw(key);
+        self.raw("\":");
+    }
+
+    fn number(&mut self, key: &str, number: u64) {
+        self.key(key);
+        self.digits(number);
+    }
+
+    fn flag(&mut self, key: &str, flag: bool) {
+        self.key(key);
+        self.raw(if flag { "true" } else { "false" });
+    }
+
+    fn text(&mut self, key: &str, text: &str) {
+        self.key(key);
+        if has_escapes(text) {
+            serde_json::to_writer(&mut *self.0, text).expect("a Vec takes all bytes");
+        } else {
+            self.raw("\"");
+            self.raw(text);
+            self.raw("\"");
+        }
+    }
+
+    fn list<T>(&mut self, key: &str, items: &[T], item: impl Fn(&mut Self, &T)) {
+        self.key(key);
+        self.raw("[");
+        for (n, one) in items.iter().enumerate() {
+            if n > 0 {
+                self.raw(",");
+            }
+            item(self, one);
+        }
+        self.raw("]");
+    }
 }

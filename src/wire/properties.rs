@@ -159,7 +159,7 @@ proptest! {
             prop_assert_eq!(json["type"].as_str(), Some(kind));
             prop_assert_eq!(json["MID"].as_str(), Some(&*id.mid));
             prop_assert_eq!(json.get("value").and_then(|v| v.as_str()), value);
-            prop_assert_eq!(&json["dst"], &serde_json::json!(client));
+            prop_assert_eq!(&json["dst"], &serde_json::json!(client.to_string()));
         }
     }
 
@@ -250,7 +250,7 @@ fn datagram() -> impl Strategy<Value = Vec<u8>> {
         let (client, mid, key, value) = fields;
         let kind = if value.is_some() { kind::PUT } else { kind::GET };
         let request = serde_json::json!({
-            "src": client, "dst": OWN, "leader": PEER, "type": kind, "MID": *mid, "key": *key, "value": value.as_deref(),
+            "src": client.to_string(), "dst": OWN.to_string(), "leader": PEER.to_string(), "type": kind, "MID": *mid, "key": *key, "value": value.as_deref(),
         });
         request.to_string().into_bytes()
     });

@@ -119,9 +119,7 @@ fn digits(number: u64) -> usize {
 
 /// Length of a text between its quotes, escaped as `serde_json` does it.
 fn escaped_len(text: &str) -> usize {
-    // Hardly any text has something to escape, and without a branch per byte that is known at once.
-    let is_escaped = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
-    if !text.bytes().fold(false, |found, byte| found | is_escaped(byte)) {
+    if !has_escapes(text) {
         return text.len();
     }
     let extra = |byte: u8| match byte {
@@ -130,4 +128,10 @@ fn escaped_len(text: &str) -> usize {
         _ => 0,
     };
     text.len() + text.bytes().map(extra).sum::<usize>()
+}
+
+/// Whether a text becomes longer by JSON escaping. Hardly any does, and without a branch per byte that is known at once.
+pub(super) fn has_escapes(text: &str) -> bool {
+    let is_escaped = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+    text.bytes().fold(false, |found, byte| found | is_escaped(byte))
 }
