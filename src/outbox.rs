@@ -56,7 +56,7 @@ pub struct Outbox {
     coalesces: bool,
     planted: Planted,
     order: VecDeque<Next>,
-    peers: BTreeMap<Id, Pending>, // those with something pending; each is in `order` once
+    peers: BTreeMap<Id, Pending>, // whoever has something pending is in `order` once
     counts: Counts,
 }
 
@@ -99,10 +99,10 @@ impl Outbox {
             self.counts.oversized += 1;
             return;
         }
-        let pending = self.peers.entry(to).or_insert_with(|| {
+        let pending = self.peers.entry(to).or_default();
+        if pending.messages.is_empty() {
             self.order.push_back(Next::Peer(to));
-            Pending::default()
-        });
+        }
         pending.leader = leader;
         let last = pending.messages.back_mut().zip(pending.lengths.back_mut()).filter(|_| self.coalesces);
         match merge(last, message, length, self.max_datagram, self.planted) {
@@ -117,39 +117,36 @@ impl Outbox {
     /// Writes the next datagram into `buffer`, whose old content is lost. False if there is none.
     /// Destinations have their turn in the order of the first push for each.
     pub fn next(&mut self, buffer: &mut Vec<u8>) -> bool {
-        let next = self.take();
-        self.write(buffer, next)
+        match self.order.pop_front() {
+            None => return false,
+            Some(Next::Client(response)) => self.write_response(buffer, response),
+            Some(Next::Peer(to)) => self.write_messages(buffer, to),
+        }
+        true
     }
 
     /// As [`next`](Self::next), but only answers to clients have their turn.
     pub fn next_answer(&mut self, buffer: &mut Vec<u8>) -> bool {
         // Each replica is there once at most, so this does not search for long.
         let at = self.order.iter().position(|next| matches!(next, Next::Client(_)));
-        let next = match at.and_then(|at| self.order.remove(at)) {
-            Some(Next::Client(response)) => Some(Datagram::Client(response)),
-            _ => None,
-        };
-        self.write(buffer, next)
-    }
-
-    fn write(&mut self, buffer: &mut Vec<u8>, datagram: Option<Datagram>) -> bool {
-        match datagram {
-            None => return false,
-            Some(Datagram::Client(response)) => self.write_response(buffer, response),
-            Some(Datagram::Peer { to, leader, messages }) => {
-                wire::encode_peer(buffer, self.own, to, leader, &messages);
-                debug_assert!(buffer.len() <= self.max_datagram, "a message is longer than predicted");
-            }
+        if let Some(Next::Client(response)) = at.and_then(|at| self.order.remove(at)) {
+            self.write_response(buffer, response);
         }
-        true
+        at.is_some()
     }
 
     /// What [`next`](Self::next) would write.
     pub fn take(&mut self) -> Option<Datagram> {
-        match self.order.pop_front()? {
-            Next::Client(response) => Some(Datagram::Client(response)),
-            Next::Peer(to) => self.take_messages(to),
-        }
+        let to = match self.order.pop_front()? {
+            Next::Client(response) => return Some(Datagram::Client(response)),
+            Next::Peer(to) => to,
+        };
+        let (max_datagram, coalesces) = (self.max_datagram, self.coalesces);
+        let pending = self.peers.entry(to).or_default();
+        let count = pending.fitting(max_datagram, coalesces);
+        let (leader, messages) = (pending.leader, pending.messages.drain(..count).collect());
+        self.have_taken(to, count);
+        Some(Datagram::Peer { to, leader, messages })
     }
 
     /// What was saved and lost so far.
@@ -168,27 +165,40 @@ impl Outbox {
         }
     }
 
-    fn take_messages(&mut self, to: Id) -> Option<Datagram> {
-        let pending = self.peers.get_mut(&to)?;
-        let mut room = self.max_datagram.saturating_sub(BUNDLE_ENVELOPE_BYTES);
+    fn write_messages(&mut self, buffer: &mut Vec<u8>, to: Id) {
+        let (max_datagram, coalesces) = (self.max_datagram, self.coalesces);
+        let pending = self.peers.entry(to).or_default();
+        let count = pending.fitting(max_datagram, coalesces);
+        let messages = &pending.messages.make_contiguous()[..count];
+        wire::encode_peer(buffer, self.own, to, pending.leader, messages);
+        debug_assert!(buffer.len() <= max_datagram, "a message is longer than predicted");
+        pending.messages.drain(..count);
+        self.have_taken(to, count);
+    }
+
+    /// So many messages for this replica were taken. What is left for it has its turn before all others.
+    fn have_taken(&mut self, to: Id, count: usize) {
+        let pending = self.peers.entry(to).or_default();
+        pending.lengths.drain(..count);
+        self.counts.packed += count as u64 - 1;
+        if !pending.messages.is_empty() {
+            self.order.push_front(Next::Peer(to));
+        }
+    }
+}
+
+impl Pending {
+    /// How many messages the next datagram takes, at least one.
+    fn fitting(&self, max_datagram: usize, coalesces: bool) -> usize {
+        let mut room = max_datagram.saturating_sub(BUNDLE_ENVELOPE_BYTES);
         let fits = |length: &&usize| {
             let left = room.checked_sub(**length);
             room = left.unwrap_or(0);
             left.is_some()
         };
         // One always fits, since it fits without the envelope of a bundle.
-        let most = if self.coalesces { pending.lengths.len() } else { 1 };
-        let count = pending.lengths.iter().take(most).take_while(fits).count().max(1);
-        let messages = pending.messages.drain(..count).collect();
-        let datagram = Datagram::Peer { to, leader: pending.leader, messages };
-        self.counts.packed += count as u64 - 1;
-        pending.lengths.drain(..count);
-        if pending.messages.is_empty() {
-            self.peers.remove(&to);
-        } else {
-            self.order.push_front(Next::Peer(to));
-        }
-        Some(datagram)
+        let most = if coalesces { self.lengths.len() } else { 1 };
+        self.lengths.iter().take(most).take_while(fits).count().max(1)
     }
 }
 

@@ -181,12 +181,17 @@ impl Replica {
         self.node.step(now, Input::Persisted(number));
     }
 
-    /// Ends a batch and returns what is to be done, in order. `now` must have been read
-    /// after the last input arrived.
-    pub fn finish(&mut self, now: Micros) -> Vec<Effect> {
+    /// Does what is due by now, after the inputs of a batch and before its end. Needed only when the
+    /// [`deadline`](Self::deadline) that there was before the batch has come.
+    pub fn tick(&mut self, now: Micros) {
         if now >= self.node.deadline() {
             self.node.step(now, Input::Tick);
         }
+    }
+
+    /// Ends a batch and returns what is to be done, in order. `now` must have been read
+    /// after the last input arrived.
+    pub fn finish(&mut self, now: Micros) -> Vec<Effect> {
         self.perform_actions(now);
         let seen = (self.node.leader(), self.node.leader_contact());
         if seen != self.seen || self.hold_deadline().is_some_and(|until| until <= now) {
@@ -219,7 +224,7 @@ impl Replica {
         }
     }
 
-    /// When [`finish`](Self::finish) is due if nothing arrives before.
+    /// When [`tick`](Self::tick) and [`finish`](Self::finish) are due if nothing arrives before.
     pub fn deadline(&self) -> Micros {
         self.hold_deadline().map_or(self.node.deadline(), |until| until.min(self.node.deadline()))
     }

@@ -83,6 +83,7 @@ impl Core {
     fn step(&mut self, to: Id, inbox: Vec<Inbound>) {
         let replica = self.replicas.get_mut(&to).expect("it is one of them");
         inbox.into_iter().for_each(|inbound| replica.handle(self.now, inbound));
+        replica.tick(self.now);
         for outbound in replica.finish_in_memory(self.now) {
             match outbound {
                 Outbound::Peer { to: peer, message, .. } => {

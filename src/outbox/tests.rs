@@ -64,7 +64,7 @@ pub(super) fn datagrams(
         assert!(buffer.len() <= limit, "{} bytes", buffer.len());
         datagrams.push(buffer.clone());
     }
-    assert!(outbox.peers.is_empty() && outbox.order.is_empty());
+    assert!(outbox.peers.values().all(|pending| pending.messages.is_empty()) && outbox.order.is_empty());
     (datagrams, outbox.counts())
 }
 

@@ -43,6 +43,7 @@ pub(super) struct Consensus {
     replica: Replica,
     max_batch: usize,
     clock: Clock,
+    due: Micros, // when the replica had something to do if nothing arrived, as it said before the last wait
     stages: Stages,
     load: Load,
     waiting: Vec<Inbound>,  // what was taken in and not stepped yet
@@ -57,6 +58,7 @@ impl Consensus {
             replica,
             max_batch,
             clock: Clock(Instant::now()),
+            due: 0,
             stages,
             load: Load::default(),
             waiting: Vec::new(),
@@ -78,6 +80,9 @@ impl Consensus {
             for inbound in self.waiting.drain(..arrived.min(self.max_batch)) {
                 self.replica.handle(now, inbound);
             }
+            if now >= self.due {
+                self.replica.tick(now);
+            }
             self.backlog.append(&mut self.replica.finish_in_memory(now));
             self.counts.overflowed += self.stages.send(&mut self.backlog)?;
             if let Some(taken) = taken {
@@ -96,6 +101,7 @@ impl Consensus {
             std::thread::sleep(Duration::from_micros(RETRY_US));
             return Ok(Taken::All);
         }
+        self.due = self.replica.deadline();
         let timer = self.clock.instant(self.wake_at());
         let until = self.stages.due().map_or(timer, |due| due.min(timer));
         self.stages.receive(MAX_BATCH, until, &mut self.waiting)
@@ -104,7 +110,7 @@ impl Consensus {
     fn wake_at(&self) -> Micros {
         let retry = if self.backlog.is_empty() { Micros::MAX } else { self.clock.now() + RETRY_US };
         let look = if self.stages.are_here() { Micros::MAX } else { self.load.until() };
-        self.replica.deadline().min(retry).min(look)
+        self.due.min(retry).min(look)
     }
 
     /// Lends the other stages when there is much to do, and calls them back when there is little.

@@ -303,13 +303,14 @@ impl Node {
     /// Finds followers for entries that too few have been asked to store.
     fn ask_for_entries(&mut self) {
         let last_index = self.log.last_index();
-        let wanted = self.configuration.quorum() - 1;
-        // A relay asks exactly enough; more would only be a second one.
-        let likely = if self.relays() { 0.0 } else { LIKELY };
-        let Role::Leader(leader) = &mut self.role else { return };
         if self.commit_index == last_index {
             return;
         }
+        let wanted = self.configuration.quorum() - 1;
+        let relays = self.relays();
+        // A relay asks exactly enough; more would only be a second one.
+        let likely = if relays { 0.0 } else { LIKELY };
+        let Role::Leader(leader) = &mut self.role else { return };
         let asked = |progress: &Progress| match progress {
             _ if progress.match_index >= last_index => Some(1.0),
             _ if progress.is_responsive() && progress.goal >= last_index => Some(progress.answer_rate()),
@@ -325,7 +326,9 @@ impl Node {
                 progress.goal = last_index;
             }
         }
-        self.relay(&chosen);
+        if relays {
+            self.relay(&chosen);
+        }
     }
 
     /// Asks a quorum on behalf of the oldest read; one round serves all that wait by then.

@@ -47,9 +47,6 @@ impl Node {
     /// Sends what is new through these followers, who were just chosen for it. Nothing is sent if it
     /// can't go this way; then each is still to get an append of its own.
     pub(super) fn relay(&mut self, way: &[Id]) {
-        if !self.relays() {
-            return;
-        }
         let last_index = self.log.last_index();
         while let Some(next_index) = self.relay_from(way).filter(|next_index| *next_index <= last_index) {
             self.send_relay(way, next_index);

@@ -69,6 +69,7 @@ impl Cluster {
             for inbound in inputs {
                 replica.handle(self.now, inbound);
             }
+            replica.tick(self.now);
             for outbound in replica.finish_in_memory(self.now) {
                 match outbound {
                     Outbound::Client(response) => self.responses.push((at, response)),

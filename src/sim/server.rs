@@ -164,11 +164,13 @@ impl Server {
         for inbound in self.inbox.drain(..size) {
             replica.handle(now, inbound);
         }
+        replica.tick(now);
         let mut effects = replica.finish(now);
         let mut looked_at = 0;
         while self.storage == Storage::Memory && looked_at < effects.len() {
             if let Effect::Persist(persist) = &effects[looked_at] {
                 replica.persisted(now, persist.number);
+                replica.tick(now);
                 effects.extend(replica.finish(now));
             }
             looked_at += 1;

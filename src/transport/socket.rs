@@ -1,13 +1,14 @@
 //! What the socket transports share: waiting for a socket without missing a stop.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::io::{Errno, write};
-use rustix::net::{RecvFlags, SendFlags, recv, sockopt};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::sockopt::{self, Timeout};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, shutdown};
 
 use super::Received;
 
@@ -15,13 +16,16 @@ use super::Received;
 /// The usual default holds fewer than 200 short datagrams, less than one full batch of the pipeline.
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
-/// A socket that two stages use and a third party can stop. Each call on the socket is
-/// non-blocking; whoever has to wait polls the socket and the stop together.
+/// The shortest wait for which the socket's own time-out is used. That is counted in ticks of the system's clock, of at
+/// most 10 ms, and may come one tick late.
+const SHORTEST_BLOCK: Duration = Duration::from_millis(20);
+
+/// A socket that two stages use and a third party can stop. The stop shuts its receiving side down, which wakes up
+/// whoever waits for it, to receive as well as to send.
 pub(super) struct Socket {
     fd: OwnedFd,
-    drained: AtomicBool, // the last look found nothing; read and written by the receiving stage only
     stopped: AtomicBool,
-    stop: OwnedFd, // an eventfd that becomes readable by the stop and stays so
+    block_ms: AtomicU64, // the socket's time-out; read and written by the receiving stage only
 }
 
 /// Whether a send may wait for room.
@@ -33,11 +37,10 @@ pub(super) enum Wait {
 
 impl Socket {
     pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
-        let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         // It works with smaller ones too.
         let _refused = sockopt::set_socket_recv_buffer_size(&fd, SOCKET_BUFFER_BYTES);
         let _refused = sockopt::set_socket_send_buffer_size(&fd, SOCKET_BUFFER_BYTES);
-        Ok(Self { fd, drained: AtomicBool::new(false), stopped: AtomicBool::new(false), stop })
+        Ok(Self { fd, stopped: AtomicBool::new(false), block_ms: AtomicU64::new(0) })
     }
 
     pub(super) fn fd(&self) -> &OwnedFd {
@@ -46,34 +49,48 @@ impl Socket {
 
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
-        // It fails only when the counter is full, and then it is readable as well.
-        let _full = write(&self.stop, &1u64.to_ne_bytes());
+        // A socket without a connection is woken up and refuses nevertheless.
+        let _refused = shutdown(&self.fd, Shutdown::Read);
     }
 
     /// Receives one datagram. An empty one may also mean that a connection has ended.
+    ///
+    /// An idle replica should have the datagram as soon as it is woken up, so it waits in the very call that receives.
+    /// Only the end of a wait that must be exact takes a call of its own.
     pub(super) fn receive(&self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Received> {
-        // MSG_TRUNC makes the call return the datagram's own length, even if that is more than the buffer's.
-        let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
-        // Who looked in vain a moment ago waits first, which saves an idle replica a call for every datagram.
-        let mut waits_first = self.drained.swap(false, Ordering::Relaxed) && !is_past(until);
         // The stop comes first: it must be seen although datagrams never cease to arrive.
         while !self.is_stopped() {
-            let looked = if waits_first { Err(Errno::AGAIN) } else { recv(&self.fd, &mut *buffer, flags) };
-            waits_first = false;
-            match looked {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let blocks = self.block_for(left)?;
+            // MSG_TRUNC makes the call return the datagram's own length, even if that is more than the buffer's.
+            let flags = if blocks { RecvFlags::TRUNC } else { RecvFlags::TRUNC | RecvFlags::DONTWAIT };
+            match recv(&self.fd, &mut *buffer, flags) {
+                Ok((_, 0)) if self.is_stopped() => {}
                 Ok((_, length)) if length > buffer.len() => return Ok(Received::TooLong),
                 Ok((_, length)) => return Ok(Received::Datagram(length)),
-                Err(Errno::AGAIN) if !self.wait(PollFlags::IN, until)? => {
-                    self.drained.store(true, Ordering::Relaxed);
-                    return Ok(Received::TimedOut);
-                }
-                Err(Errno::AGAIN) => {}
-                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if left == Some(Duration::ZERO) => return Ok(Received::TimedOut),
+                Err(Errno::AGAIN) if !blocks => self.wait(PollFlags::IN, left)?,
+                Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN) => return Ok(Received::Closed),
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(Received::Closed)
+    }
+
+    /// Whether a call may block now because the socket's own time-out ends it well before this span does. It is
+    /// a power of two of milliseconds, so that it hardly ever has to be set anew.
+    fn block_for(&self, left: Option<Duration>) -> io::Result<bool> {
+        let block_ms = match left {
+            None => 0, // for ever
+            Some(left) if left < 2 * SHORTEST_BLOCK => return Ok(false),
+            Some(left) => 1 << (left.as_millis() / 2).min(1 << 40).ilog2(),
+        };
+        if self.block_ms.swap(block_ms, Ordering::Relaxed) != block_ms {
+            let timeout = Some(Duration::from_millis(block_ms)).filter(|timeout| !timeout.is_zero());
+            sockopt::set_socket_timeout(&self.fd, Timeout::Recv, timeout)?;
+        }
+        Ok(true)
     }
 
     /// Sends one datagram with a call like [`rustix::net::send`].
@@ -88,7 +105,7 @@ impl Socket {
                 Ok(_) => return Ok(()),
                 Err(Errno::AGAIN) if self.is_stopped() => return Err(io::ErrorKind::BrokenPipe.into()),
                 Err(Errno::AGAIN) if wait == Wait::No => return Err(io::ErrorKind::WouldBlock.into()),
-                Err(Errno::AGAIN) => drop(self.wait(PollFlags::OUT, None)?),
+                Err(Errno::AGAIN) => self.wait(PollFlags::OUT, None)?,
                 Err(Errno::INTR) => {}
                 Err(Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN) => {
                     return Err(io::ErrorKind::BrokenPipe.into());
@@ -113,24 +130,13 @@ impl Socket {
         self.stopped.load(Ordering::SeqCst)
     }
 
-    /// Waits for the socket or the stop; false if the time is over and neither came.
-    fn wait(&self, what: PollFlags, until: Option<Instant>) -> io::Result<bool> {
-        if is_past(until) {
-            return Ok(false);
-        }
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+    /// Waits for the socket or the stop, but not for longer.
+    fn wait(&self, what: PollFlags, left: Option<Duration>) -> io::Result<()> {
         // A span that does not fit is for ever.
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        let mut fds =
-            [PollFd::new(&self.fd, what), PollFd::from_borrowed_fd(self.stop.as_fd(), PollFlags::IN)];
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(0) => Ok(false),
-            Ok(_) | Err(Errno::INTR) => Ok(true),
+        match poll(&mut [PollFd::new(&self.fd, what | PollFlags::RDHUP)], timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
-}
-
-fn is_past(until: Option<Instant>) -> bool {
-    until.is_some_and(|until| until <= Instant::now())
 }
