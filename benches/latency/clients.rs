@@ -1,6 +1,5 @@
 //! Clients that ask again as soon as they are answered, and the routing between everybody.
 
-use std::io::Write;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -138,8 +137,8 @@ impl Clients {
     fn send(&mut self, client: u16, number: u64) {
         write_hex(&mut self.request[SRC], FIRST_CLIENT + client);
         write_hex(&mut self.request[DST], self.leader);
-        write!(&mut self.request[MID], "{number:032X}").expect("room");
-        write!(&mut self.request[KEY], "{client:032X}").expect("room");
+        write_hex(&mut self.request[MID.end - 16..MID.end], number);
+        write_hex(&mut self.request[KEY.end - 4..KEY.end], client);
         self.network.deliver(self.leader, &self.request);
     }
 
@@ -223,9 +222,11 @@ pub fn read_hex(digits: &[u8]) -> u16 {
     digits.iter().fold(0, |number, next| number << 4 | digit(next))
 }
 
-/// Spells this ID in four digits.
-pub fn write_hex(digits: &mut [u8], id: u16) {
-    for (at, digit) in digits.iter_mut().rev().enumerate() {
-        *digit = b"0123456789ABCDEF"[usize::from(id >> (4 * at) & 0xF)];
+/// Spells this number in so many digits.
+pub fn write_hex(digits: &mut [u8], number: impl Into<u64>) {
+    let mut left = number.into();
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789ABCDEF"[(left % 16) as usize];
+        left /= 16;
     }
 }

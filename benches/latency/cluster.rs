@@ -62,7 +62,7 @@ fn lead_floor(transport: &dyn Transport, followers: u16) {
         if from == client {
             *missing = followers;
             clients::write_hex(&mut datagram[LEADER], client);
-            clients::write_hex(&mut datagram[SRC], 0);
+            clients::write_hex(&mut datagram[SRC], 0u16);
             for follower in 1..=followers {
                 clients::write_hex(&mut datagram[DST], follower);
                 let _stopped = transport.send(datagram);
@@ -82,7 +82,7 @@ fn follow_floor(transport: &dyn Transport, own: u16) {
     while let Ok(Received::Datagram(length)) = transport.receive(&mut buffer, None) {
         let datagram = &mut buffer[..length];
         clients::write_hex(&mut datagram[SRC], own);
-        clients::write_hex(&mut datagram[DST], 0);
+        clients::write_hex(&mut datagram[DST], 0u16);
         let _stopped = transport.send(datagram);
     }
 }
