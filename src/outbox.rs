@@ -4,7 +4,9 @@
 //! Merging never looks past the message that was pushed last for a destination, so
 //! whatever is not merged leaves in the order in which it came. Two messages
 //! are merged only if they have the same term, because only within one term do they speak of
-//! the same leader's log (paper, 5.2 and 5.3: one leader per term, who never changes what it has).
+//! the same leader's log (paper, 5.2 and 5.3: one leader per term, who never changes what it has). What goes through
+//! several followers, and the answer to it, is never merged: it says who has acknowledged what, and on another
+//! way are others. It is packed like everything else.
 
 use std::collections::{BTreeMap, VecDeque};
 

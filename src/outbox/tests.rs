@@ -1,7 +1,7 @@
 //! Each rule of merging and packing, and each thing that must stay apart.
 
 use super::*;
-use crate::raft::message::{RequestVote, RequestVoteResponse};
+use crate::raft::message::{RelayEntries, RelayEntriesResponse, RequestVote, RequestVoteResponse};
 use crate::raft::types::Payload;
 use crate::request::RequestId;
 use crate::wire::Decoder;
@@ -70,7 +70,7 @@ pub(super) fn datagrams(
 
 pub(super) fn messages(datagram: &[u8], to: u16) -> Vec<Message> {
     let mut out = Vec::new();
-    Decoder::new(id(to), [id(0)]).decode(&mut datagram.to_vec(), &mut out).expect("well formed");
+    Decoder::new(id(to), [id(0), id(2)]).decode(&mut datagram.to_vec(), &mut out).expect("well formed");
     let message = |inbound| match inbound {
         Inbound::Peer { message, .. } => message,
         Inbound::Client(request) => panic!("a request: {request:?}"),
@@ -144,6 +144,25 @@ fn an_append_that_contradicts_the_one_before_stays_apart() {
     let Body::AppendEntries(body) = &mut other.body else { panic!("an append") };
     body.prev_log_term = 4;
     stays_apart([append(3, 5, 2, 10), other]);
+}
+
+#[test]
+fn what_goes_on_to_others_stays_as_it_is() {
+    let relay = |prev, last| {
+        let Body::AppendEntries(append) = append(prev, last, 2, 10 + last).body else { panic!("an append") };
+        let relay = RelayEntries { leader: id(0), way: vec![id(2)], acknowledged: vec![], append };
+        Message { term: 5, body: Body::RelayEntries(relay) }
+    };
+    stays_apart([relay(3, 5), relay(5, 6)]);
+    stays_apart([relay(3, 5), relay(3, 5)]);
+    stays_apart([append(3, 5, 2, 10), relay(5, 6)]);
+    stays_apart([relay(3, 5), append(5, 6, 2, 11)]);
+    let answer = |match_index| {
+        let response = RelayEntriesResponse { sent_at: match_index, match_index, acknowledged: vec![id(2)] };
+        Message { term: 5, body: Body::RelayEntriesResponse(response) }
+    };
+    stays_apart([answer(5), answer(6)]);
+    stays_apart([matched(5, 10), answer(6)]);
 }
 
 #[test]

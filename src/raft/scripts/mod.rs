@@ -20,7 +20,7 @@ use super::text::describe;
 use super::types::{Configuration, Micros, Term};
 use super::{Node, Settings};
 use crate::id::Id;
-use crate::levers::Detection;
+use crate::levers::{Detection, Topology};
 
 /// As many replicas as any script needs; every step compares all logs with each other.
 const MAX_REPLICAS: u16 = 9;
@@ -64,13 +64,16 @@ fn line_by_line(text: &str) -> Vec<Result<String, String>> {
 #[derive(goldenscript::Command)]
 enum Command {
     /// A new cluster of this many replicas; `entries` is how many fit into a message, 10 unless given. With a
-    /// `patience` in milliseconds a dead leader is found out by those who miss it, else by missing heartbeats.
+    /// `patience` in milliseconds a dead leader is found out by those who miss it, else by missing heartbeats. With
+    /// `relay=true` entries go from follower to follower, else each follower has its own from the leader.
     Cluster {
         size: u16,
         #[arg(key)]
         entries: Option<usize>,
         #[arg(key)]
         patience: Option<u64>,
+        #[arg(key)]
+        relay: Option<bool>,
     },
     /// `log 2 1 1 4`: replica 2 starts with entries of these terms, and in the last of them or in `term`. Logs are
     /// given before anything else, and with the latest term a quorum that has seen it, as it must have voted there.
@@ -175,6 +178,7 @@ impl Script {
         size: u16,
         entries: Option<usize>,
         patience: Option<u64>,
+        relay: bool,
     ) -> Result<(), Refusal> {
         if !(1..=MAX_REPLICAS).contains(&size) {
             return Err(format!("a cluster has 1 to {MAX_REPLICAS} replicas").into());
@@ -191,6 +195,7 @@ impl Script {
             settings.heartbeat_interval_us = settings.patience_us / 3;
             settings.levers.detection = Detection::OnDemand;
         }
+        settings.levers.topology = if relay { Topology::Relay } else { Topology::Star };
         *self = Self { cluster: Cluster::new(size, 1, settings), begun: false };
         Ok(())
     }
@@ -300,7 +305,9 @@ impl Runner for Script {
             self.begin()?;
         }
         match command {
-            Command::Cluster { size, entries, patience } => self.new_cluster(*size, *entries, *patience)?,
+            Command::Cluster { size, entries, patience, relay } => {
+                self.new_cluster(*size, *entries, *patience, relay.unwrap_or(false))?;
+            }
             Command::Log { number, terms, term } => self.preset(self.replica(*number)?, terms, *term)?,
             Command::Wait(ms) => self.cluster.now += self.span(*ms)?,
             Command::Timeout(number) => self.timeout(self.replica(*number)?)?,
@@ -387,6 +394,9 @@ scripts! {
     log_freshness,
     pre_vote,
     reads,
+    relay,
+    relay_is_lost,
+    relay_is_refused,
     repeated_append,
     retransmission,
     rotation,
