@@ -192,6 +192,11 @@ impl Replica {
     /// Ends a batch and returns what is to be done, in order. `now` must have been read
     /// after the last input arrived.
     pub fn finish(&mut self, now: Micros) -> Vec<Effect> {
+        self.end_batch(now);
+        std::mem::take(&mut self.out)
+    }
+
+    fn end_batch(&mut self, now: Micros) {
         self.perform_actions(now);
         let seen = (self.node.leader(), self.node.leader_contact());
         if seen != self.seen || self.hold_deadline().is_some_and(|until| until <= now) {
@@ -202,24 +207,23 @@ impl Replica {
         if self.planted.has(Bug::AnswersOutOfOrder) {
             self.out.sort_by_key(|effect| matches!(effect, Effect::Send(Outbound::Client(response)) if response.outcome == Outcome::Stored));
         }
-        std::mem::take(&mut self.out)
     }
 
-    /// Ends a batch of a replica that has no disk. One that has stopped never comes back, so what is in memory
-    /// is as durable as it will ever be, and what waits for a disk follows at once.
-    pub fn finish_in_memory(&mut self, now: Micros) -> Vec<Outbound> {
+    /// Ends a batch of a replica that has no disk, and adds what it sends to `out`. One that has stopped never comes
+    /// back, so what is in memory is as durable as it will ever be, and what waits for a disk follows at once.
+    pub fn finish_in_memory(&mut self, now: Micros, out: &mut Vec<Outbound>) {
         // What the inputs changed is nearly always all that changes.
         self.node.keep_in_memory();
-        let mut out = Vec::new();
         loop {
             let mut persisted = None;
-            for effect in self.finish(now) {
+            self.end_batch(now);
+            for effect in self.out.drain(..) {
                 match effect {
                     Effect::Persist(persist) => persisted = Some(persist.number),
                     Effect::Send(outbound) => out.push(outbound),
                 }
             }
-            let Some(number) = persisted else { return out };
+            let Some(number) = persisted else { return };
             self.persisted(now, number);
         }
     }

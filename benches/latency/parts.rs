@@ -84,7 +84,9 @@ impl Core {
         let replica = self.replicas.get_mut(&to).expect("it is one of them");
         inbox.into_iter().for_each(|inbound| replica.handle(self.now, inbound));
         replica.tick(self.now);
-        for outbound in replica.finish_in_memory(self.now) {
+        let mut out = Vec::new();
+        replica.finish_in_memory(self.now, &mut out);
+        for outbound in out {
             match outbound {
                 Outbound::Peer { to: peer, message, .. } => {
                     self.inboxes.entry(peer).or_default().push(Inbound::Peer { from: to, message });

@@ -83,7 +83,7 @@ impl Consensus {
             if now >= self.due {
                 self.replica.tick(now);
             }
-            self.backlog.append(&mut self.replica.finish_in_memory(now));
+            self.replica.finish_in_memory(now, &mut self.backlog);
             self.counts.overflowed += self.stages.send(&mut self.backlog)?;
             if let Some(taken) = taken {
                 self.balance(now, arrived, taken);

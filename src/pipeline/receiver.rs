@@ -56,12 +56,16 @@ impl Receiver {
     pub(super) fn receive(
         &mut self,
         most: usize,
-        mut until: Option<Instant>,
+        until: Option<Instant>,
         into: &mut Vec<Inbound>,
     ) -> io::Result<Taken> {
         let mut bytes = 0;
-        for _ in 0..most {
-            let result = match self.transport.receive(&mut self.buffer, until)? {
+        for taken in 0..most {
+            let received = match taken {
+                0 => self.transport.receive(&mut self.buffer, until)?,
+                _ => self.transport.try_receive(&mut self.buffer)?,
+            };
+            let result = match received {
                 Received::Datagram(length) => {
                     bytes += length;
                     self.decoder.decode(&mut self.buffer[..length], into)
@@ -74,7 +78,6 @@ impl Receiver {
             if bytes >= MAX_BYTES {
                 break;
             }
-            until = Some(Instant::now());
         }
         Ok(Taken::Full)
     }

@@ -10,7 +10,7 @@ pub(super) struct Odds {
 impl Odds {
     /// Nobody was asked, and `wanted` answers are needed.
     pub(super) fn new(wanted: usize) -> Self {
-        let mut exactly = vec![0.0; wanted];
+        let mut exactly = [0.0].repeat(wanted);
         if let Some(none) = exactly.first_mut() {
             *none = 1.0;
         }

@@ -70,7 +70,9 @@ impl Cluster {
                 replica.handle(self.now, inbound);
             }
             replica.tick(self.now);
-            for outbound in replica.finish_in_memory(self.now) {
+            let mut out = Vec::new();
+            replica.finish_in_memory(self.now, &mut out);
+            for outbound in out {
                 match outbound {
                     Outbound::Client(response) => self.responses.push((at, response)),
                     Outbound::Peer { to, message, .. }
@@ -280,7 +282,8 @@ fn a_backlog_is_split_into_messages_within_the_limit_and_gets_through() {
         replica.handle(cluster.now, Inbound::Client(request));
     }
     let mut outbox = Outbox::new(leader, SEQPACKET_MAX_DATAGRAM, true);
-    let out = replica.finish_in_memory(cluster.now);
+    let mut out = Vec::new();
+    replica.finish_in_memory(cluster.now, &mut out);
     let (mut buffer, mut datagrams) = (Vec::new(), 0);
     out.iter().cloned().for_each(|outbound| outbox.push(outbound));
     while outbox.next(&mut buffer) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
 use super::{Received, Transport, refuse_long};
@@ -94,31 +94,34 @@ pub struct MemoryTransport {
 }
 
 impl MemoryTransport {
-    fn next(&self, until: Option<Instant>) -> Result<Option<Vec<u8>>, RecvTimeoutError> {
-        match until {
-            Some(until) => self.inbox.recv_deadline(until),
-            None => Ok(self.inbox.recv()?),
+    /// Receives with calls of `next` one datagram that is none of our own words.
+    fn take<E>(&self, buffer: &mut [u8], next: impl Fn() -> Result<Option<Vec<u8>>, E>) -> Received {
+        loop {
+            let Ok(received) = next() else { return Received::TimedOut };
+            if self.stopped.load(Ordering::SeqCst) {
+                // The word that woke this call up may be the only one, and the next call must see it too.
+                self.stop();
+                return Received::Closed;
+            }
+            let Some(bytes) = received else { continue };
+            let Some(space) = buffer.get_mut(..bytes.len()) else { return Received::TooLong };
+            space.copy_from_slice(&bytes);
+            return Received::Datagram(bytes.len());
         }
     }
 }
 
 impl Transport for MemoryTransport {
+    // This side has both ends of its inbox, so the only thing that a wait for it can lack is time.
     fn receive(&self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Received> {
-        loop {
-            let received = match self.next(until) {
-                Err(RecvTimeoutError::Timeout) => return Ok(Received::TimedOut),
-                Err(RecvTimeoutError::Disconnected) => break,
-                Ok(_) if self.stopped.load(Ordering::SeqCst) => break,
-                Ok(received) => received,
-            };
-            let Some(bytes) = received else { continue };
-            let Some(space) = buffer.get_mut(..bytes.len()) else { return Ok(Received::TooLong) };
-            space.copy_from_slice(&bytes);
-            return Ok(Received::Datagram(bytes.len()));
-        }
-        // The word that woke this call up may be the only one, and the next call must see it too.
-        self.stop();
-        Ok(Received::Closed)
+        Ok(match until {
+            Some(until) => self.take(buffer, || self.inbox.recv_deadline(until)),
+            None => self.take(buffer, || self.inbox.recv()),
+        })
+    }
+
+    fn try_receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
+        Ok(self.take(buffer, || self.inbox.try_recv()))
     }
 
     fn send(&self, datagram: &[u8]) -> io::Result<()> {

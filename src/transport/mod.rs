@@ -41,6 +41,13 @@ pub trait Transport: Send + Sync {
     /// What the operating system reports, if it does not simply mean [`Received::Closed`].
     fn receive(&self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Received>;
 
+    /// Takes the next datagram if it is there already.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    fn try_receive(&self, buffer: &mut [u8]) -> io::Result<Received>;
+
     /// Sends one datagram whole, and waits while the network takes no more. After
     /// [`stop`](Self::stop) it still sends what can be sent at once.
     ///

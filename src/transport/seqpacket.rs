@@ -40,6 +40,14 @@ impl Seqpacket {
         Ok(Self(Socket::new(fd)?))
     }
 
+    /// The end of a connection looks like an empty packet.
+    fn see_the_end(&self, received: Received) -> io::Result<Received> {
+        match received {
+            Received::Datagram(0) if self.0.is_hung_up()? => Ok(Received::Closed),
+            received => Ok(received),
+        }
+    }
+
     fn transmit(&self, datagram: &[u8], wait: Wait) -> io::Result<()> {
         refuse_long(datagram, SEQPACKET_MAX_DATAGRAM)?;
         self.0.send(wait, |flags| send(self.0.fd(), datagram, flags))
@@ -48,11 +56,11 @@ impl Seqpacket {
 
 impl Transport for Seqpacket {
     fn receive(&self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Received> {
-        match self.0.receive(buffer, until)? {
-            // The end of a connection looks like an empty packet.
-            Received::Datagram(0) if self.0.is_hung_up()? => Ok(Received::Closed),
-            received => Ok(received),
-        }
+        self.see_the_end(self.0.receive(buffer, until)?)
+    }
+
+    fn try_receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
+        self.see_the_end(self.0.try_receive(buffer)?)
     }
 
     fn send(&self, datagram: &[u8]) -> io::Result<()> {

@@ -62,20 +62,39 @@ impl Socket {
         while !self.is_stopped() {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             let blocks = self.block_for(left)?;
-            // MSG_TRUNC makes the call return the datagram's own length, even if that is more than the buffer's.
-            let flags = if blocks { RecvFlags::TRUNC } else { RecvFlags::TRUNC | RecvFlags::DONTWAIT };
-            match recv(&self.fd, &mut *buffer, flags) {
-                Ok((_, 0)) if self.is_stopped() => {}
-                Ok((_, length)) if length > buffer.len() => return Ok(Received::TooLong),
-                Ok((_, length)) => return Ok(Received::Datagram(length)),
-                Err(Errno::AGAIN) if left == Some(Duration::ZERO) => return Ok(Received::TimedOut),
-                Err(Errno::AGAIN) if !blocks => self.wait(PollFlags::IN, left)?,
-                Err(Errno::AGAIN | Errno::INTR) => {}
-                Err(Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN) => return Ok(Received::Closed),
-                Err(error) => return Err(error.into()),
+            let flags = if blocks { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
+            if let Some(received) = self.look(buffer, flags)? {
+                return Ok(received);
+            }
+            if left == Some(Duration::ZERO) {
+                return Ok(Received::TimedOut);
+            }
+            if !blocks {
+                self.wait(PollFlags::IN, left)?;
             }
         }
         Ok(Received::Closed)
+    }
+
+    /// Receives one datagram if there is one, as [`receive`](Self::receive) does it.
+    pub(super) fn try_receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
+        if self.is_stopped() {
+            return Ok(Received::Closed);
+        }
+        Ok(self.look(buffer, RecvFlags::DONTWAIT)?.unwrap_or(Received::TimedOut))
+    }
+
+    /// One call to receive; `None` if there is nothing, or if something else ended the call.
+    fn look(&self, buffer: &mut [u8], flags: RecvFlags) -> io::Result<Option<Received>> {
+        // MSG_TRUNC makes the call return the datagram's own length, even if that is more than the buffer's.
+        match recv(&self.fd, &mut *buffer, flags | RecvFlags::TRUNC) {
+            Ok((_, 0)) if self.is_stopped() => Ok(None),
+            Ok((_, length)) if length > buffer.len() => Ok(Some(Received::TooLong)),
+            Ok((_, length)) => Ok(Some(Received::Datagram(length))),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            Err(Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN) => Ok(Some(Received::Closed)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether a call may block now because the socket's own time-out ends it well before this span does. It is

@@ -49,6 +49,10 @@ impl Transport for Udp {
         self.socket.receive(buffer, until)
     }
 
+    fn try_receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
+        self.socket.try_receive(buffer)
+    }
+
     fn send(&self, datagram: &[u8]) -> io::Result<()> {
         self.transmit(datagram, Wait::Yes)
     }
