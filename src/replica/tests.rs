@@ -17,6 +17,7 @@ struct Cluster {
     replicas: BTreeMap<Id, Replica>,
     blocked: BTreeSet<Id>, // who neither sends nor receives
     now: Micros,
+    has_disks: bool,                // those that keep at once what they are given
     responses: Vec<(Id, Response)>, // who answered, and what, in order
 }
 
@@ -39,6 +40,7 @@ impl Cluster {
             replicas: ids.iter().map(replica).collect(),
             blocked: BTreeSet::new(),
             now: 0,
+            has_disks: false,
             responses: Vec::new(),
         }
     }
@@ -71,7 +73,11 @@ impl Cluster {
             }
             replica.tick(self.now);
             let mut out = Vec::new();
-            replica.finish_in_memory(self.now, &mut out);
+            if self.has_disks {
+                finish_on_disk(replica, self.now, &mut out);
+            } else {
+                replica.finish_in_memory(self.now, &mut out);
+            }
             for outbound in out {
                 match outbound {
                     Outbound::Client(response) => self.responses.push((at, response)),
@@ -108,6 +114,20 @@ impl Cluster {
             (from, response.id.mid.to_string(), response.outcome, response.leader)
         };
         self.responses.drain(..).map(answer).collect()
+    }
+}
+
+/// Ends a batch of a replica whose disk is as fast as it can be.
+fn finish_on_disk(replica: &mut Replica, now: Micros, out: &mut Vec<Outbound>) {
+    let mut effects = VecDeque::from(replica.finish(now));
+    while let Some(effect) = effects.pop_front() {
+        match effect {
+            Effect::Send(outbound) => out.push(outbound),
+            Effect::Persist(persist) => {
+                replica.persisted(now, persist.number);
+                effects.extend(replica.finish(now));
+            }
+        }
     }
 }
 
@@ -322,4 +342,36 @@ fn a_replica_that_stops_answers_what_it_owes() {
     };
     assert_eq!(answers, [redirect("m1"), redirect("m2")]);
     assert_eq!(replica.stop(), []);
+}
+
+#[test]
+fn a_replica_without_a_disk_does_what_one_with_a_fast_disk_does() {
+    let run = |has_disks| {
+        let mut cluster = Cluster { has_disks, ..Cluster::new() };
+        cluster.run(3 * ELECTION_TIMEOUT_US);
+        let (first, follower) = (cluster.leader(), cluster.follower());
+        cluster.ask(first, &[put("m1", "k", "1"), put("m2", "k", "2"), get("m3", "k")]);
+        cluster.blocked = [first, follower].into();
+        cluster.ask(first, &[put("m4", "k", "lost")]);
+        let others: Vec<Id> = cluster.replicas.keys().copied().filter(|at| *at != first).collect();
+        for turn in 0..2 {
+            cluster.run(1_000);
+            for at in &others {
+                cluster.ask(*at, &[get(&format!("{at} {turn}"), "k")]); // whoever comes back misses the leader
+            }
+        }
+        cluster.run(8 * ELECTION_TIMEOUT_US);
+        cluster.blocked.clear();
+        cluster.run(PATIENCE_US);
+        let second = cluster.leader();
+        assert_ne!(first, second);
+        cluster.ask(second, &[put("m5", "k", "3"), get("m6", "k")]);
+        cluster.run(PATIENCE_US);
+        let state = |replica: &Replica| {
+            let node = replica.node();
+            (node.hard_state(), node.commit_index(), node.log().durable_index(), format!("{:?}", node.log()))
+        };
+        (cluster.answers(), cluster.replicas.values().map(state).collect::<Vec<_>>())
+    };
+    assert_eq!(run(false), run(true));
 }
