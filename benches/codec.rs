@@ -4,17 +4,18 @@
 //! `cargo bench --bench codec`
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use kvstore::id::Id;
-use kvstore::kv::Command;
-use kvstore::raft::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message};
-use kvstore::raft::types::{Entry, Payload};
+use kvstore::raft::message::Message;
 use kvstore::request::{Outcome, RequestId, Response};
 use kvstore::wire::{self, Decoder};
 use serde::Deserialize;
 use simd_json::Buffers;
+
+mod samples;
+
+use samples::{acknowledgement, append};
 
 /// Every key that the messages of this file have.
 #[derive(Deserialize)]
@@ -51,28 +52,6 @@ struct FlatEntry<'a> {
 
 fn id(number: u16) -> Id {
     Id::new(number).expect("not reserved")
-}
-
-/// An append of puts like those of the simulator's clients.
-fn append(entries: u64) -> Message {
-    let entry = |index| {
-        let request = RequestId { client: id(0x15), mid: format!("{index:032X}").into() };
-        let command =
-            Command { request, key: "k".repeat(32).into(), value: "0123456789ABCDEF".repeat(2).into() };
-        Entry { index, term: 3, payload: Payload::Command(Arc::new(command)) }
-    };
-    let entries = (1_001..=1_000 + entries).map(entry).collect();
-    let (prev_log_index, prev_log_term, leader_commit, sent_at) = (1_000, 3, 999, 12_345_678);
-    let append = AppendEntries { prev_log_index, prev_log_term, leader_commit, sent_at, entries };
-    Message { term: 3, body: Body::AppendEntries(append) }
-}
-
-fn acknowledgement() -> Message {
-    let outcome = AppendOutcome::Matched { match_index: 1_064 };
-    Message {
-        term: 3,
-        body: Body::AppendEntriesResponse(AppendEntriesResponse { sent_at: 12_345_678, outcome }),
-    }
 }
 
 fn encoded(message: Message) -> Vec<u8> {

@@ -54,6 +54,7 @@ mod cluster;
 mod network;
 #[path = "latency/parts.rs"]
 mod parts;
+mod samples;
 
 use std::time::Duration;
 

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 use kvstore::id::Id;
-use kvstore::kv::Command;
-use kvstore::raft::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message};
-use kvstore::raft::types::{Entry, Micros, Payload};
+use kvstore::raft::message::Message;
+use kvstore::raft::types::Micros;
 use kvstore::replica::{Options, Replica};
 use kvstore::request::{Operation, Outcome, Request, RequestId};
 use kvstore::transport::SEQPACKET_MAX_DATAGRAM;
@@ -18,6 +16,7 @@ use kvstore::wire::{self, Decoder, Inbound, Outbound};
 
 use crate::clients::percentile;
 use crate::network::id;
+use crate::samples::{acknowledgement, append};
 
 const REPLICAS: u16 = 5;
 const CORE_PUTS: usize = 64_000;
@@ -134,26 +133,6 @@ fn core(batch: usize) -> f64 {
     let took = begin.elapsed();
     assert_eq!(core.stored - before, CORE_PUTS, "every put is stored");
     took.as_nanos() as f64 / CORE_PUTS as f64
-}
-
-/// An append of puts like those of the simulator's clients.
-fn append(entries: u64) -> Message {
-    let entry = |index| {
-        let request = RequestId { client: id(0x15), mid: format!("{index:032X}").into() };
-        let command =
-            Command { request, key: "k".repeat(32).into(), value: "0123456789ABCDEF".repeat(2).into() };
-        Entry { index, term: 3, payload: Payload::Command(Arc::new(command)) }
-    };
-    let entries = (1_001..=1_000 + entries).map(entry).collect();
-    let (prev_log_index, prev_log_term, leader_commit, sent_at) = (1_000, 3, 999, 12_345_678);
-    let append = AppendEntries { prev_log_index, prev_log_term, leader_commit, sent_at, entries };
-    Message { term: 3, body: Body::AppendEntries(append) }
-}
-
-fn acknowledgement() -> Message {
-    let outcome = AppendOutcome::Matched { match_index: 1_064 };
-    let response = AppendEntriesResponse { sent_at: 12_345_678, outcome };
-    Message { term: 3, body: Body::AppendEntriesResponse(response) }
 }
 
 /// The least that one of many messages took in any round, in ns.
