@@ -145,9 +145,10 @@ impl Outbox {
         };
         let (max_datagram, coalesces) = (self.max_datagram, self.coalesces);
         let pending = self.peers.entry(to).or_default();
-        let count = pending.fitting(max_datagram, coalesces);
+        let count = pending.next_count(max_datagram, coalesces);
         let (leader, messages) = (pending.leader, pending.messages.drain(..count).collect());
-        self.have_taken(to, count);
+        let is_empty = pending.messages.is_empty();
+        self.have_taken(to, count, is_empty);
         Some(Datagram::Peer { to, leader, messages })
     }
 
@@ -170,28 +171,27 @@ impl Outbox {
     fn write_messages(&mut self, buffer: &mut Vec<u8>, to: Id) {
         let (max_datagram, coalesces) = (self.max_datagram, self.coalesces);
         let pending = self.peers.entry(to).or_default();
-        let count = pending.fitting(max_datagram, coalesces);
+        let count = pending.next_count(max_datagram, coalesces);
         let messages = &pending.messages.make_contiguous()[..count];
         wire::encode_peer(buffer, self.own, to, pending.leader, messages);
         debug_assert!(buffer.len() <= max_datagram, "a message is longer than predicted");
         pending.messages.drain(..count);
-        self.have_taken(to, count);
+        let is_empty = pending.messages.is_empty();
+        self.have_taken(to, count, is_empty);
     }
 
-    /// So many messages for this replica were taken. What is left for it has its turn before all others.
-    fn have_taken(&mut self, to: Id, count: usize) {
-        let pending = self.peers.entry(to).or_default();
-        pending.lengths.drain(..count);
+    /// So many messages for this replica were taken. If any are left, they have their turn before all others.
+    fn have_taken(&mut self, to: Id, count: usize, is_empty: bool) {
         self.counts.packed += count as u64 - 1;
-        if !pending.messages.is_empty() {
+        if !is_empty {
             self.order.push_front(Next::Peer(to));
         }
     }
 }
 
 impl Pending {
-    /// How many messages the next datagram takes, at least one.
-    fn fitting(&self, max_datagram: usize, coalesces: bool) -> usize {
+    /// How many messages the next datagram takes, at least one. Their lengths are not needed any more.
+    fn next_count(&mut self, max_datagram: usize, coalesces: bool) -> usize {
         let mut room = max_datagram.saturating_sub(BUNDLE_ENVELOPE_BYTES);
         let fits = |length: &&usize| {
             let left = room.checked_sub(**length);
@@ -200,7 +200,9 @@ impl Pending {
         };
         // One always fits, since it fits without the envelope of a bundle.
         let most = if coalesces { self.lengths.len() } else { 1 };
-        self.lengths.iter().take(most).take_while(fits).count().max(1)
+        let count = self.lengths.iter().take(most).take_while(fits).count().max(1);
+        self.lengths.drain(..count);
+        count
     }
 }
 

@@ -98,7 +98,7 @@ impl Progress {
     /// Whether the follower answers, as far as is known.
     pub fn is_responsive(&self) -> bool {
         // Asked all the time, and nearly always of somebody who has just answered.
-        self.failures == 0 || (1.0 - self.answer_rate).powf(f64::from(self.failures)) >= TOO_UNLIKELY
+        !self.is_late() || (1.0 - self.answer_rate).powf(f64::from(self.failures)) >= TOO_UNLIKELY
     }
 
     /// Whether something is to be sent now: a ping always, entries while the window has room.

@@ -1,5 +1,5 @@
-//! The entries of an append follow its `prev_log_index` one by one, also after appends were joined: the wire does
-//! not carry their indexes, so a receiver would take an entry after a gap for another one.
+//! The entries of an append follow its `prev_log_index` one by one, also after appends were joined: a receiver takes
+//! each for the next of its log. From the wire such an append would be refused, which hides the mistake and loses what it says.
 
 use crate::raft::message::{AppendEntries, Body, Message};
 
