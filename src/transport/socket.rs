@@ -20,6 +20,9 @@ const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// most 10 ms, and may come one tick late.
 const SHORTEST_BLOCK: Duration = Duration::from_millis(20);
 
+/// The time-out in milliseconds of a socket that has none.
+const FOR_EVER: u64 = u64::MAX;
+
 /// A socket that two stages use and a third party can stop. The stop shuts its receiving side down, which wakes up
 /// whoever waits for it, to receive as well as to send.
 pub(super) struct Socket {
@@ -40,7 +43,7 @@ impl Socket {
         // It works with smaller ones too.
         let _refused = sockopt::set_socket_recv_buffer_size(&fd, SOCKET_BUFFER_BYTES);
         let _refused = sockopt::set_socket_send_buffer_size(&fd, SOCKET_BUFFER_BYTES);
-        Ok(Self { fd, stopped: AtomicBool::new(false), block_ms: AtomicU64::new(0) })
+        Ok(Self { fd, stopped: AtomicBool::new(false), block_ms: AtomicU64::new(FOR_EVER) })
     }
 
     pub(super) fn fd(&self) -> &OwnedFd {
@@ -58,10 +61,11 @@ impl Socket {
     /// An idle replica should have the datagram as soon as it is woken up, so it waits in the very call that receives.
     /// Only the end of a wait that must be exact takes a call of its own.
     pub(super) fn receive(&self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Received> {
+        let mut has_blocked = false;
         // The stop comes first: it must be seen although datagrams never cease to arrive.
         while !self.is_stopped() {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            let blocks = self.block_for(left)?;
+            let blocks = self.block_for(left, has_blocked)?;
             let flags = if blocks { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
             if let Some(received) = self.look(buffer, flags)? {
                 return Ok(received);
@@ -72,6 +76,7 @@ impl Socket {
             if !blocks {
                 self.wait(PollFlags::IN, left)?;
             }
+            has_blocked = blocks;
         }
         Ok(Received::Closed)
     }
@@ -97,17 +102,19 @@ impl Socket {
         }
     }
 
-    /// Whether a call may block now because the socket's own time-out ends it well before this span does. It is
-    /// a power of two of milliseconds, so that it hardly ever has to be set anew.
-    fn block_for(&self, left: Option<Duration>) -> io::Result<bool> {
+    /// Whether a call may block now because the socket's own time-out ends it well before this span does. To set that
+    /// takes a call of its own, so a shorter one than could be is left until it has ended a wait in vain.
+    fn block_for(&self, left: Option<Duration>, in_vain: bool) -> io::Result<bool> {
         let block_ms = match left {
-            None => 0, // for ever
+            None => FOR_EVER,
             Some(left) if left < 2 * SHORTEST_BLOCK => return Ok(false),
             Some(left) => 1 << (left.as_millis() / 2).min(1 << 40).ilog2(),
         };
-        if self.block_ms.swap(block_ms, Ordering::Relaxed) != block_ms {
-            let timeout = Some(Duration::from_millis(block_ms)).filter(|timeout| !timeout.is_zero());
+        let set_ms = self.block_ms.load(Ordering::Relaxed);
+        if set_ms > block_ms || (in_vain && set_ms < block_ms) {
+            let timeout = (block_ms != FOR_EVER).then(|| Duration::from_millis(block_ms));
             sockopt::set_socket_timeout(&self.fd, Timeout::Recv, timeout)?;
+            self.block_ms.store(block_ms, Ordering::Relaxed);
         }
         Ok(true)
     }
