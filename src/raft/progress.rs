@@ -20,11 +20,11 @@ const FIRST_RETRANSMIT_US: Micros = 20_000;
 /// busy scheduler is not taken for a lossy network.
 const MIN_RETRANSMIT_US: Micros = 2_000;
 
-/// The same while hardly any answer is lost: one that is missing is late then, and to wait for it costs less than to
-/// repeat what it answers. It is also longer than a tick of most systems' clocks. Nearly every answer comes long before
-/// its timer, and one that is due before the next tick must be programmed into the clock and taken back each
-/// time, which on a virtual machine costs more than the answer itself (docs/performance.md).
-const PATIENT_RETRANSMIT_US: Micros = 10_000;
+/// The same while hardly any answer is lost: one that is missing is late then. It is longer than a tick of most
+/// systems' clocks. Nearly every answer comes long before its timer, and one that is due before the next tick must be
+/// programmed into the clock and taken back each time, which on a virtual machine costs more than the
+/// answer itself (docs/performance.md).
+const PATIENT_RETRANSMIT_US: Micros = 5_000;
 
 /// From which answer rate on hardly any answer is lost: none of the latest 36.
 const HARDLY_ANY_LOST: f64 = 0.99;
@@ -239,7 +239,8 @@ impl Progress {
     /// the follower is unresponsive; before that, a loss is more likely than a slow network.
     fn retransmit_us(&self, relayed: bool, max_us: Micros) -> Micros {
         let round_trip = if relayed { self.relay_round_trip } else { self.round_trip };
-        let least = if self.answer_rate > HARDLY_ANY_LOST { PATIENT_RETRANSMIT_US } else { MIN_RETRANSMIT_US };
+        let least =
+            if self.answer_rate > HARDLY_ANY_LOST { PATIENT_RETRANSMIT_US } else { MIN_RETRANSMIT_US };
         let base = round_trip.map_or(FIRST_RETRANSMIT_US, |known| known.timeout_us().max(least));
         let doublings = if self.is_responsive() { 0 } else { self.failures.min(16) };
         (base << doublings).min(max_us)
@@ -283,6 +284,27 @@ mod tests {
         slow.sent(0, 9_000_000);
         let wait = slow.retransmit_deadline(MAX_US).expect("in flight") - 9_000_000;
         assert!((40_000..50_000).contains(&wait), "{wait}");
+    }
+
+    #[test]
+    fn it_is_shorter_where_answers_are_lost() {
+        let mut progress = Progress::new(0, 0);
+        let mut next = 0;
+        let mut wait_after = |losses: u64, answers: u64| {
+            for nth in 0..losses + answers {
+                next += 1;
+                progress.sent(next, next);
+                if nth < losses { progress.expire() } else { progress.heard(next, next) }
+            }
+            next += 1;
+            progress.sent(next, next);
+            let deadline = progress.retransmit_deadline(MAX_US).expect("in flight");
+            progress.heard(next, next);
+            deadline - next
+        };
+        assert_eq!(wait_after(0, 1), PATIENT_RETRANSMIT_US);
+        assert_eq!(wait_after(1, 1), MIN_RETRANSMIT_US);
+        assert_eq!(wait_after(0, 50), PATIENT_RETRANSMIT_US, "the loss is long ago");
     }
 
     #[test]

@@ -166,3 +166,33 @@ impl Socket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    use super::*;
+
+    #[test]
+    fn the_time_out_ends_well_before_the_wait_and_is_made_longer_only_after_it_was_too_short() {
+        let (fd, _other) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .expect("a pair");
+        let socket = Socket::new(fd).expect("a socket");
+        let secs = |secs| Some(Duration::from_secs(secs));
+        let set_by = |left, in_vain| {
+            let blocks = socket.block_for(left, in_vain).expect("no error of the system");
+            (blocks, sockopt::socket_timeout(socket.fd(), Timeout::Recv).expect("no error of the system"))
+        };
+        assert_eq!(set_by(None, false), (true, None));
+        assert_eq!(set_by(secs(10), false), (true, Some(Duration::from_millis(4096))));
+        assert_eq!(set_by(secs(20), false), (true, Some(Duration::from_millis(4096))), "it will do");
+        assert_eq!(set_by(secs(1), false), (true, Some(Duration::from_millis(256))), "it must end earlier");
+        assert!(!set_by(Some(SHORTEST_BLOCK), false).0, "the end must be exact");
+        assert_eq!(
+            set_by(secs(20), true),
+            (true, Some(Duration::from_millis(8192))),
+            "it ended a wait in vain"
+        );
+        assert_eq!(set_by(None, true), (true, None));
+    }
+}
