@@ -302,9 +302,9 @@ mod tests {
             progress.heard(next, next);
             deadline - next
         };
-        assert_eq!(wait_after(0, 1), PATIENT_RETRANSMIT_US);
-        assert_eq!(wait_after(1, 1), MIN_RETRANSMIT_US);
-        assert_eq!(wait_after(0, 50), PATIENT_RETRANSMIT_US, "the loss is long ago");
+        assert_eq!(wait_after(0, 1), 5_000);
+        assert_eq!(wait_after(1, 1), 2_000);
+        assert_eq!(wait_after(0, 50), 5_000, "the loss is long ago");
     }
 
     #[test]
