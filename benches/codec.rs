@@ -38,17 +38,8 @@ struct Flat<'a> {
     entries: Option<Vec<FlatEntry<'a>>>,
 }
 
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "what is parsed is only dropped")]
-struct FlatEntry<'a> {
-    index: u64,
-    term: u64,
-    client: Option<&'a str>,
-    #[serde(rename = "MID")]
-    mid: Option<&'a str>,
-    key: Option<&'a str>,
-    value: Option<&'a str>,
-}
+/// Index, term, client, `MID`, key and value.
+type FlatEntry<'a> = (u64, u64, &'a str, &'a str, &'a str, &'a str);
 
 fn id(number: u16) -> Id {
     Id::new(number).expect("not reserved")

@@ -213,14 +213,14 @@ fn merging_does_not_look_past_the_last_message() {
 
 #[test]
 fn appends_that_together_exceed_the_limit_are_two_datagrams() {
-    let pushed = || (0..60).map(|index| append(index, index + 1, 0, 100 + index));
+    let pushed = || (0..150).map(|index| append(index, index + 1, 0, 100 + index));
     let read = read(LIMIT, pushed());
     assert!(read.len() > 1);
     let entries = read.iter().flatten().flat_map(|message| match &message.body {
         Body::AppendEntries(append) => append.entries.clone(),
         _ => Vec::new(),
     });
-    assert_eq!(entries.collect::<Vec<_>>(), noops(1..=60, 5), "nothing is lost or repeated");
+    assert_eq!(entries.collect::<Vec<_>>(), noops(1..=150, 5), "nothing is lost or repeated");
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn a_datagram_is_filled_to_the_last_byte_that_is_safe() {
 
 #[test]
 fn what_no_datagram_can_carry_is_counted_and_dropped_whole() {
-    let (datagrams, counts) = datagrams(LIMIT, [to(1, append(0, 100, 0, 10)), to(1, matched(1, 1))]);
+    let (datagrams, counts) = datagrams(LIMIT, [to(1, append(0, 200, 0, 10)), to(1, matched(1, 1))]);
     assert_eq!(messages(&datagrams[0], 1), [matched(1, 1)]);
     assert_eq!((datagrams.len(), counts.oversized), (1, 1));
 }
@@ -271,10 +271,10 @@ fn every_destination_has_its_turn_in_the_order_of_the_first_push() {
 
 #[test]
 fn what_one_datagram_could_not_hold_goes_before_the_next_destination() {
-    let long = |prev| append(prev, prev + 25, 0, 10 + prev);
-    let (datagrams, _) = datagrams(LIMIT, [to(1, long(0)), to(2, vote(1)), to(1, long(25))]);
+    let long = |prev| append(prev, prev + 60, 0, 10 + prev);
+    let (datagrams, _) = datagrams(LIMIT, [to(1, long(0)), to(2, vote(1)), to(1, long(60))]);
     assert_eq!(messages(&datagrams[0], 1), [long(0)]);
-    assert_eq!(messages(&datagrams[1], 1), [long(25)]);
+    assert_eq!(messages(&datagrams[1], 1), [long(60)]);
     assert_eq!(messages(&datagrams[2], 2), [vote(1)]);
 }
 

@@ -32,6 +32,12 @@ pub const MAX_MID_BYTES: usize = 256;
 /// entry); the rest is room for keys that we do not know.
 pub const MAX_NESTING: usize = 32;
 
+/// How many values an entry has if it is a no-op: its index and its term.
+const NOOP_VALUES: usize = 2;
+
+/// How many it has if it is a command: the client, its `MID`, the key and the value besides.
+const COMMAND_VALUES: usize = 6;
+
 /// Why a datagram was refused. There are few different values, however hostile the
 /// input, so that they can be counted by value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
@@ -189,7 +195,7 @@ impl Decoder {
         let mut entries = Vec::with_capacity(list.len());
         let mut last = (prev_log_index, prev_log_term);
         for entry in &list {
-            let entry = self.read_entry(&entry.as_object().ok_or(Malformed::BadField("entries"))?)?;
+            let entry = self.read_entry(&entry.as_array().ok_or(Malformed::BadField("entries"))?)?;
             if entry.index != last.0 + 1 || entry.term < last.1.max(1) || entry.term > term {
                 return Err(Malformed::Gap);
             }
@@ -239,12 +245,15 @@ impl Decoder {
         field.list()?.iter().map(&mut read).collect()
     }
 
-    fn read_entry(&self, entry: &Object<'_, '_>) -> Result<Entry, Malformed> {
-        let [index, term, client, mid, key, value] =
-            pick(entry, ["index", "term", "client", "MID", "key", "value"]);
+    fn read_entry(&self, entry: &Array<'_, '_>) -> Result<Entry, Malformed> {
+        let mut values = entry.iter();
+        let [index, term, client, mid, key, value] = ["index", "term", "client", "MID", "key", "value"]
+            .map(|name| Field { name, value: values.next() });
         let (index, term) = (index.number()?, term.number()?);
-        if [&client, &mid, &key, &value].iter().all(|field| !field.is_there()) {
-            return Ok(Entry { index, term, payload: Payload::Noop });
+        match entry.len() {
+            NOOP_VALUES => return Ok(Entry { index, term, payload: Payload::Noop }),
+            COMMAND_VALUES => {}
+            _ => return Err(Malformed::BadField("entries")),
         }
         let client = client.id()?.filter(|&id| !self.is_replica(id));
         let request = RequestId { client: client.ok_or(Malformed::BadField("client"))?, mid: mid.mid()? };

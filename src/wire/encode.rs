@@ -152,17 +152,19 @@ impl<'a> Json<'a> {
     }
 
     fn entry(&mut self, entry: &Entry) {
-        self.raw(r#"{"index":"#);
+        self.raw("[");
         self.digits(entry.index);
-        self.number("term", entry.term);
+        self.raw(",");
+        self.digits(entry.term);
         if let Payload::Command(command) = &entry.payload {
-            self.key("client");
+            self.raw(",");
             self.id(&command.request.client);
-            self.text("MID", &command.request.mid);
-            self.text("key", &command.key);
-            self.text("value", &command.value);
+            for text in [&command.request.mid, &command.key, &command.value] {
+                self.raw(",");
+                self.string(text);
+            }
         }
-        self.raw("}");
+        self.raw("]");
     }
 
     fn raw(&mut self, text: &str) {
@@ -218,6 +220,10 @@ impl<'a> Json<'a> {
 
     fn text(&mut self, key: &str, text: &str) {
         self.key(key);
+        self.string(text);
+    }
+
+    fn string(&mut self, text: &str) {
         if has_escapes(text) {
             serde_json::to_writer(&mut *self.0, text).expect("a Vec takes all bytes");
         } else {

@@ -17,8 +17,9 @@
 //! | `relay_entries_response` | `term`, `sent_at`, `match_index`, `acknowledged` |
 //! | `bundle` | `messages`: several of the six above, each without `src`, `dst` and `leader` |
 //!
-//! An entry is `{"index", "term"}` when it is a no-op, and has `client`, `MID`,
-//! `key` and `value` besides when it is a command.
+//! An entry is a list, because there are many of them: `[index, term]` when it is a no-op, and
+//! `[index, term, client, MID, key, value]` when it is a command. It states its index, although that follows from
+//! `prev_log_index`: so a receiver sees it if a sender has joined what does not belong together.
 
 mod decode;
 mod encode;

@@ -420,7 +420,7 @@ const PIECES: [&str; 36] = [
     "\"type\":\"bundle\"",
     "\"messages\":[",
     "\"entries\":[",
-    "\"entries\":[{\"index\":1,\"term\":1}]",
+    "\"entries\":[[1,1]]",
     "\"prev_log_index\":0",
     "\"prev_log_term\":0",
     "\"leader_commit\":0",

@@ -62,14 +62,14 @@ pub const fn relay_extra_bytes(replicas: usize) -> usize {
 pub fn entry_len(entry: &Entry) -> usize {
     let numbers = digits(entry.index) + digits(entry.term);
     match &entry.payload {
-        Payload::Noop => r#"{"index":,"term":},"#.len() + numbers,
+        Payload::Noop => "[,],".len() + numbers,
         Payload::Command(command) => numbers + write_len(command),
     }
 }
 
 /// What the entry of a write takes besides the digits of its index and term.
 fn write_len(command: &Command) -> usize {
-    r#"{"index":,"term":,"client":,"MID":"","key":"","value":""},"#.len()
+    r#"[,,,"","",""],"#.len()
         + ID
         + escaped_len(&command.request.mid)
         + escaped_len(&command.key)

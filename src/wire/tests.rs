@@ -57,8 +57,8 @@ fn append() -> Value {
         "src": "0001", "dst": "0000", "leader": "0001", "type": "append_entries", "term": 5,
         "prev_log_index": 7, "prev_log_term": 3, "leader_commit": 6, "sent_at": 1000,
         "entries": [
-            {"index": 8, "term": 3},
-            {"index": 9, "term": 5, "client": "0010", "MID": "m", "key": "k", "value": "v"},
+            [8, 3],
+            [9, 5, "0010", "m", "k", "v"],
         ],
     })
 }
@@ -167,7 +167,10 @@ fn an_array_is_never_taken_for_an_object() {
     }
     let values: Vec<Value> = put().as_object().expect("object").values().cloned().collect();
     assert_eq!(refusal(json!(values)), Malformed::NotAnObject);
-    assert_eq!(refusal(with(append(), json!({"entries": [[8, 3]]}))), Malformed::BadField("entries"));
+    assert_eq!(
+        refusal(with(append(), json!({"entries": [{"index": 8, "term": 3}]}))),
+        Malformed::BadField("entries")
+    );
     assert_eq!(refusal(with(append(), json!({"entries": {"index": 8}}))), Malformed::BadField("entries"));
     assert_eq!(refusal(bundle(json!([["request_vote", 5]]))), Malformed::BadField("messages"));
     assert_eq!(refusal(bundle(json!({"0": {}}))), Malformed::BadField("messages"));
@@ -225,7 +228,7 @@ fn a_mid_has_1_to_256_bytes() {
     for bad in [String::new(), "m".repeat(MAX_MID_BYTES + 1), "\u{20ac}".repeat(86)] {
         assert_eq!(refusal(with(put(), json!({"MID": bad}))), Malformed::BadField("MID"));
         let mut append = append();
-        append["entries"][1]["MID"] = json!(bad);
+        append["entries"][1][3] = json!(bad);
         assert_eq!(refusal(append), Malformed::BadField("MID"));
     }
 }
@@ -281,31 +284,42 @@ fn entries_must_follow_each_other() {
     assert_eq!(read.entries[0].payload, Payload::Noop);
     for (index, term) in [(8, 5), (10, 5), (0, 5), (9, 2), (9, 6)] {
         let mut append = append();
-        append["entries"][1] = json!({"index": index, "term": term});
+        append["entries"][1] = json!([index, term]);
         assert_eq!(refusal(append), Malformed::Gap, "{index} {term}");
     }
     for (index, term) in [(7, 3), (9, 3), (8, 2)] {
-        let first = json!({"entries": [{"index": index, "term": term}]});
+        let first = json!({"entries": [[index, term]]});
         assert_eq!(refusal(with(append(), first)), Malformed::Gap, "{index} {term}");
     }
-    let of_term_0 = json!({"prev_log_index": 0, "prev_log_term": 0, "entries": [{"index": 1, "term": 0}]});
+    let of_term_0 = json!({"prev_log_index": 0, "prev_log_term": 0, "entries": [[1, 0]]});
     assert_eq!(refusal(with(append(), of_term_0)), Malformed::Gap);
 }
 
 #[test]
 fn an_entry_states_its_index_and_is_a_whole_command_or_none() {
-    for name in ["index", "term", "client", "MID", "key", "value"] {
+    let whole = append()["entries"][1].as_array().expect("an entry").clone();
+    for values in [0, 1] {
+        let missing = Malformed::MissingField(["index", "term"][values]);
+        assert_eq!(refusal(with(append(), json!({"entries": [whole[..values]]}))), missing);
+    }
+    for values in 3..6 {
+        let entries = json!({"entries": [[8, 3], whole[..values]]});
+        assert_eq!(refusal(with(append(), entries)), Malformed::BadField("entries"), "{values} values");
+    }
+    let longer = [&whole[..], &[json!("x")]].concat();
+    assert_eq!(refusal(with(append(), json!({"entries": [[8, 3], longer]}))), Malformed::BadField("entries"));
+    for (at, name) in ["index", "term", "client", "MID", "key", "value"].into_iter().enumerate() {
         let mut append = append();
-        append["entries"][1].as_object_mut().expect("an entry").remove(name);
-        assert_eq!(refusal(append), Malformed::MissingField(name));
+        append["entries"][1][at] = json!(null);
+        assert_eq!(refusal(append), Malformed::BadField(name));
     }
     for client in ["FFFF", "0000", "0001"] {
         let mut append = append();
-        append["entries"][1]["client"] = json!(client);
+        append["entries"][1][2] = json!(client);
         assert_eq!(refusal(append), Malformed::BadField("client"), "{client}");
     }
     for bad in BAD_NUMBERS {
-        let text = append().to_string().replace("\"index\":9", &format!("\"index\":{bad}"));
+        let text = append().to_string().replace("[9,", &format!("[{bad},"));
         assert_eq!(decode(text.as_bytes()), Err(Malformed::BadField("index")), "{bad}");
     }
 }
@@ -339,7 +353,7 @@ fn storable_is_what_can_be_replicated_and_read_again() {
     assert!(storable_by(1_500, 0, 100));
     assert!(!storable_by(1_500, 0, 300), "no append can carry it the longer way");
     assert!(storable_by(1, 300, 1_000), "and an answer goes no longer way");
-    assert!(!storable(1_700, 0), "no append can carry it");
+    assert!(!storable(1_750, 0), "no append can carry it");
     assert!(storable(1, 300));
     assert!(!storable(1, 500), "an answer with it to a request with the longest MID does not fit");
 }

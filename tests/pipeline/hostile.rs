@@ -6,7 +6,7 @@ use crate::cluster::{CLIENT, Cluster, id};
 const SAMPLES: [&str; 8] = [
     r#"{"src":"0015","dst":"0000","leader":"FFFF","type":"put","MID":"m","key":"k","value":"v"}"#,
     r#"{"src":"0015","dst":"0000","leader":"FFFF","type":"get","MID":"m","key":"k"}"#,
-    r#"{"src":"0001","dst":"0000","leader":"0001","type":"append_entries","term":1,"prev_log_index":0,"prev_log_term":0,"leader_commit":0,"sent_at":5,"entries":[{"index":1,"term":1},{"index":2,"term":1,"client":"0015","MID":"x","key":"k","value":"v"}]}"#,
+    r#"{"src":"0001","dst":"0000","leader":"0001","type":"append_entries","term":1,"prev_log_index":0,"prev_log_term":0,"leader_commit":0,"sent_at":5,"entries":[[1,1],[2,1,"0015","x","k","v"]]}"#,
     r#"{"src":"0002","dst":"0000","leader":"0001","type":"append_entries_response","term":1,"sent_at":5,"match_index":2}"#,
     r#"{"src":"0002","dst":"0000","leader":"FFFF","type":"append_entries_response","term":1,"sent_at":5,"prev_log_index":3,"conflict_term":0,"conflict_index":2}"#,
     r#"{"src":"0002","dst":"FFFF","leader":"FFFF","type":"request_vote","term":1,"pre_vote":true,"campaign":1,"last_log_index":0,"last_log_term":0}"#,
