@@ -52,14 +52,18 @@ struct Session {
 }
 
 impl Session {
-    fn record(&mut self, mid: &Arc<str>) {
+    /// Remembers a write; false if it is remembered already.
+    fn record(&mut self, mid: &Arc<str>) -> bool {
+        if !self.done.insert(Arc::clone(mid)) {
+            return false;
+        }
         if self.order.len() == SESSION_WINDOW
             && let Some(oldest) = self.order.pop_front()
         {
             self.done.remove(&oldest);
         }
-        self.done.insert(Arc::clone(mid));
         self.order.push_back(Arc::clone(mid));
+        true
     }
 }
 
@@ -89,11 +93,11 @@ impl Kv {
 
     /// Applies a committed command, unless the same request was applied before.
     pub fn apply(&mut self, command: &Command) -> Applied {
-        if self.has_applied(&command.request) {
+        let session = self.sessions.entry(command.request.client).or_default();
+        if !session.record(&command.request.mid) && !self.planted.has(Bug::AppliesRetryTwice) {
             return Applied::Before;
         }
         self.values.insert(Arc::clone(&command.key), Arc::clone(&command.value));
-        self.sessions.entry(command.request.client).or_default().record(&command.request.mid);
         Applied::Now
     }
 }
