@@ -105,6 +105,10 @@ bugs! {
     PassesOnBeforeFsync = "passes-on-before-fsync",
     /// A follower on the way of a relay answers for those, too, who have not got it yet.
     AcknowledgesForTheWay = "acks-for-the-way",
+    /// What another follower has acknowledged is recalled for what has been relayed since, too.
+    RecallsBeyond = "recalls-beyond",
+    /// What another follower has acknowledged before is recalled as if that one had just heard the leader.
+    RecallsAsNew = "recalls-as-new",
 }
 
 impl fmt::Display for Bug {

@@ -1,7 +1,9 @@
 //! Each rule of merging and packing, and each thing that must stay apart.
 
 use super::*;
-use crate::raft::message::{RelayEntries, RelayEntriesResponse, RequestVote, RequestVoteResponse};
+use crate::raft::message::{
+    Acknowledgement, RelayEntries, RelayEntriesResponse, RequestVote, RequestVoteResponse,
+};
 use crate::raft::types::Payload;
 use crate::request::RequestId;
 use crate::wire::Decoder;
@@ -158,7 +160,8 @@ fn what_goes_on_to_others_stays_as_it_is() {
     stays_apart([append(3, 5, 2, 10), relay(5, 6)]);
     stays_apart([relay(3, 5), append(5, 6, 2, 11)]);
     let answer = |match_index| {
-        let response = RelayEntriesResponse { sent_at: match_index, match_index, acknowledged: vec![id(2)] };
+        let acknowledged = vec![Acknowledgement { id: id(2), sent_at: match_index }];
+        let response = RelayEntriesResponse { sent_at: match_index, match_index, acknowledged };
         Message { term: 5, body: Body::RelayEntriesResponse(response) }
     };
     stays_apart([answer(5), answer(6)]);

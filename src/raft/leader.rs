@@ -52,6 +52,16 @@ impl Leader {
         (self.elected_at + 1..=self.last_stamp).contains(&sent_at)
     }
 
+    /// What was sent through several followers at `sent_at` goes no further: those do not get it who are followed by
+    /// less than `followed_by`.
+    pub(super) fn spare(&mut self, sent_at: Micros, followed_by: usize) {
+        for progress in self.followers.values_mut() {
+            if progress.followed_by(sent_at).is_some_and(|others| others < followed_by) {
+                progress.spared(sent_at);
+            }
+        }
+    }
+
     /// How many of the latest messages were answered by those who answer at all, 0 to 1.
     pub(super) fn answer_rate(&self) -> f64 {
         let responsive = || self.followers.values().filter(|progress| progress.is_responsive());
@@ -59,21 +69,23 @@ impl Leader {
     }
 
     /// Chooses whom to ask besides those who were asked already, so that `wanted` answers come with the chance
-    /// `likely`, or at least can come. `asked` says for whom that holds, and with which chance the answer comes. The responsive go before the
-    /// others, then whoever was left alone longest.
+    /// `likely`, or at least can come. `asked` says for whom that holds, and with which chance the answer comes. The
+    /// responsive go before the others, then who may know what others have, then whoever was left alone longest.
     fn choose(&self, wanted: usize, likely: f64, asked: impl Fn(&Progress) -> Option<f64>) -> Vec<Id> {
         let mut odds = Odds::new(wanted);
         let mut others = Vec::new();
         for (id, progress) in &self.followers {
             match asked(progress) {
                 Some(chance) => odds.ask(chance),
-                None => others.push((!progress.is_responsive(), progress.last_sent_at, *id, progress)),
+                None => others.push((*id, progress)),
             }
         }
-        others.sort_by_key(|&(unresponsive, last_sent_at, id, _)| (unresponsive, last_sent_at, id));
+        others.sort_by_key(|&(id, progress)| {
+            (!progress.is_responsive(), !progress.may_recall, progress.last_sent_at, id)
+        });
         let mut chosen = Vec::new();
-        for (unresponsive, _, id, progress) in others {
-            if odds.could_suffice() && (unresponsive || odds.suffice() >= likely) {
+        for (id, progress) in others {
+            if odds.could_suffice() && (!progress.is_responsive() || odds.suffice() >= likely) {
                 break;
             }
             odds.ask(progress.answer_rate());
@@ -150,7 +162,11 @@ impl Node {
                 progress.conflicted(prev_log_index, ours.map_or(conflict_index, |index| index + 1));
             }
         }
+        let followed_by = progress.followed_by(response.sent_at);
         progress.heard(response.sent_at, self.now);
+        if let (AppendOutcome::Conflict { .. }, Some(followed_by)) = (response.outcome, followed_by) {
+            leader.spare(response.sent_at, followed_by);
+        }
         if replaced {
             leader.count_replaced(response);
         }

@@ -115,18 +115,27 @@ pub struct RelayEntries {
     /// Who gets it after the receiver, in this order.
     pub way: Vec<Id>,
     /// Who has stored it, in this order: the log of each equals the leader's up to the append's last entry.
-    pub acknowledged: Vec<Id>,
+    pub acknowledged: Vec<Acknowledgement>,
     /// What all of them are to store.
     pub append: AppendEntries,
+}
+
+/// One of those who have stored an append that goes through several followers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// Who it is.
+    pub id: Id,
+    /// `sent_at` of the append with which it did: it followed the leader at that time or later.
+    pub sent_at: Micros,
 }
 
 /// The answer to a [`RelayEntries`], from all who have stored it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayEntriesResponse {
-    /// `sent_at` of the append: each of them followed the leader at that time or later.
+    /// `sent_at` of the append.
     pub sent_at: Micros,
     /// The log of each equals the leader's up to this index.
     pub match_index: Index,
-    /// Who they are, at least one.
-    pub acknowledged: Vec<Id>,
+    /// Who they are, at least one. Some may have stored it when it was sent before.
+    pub acknowledged: Vec<Acknowledgement>,
 }

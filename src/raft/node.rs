@@ -12,6 +12,7 @@ use super::log::Log;
 use super::message::{AppendEntriesResponse, AppendOutcome, Body, Message, RequestVote, RequestVoteResponse};
 #[cfg(any(test, feature = "planted-bugs"))]
 use super::progress::Progress;
+use super::relay::Overheard;
 use super::types::{Configuration, Entry, HardState, Index, Micros, Saved, Term};
 use crate::id::Id;
 use crate::levers::Levers;
@@ -70,7 +71,8 @@ pub struct Node {
     pub(super) campaigns: u64,                 // how often this replica asked for votes
     pub(super) fruitless: u32, // how often it did since a leader was heard or a quorum answered
     pub(super) waiting: BTreeMap<Id, (Term, RequestVote)>, // pre-votes that can't be answered yet; one per voter
-    pub(super) now: Micros,                                // never decreases
+    pub(super) overheard: Overheard,
+    pub(super) now: Micros, // never decreases
     pub(super) actions: Vec<Action>,
     persists: u64,                     // how many changes were handed out for the disk
     persisted: u64,                    // how many of them are there; <= persists
@@ -110,6 +112,7 @@ impl Node {
             campaigns,
             fruitless: 0,
             waiting: BTreeMap::new(),
+            overheard: Overheard::default(),
             now,
             actions: Vec::new(),
             persists: 0,

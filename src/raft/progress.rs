@@ -59,6 +59,8 @@ pub struct Progress {
     pub heard_at: Micros,
     /// Since when it has been asked and has said nothing.
     pub silent_since: Option<Micros>,
+    /// Whether it was the last on a way that was not answered: then it may know that those before it have what it brought.
+    pub may_recall: bool,
     in_flight: VecDeque<InFlight>, // unanswered messages, oldest first
     round_trip: Option<RoundTrip>,
     relay_round_trip: Option<RoundTrip>, // of what went through other followers: a longer way
@@ -70,9 +72,9 @@ pub struct Progress {
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
     sent_at: Micros,
-    first_index: Index, // the entry after its prev_log_index
-    last_index: Index,  // its last entry, or its prev_log_index if it had none
-    relayed: bool,      // through other followers, and so is the answer
+    first_index: Index,     // the entry after its prev_log_index
+    last_index: Index,      // its last entry, or its prev_log_index if it had none
+    relayed: Option<usize>, // through followers, of whom so many come after this one, and so is the answer
 }
 
 /// Smoothed round-trip time and its variation (RFC 6298, section 2).
@@ -96,6 +98,7 @@ impl Progress {
             acked_sent_at: 0,
             heard_at: now,
             silent_since: None,
+            may_recall: false,
             in_flight: VecDeque::new(),
             round_trip: None,
             relay_round_trip: None,
@@ -131,16 +134,18 @@ impl Progress {
 
     /// A message was sent with the entries from `next_index` up to `last_index`.
     pub fn sent(&mut self, last_index: Index, sent_at: Micros) {
-        self.note_sent(last_index, sent_at, false);
+        self.note_sent(last_index, sent_at, None);
     }
 
-    /// The same went to this follower and others, one after the other, of whom some may have a part of it.
-    pub fn sent_on_relay(&mut self, last_index: Index, sent_at: Micros) {
-        self.note_sent(last_index, sent_at, true);
+    /// The same went to this follower and others, one after the other, of whom some may have a part of it, and so many
+    /// come after this one.
+    pub fn sent_on_relay(&mut self, last_index: Index, sent_at: Micros, followed_by: usize) {
+        self.note_sent(last_index, sent_at, Some(followed_by));
     }
 
-    fn note_sent(&mut self, last_index: Index, sent_at: Micros, relayed: bool) {
+    fn note_sent(&mut self, last_index: Index, sent_at: Micros, relayed: Option<usize>) {
         self.in_flight.push_back(InFlight { sent_at, first_index: self.next_index, last_index, relayed });
+        self.may_recall = false;
         self.next_index = self.next_index.max(last_index + 1);
         self.ping = false;
         self.last_sent_at = sent_at;
@@ -159,11 +164,33 @@ impl Progress {
         RoundTrip::update(&mut self.relay_round_trip, now.saturating_sub(sent_at));
     }
 
+    /// The same, long ago, and another follower still knew it.
+    pub fn recalled(&mut self, sent_at: Micros, now: Micros) {
+        self.note_heard(sent_at, now);
+    }
+
+    /// If this was sent through several followers and is not answered: how many come after this one.
+    pub fn followed_by(&self, sent_at: Micros) -> Option<usize> {
+        self.in_flight.iter().find(|message| message.sent_at == sent_at).and_then(|message| message.relayed)
+    }
+
+    /// What is in flight since `sent_at` through several followers does not come to this one: it counts as never sent.
+    pub fn spared(&mut self, sent_at: Micros) {
+        self.in_flight.retain(|message| message.sent_at != sent_at);
+        let latest = self.in_flight.back().map_or(0, |latest| latest.last_index);
+        self.goal = latest.max(self.match_index);
+        self.next_index = self.goal + 1;
+        if self.silent_since == Some(sent_at) {
+            self.silent_since = self.in_flight.front().map(|oldest| oldest.sent_at);
+        }
+    }
+
     fn note_heard(&mut self, sent_at: Micros, now: Micros) {
         self.heard_at = now;
         self.silent_since = None;
         self.acked_sent_at = self.acked_sent_at.max(sent_at);
         self.failures = 0;
+        self.may_recall = false;
         // What was sent before it and is still unanswered is lost, unless it arrived as a part of this.
         while let Some(oldest) = self.in_flight.front().filter(|oldest| oldest.sent_at <= sent_at) {
             let answered = oldest.sent_at == sent_at || oldest.last_index <= self.match_index;
@@ -180,7 +207,7 @@ impl Progress {
 
     /// `sent_at` of the oldest message in flight, if that went through other followers.
     pub fn oldest_relay(&self) -> Option<Micros> {
-        self.in_flight.front().filter(|oldest| oldest.relayed).map(|oldest| oldest.sent_at)
+        self.in_flight.front().filter(|oldest| oldest.relayed.is_some()).map(|oldest| oldest.sent_at)
     }
 
     /// The follower's log equals the leader's up to `match_index`.
@@ -203,7 +230,9 @@ impl Progress {
 
     /// When the oldest message in flight is to be given up.
     pub fn retransmit_deadline(&self, max_us: Micros) -> Option<Micros> {
-        self.in_flight.front().map(|oldest| oldest.sent_at + self.retransmit_us(oldest.relayed, max_us))
+        self.in_flight
+            .front()
+            .map(|oldest| oldest.sent_at + self.retransmit_us(oldest.relayed.is_some(), max_us))
     }
 
     /// Nothing in flight is expected to arrive any more: it counts as unsent
@@ -214,6 +243,7 @@ impl Progress {
             (ProgressState::Probe, Some(oldest)) => oldest.first_index.min(self.next_index),
             _ => self.match_index + 1,
         };
+        self.may_recall = self.in_flight.iter().any(|message| message.relayed == Some(0));
         self.count_answer(false); // once: what is lost together has one cause
         self.in_flight.clear();
         self.goal = self.match_index;
@@ -222,7 +252,8 @@ impl Progress {
     /// When a follower that has been asked and says nothing no longer counts as one that can be reached: after
     /// `stall_us`, or twice the retransmission time if that is longer; after `first_us` if it was never heard.
     pub fn lost_at(&self, stall_us: Micros, first_us: Micros) -> Micros {
-        let patience_us = self.round_trip.map_or(first_us, |known| stall_us.max(2 * known.timeout_us()));
+        let known = [self.round_trip, self.relay_round_trip].into_iter().flatten();
+        let patience_us = known.map(|known| stall_us.max(2 * known.timeout_us())).max().unwrap_or(first_us);
         self.silent_since.map_or(Micros::MAX, |since| since + patience_us)
     }
 
@@ -274,6 +305,50 @@ mod tests {
     use super::*;
 
     const MAX_US: Micros = 1_000_000;
+
+    #[test]
+    fn a_follower_that_a_relay_did_not_need_is_as_if_it_had_not_been_sent() {
+        let mut progress = Progress::new(0, 0);
+        progress.sent(1, 10);
+        progress.matched(1);
+        progress.heard(10, 11);
+        progress.goal = 3;
+        progress.sent_on_relay(2, 20, 1);
+        progress.sent_on_relay(3, 30, 0);
+        progress.spared(30);
+        assert_eq!((progress.next_index, progress.goal, progress.silent_since), (3, 2, Some(20)));
+        progress.spared(20);
+        assert_eq!((progress.next_index, progress.goal, progress.silent_since), (2, 1, None));
+        assert_eq!((progress.retransmit_deadline(MAX_US), progress.last_sent_at), (None, 30));
+        assert!((progress.answer_rate() - 1.0).abs() < 1e-12 && !progress.is_late());
+    }
+
+    #[test]
+    fn who_was_last_on_a_way_that_failed_may_know_of_others_until_it_is_asked() {
+        let after = |followed_by| {
+            let mut progress = Progress::new(0, 0);
+            progress.sent_on_relay(1, 20, followed_by);
+            assert!(!progress.may_recall, "it may still answer");
+            progress.expire();
+            progress
+        };
+        assert!(!after(1).may_recall);
+        assert!(after(0).may_recall);
+        let [mut asked, mut heard] = [0; 2].map(after);
+        asked.sent_on_relay(1, 30, 1);
+        heard.heard_on_relay(20, 30);
+        assert!(!asked.may_recall && !heard.may_recall);
+    }
+
+    #[test]
+    fn what_is_recalled_is_no_measure_of_a_round_trip() {
+        let mut progress = Progress::new(0, 0);
+        progress.sent_on_relay(1, 20, 1);
+        progress.heard_on_relay(20, 21);
+        progress.recalled(20, 9_000_000);
+        progress.sent_on_relay(1, 9_000_000, 1);
+        assert_eq!(progress.retransmit_deadline(MAX_US), Some(9_000_000 + PATIENT_RETRANSMIT_US));
+    }
 
     #[test]
     fn the_retransmission_time_follows_the_measured_round_trip() {
@@ -424,5 +499,11 @@ mod tests {
         let timeout_us = progress.round_trip.expect("measured").timeout_us();
         assert!(2 * timeout_us > STALL_US);
         assert_eq!(lost_at(&progress), 600_000 + 2 * timeout_us, "it is slow");
+        let mut relay = Progress::new(0, 0);
+        relay.heard(1_000, 1_500);
+        relay.heard_on_relay(2_000, 202_000);
+        relay.sent_on_relay(1, 300_000, 0);
+        let timeout_us = relay.relay_round_trip.expect("measured").timeout_us();
+        assert_eq!(lost_at(&relay), 300_000 + 2 * timeout_us, "the way through others is slow");
     }
 }

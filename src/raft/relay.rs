@@ -6,6 +6,11 @@
 //! log does not match sends nothing on and tells the leader, and what the others have acknowledged. What is not
 //! answered in time goes another way, through others.
 //!
+//! **What was heard on the way is not lost with the answer.** A follower remembers who had acknowledged the latest
+//! relay that came through others. If the leader sends the same again, because the answer was lost, and asks this
+//! follower first, the answer goes back at once: two messages and not three. So the leader begins the next way with the
+//! one that was last on the way that failed, since that one alone knows of all others.
+//!
 //! **When.** One more one-way trip is a quarter of a client's wait on a network that loses nothing, so there the
 //! star is better for all but the bill. Where messages get lost, the relay is cheaper still, since each commit rests on
 //! three messages instead of four, and for the same reason it waits less often for a retransmission. A leader that
@@ -18,20 +23,22 @@
 //! name, the leader's term, the index up to which the logs are equal, and the leader's `sent_at`. None of that depends
 //! on how long it travels, or through whom: within a term the leader's log only grows, so a follower's log that was
 //! equal up to an index stays so for the whole term, on its disk too; repeated, late and reordered messages claim
-//! nothing that was not true. In a later term nobody passes it on and no leader takes it, by the term rule
-//! and by `sent_at`. The promise behind the lease, to vote for nobody for a while, begins at each follower when
-//! the append arrives there, which is after `sent_at`, so a lease that is counted from `sent_at` ends before it.
+//! nothing that was not true, nor does one who recalls what was acknowledged before: for this very index or a later
+//! one, in this term, with the `sent_at` of then. In a later term nobody passes it on and no leader takes it, by the
+//! term rule and by `sent_at`. The promise behind the lease, to vote for nobody for a while, begins at each follower
+//! when the append arrives there, which is after `sent_at`, so a lease that is counted from `sent_at` ends before it.
 
 use std::collections::BTreeSet;
 
 use super::action::Action;
 use super::leader::stamp;
 use super::message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries, RelayEntriesResponse,
+    Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries,
+    RelayEntriesResponse,
 };
 use super::node::{Node, Role};
 use super::progress::Progress;
-use super::types::{Index, Micros};
+use super::types::{Index, Micros, Term};
 use crate::id::Id;
 use crate::levers::Topology;
 use crate::planted::Bug;
@@ -42,6 +49,14 @@ const LONGEST_WAY: usize = 2;
 
 /// Less than this share of answers means that the network loses messages: about one in sixty, there or back.
 const RELAY_BELOW: f64 = 0.97;
+
+/// What a follower knows of others: which of them have acknowledged the latest relay that came through any.
+#[derive(Debug, Default)]
+pub(super) struct Overheard {
+    term: Term,
+    last_index: Index, // what they have acknowledged in `term`
+    acknowledged: Vec<Acknowledgement>,
+}
 
 impl Node {
     /// Sends what is new through these followers, who were just chosen for it. Nothing is sent if it
@@ -99,9 +114,9 @@ impl Node {
                 self.settings.entry_len,
             ),
         };
-        for id in way {
+        for (followed_by, id) in way.iter().rev().enumerate() {
             if let Some(progress) = leader.followers.get_mut(id) {
-                progress.sent_on_relay(append.last_index(), sent_at);
+                progress.sent_on_relay(append.last_index(), sent_at, followed_by);
             }
         }
         let (way, acknowledged) = (rest.to_vec(), Vec::new());
@@ -125,9 +140,13 @@ impl Node {
 
     /// To the next on the way, or back to the leader if there is none.
     fn pass_on(&mut self, mut relay: RelayEntries) {
-        relay.acknowledged.push(self.id);
+        self.recall(&mut relay);
+        let sent_at = relay.append.sent_at;
+        let own = Acknowledgement { id: self.id, sent_at };
+        relay.acknowledged.push(own);
         if self.planted(Bug::AcknowledgesForTheWay) {
-            relay.acknowledged.append(&mut relay.way);
+            let way = relay.way.drain(..);
+            relay.acknowledged.extend(way.map(|id| Acknowledgement { id, sent_at }));
         }
         if relay.way.is_empty() {
             return self.answer_relay(relay);
@@ -139,6 +158,28 @@ impl Node {
             self.actions.push(Action::Send { to: next, message });
         } else {
             self.send(next, body);
+        }
+    }
+
+    /// Shortens the way by those who are known to have what the relay brings: the answer that said so was lost.
+    fn recall(&mut self, relay: &mut RelayEntries) {
+        let (term, last_index) = (self.hard_state.current_term, relay.append.last_index());
+        let known = &self.overheard;
+        let is_enough = known.last_index >= last_index || self.planted(Bug::RecallsBeyond);
+        if known.term == term && is_enough {
+            for &(mut earlier) in &known.acknowledged {
+                if self.planted(Bug::RecallsAsNew) {
+                    earlier.sent_at = relay.append.sent_at;
+                }
+                let is_among = relay.acknowledged.iter().any(|now| now.id == earlier.id);
+                let Some(end) = relay.way.len().checked_sub(1).filter(|_| !is_among) else { continue };
+                // As many as before acknowledge it, and who has not been asked yet need not be.
+                relay.way.remove(relay.way.iter().position(|id| *id == earlier.id).unwrap_or(end));
+                relay.acknowledged.push(earlier);
+            }
+        }
+        if !relay.acknowledged.is_empty() {
+            self.overheard = Overheard { term, last_index, acknowledged: relay.acknowledged.clone() };
         }
     }
 
@@ -157,15 +198,20 @@ impl Node {
         let &RelayEntriesResponse { sent_at, match_index, ref acknowledged } = response;
         let last_index = self.log.last_index();
         let Role::Leader(leader) = &mut self.role else { return };
-        if !leader.has_sent(sent_at) || match_index > last_index {
+        let were_sent = acknowledged.iter().all(|acknowledgement| leader.has_sent(acknowledgement.sent_at));
+        if !leader.has_sent(sent_at) || !were_sent || match_index > last_index {
             return; // an answer to what was sent in an earlier term, or never
         }
-        for id in acknowledged {
-            if let Some(progress) = leader.followers.get_mut(id) {
-                progress.matched(match_index);
+        for acknowledgement in acknowledged {
+            let Some(progress) = leader.followers.get_mut(&acknowledgement.id) else { continue };
+            progress.matched(match_index);
+            if acknowledgement.sent_at == sent_at {
                 progress.heard_on_relay(sent_at, self.now);
+            } else {
+                progress.recalled(acknowledgement.sent_at, self.now);
             }
         }
+        leader.spare(sent_at, usize::MAX);
     }
 
     /// A relay that is late for one is late for all on its way: whoever lost it, none of them will answer.
@@ -189,8 +235,10 @@ impl Node {
 mod tests {
     use super::*;
     use crate::levers::Levers;
+    use crate::raft::action::Input;
     use crate::raft::harness::{Cluster, SETTINGS, id, put};
     use crate::raft::node::Settings;
+    use crate::raft::types::{Entry, Payload};
 
     /// What a leader of so many sends for a new entry, after its followers have left so many messages in a row
     /// unanswered: how many relays, and how many appends.
@@ -216,6 +264,105 @@ mod tests {
         assert_eq!(sends(5, Topology::Adaptive, 1), (1, 0), "one in 32 of each follower");
         assert_eq!(sends(5, Topology::Star, 1), (0, 2));
         assert_eq!(sends(5, Topology::Relay, 0), (1, 0));
+    }
+
+    /// What 2 of five makes of a relay of entries up to `last_index` that goes on to `way`, after one of entries up to 2
+    /// that 3 had acknowledged when it was sent at 7: who gets what next, who has acknowledged it, and since when.
+    fn passes_on(term: Term, last_index: Index, way: &[u16]) -> (Id, Vec<Id>, Vec<(u16, Micros)>) {
+        let mut cluster = Cluster::new(5, 1, SETTINGS);
+        let mut receive =
+            |term: Term, last_index: Index, sent_at: Micros, acknowledged: &[u16], way: &[u16]| {
+                let entry = |index| Entry { index, term: 1, payload: Payload::Noop };
+                let entries = (1..=last_index).map(entry).collect();
+                let append =
+                    AppendEntries { prev_log_index: 0, prev_log_term: 0, leader_commit: 0, sent_at, entries };
+                let acknowledged =
+                    acknowledged.iter().map(|&n| Acknowledgement { id: id(n), sent_at }).collect();
+                let way = way.iter().map(|&n| id(n)).collect();
+                let relay = RelayEntries { leader: id(1), way, acknowledged, append };
+                let message = Message { term, body: Body::RelayEntries(relay) };
+                cluster.step(id(2), [Input::Receive { from: id(1), message }]);
+                cluster.network.pop_back().expect("it goes on")
+            };
+        receive(1, 2, 7, &[3], &[]);
+        let envelope = receive(term, last_index, 9, &[], way);
+        let (way, acknowledged) = match envelope.message.body {
+            Body::RelayEntries(relay) => (relay.way, relay.acknowledged),
+            Body::RelayEntriesResponse(response) => (Vec::new(), response.acknowledged),
+            _ => panic!("no relay"),
+        };
+        let acknowledged = acknowledged.iter().map(|one| (one.id.number(), one.sent_at)).collect();
+        (envelope.to, way, acknowledged)
+    }
+
+    #[test]
+    fn who_knows_that_another_has_it_already_spares_one_of_those_on_the_way() {
+        let recalled = vec![(3, 7), (2, 9)];
+        assert_eq!(passes_on(1, 2, &[3]), (id(1), vec![], recalled.clone()));
+        assert_eq!(passes_on(1, 2, &[4]), (id(1), vec![], recalled.clone()));
+        assert_eq!(passes_on(1, 1, &[4]), (id(1), vec![], recalled.clone()), "it has acknowledged more");
+        assert_eq!(passes_on(1, 2, &[4, 5]), (id(4), vec![], recalled.clone()));
+        assert_eq!(passes_on(1, 2, &[3, 5]), (id(5), vec![], recalled));
+        assert_eq!(passes_on(1, 2, &[]), (id(1), vec![], vec![(2, 9)]), "nobody else was asked");
+    }
+
+    #[test]
+    fn what_was_acknowledged_counts_for_no_more_and_in_no_other_term() {
+        assert_eq!(passes_on(1, 3, &[4]), (id(4), vec![], vec![(2, 9)]));
+        assert_eq!(passes_on(2, 2, &[4]), (id(4), vec![], vec![(2, 9)]));
+    }
+
+    /// A leader of five has just sent a relay through 2 and 3.
+    fn relaying() -> (Cluster, AppendEntries) {
+        let levers = Levers { topology: Topology::Relay, ..SETTINGS.levers };
+        let mut cluster = Cluster::new(5, 1, Settings { levers, ..SETTINGS });
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        cluster.step(id(1), [put("k", "v")]);
+        let relay = cluster.network.pop_back().expect("the put").message.body;
+        let Body::RelayEntries(RelayEntries { append, way, .. }) = relay else { panic!("no relay") };
+        assert_eq!(way, [id(3)]);
+        (cluster, append)
+    }
+
+    /// What is committed then and to whom the entry goes next, after an answer for these, who had acknowledged it when it
+    /// was sent so long before.
+    fn after_answer(acknowledged: &[(u16, Micros)]) -> (Index, Vec<Id>) {
+        let (mut cluster, append) = relaying();
+        let acknowledged = acknowledged
+            .iter()
+            .map(|&(n, before)| Acknowledgement { id: id(n), sent_at: append.sent_at - before });
+        let response = RelayEntriesResponse {
+            sent_at: append.sent_at,
+            match_index: append.last_index(),
+            acknowledged: acknowledged.collect(),
+        };
+        let message = Message { term: 1, body: Body::RelayEntriesResponse(response) };
+        cluster.step(id(1), [Input::Receive { from: id(2), message }]);
+        let next = cluster.network.iter().map(|envelope| envelope.to).collect();
+        (cluster.nodes[&id(1)].commit_index(), next)
+    }
+
+    #[test]
+    fn an_answer_counts_for_those_that_it_names_and_frees_the_others() {
+        assert_eq!(after_answer(&[(2, 0), (3, 0)]), (2, vec![]));
+        assert_eq!(after_answer(&[(4, 1), (2, 0)]), (2, vec![]));
+        assert_eq!(after_answer(&[(2, 0)]), (1, vec![id(4)]), "3 is not waited for");
+        assert_eq!(after_answer(&[(4, 1_000_000), (2, 0)]), (1, vec![]), "it was never sent to 4");
+    }
+
+    #[test]
+    fn what_the_first_one_refuses_is_not_awaited_from_those_behind_it() {
+        let refusal_of = |from| {
+            let (mut cluster, append) = relaying();
+            let outcome = AppendOutcome::Conflict { prev_log_index: 1, conflict_term: 0, conflict_index: 1 };
+            let response = AppendEntriesResponse { sent_at: append.sent_at, outcome };
+            let message = Message { term: 1, body: Body::AppendEntriesResponse(response) };
+            cluster.step(id(1), [Input::Receive { from: id(from), message }]);
+            cluster.network.iter().map(|envelope| envelope.to.number()).collect::<Vec<_>>()
+        };
+        assert_eq!(refusal_of(2), [4], "instead of 3");
+        assert_eq!(refusal_of(3), [0; 0], "2 may have acknowledged it");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::message::{AppendEntries, AppendOutcome, Body, Message};
+use super::message::{Acknowledgement, AppendEntries, AppendOutcome, Body, Message};
 use super::node::{Node, Role};
 use super::types::{Entry, Payload};
 use crate::id::Id;
@@ -31,13 +31,13 @@ impl fmt::Display for Message {
             }
             Body::AppendEntries(append) => write!(f, "AppendEntries term={term} {append}"),
             Body::RelayEntries(relay) => {
-                let (leader, way) = (relay.leader.number(), numbers(&relay.way));
-                let (acknowledged, append) = (numbers(&relay.acknowledged), &relay.append);
+                let (leader, way) = (relay.leader.number(), numbers(relay.way.iter()));
+                let (acknowledged, append) = (numbers(ids(&relay.acknowledged)), &relay.append);
                 write!(f, "RelayEntries term={term} leader={leader} acks={acknowledged} way={way} {append}")
             }
             Body::RelayEntriesResponse(response) => {
-                let (match_index, acknowledged) = (response.match_index, numbers(&response.acknowledged));
-                write!(f, "Relayed term={term} {match_index} acks={acknowledged}")
+                let acknowledged = numbers(ids(&response.acknowledged));
+                write!(f, "Relayed term={term} {} acks={acknowledged}", response.match_index)
             }
             Body::AppendEntriesResponse(response) => match response.outcome {
                 AppendOutcome::Matched { match_index } => write!(f, "Matched term={term} {match_index}"),
@@ -61,9 +61,13 @@ impl fmt::Display for AppendEntries {
 }
 
 /// Replicas in their order: `3,4`.
-fn numbers(ids: &[Id]) -> String {
-    let numbers: Vec<String> = ids.iter().map(|id| id.number().to_string()).collect();
+fn numbers<'a>(ids: impl Iterator<Item = &'a Id>) -> String {
+    let numbers: Vec<String> = ids.map(|id| id.number().to_string()).collect();
     numbers.join(",")
+}
+
+fn ids(acknowledged: &[Acknowledgement]) -> impl Iterator<Item = &Id> {
+    acknowledged.iter().map(|acknowledgement| &acknowledgement.id)
 }
 
 /// Enough of a value to tell it from others.

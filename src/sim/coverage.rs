@@ -4,7 +4,8 @@
 use std::ops::AddAssign;
 
 use super::invariants::{Knowledge, Moment};
-use crate::raft::message::{AppendOutcome, Body};
+use crate::raft::message::{Acknowledgement, AppendOutcome, Body};
+use crate::raft::types::Micros;
 
 macro_rules! counters {
     ($($(#[doc = $text:literal])+ $name:ident $required:literal,)+) => {
@@ -62,6 +63,8 @@ counters! {
     conflicts true,
     /// Appends that a follower sent on to another.
     relays true,
+    /// Appends whose way a follower shortened by what it knew of another.
+    recalls true,
     /// Appends on their way through several followers that one of them refused.
     refused_relays true,
     /// Entries of an earlier term that a quorum had on disk and their leader could not commit yet (figure 8).
@@ -110,10 +113,14 @@ impl Coverage {
                 Body::AppendEntriesResponse(response) => {
                     self.conflicts += u64::from(matches!(response.outcome, AppendOutcome::Conflict { .. }));
                 }
-                Body::RelayEntries(relay) => self.relays += u64::from(!relay.acknowledged.is_empty()),
+                Body::RelayEntries(relay) => {
+                    self.relays += u64::from(!relay.acknowledged.is_empty());
+                    self.recalls += u64::from(recalls(&relay.acknowledged, relay.append.sent_at));
+                }
                 Body::RelayEntriesResponse(response) => {
+                    self.recalls += u64::from(recalls(&response.acknowledged, response.sent_at));
                     // The last one on the way is among those for whom it answers.
-                    let refused = !response.acknowledged.contains(&moment.node().id());
+                    let refused = response.acknowledged.iter().all(|ack| ack.id != moment.node().id());
                     self.refused_relays += u64::from(refused);
                 }
                 _ => {}
@@ -134,6 +141,11 @@ impl Coverage {
             }
         }
     }
+}
+
+/// Whether somebody is among those who have acknowledged what was sent now for having acknowledged it before.
+fn recalls(acknowledged: &[Acknowledgement], sent_at: Micros) -> bool {
+    acknowledged.iter().any(|acknowledgement| acknowledgement.sent_at < sent_at)
 }
 
 /// A leader has an entry of an earlier term that a quorum has on disk and that it has not committed.

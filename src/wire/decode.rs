@@ -15,8 +15,8 @@ use super::kind;
 use crate::id::{Id, IdError};
 use crate::kv::Command;
 use crate::raft::message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries, RelayEntriesResponse,
-    RequestVote, RequestVoteResponse,
+    Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries,
+    RelayEntriesResponse, RequestVote, RequestVoteResponse,
 };
 use crate::raft::types::{Entry, Index, MAX_NUMBER, Payload, Term};
 use crate::request::{Operation, Request, RequestId};
@@ -213,11 +213,12 @@ impl Decoder {
         let leader = leader.id()?.filter(|leader| self.peers.contains(leader));
         let leader = leader.ok_or(Malformed::BadField("leader_id"))?;
         seen.insert(leader);
-        let acknowledged = self.read_ids(&acknowledged, &mut seen)?;
-        if *acknowledged.last().unwrap_or(&leader) != src {
+        let acknowledged = self.read_acknowledged(&acknowledged, &mut seen)?;
+        if acknowledged.last().map_or(leader, |last| last.id) != src {
             return Err(Malformed::BadField("acknowledged"));
         }
-        let way = self.read_ids(&way, &mut seen)?;
+        let way = way.list()?.iter().map(|id| self.read_member(id, &mut seen)).collect::<Option<_>>();
+        let way = way.ok_or(Malformed::BadField("way"))?;
         let (term, append) = self.read_append_entries(message)?;
         let relay = RelayEntries { leader, way, acknowledged, append };
         Ok(Message { term, body: Body::RelayEntries(relay) })
@@ -227,22 +228,35 @@ impl Decoder {
         let [term, sent_at, match_index, acknowledged] =
             pick(message, ["term", "sent_at", "match_index", "acknowledged"]);
         let term = term.positive()?;
-        let ids = self.read_ids(&acknowledged, &mut BTreeSet::new())?;
-        if ids.is_empty() {
-            return Err(Malformed::BadField(acknowledged.name));
+        let acknowledged = self.read_acknowledged(&acknowledged, &mut BTreeSet::new())?;
+        if acknowledged.is_empty() {
+            return Err(Malformed::BadField("acknowledged"));
         }
         let (sent_at, match_index) = (sent_at.number()?, match_index.number()?);
-        let response = RelayEntriesResponse { sent_at, match_index, acknowledged: ids };
+        let response = RelayEntriesResponse { sent_at, match_index, acknowledged };
         Ok(Message { term, body: Body::RelayEntriesResponse(response) })
     }
 
-    /// Replicas of this cluster other than this one, none of them seen before.
-    fn read_ids(&self, field: &Field<'_, '_>, seen: &mut BTreeSet<Id>) -> Result<Vec<Id>, Malformed> {
-        let mut read = |id: Value<'_, '_>| {
-            let id = id.as_str().and_then(|text| text.parse().ok());
-            id.filter(|id| self.peers.contains(id) && seen.insert(*id)).ok_or(Malformed::BadField(field.name))
+    /// Lists of a replica and a time.
+    fn read_acknowledged(
+        &self,
+        field: &Field<'_, '_>,
+        seen: &mut BTreeSet<Id>,
+    ) -> Result<Vec<Acknowledgement>, Malformed> {
+        let mut read = |pair: Value<'_, '_>| {
+            let pair = pair.as_array().filter(|pair| pair.len() == 2)?;
+            let [id, sent_at] = [0, 1].map(|at| pair.get(at));
+            let sent_at = Field { name: field.name, value: sent_at }.number().ok()?;
+            Some(Acknowledgement { id: self.read_member(id?, seen)?, sent_at })
         };
-        field.list()?.iter().map(&mut read).collect()
+        let acknowledged = field.list()?.iter().map(&mut read).collect::<Option<_>>();
+        acknowledged.ok_or(Malformed::BadField(field.name))
+    }
+
+    /// A replica of this cluster other than this one, and none of those seen before.
+    fn read_member(&self, id: Value<'_, '_>, seen: &mut BTreeSet<Id>) -> Option<Id> {
+        let id = id.as_str().and_then(|text| text.parse().ok());
+        id.filter(|id| self.peers.contains(id) && seen.insert(*id))
     }
 
     fn read_entry(&self, entry: &Array<'_, '_>) -> Result<Entry, Malformed> {

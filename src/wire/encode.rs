@@ -9,7 +9,8 @@ use super::kind;
 use super::size::has_escapes;
 use crate::id::{Id, NOBODY};
 use crate::raft::message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries, RelayEntriesResponse,
+    Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries,
+    RelayEntriesResponse,
 };
 use crate::raft::types::{Entry, Payload};
 use crate::request::{Outcome, Response};
@@ -141,14 +142,22 @@ impl<'a> Json<'a> {
         self.key("leader_id");
         self.id(&relay.leader);
         self.list("way", &relay.way, Self::id);
-        self.list("acknowledged", &relay.acknowledged, Self::id);
+        self.list("acknowledged", &relay.acknowledged, Self::acknowledgement);
         self.append_entries(&relay.append);
     }
 
     fn relay_entries_response(&mut self, answer: &RelayEntriesResponse) {
         self.number("sent_at", answer.sent_at);
         self.number("match_index", answer.match_index);
-        self.list("acknowledged", &answer.acknowledged, Self::id);
+        self.list("acknowledged", &answer.acknowledged, Self::acknowledgement);
+    }
+
+    fn acknowledgement(&mut self, acknowledgement: &Acknowledgement) {
+        self.raw("[");
+        self.id(&acknowledgement.id);
+        self.raw(",");
+        self.digits(acknowledgement.sent_at);
+        self.raw("]");
     }
 
     fn entry(&mut self, entry: &Entry) {

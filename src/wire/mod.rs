@@ -13,7 +13,7 @@
 //! | `request_vote_response` | `term`, `pre_vote`, `campaign`, `granted` |
 //! | `append_entries` | `term`, `prev_log_index`, `prev_log_term`, `leader_commit`, `sent_at`, `entries` |
 //! | `append_entries_response` | `term`, `sent_at`, and either `match_index` or `prev_log_index`, `conflict_term`, `conflict_index` |
-//! | `relay_entries` | those of `append_entries`, and `leader_id`, `way`, `acknowledged`: an ID and two lists of IDs |
+//! | `relay_entries` | those of `append_entries`, and `leader_id`, `way`, `acknowledged`: an ID, a list of IDs, and a list of lists of an ID and a `sent_at` |
 //! | `relay_entries_response` | `term`, `sent_at`, `match_index`, `acknowledged` |
 //! | `bundle` | `messages`: several of the six above, each without `src`, `dst` and `leader` |
 //!

@@ -17,7 +17,7 @@ use super::encode::encode_peer;
 use super::size::{BUNDLE_ENVELOPE_BYTES, message_len_at_most};
 use crate::id::Id;
 use crate::kv::Command;
-use crate::raft::message::{AppendEntries, AppendOutcome, Body, Message, RequestVote};
+use crate::raft::message::{Acknowledgement, AppendEntries, AppendOutcome, Body, Message, RequestVote};
 use crate::raft::types::{Entry, Index, MAX_NUMBER, Payload, Term};
 use crate::request::{Operation, Request, RequestId};
 
@@ -138,23 +138,30 @@ fn check_message(sender: Id, message: &Message) {
         }
         Body::RelayEntries(relay) => {
             check_append(term, &relay.append);
-            let before: Vec<Id> = [relay.leader].iter().chain(&relay.acknowledged).copied().collect();
-            assert_eq!(before.last(), Some(&sender), "{message:?}");
-            check_replicas(before.iter().chain(&relay.way));
+            let mut ids = vec![relay.leader];
+            ids.extend(check_acknowledged(&relay.acknowledged));
+            assert_eq!(ids.last(), Some(&sender), "{message:?}");
+            ids.extend(&relay.way);
+            check_replicas(&ids);
         }
         Body::RelayEntriesResponse(response) => {
             check_numbers(&[response.sent_at, response.match_index]);
             assert!(term > 0 && !response.acknowledged.is_empty(), "{message:?}");
-            check_replicas(response.acknowledged.iter());
+            check_replicas(&check_acknowledged(&response.acknowledged));
         }
     }
 }
 
+/// Returns who they are.
+fn check_acknowledged(acknowledged: &[Acknowledgement]) -> Vec<Id> {
+    acknowledged.iter().for_each(|one| check_numbers(&[one.sent_at]));
+    acknowledged.iter().map(|one| one.id).collect()
+}
+
 /// Others of this cluster, each once.
-fn check_replicas<'a>(ids: impl Iterator<Item = &'a Id> + Clone) {
-    assert!(ids.clone().all(|id| PEERS.contains(id)), "{:?}", ids.collect::<Vec<_>>());
-    let different: BTreeSet<_> = ids.clone().collect();
-    assert_eq!(different.len(), ids.count(), "{different:?}");
+fn check_replicas(ids: &[Id]) {
+    assert!(ids.iter().all(|id| PEERS.contains(id)), "{ids:?}");
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{ids:?}");
 }
 
 fn check_append(term: Term, append: &AppendEntries) {

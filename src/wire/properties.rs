@@ -12,8 +12,8 @@ use super::*;
 use crate::id::Id;
 use crate::kv::Command;
 use crate::raft::message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries, RelayEntriesResponse,
-    RequestVote, RequestVoteResponse,
+    Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries,
+    RelayEntriesResponse, RequestVote, RequestVoteResponse,
 };
 use crate::raft::types::{Entry, MAX_NUMBER, Payload};
 use crate::request::{Outcome, RequestId, Response};
@@ -113,14 +113,19 @@ fn relay_entries() -> impl Strategy<Value = Message> {
     ];
     (append_entries(), prop::sample::select(ways)).prop_map(|(message, (leader, acknowledged, way))| {
         let Message { term, body: Body::AppendEntries(append) } = message else { unreachable!("an append") };
+        let sent_at = append.sent_at;
+        let acknowledged = acknowledged.into_iter().map(|id| Acknowledgement { id, sent_at }).collect();
         let relay = RelayEntries { leader, way, acknowledged, append };
         Message { term, body: Body::RelayEntries(relay) }
     })
 }
 
 fn relay_response() -> impl Strategy<Value = Message> {
-    let acknowledged = prop::sample::subsequence(&PEERS[..], 1..=PEERS.len()).prop_shuffle();
-    (positive(), number(), number(), acknowledged).prop_map(|(term, sent_at, match_index, acknowledged)| {
+    let ids = prop::sample::subsequence(&PEERS[..], 1..=PEERS.len()).prop_shuffle();
+    let times = prop::array::uniform3(number());
+    (positive(), number(), number(), ids, times).prop_map(|(term, sent_at, match_index, ids, times)| {
+        let acknowledged =
+            ids.into_iter().zip(times).map(|(id, sent_at)| Acknowledgement { id, sent_at }).collect();
         let response = RelayEntriesResponse { sent_at, match_index, acknowledged };
         Message { term, body: Body::RelayEntriesResponse(response) }
     })

@@ -33,7 +33,9 @@ const CONFLICT: usize = r#"{"type":"append_entries_response","term":,"sent_at":,
 const RELAY_ENTRIES_RESPONSE: usize =
     r#"{"type":"relay_entries_response","term":,"sent_at":,"match_index":,"acknowledged":[]}"#.len()
         + 3 * NUMBER;
-/// What an append has besides when it goes through several followers, but for the IDs in its two lists.
+/// One of those who have stored an append that goes through several followers, with a comma.
+const ACKNOWLEDGEMENT: usize = "[,],".len() + ID + NUMBER;
+/// What an append has besides when it goes through several followers, but for what is in its two lists.
 const RELAY: usize = r#""leader_id":,"way":[],"acknowledged":[],"#.len() + ID;
 const RESPONSE: usize = ENVELOPE + r#""type":"redirect","MID":"","value":""}"#.len();
 
@@ -54,7 +56,7 @@ pub const BUNDLE_ENVELOPE_BYTES: usize = ENVELOPE + r#""type":"bundle","messages
 
 /// The most bytes that a `relay_entries` takes besides those of an `append_entries`, in a cluster of so many replicas.
 pub const fn relay_extra_bytes(replicas: usize) -> usize {
-    RELAY + ids_len(replicas)
+    RELAY + replicas * ACKNOWLEDGEMENT
 }
 
 /// The exact number of bytes that an entry takes in a message, with the comma that
@@ -86,7 +88,9 @@ pub fn message_len_at_most(message: &Message) -> usize {
         Body::RelayEntries(relay) => {
             append_len(&relay.append) + relay_extra_bytes(relay.way.len() + relay.acknowledged.len())
         }
-        Body::RelayEntriesResponse(answer) => RELAY_ENTRIES_RESPONSE + ids_len(answer.acknowledged.len()),
+        Body::RelayEntriesResponse(answer) => {
+            RELAY_ENTRIES_RESPONSE + answer.acknowledged.len() * ACKNOWLEDGEMENT
+        }
         Body::AppendEntriesResponse(answer) => match answer.outcome {
             AppendOutcome::Matched { .. } => MATCHED,
             AppendOutcome::Conflict { .. } => CONFLICT,
@@ -97,11 +101,6 @@ pub fn message_len_at_most(message: &Message) -> usize {
 
 fn append_len(append: &AppendEntries) -> usize {
     APPEND_ENTRIES + append.entries.iter().map(entry_len).sum::<usize>()
-}
-
-/// So many IDs in a list, each with a comma.
-const fn ids_len(ids: usize) -> usize {
-    ids * (ID + 1)
 }
 
 /// Whether a write can be replicated and its value can be read again when no

@@ -6,7 +6,7 @@ use super::Inbound;
 use super::*;
 use crate::id::Id;
 use crate::kv::Command;
-use crate::raft::message::{AppendOutcome, Body};
+use crate::raft::message::{Acknowledgement, AppendOutcome, Body};
 use crate::raft::types::{MAX_NUMBER, Payload};
 use crate::request::{Operation, RequestId};
 
@@ -174,6 +174,34 @@ fn an_array_is_never_taken_for_an_object() {
     assert_eq!(refusal(with(append(), json!({"entries": {"index": 8}}))), Malformed::BadField("entries"));
     assert_eq!(refusal(bundle(json!([["request_vote", 5]]))), Malformed::BadField("messages"));
     assert_eq!(refusal(bundle(json!({"0": {}}))), Malformed::BadField("messages"));
+}
+
+#[test]
+fn who_has_acknowledged_is_an_id_of_the_cluster_and_a_time_each_and_the_sender_comes_last() {
+    let relay = |acknowledged: Value| {
+        let way =
+            json!({"type": "relay_entries", "leader_id": "0002", "way": [], "acknowledged": acknowledged});
+        with(append(), way)
+    };
+    let Body::RelayEntries(taken) = peer_body(relay(json!([["0001", 990]]))) else { panic!("no relay") };
+    assert_eq!(taken.acknowledged, [Acknowledgement { id: id(1), sent_at: 990 }]);
+    let too_large = MAX_NUMBER + 1;
+    for bad in [
+        json!([]),
+        json!(["0001"]),
+        json!([["0001"]]),
+        json!([["0001", 990, 0]]),
+        json!([[990, "0001"]]),
+        json!([["0001", -1]]),
+        json!([["0001", too_large]]),
+        json!([{"id": "0001", "sent_at": 990}]),
+        json!([["0000", 990], ["0001", 990]]),
+        json!([["0002", 990], ["0001", 990]]),
+        json!([["0009", 990], ["0001", 990]]),
+        json!([["0001", 980], ["0001", 990]]),
+    ] {
+        assert_eq!(refusal(relay(bad.clone())), Malformed::BadField("acknowledged"), "{bad}");
+    }
 }
 
 #[test]

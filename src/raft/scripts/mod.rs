@@ -395,6 +395,7 @@ scripts! {
     pre_vote,
     reads,
     relay,
+    relay_answer_is_lost,
     relay_is_lost,
     relay_is_refused,
     repeated_append,

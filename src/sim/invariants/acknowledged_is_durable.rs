@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{Invariant, Knowledge, Moment};
 use crate::id::Id;
-use crate::raft::message::{AppendEntriesResponse, AppendOutcome, Body, Message};
+use crate::raft::message::{Acknowledgement, AppendEntriesResponse, AppendOutcome, Body, Message};
 use crate::raft::types::{Index, Micros, Term};
 
 #[derive(Debug, Default)]
@@ -21,16 +21,15 @@ impl Invariant for AcknowledgedIsDurable {
     fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
         let own = moment.node().id();
         for (_, message) in moment.messages() {
-            let Some((acknowledged, sent_at, index)) = acknowledged(&own, message) else { continue };
+            let Some((acknowledged, index)) = acknowledged(own, message) else { continue };
             let term = message.term;
-            for &id in acknowledged {
+            for Acknowledgement { id, sent_at } in acknowledged {
                 if id == own && !is_durable(moment, term, index) {
                     return Err(format!("it acknowledged up to {index}, which its disk does not have"));
                 }
-                let said = (id, term, sent_at, index);
                 if id == own {
-                    self.said.insert(said);
-                } else if !self.said.contains(&said) {
+                    self.said.insert((id, term, sent_at, index));
+                } else if !self.has_said(id, term, sent_at, index) {
                     return Err(format!("it said that {id} acknowledged up to {index}, which {id} did not"));
                 }
             }
@@ -39,19 +38,23 @@ impl Invariant for AcknowledgedIsDurable {
     }
 }
 
-/// What a message acknowledges, if anything: for whom, `sent_at`, and the index.
-fn acknowledged<'a>(own: &'a Id, message: &'a Message) -> Option<(&'a [Id], Micros, Index)> {
+impl AcknowledgedIsDurable {
+    /// Whether a replica has acknowledged what was sent then, up to `index` or further.
+    fn has_said(&self, id: Id, term: Term, sent_at: Micros, index: Index) -> bool {
+        let as_much = (id, term, sent_at, index)..=(id, term, sent_at, Index::MAX);
+        self.said.range(as_much).next().is_some()
+    }
+}
+
+/// What a message acknowledges, if anything: who does, and up to which index.
+fn acknowledged(own: Id, message: &Message) -> Option<(Vec<Acknowledgement>, Index)> {
     match &message.body {
-        Body::RelayEntries(relay) => {
-            Some((&relay.acknowledged, relay.append.sent_at, relay.append.last_index()))
-        }
-        Body::RelayEntriesResponse(response) => {
-            Some((&response.acknowledged, response.sent_at, response.match_index))
-        }
-        Body::AppendEntriesResponse(AppendEntriesResponse {
+        Body::RelayEntries(relay) => Some((relay.acknowledged.clone(), relay.append.last_index())),
+        Body::RelayEntriesResponse(response) => Some((response.acknowledged.clone(), response.match_index)),
+        &Body::AppendEntriesResponse(AppendEntriesResponse {
             sent_at,
             outcome: AppendOutcome::Matched { match_index },
-        }) => Some((std::slice::from_ref(own), *sent_at, *match_index)),
+        }) => Some((vec![Acknowledgement { id: own, sent_at }], match_index)),
         _ => None,
     }
 }
