@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::message::RequestVoteResponse;
+use super::message::{RequestVote, RequestVoteResponse};
 use super::node::{Node, Role};
 use super::types::{Micros, Term};
 use crate::id::Id;
@@ -13,8 +13,9 @@ use crate::planted::Bug;
 /// round trip, so this is generous on one machine and enough within one region.
 const FIRST_RETRY_US: Micros = 25_000;
 
-/// How much longer each further wait is: two or three attempts in an election
-/// time-out get through a lossy network, and cost little in a partition.
+/// How much longer each further wait for a vote is: two or three attempts in an election
+/// time-out get through a lossy network, and cost little in a partition. Those who are silent on a pre-vote are asked
+/// again once for each that grants it, and once besides in a first attempt: who is heard by nobody asks no more.
 const RETRY_FACTOR: Micros = 4;
 
 /// By how many doublings the waits between fruitless attempts grow: to four times as long. Who is cut off from a quorum
@@ -28,8 +29,9 @@ pub struct Candidate {
     own_vote_at: Option<Micros>, // when its own promise ends; until then it can't count on itself
     votes: BTreeMap<Id, bool>,   // who answered, and how; itself included
     election_deadline: Micros,
-    retry_at: Micros,
+    retry_at: Micros, // when those who have not answered are asked again, if they are
     retry_us: Micros,
+    retries: u32, // how often they will be
 }
 
 impl Candidate {
@@ -38,9 +40,13 @@ impl Candidate {
         self.election_deadline = self.election_deadline.max(deadline);
     }
 
+    fn next_retry(&self) -> Micros {
+        if self.retries > 0 { self.retry_at } else { Micros::MAX }
+    }
+
     /// When the candidate has something to do if nothing arrives.
     pub(super) fn deadline(&self) -> Micros {
-        let next = self.election_deadline.min(self.retry_at);
+        let next = self.election_deadline.min(self.next_retry());
         self.own_vote_at.map_or(next, |at| at.min(next))
     }
 }
@@ -56,7 +62,7 @@ impl Node {
         self.campaigns += 1;
         let timeout_us = self.settings.election_timeout_us;
         let doublings = if pre_vote { self.fruitless.min(MAX_DOUBLINGS) } else { 0 };
-        let retries = !pre_vote || self.fruitless == 0;
+        let retries = if pre_vote { u32::from(self.fruitless == 0) } else { u32::MAX };
         self.fruitless = if pre_vote { self.fruitless.saturating_add(1) } else { 0 };
         let at_once = self.planted(Bug::OwnVoteUnderPromise);
         let own_vote_at = Some(self.promised_until()).filter(|&at| at > self.now && !at_once);
@@ -68,11 +74,22 @@ impl Node {
             own_vote_at,
             votes: BTreeMap::from([(self.id, true)]),
             election_deadline: self.draw_deadline(timeout_us << doublings) + waits_us,
-            retry_at: if retries { self.now + waits_us + retry_us } else { Micros::MAX },
+            retry_at: self.now + waits_us + retry_us,
             retry_us,
+            retries,
         });
         self.request_votes();
         self.count_votes(); // a cluster of one needs nobody else's
+    }
+
+    /// Of two that have each other's pre-vote, the one with the shorter log, or the smaller number, leaves the
+    /// election to the other: both would win their pre-votes and split the votes.
+    pub(super) fn give_way(&mut self, to: Id, request: &RequestVote) {
+        let Role::Candidate(Candidate { pre_vote: true, .. }) = &self.role else { return };
+        let own = (self.log.last_term(), self.log.last_index(), self.id);
+        if (request.last_log_term, request.last_log_index, to) > own {
+            self.become_follower(self.hard_state.current_term, None);
+        }
     }
 
     /// Time went by for a candidate: it starts anew, or asks again those who have not answered.
@@ -84,9 +101,12 @@ impl Node {
         let Role::Candidate(candidate) = &mut self.role else { return };
         if self.now >= candidate.election_deadline {
             self.campaign(true);
-        } else if self.now >= candidate.retry_at {
-            candidate.retry_us *= RETRY_FACTOR;
-            candidate.retry_at = if candidate.pre_vote { Micros::MAX } else { self.now + candidate.retry_us };
+        } else if self.now >= candidate.next_retry() {
+            candidate.retries -= 1;
+            if !candidate.pre_vote {
+                candidate.retry_us *= RETRY_FACTOR;
+            }
+            candidate.retry_at = self.now + candidate.retry_us;
             self.request_votes();
         }
     }
@@ -102,7 +122,11 @@ impl Node {
         if !this_attempt || (response.granted && term != asked_term) {
             return;
         }
-        candidate.votes.insert(from, response.granted);
+        let is_new = candidate.votes.insert(from, response.granted) != Some(response.granted);
+        if is_new && response.granted && candidate.pre_vote {
+            // Whoever is heard is not cut off, so the silence of others may be loss.
+            candidate.retries += 1;
+        }
         self.count_votes();
     }
 
@@ -135,14 +159,19 @@ mod tests {
     use crate::raft::harness::{Cluster, ON_DEMAND, SETTINGS, id};
     use crate::raft::message::{Body, Message};
 
-    /// Whom a candidate asks again when, in the time-out after it began, if 3 has refused and 2 says nothing.
-    fn asks_again(pre_vote: bool) -> Vec<(Id, Micros)> {
-        let mut cluster = Cluster::new(3, 1, SETTINGS);
-        cluster.node(id(1)).campaign(pre_vote);
+    /// Whom one of five asks again when, in the time-out after its attempt of this number began, if 3 has answered it,
+    /// twice, 4 has refused it, and 2 and 5 say nothing.
+    fn asks_again(pre_vote: bool, attempt: u64, granted: bool) -> Vec<(Id, Micros)> {
+        let mut cluster = Cluster::new(5, 1, SETTINGS);
+        (0..attempt).for_each(|_| cluster.node(id(1)).campaign(pre_vote));
         let (start, mut asked_at) = (cluster.now, Vec::new());
-        let response = RequestVoteResponse { pre_vote, campaign: 1, granted: false };
-        let message = Message { term: Term::from(!pre_vote), body: Body::RequestVoteResponse(response) };
-        cluster.step(id(1), [Input::Receive { from: id(3), message }]);
+        let current_term = cluster.nodes[&id(1)].hard_state().current_term;
+        for (from, granted) in [(3, granted), (3, granted), (4, false)] {
+            let response = RequestVoteResponse { pre_vote, campaign: attempt, granted };
+            let term = current_term + Term::from(pre_vote && granted);
+            let message = Message { term, body: Body::RequestVoteResponse(response) };
+            cluster.step(id(1), [Input::Receive { from: id(from), message }]);
+        }
         cluster.network.clear();
         while cluster.nodes[&id(1)].deadline() < start + SETTINGS.election_timeout_us {
             cluster.timeout(id(1));
@@ -153,8 +182,48 @@ mod tests {
 
     #[test]
     fn who_does_not_answer_is_asked_again() {
-        assert_eq!(asks_again(false), [(id(2), 25_000), (id(2), 125_000), (id(2), 525_000)]);
-        assert_eq!(asks_again(true), [(id(2), SETTINGS.election_timeout_us / 4)]);
+        let silent = |times: &[Micros]| -> Vec<_> {
+            times.iter().flat_map(|&at| [(id(2), at), (id(5), at)]).collect()
+        };
+        let pre_vote_us = SETTINGS.election_timeout_us / 4;
+        for granted in [false, true] {
+            assert_eq!(asks_again(false, 1, granted), silent(&[25_000, 125_000, 525_000]));
+        }
+        assert_eq!(asks_again(true, 1, false), silent(&[pre_vote_us]));
+        assert_eq!(asks_again(true, 1, true), silent(&[pre_vote_us, 2 * pre_vote_us]));
+    }
+
+    #[test]
+    fn who_asks_once_more_asks_the_silent_ones_again_only_if_somebody_is_for_it() {
+        assert_eq!(asks_again(true, 2, false), []);
+        let again_us = SETTINGS.election_timeout_us / 4;
+        assert_eq!(asks_again(true, 2, true), [(id(2), again_us), (id(5), again_us)]);
+    }
+
+    /// Who of 1 and 2 is still a candidate when each has the other's request, with entries of these terms in their logs.
+    fn candidates(logs: [&[Term]; 2], pre_vote: bool) -> Vec<u16> {
+        let mut cluster = Cluster::new(5, 1, SETTINGS);
+        for (number, log) in (1..).zip(logs) {
+            cluster.preset(id(number), log, None);
+        }
+        for number in [1, 2] {
+            cluster.node(id(number)).campaign(pre_vote);
+            cluster.step(id(number), []);
+        }
+        for to in [1, 2] {
+            let at = cluster.network.iter().position(|envelope| envelope.to == id(to)).expect("it is asked");
+            cluster.deliver(at);
+        }
+        let is_candidate = |number: &u16| matches!(cluster.nodes[&id(*number)].role, Role::Candidate(_));
+        [1, 2].into_iter().filter(is_candidate).collect()
+    }
+
+    #[test]
+    fn of_two_that_ask_for_pre_votes_at_the_same_time_one_gives_way() {
+        assert_eq!(candidates([&[1], &[1]], true), [2], "the larger number");
+        assert_eq!(candidates([&[1, 1], &[1]], true), [1], "the longer log");
+        assert_eq!(candidates([&[2], &[1, 1]], true), [1], "the later term");
+        assert_eq!(candidates([&[1], &[1]], false), [1, 2], "their votes are given");
     }
 
     #[test]

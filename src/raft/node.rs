@@ -335,6 +335,7 @@ impl Node {
         let granted = may_vote && free && self.is_up_to_date(&request);
         if granted {
             self.postpone_election();
+            self.give_way(from, &request);
         }
         if granted && !request.pre_vote {
             self.hard_state.voted_for = Some(from);
