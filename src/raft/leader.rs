@@ -180,6 +180,7 @@ impl Node {
             return;
         }
         self.give_up_relays();
+        self.ask_the_doubtful();
         let Role::Leader(leader) = &mut self.role else { return };
         let last_index = self.log.last_index();
         let heartbeat_us = self.settings.heartbeat_interval_us;
@@ -194,6 +195,26 @@ impl Node {
         }
     }
 
+    /// Asks those again without whom there is no quorum: they may not have got the question, or the answer was lost.
+    fn ask_the_doubtful(&mut self) {
+        if self.now < self.doubt_deadline() {
+            return;
+        }
+        let Settings { stall_us, election_timeout_us, .. } = self.settings;
+        let Role::Leader(leader) = &mut self.role else { return };
+        for progress in leader.followers.values_mut() {
+            let [doubtful_at, lost_at] = [Progress::doubtful_at, Progress::lost_at]
+                .map(|at| at(progress, stall_us, election_timeout_us));
+            progress.ping |= doubtful_at <= self.now && self.now < lost_at;
+        }
+    }
+
+    /// When too few are left for a quorum but for those who are to be asked again.
+    fn doubt_deadline(&self) -> Micros {
+        let Settings { stall_us, election_timeout_us, .. } = self.settings;
+        self.reached_by_quorum(Micros::MAX, |progress| progress.doubtful_at(stall_us, election_timeout_us))
+    }
+
     /// When the leader has something to do if nothing arrives.
     pub(super) fn leader_deadline(&self, leader: &Leader) -> Micros {
         let heartbeat_us = self.settings.heartbeat_interval_us;
@@ -201,7 +222,11 @@ impl Node {
             let heartbeat = progress.last_sent_at + heartbeat_us;
             progress.retransmit_deadline(heartbeat_us).map_or(heartbeat, |deadline| deadline.min(heartbeat))
         };
-        leader.followers.values().map(follower_deadline).fold(self.quorum_deadline(), Micros::min)
+        leader
+            .followers
+            .values()
+            .map(follower_deadline)
+            .fold(self.quorum_deadline().min(self.doubt_deadline()), Micros::min)
     }
 
     /// When the leader must step down unless it hears more: those that have been silent since they were
@@ -589,5 +614,32 @@ mod tests {
         assert_eq!(leads_on(&[2, 3], true), interval_us, "the others are a quorum");
         let silent = leads_on(&[2, 3, 4], true);
         assert!((stall_us..2 * stall_us).contains(&silent), "{silent}");
+    }
+
+    /// How many messages a leader of five sends to `unreachable` from 50 ms after a write on, and whether it still leads
+    /// after its stall time, if it reaches them again after 100 ms.
+    fn asks_silent(unreachable: &[u16]) -> (usize, bool) {
+        let mut cluster = Cluster::new(5, 1, ON_DEMAND);
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        cluster.blocked = unreachable.iter().map(|&other| (id(1), id(other))).collect();
+        cluster.step(id(1), [put("k", "v")]);
+        cluster.elapse(50_000, true);
+        cluster.take_transcript();
+        cluster.elapse(50_000, true);
+        cluster.blocked.clear();
+        for _ in 0..ON_DEMAND.stall_us / 10_000 {
+            cluster.elapse(10_000, true);
+            cluster.step(id(1), [Input::Tick]); // whatever its timers are
+        }
+        let transcript = cluster.take_transcript();
+        let is_to = |line: &&str| unreachable.iter().any(|to| line.starts_with(&format!("1 → {to} ")));
+        (transcript.lines().filter(is_to).count(), cluster.nodes[&id(1)].is_leader())
+    }
+
+    #[test]
+    fn a_leader_asks_the_silent_again_before_it_steps_down_if_there_is_no_quorum_without_them() {
+        assert_eq!(asks_silent(&[2, 3, 4]), (3, true));
+        assert_eq!(asks_silent(&[2, 3]), (0, true));
     }
 }
