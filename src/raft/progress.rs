@@ -31,6 +31,10 @@ const MIN_RETRANSMIT_US: Micros = 2_000;
 /// answer itself (docs/performance.md).
 const PATIENT_RETRANSMIT_US: Micros = 5_000;
 
+/// The longest, before it doubles: about half of an election time-out, of which a round trip must be a small part (paper,
+/// 5.6). An answer that took longer was held somewhere, and the next one need not be waited for as long.
+const MAX_RETRANSMIT_US: Micros = 250_000;
+
 /// From which answer rate on hardly any answer is lost: none of the latest 36.
 const HARDLY_ANY_LOST: f64 = 0.99;
 
@@ -317,7 +321,7 @@ impl RoundTrip {
     }
 
     fn timeout_us(self) -> Micros {
-        (self.smoothed_us + 4 * self.variation_us).max(MIN_RETRANSMIT_US)
+        (self.smoothed_us + 4 * self.variation_us).clamp(MIN_RETRANSMIT_US, MAX_RETRANSMIT_US)
     }
 }
 
@@ -380,6 +384,19 @@ mod tests {
         slow.sent(0, 9_000_000);
         let wait = slow.retransmit_deadline(MAX_US).expect("in flight") - 9_000_000;
         assert!((40_000..50_000).contains(&wait), "{wait}");
+    }
+
+    #[test]
+    fn an_answer_that_was_held_for_long_does_not_make_it_long() {
+        let mut progress = Progress::new(0, 0);
+        progress.heard(0, 9_000_000);
+        progress.heard_on_relay(0, 9_000_000);
+        progress.sent(1, 10_000_000);
+        assert_eq!(progress.retransmit_deadline(MAX_US), Some(10_250_000));
+        assert_eq!(progress.lost_at(240_000, 480_000), 10_500_000);
+        progress.expire();
+        progress.sent_on_relay(1, 20_000_000, 0);
+        assert_eq!(progress.retransmit_deadline(MAX_US), Some(20_250_000));
     }
 
     #[test]
