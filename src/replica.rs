@@ -51,6 +51,10 @@ const MAX_IN_FLIGHT: usize = 64;
 /// somebody else: a little longer than an election takes. It may have come to the smaller side of a partition.
 pub const HOLD_US: Micros = ELECTION_TIMEOUT_US / 4 * 5;
 
+/// How long it waits at a replica that has known no leader for [`HOLD_US`]. That one is cut off, and the next one may know
+/// more; or so is everybody, and then clients should not go round all the time.
+const LATE_HOLD_US: Micros = ELECTION_TIMEOUT_US / 4;
+
 /// How many requests may be owed an answer; further ones are refused at once.
 const MAX_OWED: usize = 65_536;
 
@@ -114,6 +118,7 @@ pub struct Replica {
     next_read: ReadId,
     redirected_at: BTreeMap<Id, Micros>, // when each client was last sent to a leader; at most one per client ID
     seen: (Option<Id>, Option<Micros>),  // leader and contact when the held were last looked at
+    leaderless_since: Option<Micros>,    // since when that leader is none
     max_datagram: usize,
     way_bytes: usize, // what an append needs of that besides its entries if it goes through several followers
     planted: Planted,
@@ -158,6 +163,7 @@ impl Replica {
             next_read: 0,
             redirected_at: BTreeMap::new(),
             seen: (None, None),
+            leaderless_since: Some(now),
             max_datagram,
             way_bytes,
             planted,
@@ -200,7 +206,7 @@ impl Replica {
         self.perform_actions(now);
         let seen = (self.node.leader(), self.node.leader_contact());
         if seen != self.seen || self.hold_deadline().is_some_and(|until| until <= now) {
-            self.note_leader(seen);
+            self.note_leader(now, seen);
             self.release_held(now);
             self.perform_actions(now);
         }
@@ -264,7 +270,15 @@ impl Replica {
             warn!(client = %request.id.client, "refused a request: {MAX_OWED} others wait");
             self.answer(&request.id, Outcome::Fail, self.node.leader());
         } else {
-            self.route(now, request, now + HOLD_US);
+            self.route(now, request, self.hold_until(now));
+        }
+    }
+
+    /// Until when a request is held that comes now. Of two that are held, the one that came first is not held longer.
+    fn hold_until(&self, now: Micros) -> Micros {
+        match self.leaderless_since {
+            Some(since) if self.node.leader().is_none() => (since + HOLD_US).max(now + LATE_HOLD_US),
+            _ => now + HOLD_US,
         }
     }
 
@@ -404,10 +418,11 @@ impl Replica {
         }
     }
 
-    fn note_leader(&mut self, seen: (Option<Id>, Option<Micros>)) {
+    fn note_leader(&mut self, now: Micros, seen: (Option<Id>, Option<Micros>)) {
         if seen.0 != self.seen.0 {
             let term = self.node.hard_state().current_term;
             info!(term, leader = ?seen.0, "leader changed");
+            self.leaderless_since = seen.0.is_none().then_some(now);
         }
         self.seen = seen;
     }

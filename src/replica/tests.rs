@@ -176,6 +176,30 @@ fn a_request_without_a_leader_is_held_and_then_sent_to_anybody() {
     assert_eq!(cluster.answers(), [(id(0), "m1".into(), Outcome::Redirect, None)]);
 }
 
+/// How long a request is held that comes when no leader has been known for so long.
+fn held_for(cluster: &mut Cluster, leaderless_us: Micros) -> Micros {
+    cluster.blocked = (0..5).map(id).collect();
+    cluster.run(leaderless_us);
+    cluster.answers();
+    cluster.ask(id(0), &[put("m", "k", "v")]);
+    (1..)
+        .find(|_| {
+            cluster.run(1_000);
+            !cluster.answers().is_empty()
+        })
+        .expect("it is answered")
+        * 1_000
+}
+
+#[test]
+fn who_has_long_known_no_leader_holds_a_request_for_a_shorter_time() {
+    for (leaderless_us, held_us) in
+        [(0, HOLD_US), (HOLD_US / 2, HOLD_US / 2), (HOLD_US, LATE_HOLD_US), (9 * HOLD_US, LATE_HOLD_US)]
+    {
+        assert_eq!(held_for(&mut Cluster::new(), leaderless_us), held_us, "after {leaderless_us} us");
+    }
+}
+
 #[test]
 fn a_held_request_is_served_or_redirected_as_soon_as_there_is_a_leader() {
     let mut cluster = Cluster::new();
@@ -208,6 +232,23 @@ fn a_leader_that_loses_its_quorum_redirects_all_that_it_holds() {
     cluster.blocked.clear();
     cluster.run(3 * ELECTION_TIMEOUT_US);
     assert_eq!(cluster.answers(), [], "nothing is answered twice");
+}
+
+#[test]
+fn who_has_just_lost_its_leader_holds_a_request_as_long_as_an_election_takes() {
+    let (mut cluster, leader) = Cluster::elected();
+    cluster.run(10 * HOLD_US);
+    cluster.blocked = [leader].into();
+    cluster.ask(leader, &[put("m1", "k", "v")]);
+    while cluster.replicas[&leader].node().is_leader() {
+        cluster.run(1_000);
+    }
+    cluster.answers();
+    cluster.ask(leader, &[put("m2", "k", "v")]);
+    cluster.run(HOLD_US - 1_000);
+    assert_eq!(cluster.answers(), []);
+    cluster.run(1_000);
+    assert_eq!(cluster.answers(), [(leader, "m2".into(), Outcome::Redirect, None)]);
 }
 
 #[test]
