@@ -209,7 +209,8 @@ impl Node {
         }
     }
 
-    /// When too few are left for a quorum but for those who are to be asked again.
+    /// When too few are left for a quorum but for those who are to be asked again; never after the
+    /// [`quorum_deadline`](Self::quorum_deadline).
     fn doubt_deadline(&self) -> Micros {
         let Settings { stall_us, election_timeout_us, .. } = self.settings;
         self.reached_by_quorum(Micros::MAX, |progress| progress.doubtful_at(stall_us, election_timeout_us))
@@ -222,11 +223,7 @@ impl Node {
             let heartbeat = progress.last_sent_at + heartbeat_us;
             progress.retransmit_deadline(heartbeat_us).map_or(heartbeat, |deadline| deadline.min(heartbeat))
         };
-        leader
-            .followers
-            .values()
-            .map(follower_deadline)
-            .fold(self.quorum_deadline().min(self.doubt_deadline()), Micros::min)
+        leader.followers.values().map(follower_deadline).fold(self.doubt_deadline(), Micros::min)
     }
 
     /// When the leader must step down unless it hears more: those that have been silent since they were

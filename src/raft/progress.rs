@@ -267,6 +267,9 @@ impl Progress {
     /// When a follower that has been asked and says nothing is to be asked again because it may soon count as lost; after
     /// the last question, when it is lost ([`lost_at`](Self::lost_at)).
     pub fn doubtful_at(&self, stall_us: Micros, first_us: Micros) -> Micros {
+        if self.silent_since.is_none() {
+            return Micros::MAX;
+        }
         let patience_us = self.patience_us(stall_us, first_us);
         let mut questions = (1..PARTS).map(|part| self.silent_for(patience_us * part / PARTS));
         questions.find(|at| self.last_sent_at < *at).unwrap_or(self.silent_for(patience_us))
