@@ -19,7 +19,7 @@ const FIRST_RETRANSMIT_US: Micros = 20_000;
 /// In how many parts the silence is divided after which a follower counts as lost. After each but the last it is asked
 /// again if a quorum depends on it: a leader that writes nothing sends nothing else, and one lost message in three would
 /// depose it time and again. At 30 % loss four questions in a row go unanswered in one of fifteen cases.
-const PARTS: Micros = 4;
+const SILENCE_PARTS: Micros = 4;
 
 /// The least retransmission time: some ten round trips on one machine, so that a
 /// busy scheduler is not taken for a lossy network.
@@ -271,7 +271,8 @@ impl Progress {
             return Micros::MAX;
         }
         let patience_us = self.patience_us(stall_us, first_us);
-        let mut questions = (1..PARTS).map(|part| self.silent_for(patience_us * part / PARTS));
+        let mut questions =
+            (1..SILENCE_PARTS).map(|part| self.silent_for(patience_us * part / SILENCE_PARTS));
         questions.find(|at| self.last_sent_at < *at).unwrap_or(self.silent_for(patience_us))
     }
 
