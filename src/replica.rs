@@ -51,8 +51,8 @@ const MAX_IN_FLIGHT: usize = 64;
 /// somebody else: a little longer than an election takes. It may have come to the smaller side of a partition.
 pub const HOLD_US: Micros = ELECTION_TIMEOUT_US / 4 * 5;
 
-/// How long it waits at a replica that has known no leader for [`HOLD_US`]. That one is cut off, and the next one may know
-/// more; or so is everybody, and then clients should not go round all the time.
+/// How long a request waits at a replica that has known no leader for [`HOLD_US`]. That replica is cut off, and the next
+/// one may know more; or so is everybody, and then clients should not go round all the time.
 const LATE_HOLD_US: Micros = ELECTION_TIMEOUT_US / 4;
 
 /// How many requests may be owed an answer; further ones are refused at once.

@@ -14,8 +14,7 @@ use crate::planted::Bug;
 const FIRST_RETRY_US: Micros = 25_000;
 
 /// How much longer each further wait for a vote is: two or three attempts in an election
-/// time-out get through a lossy network, and cost little in a partition. Those who are silent on a pre-vote are asked
-/// again once for each that grants it, and once besides in a first attempt: who is heard by nobody asks no more.
+/// time-out get through a lossy network, and cost little in a partition.
 const RETRY_FACTOR: Micros = 4;
 
 /// By how many doublings the waits between fruitless attempts grow: to four times as long. Who is cut off from a quorum
@@ -62,6 +61,8 @@ impl Node {
         self.campaigns += 1;
         let timeout_us = self.settings.election_timeout_us;
         let doublings = if pre_vote { self.fruitless.min(MAX_DOUBLINGS) } else { 0 };
+        // Those who are silent on a pre-vote are asked again once for each that grants it, and once besides in a first
+        // attempt: who is heard by nobody asks no more.
         let retries = if pre_vote { u32::from(self.fruitless == 0) } else { u32::MAX };
         self.fruitless = if pre_vote { self.fruitless.saturating_add(1) } else { 0 };
         let at_once = self.planted(Bug::OwnVoteUnderPromise);

@@ -77,15 +77,16 @@ impl Leader {
         for (id, progress) in &self.followers {
             match asked(progress) {
                 Some(chance) => odds.ask(chance),
-                None => others.push((*id, progress)),
+                None => {
+                    let unresponsive = !progress.is_responsive();
+                    others.push(((unresponsive, !progress.may_recall, progress.last_sent_at, *id), progress));
+                }
             }
         }
-        others.sort_by_key(|&(id, progress)| {
-            (!progress.is_responsive(), !progress.may_recall, progress.last_sent_at, id)
-        });
+        others.sort_by_key(|&(order, _)| order);
         let mut chosen = Vec::new();
-        for (id, progress) in others {
-            if odds.could_suffice() && (!progress.is_responsive() || odds.suffice() >= likely) {
+        for ((unresponsive, .., id), progress) in others {
+            if odds.could_suffice() && (unresponsive || odds.suffice() >= likely) {
                 break;
             }
             odds.ask(progress.answer_rate());

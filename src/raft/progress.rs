@@ -261,26 +261,19 @@ impl Progress {
     /// When a follower that has been asked and says nothing no longer counts as one that can be reached: after
     /// `stall_us`, or twice the retransmission time if that is longer; after `first_us` if it was never heard.
     pub fn lost_at(&self, stall_us: Micros, first_us: Micros) -> Micros {
-        self.silent_for(self.patience_us(stall_us, first_us))
+        self.silent_since.map_or(Micros::MAX, |since| since + self.patience_us(stall_us, first_us))
     }
 
     /// When a follower that has been asked and says nothing is to be asked again because it may soon count as lost; after
     /// the last question, when it is lost ([`lost_at`](Self::lost_at)).
     pub fn doubtful_at(&self, stall_us: Micros, first_us: Micros) -> Micros {
-        if self.silent_since.is_none() {
-            return Micros::MAX;
-        }
+        let Some(since) = self.silent_since else { return Micros::MAX };
         let patience_us = self.patience_us(stall_us, first_us);
-        let mut questions =
-            (1..SILENCE_PARTS).map(|part| self.silent_for(patience_us * part / SILENCE_PARTS));
-        questions.find(|at| self.last_sent_at < *at).unwrap_or(self.silent_for(patience_us))
+        let mut questions = (1..SILENCE_PARTS).map(|part| since + patience_us * part / SILENCE_PARTS);
+        questions.find(|at| self.last_sent_at < *at).unwrap_or(since + patience_us)
     }
 
-    /// When its silence has lasted so long.
-    fn silent_for(&self, span_us: Micros) -> Micros {
-        self.silent_since.map_or(Micros::MAX, |since| since + span_us)
-    }
-
+    /// How long its silence lasts until it counts as lost.
     fn patience_us(&self, stall_us: Micros, first_us: Micros) -> Micros {
         let known = [self.round_trip, self.relay_round_trip].into_iter().flatten();
         known.map(|known| stall_us.max(2 * known.timeout_us())).max().unwrap_or(first_us)

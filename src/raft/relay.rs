@@ -141,6 +141,7 @@ impl Node {
     /// To the next on the way, or back to the leader if there is none.
     fn pass_on(&mut self, mut relay: RelayEntries) {
         self.recall(&mut relay);
+        self.overhear(&relay);
         let sent_at = relay.append.sent_at;
         let own = Acknowledgement { id: self.id, sent_at };
         relay.acknowledged.push(own);
@@ -162,23 +163,28 @@ impl Node {
     }
 
     /// Shortens the way by those who are known to have what the relay brings: the answer that said so was lost.
-    fn recall(&mut self, relay: &mut RelayEntries) {
-        let (term, last_index) = (self.hard_state.current_term, relay.append.last_index());
+    fn recall(&self, relay: &mut RelayEntries) {
         let known = &self.overheard;
-        let is_enough = known.last_index >= last_index || self.planted(Bug::RecallsBeyond);
-        if known.term == term && is_enough {
-            for &(mut earlier) in &known.acknowledged {
-                if self.planted(Bug::RecallsAsNew) {
-                    earlier.sent_at = relay.append.sent_at;
-                }
-                let is_among = relay.acknowledged.iter().any(|now| now.id == earlier.id);
-                let Some(end) = relay.way.len().checked_sub(1).filter(|_| !is_among) else { continue };
-                // As many as before acknowledge it, and who has not been asked yet need not be.
-                relay.way.remove(relay.way.iter().position(|id| *id == earlier.id).unwrap_or(end));
-                relay.acknowledged.push(earlier);
-            }
+        let is_enough = known.last_index >= relay.append.last_index() || self.planted(Bug::RecallsBeyond);
+        if known.term != self.hard_state.current_term || !is_enough {
+            return;
         }
+        for &(mut earlier) in &known.acknowledged {
+            if self.planted(Bug::RecallsAsNew) {
+                earlier.sent_at = relay.append.sent_at;
+            }
+            let is_among = relay.acknowledged.iter().any(|now| now.id == earlier.id);
+            let Some(end) = relay.way.len().checked_sub(1).filter(|_| !is_among) else { continue };
+            // As many as before acknowledge it, and who has not been asked yet need not be.
+            relay.way.remove(relay.way.iter().position(|id| *id == earlier.id).unwrap_or(end));
+            relay.acknowledged.push(earlier);
+        }
+    }
+
+    /// Remembers who has acknowledged what came through them.
+    fn overhear(&mut self, relay: &RelayEntries) {
         if !relay.acknowledged.is_empty() {
+            let (term, last_index) = (self.hard_state.current_term, relay.append.last_index());
             self.overheard = Overheard { term, last_index, acknowledged: relay.acknowledged.clone() };
         }
     }
