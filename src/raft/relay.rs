@@ -275,6 +275,16 @@ mod tests {
     /// What 2 of five makes of a relay of entries up to `last_index` that goes on to `way`, after one of entries up to 2
     /// that 3 had acknowledged when it was sent at 7: who gets what next, who has acknowledged it, and since when.
     fn passes_on(term: Term, last_index: Index, way: &[u16]) -> (Id, Vec<Id>, Vec<(u16, Micros)>) {
+        passes_on_after(&[], term, last_index, way)
+    }
+
+    /// The same if these have acknowledged it before 2 gets it.
+    fn passes_on_after(
+        acknowledged: &[u16],
+        term: Term,
+        last_index: Index,
+        way: &[u16],
+    ) -> (Id, Vec<Id>, Vec<(u16, Micros)>) {
         let mut cluster = Cluster::new(5, 1, SETTINGS);
         let mut receive =
             |term: Term, last_index: Index, sent_at: Micros, acknowledged: &[u16], way: &[u16]| {
@@ -291,7 +301,7 @@ mod tests {
                 cluster.network.pop_back().expect("it goes on")
             };
         receive(1, 2, 7, &[3], &[]);
-        let envelope = receive(term, last_index, 9, &[], way);
+        let envelope = receive(term, last_index, 9, acknowledged, way);
         let (way, acknowledged) = match envelope.message.body {
             Body::RelayEntries(relay) => (relay.way, relay.acknowledged),
             Body::RelayEntriesResponse(response) => (Vec::new(), response.acknowledged),
@@ -310,6 +320,11 @@ mod tests {
         assert_eq!(passes_on(1, 2, &[4, 5]), (id(4), vec![], recalled.clone()));
         assert_eq!(passes_on(1, 2, &[3, 5]), (id(5), vec![], recalled));
         assert_eq!(passes_on(1, 2, &[]), (id(1), vec![], vec![(2, 9)]), "nobody else was asked");
+    }
+
+    #[test]
+    fn who_has_just_acknowledged_it_is_not_recalled_besides() {
+        assert_eq!(passes_on_after(&[3], 1, 2, &[4]), (id(4), vec![], vec![(3, 9), (2, 9)]));
     }
 
     #[test]
