@@ -47,6 +47,8 @@ fn bugs_that_show_easily_are_found_within_a_hundred_seeds() {
         PreVoteRaisesTerm,
         NeverStepsDown,
         AnswersOutOfOrder,
+        RecallsBeyond,
+        RecallsAsNew,
     ];
     for bug in bugs {
         assert!(explore(100, Planted::new(bug)).0.is_some(), "{bug}");
