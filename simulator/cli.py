@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from simulator import build, config, history, report, suite
 from simulator.config import ConfigError, Scenario
 from simulator.console import Console
 from simulator.judge import judge
+from simulator.loop import simulate
 from simulator.replica import OptionsRefused, StartError
 from simulator.result import Result
 from simulator.signals import Signals
-from simulator.simulation import Options, simulate
+from simulator.simulation import Cluster
 from simulator.transport import TRANSPORTS
 
 CORRECT, INCORRECT, BAD_USAGE = 0, 1, 2
@@ -34,16 +35,21 @@ def main(arguments: list[str]) -> int:
         else:
             scenario = config.load(Path(chosen.config))
         _check_writable(chosen.json, chosen.history)
-        replica_options = _split(chosen.replica_options)
+        if chosen.config == ALL and chosen.beside:
+            raise UsageError(f'--beside: {chosen.beside}: takes one configuration, not "{ALL}"')
+        if chosen.beside_options and not chosen.beside:
+            raise UsageError(f"--beside-options: {chosen.beside_options!r}: needs --beside")
+        replica_options = _split("--replica-options", chosen.replica_options)
+        beside_options = _split("--beside-options", chosen.beside_options)
     except (ConfigError, UsageError) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
     try:
-        options = _options(chosen, replica_options)
+        setup = _set_up(chosen, replica_options, beside_options)
         with Signals() as signals:
             if chosen.config == ALL:
-                return _run_all(scenarios, chosen, options, signals)
-            return _run_one(scenario, chosen, options, signals)
+                return _run_all(scenarios, chosen, setup, signals)
+            return _run_one(scenario, chosen, setup, signals)
     except OptionsRefused as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
@@ -54,6 +60,15 @@ def main(arguments: list[str]) -> int:
 
 class UsageError(Exception):
     """An argument that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the command line decides about a run, beside the scenario."""
+
+    clusters: list[Cluster]
+    seed: int | None
+    checker: Path | None
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -70,6 +85,14 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--replica-options", default="", metavar="OPTIONS",
         help="options for it, as one word: --replica-options='--reads log --no-thrift'",
+    )
+    parser.add_argument(
+        "--beside", type=Path, metavar="PATH",
+        help="the program of a second cluster, which runs beside the first: their requests take turns, "
+        "and what the machine does to one it does to the other",
+    )
+    parser.add_argument(
+        "--beside-options", default="", metavar="OPTIONS", help="options for it, as one word"
     )
     parser.add_argument(
         "--transport", choices=sorted(TRANSPORTS), default="seqpacket", help="default: seqpacket"
@@ -105,24 +128,28 @@ def _check_writable(*paths: Path | None) -> None:
             raise UsageError(f"{path}: must be a file that can be written")
 
 
-def _split(replica_options: str) -> tuple[str, ...]:
+def _split(name: str, options: str) -> tuple[str, ...]:
     try:
-        return tuple(shlex.split(replica_options))
+        return tuple(shlex.split(options))
     except ValueError as error:
-        raise UsageError(f"--replica-options: {replica_options!r}: {error}") from None
+        raise UsageError(f"{name}: {options!r}: {error}") from None
 
 
-def _options(chosen: argparse.Namespace, replica_options: tuple[str, ...]) -> Options:
-    """Finds both programs, or builds them, before the run, so that none is in vain."""
-    return Options(
-        program=_program(chosen.replica, "replica"),
-        replica_options=replica_options,
-        transport=chosen.transport,
-        seed=chosen.seed,
-        # One line per scenario is all that a suite prints on stdout.
-        silence=chosen.silence or chosen.config == ALL,
-        checker=_program(chosen.checker, "checker") if chosen.check else None,
-    )
+def _set_up(
+    chosen: argparse.Namespace, replica_options: tuple[str, ...], beside_options: tuple[str, ...]
+) -> Setup:
+    """Finds all programs, or builds them, before the run, so that none is in vain."""
+    # One line per scenario is all that a suite prints on stdout.
+    silence = chosen.silence or chosen.config == ALL
+    asked = [("replica", chosen.replica, replica_options)]
+    if chosen.beside:
+        asked.append(("beside", chosen.beside, beside_options))
+    clusters = [
+        Cluster(_program(program, name), name, options, chosen.transport, silence)
+        for name, program, options in asked
+    ]
+    checker = _program(chosen.checker, "checker") if chosen.check else None
+    return Setup(clusters, chosen.seed, checker)
 
 
 def _program(chosen: Path | None, role: str) -> Path:
@@ -138,26 +165,32 @@ def _program(chosen: Path | None, role: str) -> Path:
 
 
 def _run_one(
-    scenario: Scenario, chosen: argparse.Namespace, options: Options, signals: Signals
+    scenario: Scenario, chosen: argparse.Namespace, setup: Setup, signals: Signals
 ) -> int:
     console = Console()
-    result = _simulate(scenario, options, console, signals)
-    console.line(report.render(result, coloured=console.is_terminal))
+    results = _simulate(scenario, setup, console, signals)
+    for result in results:
+        console.line(report.render(result, coloured=console.is_terminal))
     if chosen.history:
-        history.write(chosen.history, result.history)
+        history.write(chosen.history, results[0].history)
+    if chosen.beside:
+        console.line(report.compare(*results))
+        if chosen.history:
+            history.write(history.path_for(chosen.history, "beside"), results[1].history)
     if chosen.json:
-        _write_json(chosen.json, result.to_json())
-    return CORRECT if result.is_correct else INCORRECT
+        contents = [result.to_json() for result in results]
+        _write_json(chosen.json, contents if chosen.beside else contents[0])
+    return CORRECT if all(result.is_correct for result in results) else INCORRECT
 
 
 def _run_all(
-    scenarios: dict[str, Scenario], chosen: argparse.Namespace, options: Options, signals: Signals
+    scenarios: dict[str, Scenario], chosen: argparse.Namespace, setup: Setup, signals: Signals
 ) -> int:
     # One line per scenario on stdout; what goes wrong within one is told beside it.
     console = Console(errors=sys.stderr)
 
     def run(scenario: Scenario) -> Result:
-        result = _simulate(scenario, options, console, signals)
+        [result] = _simulate(scenario, setup, console, signals)
         if chosen.history:
             history.write(history.path_for(chosen.history, scenario.name), result.history)
         return result
@@ -170,19 +203,23 @@ def _run_all(
 
 
 def _simulate(
-    scenario: Scenario, options: Options, console: Console, signals: Signals
-) -> Result:
-    """One run, and the verdict on its history if one is asked for."""
-    result = simulate(scenario, options, console, signals)
-    if options.checker is None:
-        return result
-    verdict = judge(options.checker, result.history)
+    scenario: Scenario, setup: Setup, console: Console, signals: Signals
+) -> list[Result]:
+    """One run, and the verdict on each history if it is asked for."""
+    results = simulate(scenario, setup.clusters, setup.seed, console, signals)
+    if setup.checker is None:
+        return results
+    return [_judge(result, setup.checker, console) for result in results]
+
+
+def _judge(result: Result, checker: Path, console: Console) -> Result:
+    verdict = judge(checker, result.history)
     if verdict.linearizable is None:
         console.error(f"the history could not be checked: {verdict.explanation}")
         verdict = replace(verdict, explanation="")  # Told already, where errors are told.
     elif verdict.linearizable:
-        requests = len(result.history)
-        console.notice(f"{scenario.name}: the history of {requests} requests is linearizable")
+        name, requests = result.scenario.name, len(result.history)
+        console.notice(f"{name}: the history of {requests} requests is linearizable")
     return replace(result, verdict=verdict)
 
 

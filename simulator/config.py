@@ -63,6 +63,11 @@ class Scenario:
     events: tuple[Event, ...]
     tests: Tests
 
+    @property
+    def seconds_per_request(self) -> float:
+        """The time from one request to the next; all of it if there is none."""
+        return (self.lifetime - self.end_wait - self.start_wait) / max(1, self.requests)
+
 
 class _Section:
     """One JSON object of the file. Every key is taken exactly once; what is left over is unknown."""

@@ -49,3 +49,20 @@ class Console:
         if self._progress:
             self._progress = ""
             print(_CLEAR_LINE, end="", file=self.out, flush=True)
+
+
+class Labelled:
+    """The same console for one cluster of several: each line says which."""
+
+    def __init__(self, console: Console, label: str) -> None:
+        self._console = console
+        self._label = label
+
+    def line(self, text: str) -> None:
+        self._console.line(f"{self._label}: {text}")
+
+    def notice(self, text: str) -> None:
+        self._console.notice(f"{self._label}: {text}")
+
+    def error(self, text: str) -> None:
+        self._console.error(f"{self._label}: {text}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Iterable
 
-from simulator.clients import Clients
+from simulator.clients import Clients, Request
 from simulator.network import Network
 
 
@@ -98,3 +98,12 @@ def collect(
         p99_latency=sorted(latencies)[len(latencies) * 99 // 100] if latencies else None,
         failovers=tuple(clients.failovers),
     )
+
+
+def median_latency(requests: Iterable[Request], type: str) -> float | None:
+    """In seconds, of the requests of one type that were answered with anything; `None` if there are none."""
+    latencies = [
+        request.returned - request.invoked
+        for request in requests if request.type == type and request.returned is not None
+    ]
+    return statistics.median(latencies) if latencies else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 from simulator.checks import Check
-from simulator.figures import Figures
+from simulator.figures import Figures, median_latency
 from simulator.result import Result
 from simulator.tiers import Rating
 
@@ -15,6 +17,14 @@ _METRIC_LABELS = {
     "failures": "Total Failures and Unanswered Requests",
     "duplicates": "Duplicate Responses to Clients",
     "median_latency": "Median Response Latency to Clients",
+}
+
+_COMPARED: dict[str, Callable[[Result], float | None]] = {
+    "Total Messages Between Replicas": lambda result: result.figures.total_messages,
+    "Median Response Latency (seconds)": lambda result: result.figures.median_latency,
+    "Median Latency of get()": lambda result: median_latency(result.history, "get"),
+    "Median Latency of put()": lambda result: median_latency(result.history, "put"),
+    "99th Percentile of Latency": lambda result: result.figures.p99_latency,
 }
 
 
@@ -30,6 +40,23 @@ def render(result: Result, coloured: bool) -> str:
     else:
         lines += ["## Correctness Checks Failed, Skipping Performance Tests"]
     return "\n".join(lines)
+
+
+def compare(result: Result, beside: Result) -> str:
+    """What two programs did in the same run, and their ratios."""
+    lines = ["", "# Side by Side", f"{_INDENT}{result.program}", f"{_INDENT}beside {beside.program}"]
+    for name, measure in _COMPARED.items():
+        lines.append(f"{_INDENT}{name}: {_ratio(measure(result), measure(beside))}")
+    return "\n".join(lines)
+
+
+def _ratio(value: float | None, beside: float | None) -> str:
+    ratio = f" = {value / beside:.3f}" if value is not None and beside else ""
+    return f"{_known(value)} / {_known(beside)}{ratio}"
+
+
+def _known(value: float | None) -> str:
+    return "unknown" if value is None else _number(value)
 
 
 def _statistics(figures: Figures) -> list[str]:

@@ -17,6 +17,7 @@ from simulator.tiers import Rating, rate
 class Result:
     scenario: Scenario
     seed: int
+    program: str
     transport: str
     replica_options: tuple[str, ...]
     figures: Figures
@@ -41,6 +42,7 @@ class Result:
         figures["failures"] = self.figures.failures
         return {
             "configuration": asdict(self.scenario) | {"seed": self.seed},
+            "program": self.program,
             "transport": self.transport,
             "replica_options": self.replica_options,
             "figures": figures,

@@ -1,18 +1,16 @@
-"""One run: the event loop that starts the replicas, carries messages, and lets time and trouble happen."""
+"""One cluster and its clients: starts the replicas, carries messages, and does what is due. The loop says when."""
 
 from __future__ import annotations
 
-import gc
 import heapq
 import selectors
 import shlex
 import time
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from operator import itemgetter
 from pathlib import Path
-from random import Random, SystemRandom
+from random import Random
 from typing import Callable, Iterator
 
 from simulator import messages
@@ -25,68 +23,41 @@ from simulator.messages import BROADCAST, HELLO, Malformed, excerpt, identifier
 from simulator.network import Network
 from simulator.replica import REFUSAL, OptionsRefused, Replica, StartError
 from simulator.result import Result
-from simulator.signals import Signals
 from simulator.transport import TRANSPORTS
 from simulator.workload import CLIENTS, plan
-from simulator.workspace import private_directory
 
 FIRST_CLIENT_OFFSET = 16
-# A replica that has not joined by then is dead; slow starts on a busy machine are forgiven until then.
-JOIN_SECONDS = 5.0
-# Between the SIGTERM and the SIGKILL at the end of a run.
-GRACE_SECONDS = 1.0
 # A replica that closes its connection is usually about to exit: the time to wait for its exit code.
 EXIT_AFTER_CLOSE_SECONDS = 0.2
-PROGRESS_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the command line decides about a run, beside the scenario."""
+class Cluster:
+    """Which program the replicas of a cluster run, and how they are reached."""
 
     program: Path
+    name: str = "replica"
     replica_options: tuple[str, ...] = ()
     transport: str = "seqpacket"
-    seed: int | None = None
     silence: bool = False
-    checker: Path | None = None
-
-
-def simulate(scenario: Scenario, options: Options, console: Console, signals: Signals) -> Result:
-    """Run one scenario to its end; no process and no file of it is left, however it ends."""
-    seed = next((s for s in (options.seed, scenario.seed) if s is not None), None)
-    if seed is None:
-        seed = SystemRandom().getrandbits(32)
-    console.notice(f"{scenario.name}: seed {seed}")
-    with private_directory() as directory, selectors.EpollSelector() as selector:
-        run = Simulation(scenario, options, seed, console, signals, selector, directory)
-        try:
-            run.launch()
-            run.gather()
-            run.play()
-            return run.result()
-        finally:
-            run.stop()
 
 
 class Simulation:
-    """Owns the clock and the replicas. Time zero is when all replicas have joined."""
+    """Owns the replicas, and a clock whose zero is when all have joined."""
 
     def __init__(
         self,
         scenario: Scenario,
-        options: Options,
+        cluster: Cluster,
         seed: int,
         console: Console,
-        signals: Signals,
         selector: selectors.BaseSelector,
         directory: Path,
     ) -> None:
         self._scenario = scenario
-        self._options = options
+        self._cluster = cluster
         self._seed = seed
         self._console = console
-        self._signals = signals
         self._selector = selector
         self._directory = directory
         # One generator per purpose, so that the use of one does not change what another draws.
@@ -97,7 +68,7 @@ class Simulation:
         self._intents = plan(scenario, workload)
         ids = [identifier(number) for number in range(scenario.replicas)]
         self.network = Network(ids, scenario.drops, drops, scenario.client_drops, client_drops)
-        self._transport = TRANSPORTS[options.transport](directory, ids, selector, self)
+        self._transport = TRANSPORTS[cluster.transport](directory, ids, selector, self)
         first_client = scenario.replicas + FIRST_CLIENT_OFFSET
         self._clients = Clients(
             [identifier(first_client + number) for number in range(CLIENTS)],
@@ -107,14 +78,13 @@ class Simulation:
         )
         self._events = Events(self.network, self._clients, choices, self._kill)
         self._replicas: dict[str, Replica] = {}
-        self._missing = set(ids)
+        self.missing = set(ids)
         self._early: list[tuple[str, bytes]] | None = []
         self._origin = time.monotonic()
         self._incorrect_messages = 0
         self._died = 0
         self._killed = 0
-        self._storm = False
-        selector.register(signals.fd, selectors.EVENT_READ, self._on_signal)
+        self.storm = False
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._origin
@@ -122,25 +92,24 @@ class Simulation:
     # Before time zero.
 
     def launch(self) -> None:
-        show = None if self._options.silence else self._show_output
+        show = None if self._cluster.silence else self._show_output
         for id in self.network.replicas:
             command = [
-                str(self._options.program), *self._options.replica_options,
+                str(self._cluster.program), *self._cluster.replica_options,
                 *self._transport.arguments(id),
             ]
             self._replicas[id] = Replica(id, command, self._directory, self._selector, show)
 
-    def gather(self) -> None:
-        """Wait until each replica has joined or has had its time; then the clock starts.
+    def bury_missing(self, reason: str) -> None:
+        for id in sorted(self.missing):
+            self._bury(id, reason)
 
-        What replicas say meanwhile is held back, so that an early one does not find the others dead.
+    def begin(self, origin: float) -> None:
+        """Start the clock, whose zero is `origin`, and carry what replicas have said before.
+
+        It was held back, so that an early replica does not find the others dead.
         """
-        while self._missing and self._elapsed() < JOIN_SECONDS and not self._signals.stop:
-            self.wait(JOIN_SECONDS - self._elapsed())
-        self._origin = time.monotonic()
-        if not self._signals.stop:
-            for id in sorted(self._missing):
-                self._bury(id, f"did not join within {JOIN_SECONDS:g} seconds")
+        self._origin = origin
         early, self._early = self._early, None
         for id, raw in early:
             if id in self.network.living:
@@ -150,58 +119,24 @@ class Simulation:
         since_start = 0.0 if self._early is not None else self._elapsed()
         self._console.line(f"[{since_start:7.3f} {id}] {line}")
 
-    # The loop.
+    # What is due. Times are those of `time.monotonic`.
 
-    def play(self) -> None:
-        """Go through the agenda, and carry messages in between."""
-        # Nothing here makes garbage cycles, and a collection would stop the network for its time.
-        gc.collect()
-        gc.disable()
-        try:
-            for due, act in self._agenda():
-                self._carry_until(due)
-                if self._is_over():
-                    break
-                act()
-        finally:
-            gc.enable()
-            self._console.end_progress()
-        if self._storm:
-            self._console.error(
-                f"possible packet storm: more than {self._scenario.max_packets} messages"
-            )
-        for _ in range(self._events.armed):
-            self._tell_event(KILL_LEADER_ON_ACK, "never struck")
-
-    def _agenda(self) -> Iterator[tuple[float, Callable[[], None]]]:
+    def agenda(self) -> Iterator[tuple[float, Callable[[], None]]]:
         """All that is due at a time known beforehand, in order."""
-        lifetime = self._scenario.lifetime
-        requests = ((i.time, partial(self._clients.start, i)) for i in self._intents)
-        events = (
-            (self._scenario.start_wait + event.time, partial(self._happen, event))
-            for event in self._scenario.events
-        )
-        period = PROGRESS_SECONDS if self._console.is_terminal else lifetime
-        progress = ((n * period, self._show_progress) for n in count())
-        return heapq.merge(requests, events, progress, key=itemgetter(0))
+        start = self._origin + self._scenario.start_wait
+        requests = ((self._origin + i.time, partial(self._clients.start, i)) for i in self._intents)
+        events = ((start + event.time, partial(self._happen, event)) for event in self._scenario.events)
+        return heapq.merge(requests, events, key=itemgetter(0))
 
-    def _carry_until(self, due: float) -> None:
-        """Look at the sockets at least once, or a simulator that is late would carry nothing."""
-        while True:
-            self.wait(min(due, self._clients.next_resend()) - self._elapsed())
-            self._clients.resend()
-            if self._elapsed() >= due or self._is_over():
-                return
+    @property
+    def end(self) -> float:
+        return self._origin + self._scenario.lifetime
 
-    def _is_over(self) -> bool:
-        return (
-            self._signals.stop or self._storm or self._elapsed() >= self._scenario.lifetime
-        )
+    def next_resend(self) -> float:
+        return self._origin + self._clients.next_resend()
 
-    def wait(self, seconds: float) -> None:
-        """Sleep until something arrives, at most so long, and deal with it."""
-        for key, ready in self._selector.select(max(0.0, seconds)):
-            key.data(ready)
+    def resend(self) -> None:
+        self._clients.resend()
 
     def _happen(self, event: Event) -> None:
         self._tell_event(event.type, self._events.happen(event.type))
@@ -215,19 +150,26 @@ class Simulation:
     def _tell_event(self, type: str, done: str) -> None:
         self._console.notice(f"[{self._elapsed():7.3f}] {type}: {done}")
 
-    def _show_progress(self) -> None:
+    def progress(self) -> str:
         clients = self._clients
-        left = self._scenario.lifetime - self._elapsed()
-        self._console.progress(
-            f"{self._scenario.name}: {left:.0f} s left, "
+        return (
             f"leader {self.network.leader}, {self.network.sent} messages, "
             f"{clients.answered.total} / {clients.generated.total} requests answered"
         )
 
+    def tell_what_is_left(self) -> None:
+        """Say why the run ended early, and what was to happen but did not."""
+        if self.storm:
+            self._console.error(
+                f"possible packet storm: more than {self._scenario.max_packets} messages"
+            )
+        for _ in range(self._events.armed):
+            self._tell_event(KILL_LEADER_ON_ACK, "never struck")
+
     # What the transport tells.
 
     def joined(self, replica: str) -> None:
-        self._missing.discard(replica)
+        self.missing.discard(replica)
 
     def received(self, replica: str, raw: bytes) -> None:
         """Route one message: the path that every message takes, so it parses once and copies nothing."""
@@ -258,7 +200,7 @@ class Simulation:
             self.stray(raw, f"from replica {replica}: {error}")
             return
         if network.sent + self._clients.responses > self._scenario.max_packets:
-            self._storm = True
+            self.storm = True
 
     def stray(self, raw: bytes, reason: str) -> None:
         self._incorrect_messages += 1
@@ -276,8 +218,7 @@ class Simulation:
 
     # The end of replicas.
 
-    def _on_signal(self, _: int) -> None:
-        self._signals.clear()
+    def lose_exited(self) -> None:
         for id, replica in self._replicas.items():
             if replica.has_exited():
                 self._lose(id)
@@ -291,16 +232,16 @@ class Simulation:
             reason = "closed its connection but did not exit"
         else:
             reason = f"quit with {replica.epitaph()}"
-        if id in self._missing:
+        if id in self.missing:
             self._check_refusal(replica)
             raise StartError(f"replica {id} did not start: it {reason}")
         self._bury(id, reason)
 
     def _check_refusal(self, replica: Replica) -> None:
-        options = self._options.replica_options
+        options = self._cluster.replica_options
         if options and replica.process.returncode == REFUSAL:
             said = replica.last_errors[-1] if replica.last_errors else "nothing on stderr"
-            raise OptionsRefused(f"--replica-options: {shlex.join(options)}: refused by the replica: {said}")
+            raise OptionsRefused(f"--{self._cluster.name}-options: {shlex.join(options)}: refused by the replica: {said}")
 
     def _bury(self, id: str, reason: str) -> None:
         self._console.error(f"replica {id} {reason}")
@@ -332,27 +273,21 @@ class Simulation:
             kernel_drops=sum(kernel_drops.values()),
         )
         history = list(self._clients.requests.values())
-        options = self._options
+        cluster = self._cluster
         return Result(
-            self._scenario, self._seed, options.transport, options.replica_options, figures, history
+            self._scenario, self._seed, str(cluster.program), cluster.transport,
+            cluster.replica_options, figures, history,
         )
 
-    def stop(self) -> None:
-        """End all replicas: kindly first, then surely. What they still print is shown."""
+    def terminate(self) -> None:
         for replica in self._replicas.values():
             replica.terminate()
         self._transport.close_all()
-        self._selector.modify(
-            self._signals.fd, selectors.EVENT_READ, lambda _: self._signals.clear()
-        )
-        deadline = time.monotonic() + GRACE_SECONDS
-        while not self._all_exited() and time.monotonic() < deadline:
-            self.wait(deadline - time.monotonic())
+
+    def kill(self) -> None:
         for replica in self._replicas.values():
             if not replica.has_exited():
                 replica.kill()
-        while not self._all_exited():
-            self.wait(GRACE_SECONDS)
 
-    def _all_exited(self) -> bool:
+    def has_exited(self) -> bool:
         return all([replica.has_exited() for replica in self._replicas.values()])

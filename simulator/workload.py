@@ -30,10 +30,9 @@ class Intent:
 
 def plan(scenario: Scenario, random: Random) -> list[Intent]:
     """Spread the requests evenly over the time between the two waits."""
-    span = scenario.lifetime - scenario.end_wait - scenario.start_wait
     return [
         Intent(
-            time=scenario.start_wait + span * number / scenario.requests,
+            time=scenario.start_wait + scenario.seconds_per_request * number,
             client=random.randrange(CLIENTS),
             wants_get=random.random() < scenario.mix,
             wants_own_key=random.random() < REWRITE_PROBABILITY,

@@ -1,0 +1,177 @@
+"""The event loop: starts one cluster or several side by side, lets time pass, and ends them."""
+
+from __future__ import annotations
+
+import gc
+import heapq
+import selectors
+import time
+from contextlib import ExitStack
+from itertools import count
+from operator import itemgetter
+from random import SystemRandom
+from typing import Callable, Iterator, Sequence
+
+from simulator.config import Scenario
+from simulator.console import Console, Labelled
+from simulator.result import Result
+from simulator.signals import Signals
+from simulator.simulation import Cluster, Simulation
+from simulator.workspace import private_directory
+
+# A replica that has not joined by then is dead; slow starts on a busy machine are forgiven until then.
+JOIN_SECONDS = 5.0
+# Between the SIGTERM and the SIGKILL at the end of a run.
+GRACE_SECONDS = 1.0
+PROGRESS_SECONDS = 0.25
+
+
+def simulate(
+    scenario: Scenario,
+    clusters: Sequence[Cluster],
+    seed: int | None,
+    console: Console,
+    signals: Signals,
+) -> list[Result]:
+    """Run one scenario to its end; no process and no file of it is left, however it ends.
+
+    Several clusters have the same seed, and requests that take turns: each is asked while the others
+    have nothing to do, and what the machine does to one it does to all.
+    """
+    seed = next((s for s in (seed, scenario.seed) if s is not None), None)
+    if seed is None:
+        seed = SystemRandom().getrandbits(32)
+    console.notice(f"{scenario.name}: seed {seed}")
+    with ExitStack() as stack:
+        selector = stack.enter_context(selectors.EpollSelector())
+        simulations = [
+            Simulation(
+                scenario, cluster, seed,
+                Labelled(console, cluster.name) if len(clusters) > 1 else console,
+                selector, stack.enter_context(private_directory()),
+            )
+            for cluster in clusters
+        ]
+        loop = Loop(scenario, simulations, console, signals, selector)
+        try:
+            loop.launch()
+            loop.gather()
+            loop.play()
+            return [simulation.result() for simulation in simulations]
+        finally:
+            loop.stop()
+
+
+class Loop:
+    """Owns the time, and waits for all sockets and processes at once."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        simulations: Sequence[Simulation],
+        console: Console,
+        signals: Signals,
+        selector: selectors.BaseSelector,
+    ) -> None:
+        self._scenario = scenario
+        self._simulations = simulations
+        self._console = console
+        self._signals = signals
+        self._selector = selector
+        selector.register(signals.fd, selectors.EVENT_READ, self._on_signal)
+
+    def _on_signal(self, _: int) -> None:
+        self._signals.clear()
+        for simulation in self._simulations:
+            simulation.lose_exited()
+
+    def launch(self) -> None:
+        for simulation in self._simulations:
+            simulation.launch()
+
+    def gather(self) -> None:
+        """Wait until each replica has joined or has had its time; then the clocks start, each a turn later."""
+        deadline = time.monotonic() + JOIN_SECONDS
+        while not self._signals.stop and any(simulation.missing for simulation in self._simulations):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                for simulation in self._simulations:
+                    simulation.bury_missing(f"did not join within {JOIN_SECONDS:g} seconds")
+                break
+            self.wait(left)
+        origin = time.monotonic()
+        turn = self._scenario.seconds_per_request / len(self._simulations)
+        for number, simulation in enumerate(self._simulations):
+            simulation.begin(origin + number * turn)
+
+    def play(self) -> None:
+        """Go through the agenda, and carry messages in between."""
+        # Nothing here makes garbage cycles, and a collection would stop the network for its time.
+        gc.collect()
+        gc.disable()
+        try:
+            for due, act in self._agenda():
+                self._carry_until(due)
+                if self._is_over():
+                    break
+                act()
+        finally:
+            gc.enable()
+            self._console.end_progress()
+        for simulation in self._simulations:
+            simulation.tell_what_is_left()
+
+    def _agenda(self) -> Iterator[tuple[float, Callable[[], None]]]:
+        agendas = [simulation.agenda() for simulation in self._simulations]
+        return heapq.merge(*agendas, self._ticks(), key=itemgetter(0))
+
+    def _ticks(self) -> Iterator[tuple[float, Callable[[], None]]]:
+        """Without an end, so that the agenda goes on until the run is over."""
+        start = time.monotonic()
+        period = PROGRESS_SECONDS if self._console.is_terminal else self._scenario.lifetime
+        return ((start + n * period, self._show_progress) for n in count())
+
+    def _show_progress(self) -> None:
+        left = self._simulations[-1].end - time.monotonic()
+        progress = "; ".join(simulation.progress() for simulation in self._simulations)
+        self._console.progress(f"{self._scenario.name}: {left:.0f} s left, {progress}")
+
+    def _carry_until(self, due: float) -> None:
+        """Look at the sockets at least once, or a simulator that is late would carry nothing."""
+        while True:
+            wake = min(due, *[simulation.next_resend() for simulation in self._simulations])
+            self.wait(wake - time.monotonic())
+            for simulation in self._simulations:
+                simulation.resend()
+            if time.monotonic() >= due or self._is_over():
+                return
+
+    def _is_over(self) -> bool:
+        return (
+            self._signals.stop
+            or any(simulation.storm for simulation in self._simulations)
+            or time.monotonic() >= self._simulations[-1].end
+        )
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until something arrives, at most so long, and deal with it."""
+        for key, ready in self._selector.select(max(0.0, seconds)):
+            key.data(ready)
+
+    def stop(self) -> None:
+        """End all replicas: kindly first, then surely. What they still print is shown."""
+        for simulation in self._simulations:
+            simulation.terminate()
+        self._selector.modify(
+            self._signals.fd, selectors.EVENT_READ, lambda _: self._signals.clear()
+        )
+        deadline = time.monotonic() + GRACE_SECONDS
+        while not self._all_exited() and time.monotonic() < deadline:
+            self.wait(deadline - time.monotonic())
+        for simulation in self._simulations:
+            simulation.kill()
+        while not self._all_exited():
+            self.wait(GRACE_SECONDS)
+
+    def _all_exited(self) -> bool:
+        return all([simulation.has_exited() for simulation in self._simulations])
