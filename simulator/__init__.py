@@ -5,7 +5,8 @@ A run, in the order in which its files matter:
     cli          what was asked for; exit codes
     config       the scenario file -> Scenario, or a refusal
     workload     Scenario + seed -> what each request will want, and when
-    simulation   the event loop; owns the clock and the processes
+    loop         the event loop; lets time pass for one cluster, or for two side by side
+    simulation   one cluster and its clients; owns the processes
     replica      one process: start, output, end
     transport    the two dialects: bytes to and from a replica
     messages     bytes -> a message with its common fields checked

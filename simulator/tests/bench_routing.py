@@ -14,8 +14,9 @@ from pathlib import Path
 
 from simulator import messages
 from simulator.console import Console
+from simulator.loop import Loop
 from simulator.signals import Signals
-from simulator.simulation import Options, Simulation
+from simulator.simulation import Cluster, Simulation
 from simulator.tests.support import small_scenario
 
 MESSAGES = 50_000
@@ -28,16 +29,14 @@ def seconds_per_message(standard_library: bool) -> float:
     scenario = small_scenario(max_packets=900_000)
     with Signals() as signals, selectors.EpollSelector() as selector, \
             tempfile.TemporaryDirectory() as directory:
-        run = Simulation(
-            scenario, Options(Path()), 1, Console(), signals, selector, Path(directory)
-        )
+        run = Simulation(scenario, Cluster(Path()), 1, Console(), selector, Path(directory))
+        loop = Loop(scenario, [run], Console(), signals, selector)
         replicas = []
         for id in run.network.replicas:
             replica = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             replica.connect(f"{directory}/{id}")
             replicas.append(replica)
-        run.wait(1)
-        run.gather()
+        loop.gather()
         raw = messages.encode({
             "src": "0000", "dst": "0001", "leader": "0000", "type": "append", "x": "y" * PAYLOAD_BYTES,
         })
@@ -45,12 +44,12 @@ def seconds_per_message(standard_library: bool) -> float:
         for _ in range(MESSAGES):
             replicas[0].send(raw)
             before = time.process_time()
-            run.wait(1)
+            loop.wait(1)
             spent += time.process_time() - before
             assert replicas[1].recv(1000) == raw
         for replica in replicas:
             replica.close()
-        run.stop()
+        loop.stop()
     return spent / MESSAGES
 
 

@@ -2,12 +2,14 @@
 
 import json
 import signal
+import subprocess
+import sys
 import time
 import unittest
 from unittest import mock
 
 from simulator import workspace
-from simulator.tests.support import ROOT, Run
+from simulator.tests.support import FAKE_REPLICA, ROOT, Run
 
 KILLS = [
     {"type": "kill_non_leader", "time": 0.5},
@@ -36,6 +38,11 @@ def setUpModule() -> None:
     for transport in ("seqpacket", "udp"):
         options = "--replica-options=--one 'two words'"
         runs[f"options_{transport}"] = Run("takes_two_options", options, transport=transport)
+    runs["beside"] = Run("correct", "--seed", "7", "--beside", str(FAKE_REPLICA))
+    runs["beside_udp"] = Run(
+        "takes_two_options", "--replica-options=--one 'two words'", "--beside", str(FAKE_REPLICA),
+        "--beside-options=--one 'two words'", transport="udp", events=KILLS[:1],
+    )
     # Few enough that a busy machine gets there in time.
     runs["storm"] = Run("storm", max_packets=500)
     for behaviour in (
@@ -120,6 +127,25 @@ class EndToEnd(unittest.TestCase):
                 self.assertIn("0002] options ['--one', 'two words']\n", run.stdout)
                 self.assertEqual(run.result()["replica_options"], ["--one", "two words"])
         self.assertEqual(self.finished("correct").result()["replica_options"], [])
+
+    def test_two_clusters_side_by_side_have_the_same_requests(self) -> None:
+        run = self.finished("beside")
+        self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
+        self.assertEqual(run.stdout.count("     All correctness tests passed\n"), 2)
+        self.assertIn("\n# Side by Side\n", run.stdout)
+        self.assertIn("beside: [  0.000 0001] ready", run.stdout)
+        self.assertEqual([result["figures"]["replicas_died"] for result in run.result()], [0, 0])
+        clients = []
+        for history in (run.history, run.history.with_name("history-beside.jsonl")):
+            requests = map(json.loads, history.read_text().splitlines())
+            clients.append(sorted(r["client"] for r in requests if r["outcome"] == "ok"))
+        self.assertEqual(len(clients[0]), 100)
+        self.assertEqual(*clients)
+
+    def test_both_clusters_have_their_options_and_their_trouble(self) -> None:
+        results = self.finished("beside_udp").result()
+        self.assertEqual([r["replica_options"] for r in results], [["--one", "two words"]] * 2)
+        self.assertEqual([r["figures"]["replicas_killed"] for r in results], [1, 1])
 
     def test_kills_end_replicas_and_leave_requests_unanswered(self) -> None:
         run = self.finished("kills")
@@ -295,6 +321,23 @@ class Ends(unittest.TestCase):
         self.addCleanup(run.clean_up)
         self.assertEqual(run.finish().exit_code, 2)
         self.assertEqual(run.stderr, "--replica-options: \"'unclosed\": No closing quotation\n")
+
+    def test_a_second_cluster_that_cannot_be_is_bad_usage_or_told_at_once(self) -> None:
+        for said, code, arguments in (
+            ('--beside: x: takes one configuration, not "all"\n', 2, ("all", "--beside", "x")),
+            ("--beside-options: '--a': needs --beside\n", 2, ("CONFIG", "--beside-options=--a")),
+            ("--beside-options: \"'\": No closing quotation\n", 2,
+             ("CONFIG", "--beside", "x", "--beside-options='")),
+            ("*** Simulator Error - beside program not found: x\n", 1, ("CONFIG", "--beside", "x")),
+        ):
+            with self.subTest(said):
+                config = str(ROOT / "configs" / "simple-1.json")
+                words = [config if word == "CONFIG" else word for word in arguments]
+                done = subprocess.run(
+                    [sys.executable, str(ROOT / "run.py"), "--replica", str(FAKE_REPLICA), *words],
+                    capture_output=True, text=True,
+                )
+                self.assertEqual((done.stderr + done.stdout, done.returncode), (said, code))
 
     def test_a_program_that_cannot_run_is_told_at_once(self) -> None:
         for program, said in (

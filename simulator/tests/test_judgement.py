@@ -74,6 +74,16 @@ GOLDEN_FAILED = STATISTICS.replace("sent: 370", "sent: 120") + """
 
 ## Correctness Checks Failed, Skipping Performance Tests"""
 
+GOLDEN_BESIDE = """
+# Side by Side
+     kvstore
+     beside floor
+     Total Messages Between Replicas: 370 / 185 = 2.000
+     Median Response Latency (seconds): 0.000181 / 0.000181 = 1.000
+     Median Latency of get(): unknown / unknown
+     Median Latency of put(): 0.5 / 0.5 = 1.000
+     99th Percentile of Latency: 0.002 / unknown"""
+
 
 def scenario(**changes: Any) -> Scenario:
     return small_scenario(**{
@@ -82,7 +92,7 @@ def scenario(**changes: Any) -> Scenario:
 
 
 def result(verdict: Verdict | None = None, **changes: Any) -> Result:
-    return Result(scenario(), 7, "udp", (), dataclasses.replace(GOOD, **changes), [], verdict)
+    return Result(scenario(), 7, "kvstore", "udp", (), dataclasses.replace(GOOD, **changes), [], verdict)
 
 
 class Checks(unittest.TestCase):
@@ -166,6 +176,19 @@ class Text(unittest.TestCase):
         text = report.render(result(mean_latency=None, median_latency=None,
                                     acknowledged_puts=0), coloured=False)
         self.assertIn("     Mean/Median query latency: unknown/unknown\n", text)
+
+    def test_two_programs_side_by_side(self) -> None:
+        def request(type: str, invoked: float, returned: float | None) -> Request:
+            return Request("1", "0015", type, "k", None, invoked=invoked, returned=returned)
+
+        history = [
+            request("put", 1, 1.5), request("put", 2, 2.25), request("put", 3, 3.75), request("put", 4, None),
+        ]
+        ours = dataclasses.replace(result(), history=history)
+        floor = dataclasses.replace(
+            result(total_messages=185, p99_latency=None), program="floor", history=history[:1]
+        )
+        self.assertEqual(report.compare(ours, floor), GOLDEN_BESIDE)
 
     def test_colour_changes_nothing_but_colour(self) -> None:
         coloured = report.render(result(), coloured=True)
