@@ -41,7 +41,7 @@ def setUpModule() -> None:
     runs["beside"] = Run("correct", "--seed", "7", "--beside", str(FAKE_REPLICA))
     runs["beside_udp"] = Run(
         "takes_two_options", "--replica-options=--one 'two words'", "--beside", str(FAKE_REPLICA),
-        "--beside-options=--one 'two words'", transport="udp", events=KILLS[:1],
+        "--beside-options=--three four", transport="udp", events=KILLS[:1],
     )
     # Few enough that a busy machine gets there in time.
     runs["storm"] = Run("storm", max_packets=500)
@@ -144,7 +144,9 @@ class EndToEnd(unittest.TestCase):
 
     def test_both_clusters_have_their_options_and_their_trouble(self) -> None:
         results = self.finished("beside_udp").result()
-        self.assertEqual([r["replica_options"] for r in results], [["--one", "two words"]] * 2)
+        options = [["--one", "two words"], ["--three", "four"]]
+        self.assertEqual([r["replica_options"] for r in results], options)
+        self.assertIn(f"beside: [  0.000 0001] options {options[1]}", self.finished("beside_udp").stdout)
         self.assertEqual([r["figures"]["replicas_killed"] for r in results], [1, 1])
 
     def test_kills_end_replicas_and_leave_requests_unanswered(self) -> None:
