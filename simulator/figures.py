@@ -94,7 +94,7 @@ def collect(
         incorrect_gets=clients.incorrect_gets,
         incorrect_messages=incorrect_messages + clients.unexpected,
         mean_latency=statistics.fmean(latencies) if latencies else None,
-        median_latency=statistics.median(latencies) if latencies else None,
+        median_latency=_median(latencies),
         p99_latency=sorted(latencies)[len(latencies) * 99 // 100] if latencies else None,
         failovers=tuple(clients.failovers),
     )
@@ -106,4 +106,8 @@ def median_latency(requests: Iterable[Request], type: str) -> float | None:
         request.returned - request.invoked
         for request in requests if request.type == type and request.returned is not None
     ]
+    return _median(latencies)
+
+
+def _median(latencies: list[float]) -> float | None:
     return statistics.median(latencies) if latencies else None

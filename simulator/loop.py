@@ -92,17 +92,18 @@ class Loop:
     def gather(self) -> None:
         """Wait until each replica has joined or has had its time; then the clocks start, each a turn later."""
         deadline = time.monotonic() + JOIN_SECONDS
-        while not self._signals.stop and any(simulation.missing for simulation in self._simulations):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                for simulation in self._simulations:
-                    simulation.bury_missing(f"did not join within {JOIN_SECONDS:g} seconds")
-                break
-            self.wait(left)
+        while self._is_any_missing() and time.monotonic() < deadline and not self._signals.stop:
+            self.wait(deadline - time.monotonic())
+        if not self._signals.stop:
+            for simulation in self._simulations:
+                simulation.bury_missing(f"did not join within {JOIN_SECONDS:g} seconds")
         origin = time.monotonic()
         turn = self._scenario.seconds_per_request / len(self._simulations)
         for number, simulation in enumerate(self._simulations):
             simulation.begin(origin + number * turn)
+
+    def _is_any_missing(self) -> bool:
+        return any(simulation.missing for simulation in self._simulations)
 
     def play(self) -> None:
         """Go through the agenda, and carry messages in between."""

@@ -241,7 +241,8 @@ class Simulation:
         options = self._cluster.replica_options
         if options and replica.process.returncode == REFUSAL:
             said = replica.last_errors[-1] if replica.last_errors else "nothing on stderr"
-            raise OptionsRefused(f"--{self._cluster.name}-options: {shlex.join(options)}: refused by the replica: {said}")
+            option = f"--{self._cluster.name}-options"
+            raise OptionsRefused(f"{option}: {shlex.join(options)}: refused by the replica: {said}")
 
     def _bury(self, id: str, reason: str) -> None:
         self._console.error(f"replica {id} {reason}")

@@ -14,6 +14,9 @@ class Joined:
 
     missing: set[str] = set()
 
+    def bury_missing(self, reason: str) -> None:
+        """Nobody is missing."""
+
     def begin(self, origin: float) -> None:
         self.origin = origin
 
