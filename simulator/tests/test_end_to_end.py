@@ -135,9 +135,12 @@ class EndToEnd(unittest.TestCase):
         self.assertIn("\n# Side by Side\n", run.stdout)
         self.assertIn("beside: [  0.000 0001] ready", run.stdout)
         self.assertEqual([result["figures"]["replicas_died"] for result in run.result()], [0, 0])
+        paths = (run.history, run.history.with_name("history-beside.jsonl"))
+        histories = [path.read_text() for path in paths]
+        self.assertNotEqual(*histories)
         clients = []
-        for history in (run.history, run.history.with_name("history-beside.jsonl")):
-            requests = map(json.loads, history.read_text().splitlines())
+        for history in histories:
+            requests = map(json.loads, history.splitlines())
             clients.append(sorted(r["client"] for r in requests if r["outcome"] == "ok"))
         self.assertEqual(len(clients[0]), 100)
         self.assertEqual(*clients)
