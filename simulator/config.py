@@ -60,6 +60,7 @@ class Scenario:
     client_timeout: float | None
     read_back: bool
     max_packets: int
+    poll: float
     events: tuple[Event, ...]
     tests: Tests
 
@@ -171,6 +172,7 @@ def _scenario(name: str, file: _Section) -> Scenario:
         client_timeout=_client_timeout(file),
         read_back=file.flag("read_back"),
         max_packets=file.number("max_packets", requests, MAX_PACKETS_LIMIT, 20_000, whole=True),
+        poll=file.number("poll", 0, 1, 0),
         events=_events(file, lifetime),
         tests=_tests(file.section("tests")),
     )

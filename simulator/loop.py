@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import heapq
+import math
 import selectors
 import time
 from contextlib import ExitStack
@@ -78,6 +79,7 @@ class Loop:
         self._console = console
         self._signals = signals
         self._selector = selector
+        self._woken = -math.inf  # when the loop last looked at the sockets
         selector.register(signals.fd, selectors.EVENT_READ, self._on_signal)
 
     def _on_signal(self, _: int) -> None:
@@ -138,13 +140,21 @@ class Loop:
         self._console.progress(f"{self._scenario.name}: {left:.0f} s left, {progress}")
 
     def _carry_until(self, due: float) -> None:
-        """Look at the sockets at least once, or a simulator that is late would carry nothing."""
+        """Carry messages until `due`; under `poll`, until the first wake-up after it.
+
+        The loop looks at the sockets at least once, or a late simulator would carry nothing. Under
+        `poll` it looks at the clock only after that, so all that is due at a wake-up is one burst.
+        """
+        poll = self._scenario.poll
+        if poll and due <= self._woken:
+            return
         while True:
             wake = min(due, *[simulation.next_resend() for simulation in self._simulations])
-            self.wait(wake - time.monotonic())
+            self.wait(poll or wake - time.monotonic())
+            self._woken = time.monotonic()
             for simulation in self._simulations:
                 simulation.resend()
-            if time.monotonic() >= due or self._is_over():
+            if self._woken >= due or self._is_over():
                 return
 
     def _is_over(self) -> bool:

@@ -59,6 +59,8 @@ class Refusals(unittest.TestCase):
             ("requests", -1, "must be an integer from 0 to 900000"),
             ("mix", 1.1, "must be a number from 0 to 1"),
             ("drops", -0.1, "must be a number from 0 to 1"),
+            ("poll", -0.1, "must be a number from 0 to 1"),
+            ("poll", 1.1, "must be a number from 0 to 1"),
             ("shared_keys", -1, "must be an integer from 0 to 1000000"),
             ("shared_keys", 1000001, "must be an integer from 0 to 1000000"),
             ("client_drops", 1.1, "must be a number from 0 to 1"),

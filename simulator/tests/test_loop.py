@@ -6,6 +6,7 @@ import time
 import unittest
 from dataclasses import replace
 from typing import Any, Iterator
+from unittest import mock
 
 from simulator.console import Console
 from simulator.loop import Loop
@@ -65,3 +66,59 @@ class Turns(unittest.TestCase):
 
     def test_without_requests_there_are_no_turns_to_miss(self) -> None:
         self.assertEqual(small_scenario(lifetime=12, start_wait=1, end_wait=1, requests=0).seconds_per_request, 10)
+
+
+class VirtualTime:
+    """A clock and a selector: a wait takes as long as it may, or until the next message."""
+
+    def __init__(self, messages: list[float]) -> None:
+        self.now = 0.0
+        self._messages = messages
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def register(self, *_: Any) -> None:
+        """The signals, of which none comes."""
+
+    def select(self, seconds: float) -> list[Any]:
+        until = self.now + seconds
+        if self._messages and self._messages[0] <= until:
+            until = max(self.now, self._messages.pop(0))
+        self.now = until
+        return []
+
+
+class Asking(Joined):
+    """A cluster whose requests note when they are sent."""
+
+    def __init__(self, lifetime: float, requests: list[float], time: VirtualTime) -> None:
+        super().__init__(lifetime)
+        self.sent: list[float] = []
+        self._requests = requests
+        self._time = time
+
+    def agenda(self) -> Iterator[Any]:
+        return ((due, lambda: self.sent.append(round(self._time.now, 3))) for due in self._requests)
+
+
+class Polling(unittest.TestCase):
+    def sent(self, poll: float, messages: list[float]) -> list[float]:
+        """When requests due every 60 ms are sent, if messages arrive at these times."""
+        scenario = replace(small_scenario(), lifetime=0.4, start_wait=0, end_wait=0, poll=poll)
+        clock = VirtualTime(messages)
+        cluster = Asking(0.4, [0.06, 0.12, 0.18, 0.24], clock)
+        cluster.begin(0)
+        with Signals() as signals, mock.patch("time.monotonic", clock.monotonic):
+            Loop(scenario, [cluster], Console(), signals, clock).play()
+        return cluster.sent
+
+    def test_requests_without_poll_are_punctual(self) -> None:
+        self.assertEqual(self.sent(0, []), [0.06, 0.12, 0.18, 0.24])
+
+    def test_requests_under_poll_wait_for_the_wake_up_and_come_in_bursts(self) -> None:
+        # The first act of the agenda, the progress at 0, takes one wait.
+        self.assertEqual(self.sent(0.1, []), [0.1, 0.2, 0.2, 0.3])
+
+    def test_a_message_under_poll_wakes_the_loop(self) -> None:
+        self.assertEqual(self.sent(0.1, [0.15]), [0.1, 0.15, 0.25, 0.25])
