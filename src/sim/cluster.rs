@@ -12,6 +12,7 @@ use super::liveness;
 use super::network::{Fate, Network};
 use super::plan::{Plan, Storage};
 use super::queue::{Event, Queue};
+use super::requester::Requester;
 use super::server::Server;
 use super::trace::{Place, Trace};
 use super::traffic::Traffic;
@@ -39,6 +40,7 @@ pub struct Cluster {
     queue: Queue,
     decoders: Vec<Decoder>, // used if datagrams are to be written out
     held: Vec<(usize, usize, Vec<Message>)>,
+    requester: Requester,
     pub(super) traffic: Traffic,
     scales: Option<Vec<u8>>, // where datagrams are written to be weighed, if they are to be
 }
@@ -69,6 +71,7 @@ impl Cluster {
             queue: Queue::default(),
             decoders: ids.iter().map(|&own| Decoder::new(own, ids.iter().copied())).collect(),
             held: Vec::new(),
+            requester: Requester::new(plan.workload.poll_us),
             traffic: Traffic::default(),
             scales: None,
             rng: rng.fork(),
@@ -165,6 +168,13 @@ impl Cluster {
 
     fn happen(&mut self, event: Event) -> Result<(), Violation> {
         match event {
+            Event::Start(_) | Event::TimeOut(_) if self.requester.sleeps() => {
+                if let Some(until) = self.requester.wait(self.now, event) {
+                    self.schedule(until, Event::Poll);
+                }
+            }
+            Event::Poll if self.requester.is_due(self.now) => self.wake_requester()?,
+            Event::Poll => {}
             Event::Start(number) => {
                 let up = self.up();
                 let sending = self.clients.start(self.now, number, &up);
@@ -224,6 +234,15 @@ impl Cluster {
             let at = self.now + self.network.delay_us();
             self.schedule(at, Event::Request { to, number });
         }
+    }
+
+    /// The loop that sends all requests wakes up and sends those that are due.
+    fn wake_requester(&mut self) -> Result<(), Violation> {
+        for event in self.requester.wake(self.now) {
+            self.happen(event)?;
+        }
+        self.requester.sleep();
+        Ok(())
     }
 
     fn request(&mut self, to: usize, number: usize) {
@@ -402,6 +421,7 @@ impl Cluster {
     }
 
     pub(super) fn send(&mut self, at: usize, datagram: Datagram) -> Result<(), Violation> {
+        self.wake_requester()?;
         match datagram {
             Datagram::Client(response) => self.answer(at, response),
             Datagram::Peer { to, leader, messages } => {

@@ -168,6 +168,7 @@ impl Experiment {
                 timeout_us: None,
                 wander: 0.0,
                 read_back: false,
+                poll_us: 0,
             },
             faults: Vec::new(),
             liveness: None,

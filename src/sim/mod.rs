@@ -13,6 +13,7 @@
 //! | `disk` | what a crash leaves of what was written |
 //! | `network` | whether and when a message arrives |
 //! | `intents` | what clients will ask, drawn before the run |
+//! | `requester` | when the loop that sends all requests is awake |
 //! | `clients` | what is asked, of whom, and what an answer leads to |
 //! | `faults` | what goes wrong, and how it ends |
 //! | `liveness` | a majority gets well for good, and must work |
@@ -56,6 +57,7 @@ pub mod minimise;
 mod network;
 pub mod plan;
 mod queue;
+mod requester;
 mod run;
 pub mod scenario;
 mod server;

@@ -109,6 +109,10 @@ pub struct Workload {
     pub wander: f64,
     /// Whether a client reads what it has put as soon as that is acknowledged, from another replica.
     pub read_back: bool,
+    /// How long the loop that sends all requests sleeps at most, in microseconds, 0 to 1,000,000. A datagram of any
+    /// replica wakes it up. A request that is due meanwhile waits for that. With 0 the loop never sleeps.
+    #[serde(default)]
+    pub poll_us: Micros,
 }
 
 /// Something that goes wrong, and for how long.

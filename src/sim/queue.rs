@@ -16,6 +16,8 @@ pub(super) enum Event {
     Request { to: usize, number: usize },
     /// A client has waited long enough for an answer.
     TimeOut(usize),
+    /// The loop that sends all requests has slept long enough.
+    Poll,
     /// An answer arrives.
     Response { from: usize, response: Response },
     /// A datagram from another replica arrives.

@@ -55,6 +55,8 @@ pub struct Scenario {
     #[serde(default)]
     read_back: bool,
     #[serde(default)]
+    poll: f64,
+    #[serde(default)]
     events: Vec<TimedEvent>,
 }
 
@@ -160,6 +162,7 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
         () if network.max_datagram < 2_000 || workload.value_bytes > 300 => {
             Err("max_datagram must be at least 2000, value_bytes at most 300")
         }
+        () if workload.poll_us > 1_000_000 => Err("poll_us must be at most 1000000"),
         () if plan.levers.check().is_err() => Err("levers contradict each other or are out of range"),
         () if plan.clock_ppm.iter().any(|ppm| ppm.abs() > 500_000) => Err("clock_ppm must be within 500000"),
         () => Ok(()),
@@ -185,6 +188,7 @@ impl Scenario {
             () if self.start_wait + self.end_wait > self.lifetime => {
                 Err("start_wait + end_wait must be at most lifetime")
             }
+            () if !(0.0..=1.0).contains(&self.poll) => Err("poll must be 0 to 1 second"),
             () if self.client_timeout.is_some_and(|t| !(t > 0.0 && t.is_finite())) => {
                 Err("client_timeout must be above 0")
             }
@@ -225,6 +229,7 @@ impl Scenario {
                 wander: 0.0,
                 timeout_us: self.client_timeout.map(micros),
                 read_back: self.read_back,
+                poll_us: micros(self.poll),
             },
             faults: self.faults(),
             liveness: None,

@@ -117,6 +117,7 @@ fn workload(rng: &mut Rng, lifetime_us: Micros, network: &Network) -> Workload {
         timeout_us: Some(rng.u64(100..1_500) * MS + 6 * network.delay_us.1),
         wander: sometimes(rng, 0.7),
         read_back: rng.bool(),
+        poll_us: 0,
     }
 }
 

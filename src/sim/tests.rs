@@ -128,6 +128,20 @@ fn a_scenario_of_run_py_becomes_a_plan() {
     assert_eq!(plan.faults, expected);
 }
 
+/// How many messages a quiet cluster sends for 400 puts in 20 s, if the loop of the clients sleeps so long at most.
+fn messages_under_poll(poll: f64) -> u64 {
+    let text = format!(
+        r#"{{"lifetime": 24, "replicas": 5, "requests": 400, "mix": 0, "poll": {poll}, "tests": {{}}}}"#
+    );
+    run(&read(&text).expect("a scenario"), Planted::NONE, false).figures.messages
+}
+
+#[test]
+fn requests_under_poll_come_in_bursts_and_cost_fewer_messages() {
+    let (awake, asleep) = (messages_under_poll(0.0), messages_under_poll(0.1));
+    assert!(10 * asleep < 8 * awake, "{asleep} and {awake}");
+}
+
 #[test]
 fn every_scenario_in_the_repository_is_answered_completely() {
     let mut count = 0;
@@ -155,6 +169,7 @@ fn a_file_that_is_no_plan_is_refused_with_its_reason() {
     assert!(
         refusal(&scenario(r#""events": [{"type": "kill_leader", "time": 31}]"#)).contains("times must be")
     );
+    assert!(refusal(&scenario(r#""poll": 1.5"#)).contains("poll must be"));
     assert!(refusal(&scenario(r#""events": [{"type": "quake", "time": 1}]"#)).contains("unknown variant"));
     assert!(refusal(r#"{"lifetime": 1, "replicas": 5, "requests": 5}"#).contains("lifetime"));
     assert!(refusal(r#"{"lifetime": 30, "replicas": 99, "requests": 5}"#).contains("replicas must be"));
