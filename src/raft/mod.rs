@@ -49,7 +49,7 @@
 //!   the leader in vain asks the leader, and then the others, who ask it too (`doubt`). A failover takes about
 //!   one election time-out, the promise to the old leader; heartbeats every few seconds are only the safety net.
 //! * **Reads cost no log entry.** They wait for proof that this replica still led *after* they arrived: usually a
-//!   lease, which rests on that promise (`Node::lease_end` in `leader.rs`), else one round of heartbeats (ReadIndex).
+//!   lease, which rests on that promise (`Node::lease_end` in `reads.rs`), else one round of heartbeats (ReadIndex).
 //! * **An append goes to as few as needed.** With five replicas a write costs two appends and two
 //!   acknowledgements, not four and four. Followers take turns; who does not answer in time is replaced by
 //!   another. Safety does not depend on who is asked, only on who has answered.
@@ -71,6 +71,7 @@
 
 pub mod action;
 mod candidate;
+mod check_quorum;
 mod doubt;
 mod follower;
 #[cfg(any(test, feature = "fuzz"))]
@@ -85,7 +86,9 @@ mod odds;
 mod progress;
 #[cfg(test)]
 mod properties;
+mod reads;
 mod relay;
+mod round_trip;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod scripts;
 pub mod text;

@@ -1,15 +1,24 @@
 //! How likely it is that enough followers answer: decides how many are asked at once.
 
+use super::leader::Leader;
+use super::progress::Progress;
+use crate::id::Id;
+
+/// How likely enough answers must be before nobody else is asked. At 15 % loss both of two
+/// followers answer in 52 % of the cases, which is cheaper than a third message each time; at 30 % only in
+/// 24 %, and most writes would wait for a retransmission.
+pub(super) const LIKELY: f64 = 0.4;
+
 /// The chances of 0, 1, 2 ... answers from those that were asked.
 #[derive(Clone, Debug)]
-pub(super) struct Odds {
+struct Odds {
     exactly: Vec<f64>, // exactly[i]: the chance of i answers, for fewer than are wanted
     asked: usize,
 }
 
 impl Odds {
     /// Nobody was asked, and `wanted` answers are needed.
-    pub(super) fn new(wanted: usize) -> Self {
+    fn new(wanted: usize) -> Self {
         let mut exactly = [0.0].repeat(wanted);
         if let Some(none) = exactly.first_mut() {
             *none = 1.0;
@@ -18,7 +27,7 @@ impl Odds {
     }
 
     /// One more is asked, who answers with this chance, independent of the others.
-    pub(super) fn ask(&mut self, chance: f64) {
+    fn ask(&mut self, chance: f64) {
         for answers in (0..self.exactly.len()).rev() {
             let one_less = if answers > 0 { self.exactly[answers - 1] } else { 0.0 };
             self.exactly[answers] = self.exactly[answers] * (1.0 - chance) + one_less * chance;
@@ -27,19 +36,107 @@ impl Odds {
     }
 
     /// Whether at least as many were asked as are wanted.
-    pub(super) fn could_suffice(&self) -> bool {
+    fn could_suffice(&self) -> bool {
         self.asked >= self.exactly.len()
     }
 
     /// The chance that as many answer as are wanted.
-    pub(super) fn suffice(&self) -> f64 {
+    fn suffice(&self) -> f64 {
         1.0 - self.exactly.iter().sum::<f64>()
+    }
+}
+
+impl Leader {
+    /// Chooses whom to ask besides those who were asked already, so that `wanted` answers come with the chance
+    /// `likely`, or at least can come. `asked` says for whom that holds, and with which chance the answer comes. The
+    /// responsive go before the others, then who may know what others have, then whoever was left alone longest.
+    pub(super) fn choose(
+        &self,
+        wanted: usize,
+        likely: f64,
+        asked: impl Fn(&Progress) -> Option<f64>,
+    ) -> Vec<Id> {
+        let mut odds = Odds::new(wanted);
+        let mut others = Vec::new();
+        for (id, progress) in &self.followers {
+            match asked(progress) {
+                Some(chance) => odds.ask(chance),
+                None => {
+                    let unresponsive = !progress.is_responsive();
+                    others.push(((unresponsive, !progress.may_recall, progress.last_sent_at, *id), progress));
+                }
+            }
+        }
+        others.sort_by_key(|&(order, _)| order);
+        let mut chosen = Vec::new();
+        for ((unresponsive, .., id), progress) in others {
+            if odds.could_suffice() && (unresponsive || odds.suffice() >= likely) {
+                break;
+            }
+            odds.ask(progress.answer_rate());
+            chosen.push(id);
+        }
+        chosen
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
+    use crate::raft::harness::id;
+    use crate::raft::types::Micros;
+
+    /// A follower that answers one message of so many; a silent one answers none any more.
+    fn follower(answers_one_of: u64, silent: bool) -> Progress {
+        let mut progress = Progress::new(0, 0);
+        for n in 1..=1_000 {
+            progress.sent(n, n);
+            if n % answers_one_of == 0 {
+                progress.heard(n, n);
+            }
+        }
+        while silent && progress.is_responsive() {
+            progress.expire();
+        }
+        progress
+    }
+
+    /// How many a leader of five asks for two answers that knows this of its followers, of whom the first are
+    /// asked before it chooses.
+    fn asks(followers: [Progress; 4], before: u16) -> Vec<u16> {
+        let numbered = (0..).zip(followers);
+        let followers = numbered.map(|(n, mut progress)| {
+            progress.heard_at = Micros::from(n < before);
+            progress.last_sent_at = 9 - Micros::from(n);
+            (id(n), progress)
+        });
+        let leader =
+            Leader { followers: followers.collect(), reads: VecDeque::new(), elected_at: 0, last_stamp: 0 };
+        let asked = |progress: &Progress| (progress.heard_at == 1).then_some(progress.answer_rate());
+        leader.choose(2, LIKELY, asked).into_iter().map(Id::number).collect()
+    }
+
+    #[test]
+    fn as_many_are_asked_as_make_enough_answers_likely_the_longest_left_alone_first() {
+        let all = |answers_one_of| [(); 4].map(|()| follower(answers_one_of, false));
+        assert_eq!(asks(all(1), 0), [3, 2]);
+        assert_eq!(asks(all(2), 0), [3, 2, 1]);
+        assert_eq!(asks(all(4), 0), [3, 2, 1, 0]);
+        assert_eq!(asks(all(1), 1), [3]);
+        assert_eq!(asks(all(1), 2), [0; 0]);
+        assert_eq!(asks(all(2), 2), [3]);
+    }
+
+    #[test]
+    fn the_silent_are_asked_only_where_the_others_are_too_few() {
+        let with_silent = |silent: [bool; 4]| silent.map(|silent| follower(1, silent));
+        assert_eq!(asks(with_silent([false, true, false, true]), 0), [2, 0]);
+        assert_eq!(asks(with_silent([false, true, true, true]), 0), [0, 3]);
+        let lossy = [follower(4, false), follower(4, false), follower(1, true), follower(1, true)];
+        assert_eq!(asks(lossy, 0), [1, 0], "two could do, however unlikely");
+    }
 
     #[test]
     fn adds_up_as_the_binomial_distribution_does() {

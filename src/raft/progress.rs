@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::round_trip::{MIN_RETRANSMIT_US, RoundTrip};
 use super::types::{Index, Micros};
 
 /// A follower is unresponsive when, at its measured answer rate, so many unanswered attempts in a row
@@ -16,24 +17,11 @@ const ANSWER_RATE_WEIGHT: f64 = 1.0 / 32.0;
 /// The retransmission time before the first answer, from no knowledge at all.
 const FIRST_RETRANSMIT_US: Micros = 20_000;
 
-/// In how many parts the silence is divided after which a follower counts as lost. After each but the last it is asked
-/// again if a quorum depends on it: a leader that writes nothing sends nothing else, and one lost message in three would
-/// depose it time and again. At 30 % loss four questions in a row go unanswered in one of fifteen cases.
-const SILENCE_PARTS: Micros = 4;
-
-/// The least retransmission time: some ten round trips on one machine, so that a
-/// busy scheduler is not taken for a lossy network.
-const MIN_RETRANSMIT_US: Micros = 2_000;
-
 /// The same while hardly any answer is lost: one that is missing is late then. It is longer than a tick of most
 /// systems' clocks. Nearly every answer comes long before its timer, and one that is due before the next tick must be
 /// programmed into the clock and taken back each time, which on a virtual machine costs more than the
 /// answer itself (docs/performance.md).
 const PATIENT_RETRANSMIT_US: Micros = 5_000;
-
-/// The longest, before it doubles: about half of an election time-out, of which a round trip must be a small part (paper,
-/// 5.6). An answer that took longer was held somewhere, and the next one need not be waited for as long.
-const MAX_RETRANSMIT_US: Micros = 250_000;
 
 /// From which answer rate on hardly any answer is lost: none of the latest 36.
 const HARDLY_ANY_LOST: f64 = 0.99;
@@ -71,10 +59,10 @@ pub struct Progress {
     /// Whether it was the last on a way that was not answered: then it may know that those before it have what it brought.
     pub may_recall: bool,
     in_flight: VecDeque<InFlight>, // unanswered messages, oldest first
-    round_trip: Option<RoundTrip>,
-    relay_round_trip: Option<RoundTrip>, // of what went through other followers: a longer way
-    answer_rate: f64,                    // of the latest messages, how many were answered; 0 to 1
-    failures: u32,                       // unanswered attempts since it was last heard
+    pub(super) round_trip: Option<RoundTrip>,
+    pub(super) relay_round_trip: Option<RoundTrip>, // of what went through other followers: a longer way
+    answer_rate: f64,                               // of the latest messages, how many were answered; 0 to 1
+    failures: u32,                                  // unanswered attempts since it was last heard
 }
 
 /// A message that was not answered so far.
@@ -84,13 +72,6 @@ struct InFlight {
     first_index: Index,     // the entry after its prev_log_index
     last_index: Index,      // its last entry, or its prev_log_index if it had none
     relayed: Option<usize>, // through followers, of whom so many come after this one, and so is the answer
-}
-
-/// Smoothed round-trip time and its variation (RFC 6298, section 2).
-#[derive(Clone, Copy, Debug)]
-struct RoundTrip {
-    smoothed_us: Micros,
-    variation_us: Micros,
 }
 
 impl Progress {
@@ -258,27 +239,6 @@ impl Progress {
         self.goal = self.match_index;
     }
 
-    /// When a follower that has been asked and says nothing no longer counts as one that can be reached: after
-    /// `stall_us`, or twice the retransmission time if that is longer; after `first_us` if it was never heard.
-    pub fn lost_at(&self, stall_us: Micros, first_us: Micros) -> Micros {
-        self.silent_since.map_or(Micros::MAX, |since| since + self.patience_us(stall_us, first_us))
-    }
-
-    /// When a follower that has been asked and says nothing is to be asked again because it may soon count as lost; after
-    /// the last question, when it is lost ([`lost_at`](Self::lost_at)).
-    pub fn doubtful_at(&self, stall_us: Micros, first_us: Micros) -> Micros {
-        let Some(since) = self.silent_since else { return Micros::MAX };
-        let patience_us = self.patience_us(stall_us, first_us);
-        let mut questions = (1..SILENCE_PARTS).map(|part| since + patience_us * part / SILENCE_PARTS);
-        questions.find(|at| self.last_sent_at < *at).unwrap_or(since + patience_us)
-    }
-
-    /// How long its silence lasts until it counts as lost.
-    fn patience_us(&self, stall_us: Micros, first_us: Micros) -> Micros {
-        let known = [self.round_trip, self.relay_round_trip].into_iter().flatten();
-        known.map(|known| stall_us.max(2 * known.timeout_us())).max().unwrap_or(first_us)
-    }
-
     /// How likely it is that a message to this follower is answered.
     pub fn answer_rate(&self) -> f64 {
         self.answer_rate
@@ -297,28 +257,6 @@ impl Progress {
         let base = round_trip.map_or(FIRST_RETRANSMIT_US, |known| known.timeout_us().max(least));
         let doublings = if self.is_responsive() { 0 } else { self.failures.min(16) };
         (base << doublings).min(max_us)
-    }
-}
-
-impl RoundTrip {
-    /// Takes in one more sample.
-    fn update(known: &mut Option<Self>, sample: Micros) {
-        *known = Some(known.map_or(Self::first(sample), |known| known.updated(sample)));
-    }
-
-    fn first(sample: Micros) -> Self {
-        Self { smoothed_us: sample, variation_us: sample / 2 }
-    }
-
-    fn updated(self, sample: Micros) -> Self {
-        Self {
-            variation_us: (3 * self.variation_us + self.smoothed_us.abs_diff(sample)) / 4,
-            smoothed_us: (7 * self.smoothed_us + sample) / 8,
-        }
-    }
-
-    fn timeout_us(self) -> Micros {
-        (self.smoothed_us + 4 * self.variation_us).clamp(MIN_RETRANSMIT_US, MAX_RETRANSMIT_US)
     }
 }
 
@@ -465,17 +403,6 @@ mod tests {
         assert_eq!((progress.next_index, progress.state), (9, ProgressState::Probe));
     }
 
-    /// RFC 6298, section 2, by hand.
-    #[test]
-    fn the_round_trip_is_smoothed_with_its_variation() {
-        let first = RoundTrip::first(10_000);
-        assert_eq!((first.smoothed_us, first.variation_us, first.timeout_us()), (10_000, 5_000, 30_000));
-        let second = first.updated(18_000);
-        assert_eq!((second.smoothed_us, second.variation_us, second.timeout_us()), (11_000, 5_750, 34_000));
-        let third = second.updated(3_000);
-        assert_eq!((third.smoothed_us, third.variation_us, third.timeout_us()), (10_000, 6_312, 35_248));
-    }
-
     #[test]
     fn what_matched_is_not_sent_again() {
         let mut progress = Progress::new(0, 0);
@@ -512,50 +439,5 @@ mod tests {
         assert!(progress.wants_message(8));
         progress.sent(1, 5);
         assert!(!progress.wants_message(8));
-    }
-
-    #[test]
-    fn who_is_silent_is_asked_three_times_more_before_it_is_lost() {
-        let mut progress = Progress::new(0, 0);
-        let doubtful_at = |progress: &Progress| progress.doubtful_at(0, 400_000);
-        assert_eq!(doubtful_at(&progress), Micros::MAX);
-        progress.sent(1, 1_000);
-        for at in [101_000, 201_000, 301_000, 401_000] {
-            assert_eq!(doubtful_at(&progress), at);
-            progress.sent(1, at);
-        }
-        assert_eq!(doubtful_at(&progress), progress.lost_at(0, 400_000));
-        let mut progress = Progress::new(0, 0);
-        progress.sent(1, 1_000);
-        progress.sent(1, 51_000);
-        assert_eq!(doubtful_at(&progress), 101_000, "the silence counts from the first message");
-    }
-
-    #[test]
-    fn who_was_asked_and_says_nothing_is_lost_after_a_while() {
-        const STALL_US: Micros = 240_000;
-        const FIRST_US: Micros = 480_000;
-        let lost_at = |progress: &Progress| progress.lost_at(STALL_US, FIRST_US);
-        let mut progress = Progress::new(0, 0);
-        assert_eq!(lost_at(&progress), Micros::MAX, "nobody has asked it");
-        progress.sent(1, 1_000);
-        progress.sent(2, 9_000);
-        assert_eq!(lost_at(&progress), 1_000 + FIRST_US, "it was never heard");
-        progress.heard(9_000, 10_000);
-        assert_eq!(lost_at(&progress), Micros::MAX, "it has answered");
-        progress.sent(3, 20_000);
-        progress.sent(4, 30_000);
-        assert_eq!(lost_at(&progress), 20_000 + STALL_US);
-        progress.heard(30_000, 530_000);
-        progress.sent(5, 600_000);
-        let timeout_us = progress.round_trip.expect("measured").timeout_us();
-        assert!(2 * timeout_us > STALL_US);
-        assert_eq!(lost_at(&progress), 600_000 + 2 * timeout_us, "it is slow");
-        let mut relay = Progress::new(0, 0);
-        relay.heard(1_000, 1_500);
-        relay.heard_on_relay(2_000, 202_000);
-        relay.sent_on_relay(1, 300_000, 0);
-        let timeout_us = relay.relay_round_trip.expect("measured").timeout_us();
-        assert_eq!(lost_at(&relay), 300_000 + 2 * timeout_us, "the way through others is slow");
     }
 }
