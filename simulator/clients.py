@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Callable
 
 from simulator import messages
+from simulator.client import Client, Request
 from simulator.messages import UNKNOWN_LEADER, Malformed
 from simulator.network import Network
 from simulator.workload import Intent
@@ -21,27 +22,6 @@ class Rules:
     shared_keys: int = 0
     timeout: float | None = None
     read_back: bool = False
-
-
-@dataclass
-class Request:
-    """One MID, sent once or, after a time-out, again. A retry of an answered one is another request.
-
-    `target` was sent it last; `settled` values of its key had been acknowledged to the client before.
-    """
-
-    mid: str
-    client: str
-    type: str
-    key: str
-    value: str | None
-    invoked: float
-    returned: float | None = None
-    outcome: str = "unknown"
-    target: str = UNKNOWN_LEADER
-    settled: int = 0
-    sent: int = 0
-    responses: int = 0
 
 
 @dataclass
@@ -60,57 +40,6 @@ class Tally:
     @property
     def total(self) -> int:
         return self.get + self.put
-
-
-@dataclass
-class Client:
-    """What one client knows of its own keys.
-
-    At most one put per key is `in_flight`, so the values in `acknowledged` have an order. A value in
-    `lingering` was sent under a MID to several replicas, one of which declined: another may yet store it.
-    """
-
-    id: str
-    leader: str = UNKNOWN_LEADER
-    keys: list[str] = field(default_factory=list)
-    readable_keys: list[str] = field(default_factory=list)
-    acknowledged: dict[str, list[str]] = field(default_factory=dict)
-    in_flight: dict[str, str] = field(default_factory=dict)
-    lingering: dict[str, set[str]] = field(default_factory=dict)
-
-    def key_to_get(self, choice: float) -> str | None:
-        if not self.readable_keys:
-            return None
-        return self.readable_keys[int(choice * len(self.readable_keys))]
-
-    def key_to_put(self, choice: float) -> str | None:
-        """An own key without a put in flight: the chosen one, or the next one that is free."""
-        start = int(choice * len(self.keys))
-        for offset in range(len(self.keys)):
-            key = self.keys[(start + offset) % len(self.keys)]
-            if key not in self.in_flight:
-                return key
-        return None
-
-    def acknowledge(self, key: str, value: str) -> None:
-        if key not in self.acknowledged:
-            self.acknowledged[key] = []
-            self.readable_keys.append(key)
-        self.acknowledged[key].append(value)
-        self.in_flight.pop(key, None)
-
-    def may_read(self, get: Request, value: str) -> bool:
-        """Whether `value` can be right; whether it is, together with all other answers, the checker says.
-
-        A get sent once must be answered with the latest acknowledged value. One sent again may bring the
-        answer to an earlier sending. And a put that nobody has acknowledged may have taken effect.
-        """
-        since = get.settled if get.sent > 1 else len(self.acknowledged[get.key])
-        return (
-            value in self.acknowledged[get.key][since - 1:]
-            or value == self.in_flight.get(get.key)
-            or value in self.lingering.get(get.key, ())
-        )
 
 
 class Clients:
@@ -146,6 +75,7 @@ class Clients:
         self.gets_not_generated = 0
         self.sent_again = 0
         self.incorrect_gets = 0
+        self.overtaken_gets = 0
         self.unexpected = 0
         self.duplicates = 0
         self.redirects = 0
@@ -202,7 +132,8 @@ class Clients:
         self._request(client, "get", key, None, target)
 
     def _request(
-        self, client: Client, type: str, key: str, value: str | None, target: str | None = None
+        self, client: Client, type: str, key: str, value: str | None,
+        target: str | None = None, before: Request | None = None,
     ) -> None:
         """Send a new request, if nobody is named to the leader or else to anybody who lives."""
         target = target or client.leader
@@ -214,6 +145,8 @@ class Clients:
         mid = f"{len(self.requests):08x}"
         request = Request(mid, client.id, type, key, value, self._clock())
         request.settled = len(client.acknowledged.get(key, ()))
+        if before is not None and before.is_over:
+            request.retry_of = before.mid
         self.requests[mid] = request
         self._transmit(client, request, target)
 
@@ -294,13 +227,13 @@ class Clients:
             self._note_failover(message["src"], now)
             self._complete(client, request, message)
             return
-        if request.type == "put" and request.sent > 1:
-            client.lingering.setdefault(request.key, set()).add(request.value)
+        if request.value is not None:
+            client.decline(request, request.value)
         if outcome == "fail":
             self.failures.add(request.type)
         else:
             self.redirects += 1
-        self._request(client, request.type, request.key, request.value)
+        self._request(client, request.type, request.key, request.value, before=request)
 
     def _note_failover(self, replica: str, now: float) -> None:
         if self._missed is not None and self._missed[0] != replica:
@@ -309,20 +242,26 @@ class Clients:
 
     def _complete(self, client: Client, request: Request, message: dict[str, Any]) -> None:
         self.answered.add(request.type)
-        if request.type == "put":
+        if request.value is not None:
             client.acknowledge(request.key, request.value)
             self._acknowledged(message["src"])
             self._read_back(client, request, message["src"])
             return
         request.value = message["value"]
         # Of a key that others put too, no client knows what to expect.
-        if not self._rules.shared_keys and not client.may_read(request, request.value):
+        if not self._rules.shared_keys:
+            self._judge(client, request, message["value"], message["src"])
+
+    def _judge(self, client: Client, get: Request, value: str, replica: str) -> None:
+        if not client.may_read(get, value):
             self.incorrect_gets += 1
-            expected = client.acknowledged[request.key][-1]
+            expected = client.acknowledged[get.key][-1]
             self._complain(
-                f"incorrect value: replica {message['src']} answered get {request.key} of client "
-                f"{client.id} with {request.value!r} instead of {expected!r} (MID {request.mid})"
+                f"incorrect value: replica {replica} answered get {get.key} of client "
+                f"{client.id} with {value!r} instead of {expected!r} (MID {get.mid})"
             )
+        elif client.is_overtaken(get, value):
+            self.overtaken_gets += 1
 
     def _read_back(self, client: Client, put: Request, replica: str) -> None:
         """Ask somebody else for what `replica` acknowledged: one that answers from its own state is found out."""

@@ -6,7 +6,8 @@ import statistics
 from dataclasses import dataclass
 from typing import Any, Iterable
 
-from simulator.clients import Clients, Request
+from simulator.client import Request
+from simulator.clients import Clients
 from simulator.network import Network
 
 
@@ -34,6 +35,7 @@ class Figures:
     failed_puts: int
     acknowledged_puts: int
     incorrect_gets: int
+    overtaken_gets: int  # answered right, but after the acknowledgement of the put that overwrote the value
     incorrect_messages: int
     mean_latency: float | None
     median_latency: float | None
@@ -92,6 +94,7 @@ def collect(
         failed_puts=clients.failures.put,
         acknowledged_puts=clients.answered.put,
         incorrect_gets=clients.incorrect_gets,
+        overtaken_gets=clients.overtaken_gets,
         incorrect_messages=incorrect_messages + clients.unexpected,
         mean_latency=statistics.fmean(latencies) if latencies else None,
         median_latency=_median(latencies),

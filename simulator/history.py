@@ -1,11 +1,15 @@
-"""The history file: one JSON line per request as sent, in the order of sending."""
+"""The history file: one JSON line per request as sent, in the order of sending.
+
+An attempt that repeats a declined one names it in `retry_of`, unless another replica may still hold
+a copy of the declined one: once the attempt is acknowledged, the declined one can have no effect.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from simulator.clients import Request
+from simulator.client import Request
 
 
 def write(path: Path, requests: list[Request]) -> None:
@@ -21,6 +25,8 @@ def write(path: Path, requests: list[Request]) -> None:
                 "returned": request.returned,
                 "outcome": request.outcome,
             }
+            if request.retry_of is not None:
+                line["retry_of"] = request.retry_of
             file.write(json.dumps(line) + "\n")
 
 

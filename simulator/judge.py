@@ -8,7 +8,7 @@ from pathlib import Path
 
 from simulator import history
 from simulator.checks import Verdict
-from simulator.clients import Request
+from simulator.client import Request
 from simulator.workspace import private_directory
 
 _LINEARIZABLE, _NOT_LINEARIZABLE = 0, 1

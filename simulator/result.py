@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from simulator.checks import Check, Verdict, evaluate
-from simulator.clients import Request
+from simulator.client import Request
 from simulator.config import Scenario
 from simulator.figures import Figures
 from simulator.tiers import Rating, rate

@@ -173,6 +173,14 @@ class Judging(ClientCase):
         self.assertEqual((self.clients.redirects, self.clients.failures.total), (1, 0))
         self.assertEqual(self.clients.generated.total, 1)
 
+    def test_retry_names_the_attempt_directly_before_it(self) -> None:
+        self.clients.start(intent())
+        for decline in ("redirect", "fail"):
+            self.answer(decline)
+        mids = [message["MID"] for _, message in self.sent]
+        retry_of = [self.clients.requests[mid].retry_of for mid in mids]
+        self.assertEqual(retry_of, [None, *mids[:-1]])
+
     def test_a_fail_is_sent_again_with_a_new_mid_and_counts(self) -> None:
         self.clients.start(intent())
         self.answer("fail")
@@ -187,14 +195,22 @@ class Judging(ClientCase):
         self.answer()
         self.assertEqual(self.clients.latencies, [0.25, 1.0])
 
-    def test_a_get_must_have_the_value_acknowledged_when_its_answer_arrives(self) -> None:
+    def test_get_overtaken_by_an_acknowledgement_is_counted_and_correct(self) -> None:
         self.put(value="old")
         self.clients.start(intent(get=True))
         get = self.sent[-1][1]["MID"]
         self.clients.start(intent(own=True, value="new"))
         self.answer()
         self.answer(mid=get, value="old")
-        self.assertEqual(self.clients.incorrect_gets, 1)
+        self.assertEqual((self.clients.incorrect_gets, self.clients.overtaken_gets), (0, 1))
+
+    def test_get_sent_after_an_acknowledgement_has_no_older_value(self) -> None:
+        self.put(value="old")
+        self.clients.start(intent(own=True, value="new"))
+        self.answer()
+        self.clients.start(intent(get=True))
+        self.answer(value="old")
+        self.assertEqual((self.clients.incorrect_gets, self.clients.overtaken_gets), (1, 0))
         self.assertIn("'old' instead of 'new'", self.complaints[0])
 
     def test_a_put_in_flight_does_not_change_what_a_get_must_answer(self) -> None:
@@ -281,6 +297,7 @@ class Uncertainty(ClientCase):
                 self.clients.start(intent(value="old"))
                 self.wait()
                 self.answer(decline)
+                self.assertIsNone(self.clients.requests[self.sent[-1][1]["MID"]].retry_of)
                 self.answer()
                 self.clients.start(intent(own=True, value="new"))
                 self.answer()

@@ -11,7 +11,7 @@ from typing import Any
 
 from simulator import history, report, suite
 from simulator.checks import Verdict, evaluate
-from simulator.clients import Request
+from simulator.client import Request
 from simulator.config import Scenario
 from simulator.console import Console
 from simulator.figures import Figures
@@ -31,7 +31,7 @@ GOOD = Figures(
     total_messages=370, dropped_by_chance=4, dropped_by_partition=5, sent_to_dead=6,
     client_messages_dropped=8, kernel_drops=0, gets=60, puts=40, gets_not_generated=6, sent_again=9, duplicates=1, unanswered_gets=0,
     unanswered_puts=3, redirects=19, failed_gets=1, failed_puts=31, acknowledged_puts=37,
-    incorrect_gets=0, incorrect_messages=0, mean_latency=0.000412, median_latency=0.000181,
+    incorrect_gets=0, overtaken_gets=0, incorrect_messages=0, mean_latency=0.000412, median_latency=0.000181,
     p99_latency=0.002, failovers=(0.43,),
 )
 STATISTICS = """\
@@ -224,7 +224,7 @@ class Files(unittest.TestCase):
 
     def test_history(self) -> None:
         requests = [Request("1", "0015", "put", "k", "v", 1.5, 1.75, "ok"),
-                    Request("2", "0015", "get", "k", None, 2.0)]
+                    Request("2", "0015", "get", "k", None, 2.0, retry_of="1")]
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "history.jsonl"
             history.write(path, requests)
@@ -233,7 +233,7 @@ class Files(unittest.TestCase):
             {"id": "1", "client": "0015", "type": "put", "key": "k", "value": "v",
              "invoked": 1.5, "returned": 1.75, "outcome": "ok"},
             {"id": "2", "client": "0015", "type": "get", "key": "k", "value": None,
-             "invoked": 2.0, "returned": None, "outcome": "unknown"},
+             "invoked": 2.0, "returned": None, "outcome": "unknown", "retry_of": "1"},
         ])
 
     def test_history_of_one_scenario_of_many(self) -> None:

@@ -1,0 +1,95 @@
+"""One client: its requests, and which answers it can tell to be wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from simulator.messages import UNKNOWN_LEADER
+
+
+@dataclass
+class Request:
+    """One attempt: a MID, sent once or, after a time-out, again. A declined one is repeated under a new MID.
+
+    `target` was sent it last; `settled` puts of its key had been acknowledged to the client before.
+    `retry_of` is the attempt before this one, and only if that one is over: it was sent to one replica,
+    which declined it. Once this one is acknowledged, that one can have no effect any more.
+    """
+
+    mid: str
+    client: str
+    type: str
+    key: str
+    value: str | None
+    invoked: float
+    returned: float | None = None
+    outcome: str = "unknown"
+    retry_of: str | None = None
+    target: str = UNKNOWN_LEADER
+    settled: int = 0
+    sent: int = 0
+    responses: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no replica can hold a copy of it that is still to be answered."""
+        return self.outcome != "unknown" and self.sent == 1
+
+
+@dataclass
+class Client:
+    """What one client knows of its own keys.
+
+    At most one put per key is `in_flight`, so the values in `acknowledged` have an order. A value in
+    `lingering` was sent under a MID to several replicas, one of which declined: another may yet store it.
+    """
+
+    id: str
+    leader: str = UNKNOWN_LEADER
+    keys: list[str] = field(default_factory=list)
+    readable_keys: list[str] = field(default_factory=list)
+    acknowledged: dict[str, list[str]] = field(default_factory=dict)
+    in_flight: dict[str, str] = field(default_factory=dict)
+    lingering: dict[str, set[str]] = field(default_factory=dict)
+
+    def key_to_get(self, choice: float) -> str | None:
+        if not self.readable_keys:
+            return None
+        return self.readable_keys[int(choice * len(self.readable_keys))]
+
+    def key_to_put(self, choice: float) -> str | None:
+        """An own key without a put in flight: the chosen one, or the next one that is free."""
+        start = int(choice * len(self.keys))
+        for offset in range(len(self.keys)):
+            key = self.keys[(start + offset) % len(self.keys)]
+            if key not in self.in_flight:
+                return key
+        return None
+
+    def acknowledge(self, key: str, value: str) -> None:
+        if key not in self.acknowledged:
+            self.acknowledged[key] = []
+            self.readable_keys.append(key)
+        self.acknowledged[key].append(value)
+        self.in_flight.pop(key, None)
+
+    def decline(self, put: Request, value: str) -> None:
+        if not put.is_over:
+            self.lingering.setdefault(put.key, set()).add(value)
+
+    def may_read(self, get: Request, value: str) -> bool:
+        """Whether an order of this client's operations on the key can explain `value`.
+
+        The get takes effect at some moment since it was sent first: after all puts acknowledged before.
+        A put acknowledged since then, or not acknowledged at all, may come before the get or after it.
+        Every answer refused here makes the history not linearizable. The checker refuses more.
+        """
+        return (
+            value in self.acknowledged[get.key][get.settled - 1:]
+            or value == self.in_flight.get(get.key)
+            or value in self.lingering.get(get.key, ())
+        )
+
+    def is_overtaken(self, get: Request, value: str) -> bool:
+        """Whether a put that overwrote `value` was acknowledged before the get's answer arrived."""
+        return value in self.acknowledged[get.key][get.settled - 1:-1]
