@@ -197,7 +197,7 @@ impl Cluster {
                 self.wake_sender(at);
             }
             Event::Wake { at, life } if self.lives(at, life) => self.wake(at),
-            Event::Synced { at, life } if self.lives(at, life) => self.synced(at),
+            Event::Synced { at, life, number } if self.lives(at, life) => self.synced(at, number),
             Event::Batch { .. } | Event::Transmit { .. } | Event::Release { .. } => {}
             Event::Wake { .. } | Event::Synced { .. } => {}
             Event::Fault(number) => self.begin_fault(number),
@@ -293,7 +293,10 @@ impl Cluster {
         }
     }
 
-    fn synced(&mut self, at: usize) {
+    fn synced(&mut self, at: usize, sync: u64) {
+        if self.servers[at].disk.sync_number() != sync {
+            return; // the end of a fault has ended this sync before
+        }
         let (number, again) = self.servers[at].disk.synced();
         self.servers[at].synced(number);
         self.trace.say(self.now, Place::Replica(at), || format!("has synced {number}"));
@@ -305,8 +308,14 @@ impl Cluster {
 
     fn sync_later(&mut self, at: usize) {
         let Storage::Disk { sync_us: (least, most) } = self.plan.storage else { return };
-        let (due, life) = (self.now + self.rng.u64(least..=most), self.servers[at].life);
-        self.schedule(due, Event::Synced { at, life });
+        let sync_us = self.rng.u64(least..=most).max(self.servers[at].disk.slowness_us());
+        self.synced_at(self.now + sync_us, at);
+    }
+
+    /// The sync that goes on ends then.
+    pub(super) fn synced_at(&mut self, due: Micros, at: usize) {
+        let (life, number) = (self.servers[at].life, self.servers[at].disk.sync_number());
+        self.schedule(due, Event::Synced { at, life, number });
     }
 
     /// The consensus stage of a replica takes all that waits for it.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use fastrand::Rng;
 
 use crate::raft::action::Persist;
-use crate::raft::types::Saved;
+use crate::raft::types::{Micros, Saved};
 
 /// One replica's disk.
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub struct Disk {
     durable: Saved,
     written: VecDeque<Persist>, // not synced yet, oldest first
     syncing: usize,             // how many of these the sync covers that is going on
+    syncs: u64,                 // how many syncs were started
+    slowness_us: Vec<Micros>,   // of the faults that are going on
 }
 
 /// What a crash did to a disk.
@@ -37,10 +39,47 @@ impl Disk {
         self.start_sync()
     }
 
+    /// The number of the sync that goes on or was the last.
+    pub fn sync_number(&self) -> u64 {
+        self.syncs
+    }
+
+    /// How long a sync takes at least, in microseconds.
+    pub fn slowness_us(&self) -> Micros {
+        self.slowness_us.iter().copied().max().unwrap_or(0)
+    }
+
+    /// A fault begins that slows each sync down to so many microseconds at least.
+    pub fn slow_down(&mut self, least_us: Micros) {
+        self.slowness_us.push(least_us);
+    }
+
+    /// It ends. True if a sync goes on that the fault may have slowed down. That sync has another number from now on.
+    pub fn speed_up(&mut self, least_us: Micros) -> bool {
+        if let Some(position) = self.slowness_us.iter().position(|&slow| slow == least_us) {
+            self.slowness_us.swap_remove(position);
+        }
+        self.slowness_us.is_empty() && self.end_sync()
+    }
+
+    /// Every fault ends. True if a sync goes on that one of them may have slowed down; its number changes.
+    pub fn heal(&mut self) -> bool {
+        let was_slow = !self.slowness_us.is_empty();
+        self.slowness_us.clear();
+        was_slow && self.end_sync()
+    }
+
+    fn end_sync(&mut self) -> bool {
+        let ends = self.syncing > 0;
+        self.syncs += u64::from(ends);
+        ends
+    }
+
     fn start_sync(&mut self) -> bool {
         let starts = self.syncing == 0 && !self.written.is_empty();
         if starts {
             self.syncing = self.written.len();
+            self.syncs += 1;
         }
         starts
     }
@@ -104,6 +143,21 @@ mod tests {
         assert_eq!(terms(&disk), [1]);
         assert_eq!(disk.synced(), (2, false));
         assert_eq!(terms(&disk), [1, 1]);
+    }
+
+    #[test]
+    fn end_of_slowness_ends_the_sync_that_goes_on() {
+        let mut disk = Disk::default();
+        disk.slow_down(50);
+        disk.slow_down(70);
+        assert_eq!(disk.slowness_us(), 70);
+        assert!(disk.write(persist(1, 1, &[1])));
+        let slow = disk.sync_number();
+        assert!(!disk.speed_up(70), "the other fault goes on");
+        assert!(disk.speed_up(50) && disk.sync_number() != slow);
+        assert_eq!((disk.slowness_us(), disk.synced()), (0, (1, false)));
+        disk.slow_down(50);
+        assert!(!disk.speed_up(50), "no sync goes on");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::queue::Event;
 use super::trace::Place;
 use crate::outbox::Datagram;
 use crate::raft::message::Body;
+use crate::raft::types::Micros;
 use crate::replica::{Effect, Replica};
 use crate::request::Outcome;
 use crate::wire::Outbound;
@@ -27,6 +28,7 @@ pub(super) enum Undo {
     Start(usize),
     Resume(usize),
     Unclog(usize),
+    SpeedUp(usize, Micros),
     ClockRate(usize),
     Mend(Vec<(usize, usize)>),
     Release(Vec<(usize, usize)>),
@@ -86,6 +88,11 @@ impl Cluster {
                 self.servers[at].clogged += 1;
                 Some(Undo::Unclog(at))
             }
+            FaultKind::SlowDisk(target, least_us) => {
+                let at = self.resolve(target)?;
+                self.servers[at].disk.slow_down(least_us);
+                Some(Undo::SpeedUp(at, least_us))
+            }
             FaultKind::SlowClock(target) => {
                 let at = self.resolve(target)?;
                 self.set_clock_rate(at, SLOW_CLOCK_PPM);
@@ -128,6 +135,11 @@ impl Cluster {
             Undo::Start(at) => self.restart(at),
             Undo::Resume(at) => self.resume(at),
             Undo::Unclog(at) => self.unclog(at),
+            Undo::SpeedUp(at, least_us) => {
+                if self.servers[at].disk.speed_up(least_us) {
+                    self.synced_at(self.now, at);
+                }
+            }
             Undo::ClockRate(at) => self.set_clock_rate(at, self.plan.clock_rate(at)),
             Undo::Mend(links) => links.into_iter().for_each(|(from, to)| self.network.mend(from, to)),
             Undo::Release(links) => {

@@ -99,6 +99,9 @@ fn heal(cluster: &mut Cluster, liveness: &Liveness) {
     for at in 0..cluster.servers.len() {
         // Also of the others: a leader that is heard and hears nothing steps down by its own clock only.
         cluster.set_clock_rate(at, cluster.plan.clock_rate(at));
+        if cluster.servers[at].disk.heal() {
+            cluster.synced_at(cluster.now, at);
+        }
         if liveness.majority.contains(&at) {
             cluster.restart(at);
             cluster.servers[at].paused = 1;

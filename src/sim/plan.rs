@@ -11,7 +11,8 @@ use crate::raft::types::Micros;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Decides everything that the plan leaves to chance while it runs.
+    /// Decides everything that the plan leaves to chance while it runs. A file without it is a plan for each seed.
+    #[serde(default)]
     pub seed: u64,
     /// How many replicas there are, 2 to 21.
     pub replicas: usize,
@@ -137,6 +138,9 @@ pub enum FaultKind {
     CrashOn(Trigger),
     /// A replica stands still, and its clock does not.
     Pause(Target),
+    /// Each sync of a replica's disk takes at least so long, in microseconds. The end of the fault ends the sync that
+    /// goes on. With a time as long as the fault the disk hangs. No fault where replicas have no disk.
+    SlowDisk(Target, Micros),
     /// A replica's clock runs at a tenth of its rate; only fair where there is no lease.
     SlowClock(Target),
     /// These replicas and the others do not hear each other.

@@ -30,8 +30,8 @@ pub(super) enum Event {
     Release { at: usize, life: u32 },
     /// A timer is due.
     Wake { at: usize, life: u32 },
-    /// A disk has synced.
-    Synced { at: usize, life: u32 },
+    /// A disk has ended the sync of this number.
+    Synced { at: usize, life: u32, number: u64 },
     /// A fault begins.
     Fault(usize),
     /// It ends.

@@ -85,13 +85,24 @@ fn default_wait() -> f64 {
     2.0
 }
 
+/// The seed of a plan, if its file names one.
+#[derive(Debug, Deserialize)]
+struct OwnSeed {
+    seed: Option<u64>,
+}
+
 /// What a file holds.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// A scenario: a plan for each seed.
     Scenario(Scenario),
     /// A plan as it is.
-    Plan(Box<Plan>),
+    Plan {
+        /// The plan.
+        plan: Box<Plan>,
+        /// Whether the file names its seed.
+        has_seed: bool,
+    },
 }
 
 impl Source {
@@ -106,7 +117,8 @@ impl Source {
         let no_plan = match serde_json::from_slice::<Plan>(&text) {
             Ok(plan) => {
                 check_plan(&plan).map_err(|rule| ScenarioError::OutOfRange(name(), rule))?;
-                return Ok(Self::Plan(Box::new(plan)));
+                let has_seed = serde_json::from_slice(&text).is_ok_and(|own: OwnSeed| own.seed.is_some());
+                return Ok(Self::Plan { plan: Box::new(plan), has_seed });
             }
             Err(error) => error,
         };
@@ -119,11 +131,12 @@ impl Source {
         }
     }
 
-    /// The plan for a seed; a plan that was written down has its own.
+    /// The plan for a seed; a plan whose file names its own seed keeps that.
     pub fn plan(&self, seed: u64) -> Plan {
         match self {
             Self::Scenario(scenario) => scenario.plan(seed),
-            Self::Plan(plan) => (**plan).clone(),
+            Self::Plan { plan, has_seed: true } => (**plan).clone(),
+            Self::Plan { plan, has_seed: false } => Plan { seed, ..(**plan).clone() },
         }
     }
 }
@@ -134,6 +147,7 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
         FaultKind::Crash(target) | FaultKind::Pause(target) | FaultKind::Isolate(target) => named(target),
         FaultKind::Deaf(target) | FaultKind::Mute(target) | FaultKind::Clog(target) => named(target),
         FaultKind::Lag(target) | FaultKind::Stall(target) | FaultKind::SlowClock(target) => named(target),
+        FaultKind::SlowDisk(target, _) => named(target),
         FaultKind::Cut(from, to) => *from.max(to) >= plan.replicas,
         FaultKind::Partition(side) => side.iter().any(|&at| at >= plan.replicas),
         FaultKind::Loss(probability) => !(0.0..=1.0).contains(probability),

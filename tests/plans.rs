@@ -1,0 +1,35 @@
+//! Schedules that showed a fault once, kept as plans in `tests/plans` and run in virtual time. Each file has no seed
+//! of its own: `explore --scenario tests/plans/FILE --seeds 40` prints the figures of forty.
+
+use std::path::Path;
+
+use kvstore::levers::Levers;
+use kvstore::planted::Planted;
+use kvstore::sim::scenario::Source;
+use kvstore::sim::{Figures, run};
+
+/// The figures of a plan over twenty seeds, with its levers changed. No rule may be broken.
+fn figures(name: &str, change: impl Fn(&mut Levers)) -> Vec<Figures> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans").join(name).with_extension("json");
+    let source = Source::read(&path).expect("a plan");
+    let figures = |seed| {
+        let mut plan = source.plan(seed);
+        assert_eq!(plan.seed, seed, "the file has no seed of its own");
+        change(&mut plan.levers);
+        let outcome = run(&plan, Planted::NONE, false);
+        assert_eq!(outcome.violation, None, "{name}, seed {seed}");
+        outcome.figures
+    };
+    (0..20).map(figures).collect()
+}
+
+/// Whether each put of a plan took at most so long, in each of twenty seeds.
+fn every_put_takes_at_most(name: &str, most_us: u64, change: impl Fn(&mut Levers)) -> bool {
+    figures(name, change).iter().all(|figures| figures.puts.count > 0 && figures.puts.p99_us <= most_us)
+}
+
+/// The disk of the leader hangs, and a client puts something every five seconds.
+#[test]
+fn plain_raft_commits_at_once_while_the_disk_of_its_leader_hangs() {
+    assert!(every_put_takes_at_most("leader-disk-hangs", 10_000, |levers| levers.thrifty = false));
+}
