@@ -23,6 +23,7 @@ class Figures:
     sent_to_dead: int
     client_messages_dropped: int
     kernel_drops: int
+    queue_drops: int
     gets: int
     puts: int
     gets_not_generated: int
@@ -69,6 +70,7 @@ def collect(
     killed: int,
     incorrect_messages: int,
     kernel_drops: int,
+    queue_drops: int,
 ) -> Figures:
     latencies = clients.latencies
     return Figures(
@@ -82,6 +84,7 @@ def collect(
         sent_to_dead=network.sent_to_dead,
         client_messages_dropped=network.client_messages_dropped,
         kernel_drops=kernel_drops,
+        queue_drops=queue_drops,
         gets=clients.generated.get,
         puts=clients.generated.put,
         gets_not_generated=clients.gets_not_generated,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import selectors
 import shlex
+import sys
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,8 @@ from simulator.transport import TRANSPORTS
 from simulator.workload import CLIENTS, plan
 
 FIRST_CLIENT_OFFSET = 16
+# Messages that are kept until all replicas have joined.
+MOST_EARLY_BYTES = 16 << 20
 # A replica that closes its connection is usually about to exit: the time to wait for its exit code.
 EXIT_AFTER_CLOSE_SECONDS = 0.2
 
@@ -80,6 +83,8 @@ class Simulation:
         self._replicas: dict[str, Replica] = {}
         self.missing = set(ids)
         self._early: list[tuple[str, bytes]] | None = []
+        self._early_bytes = 0
+        self._early_drops = 0
         self._origin = time.monotonic()
         self._incorrect_messages = 0
         self._died = 0
@@ -110,7 +115,12 @@ class Simulation:
         It was held back, so that an early replica does not find the others dead.
         """
         self._origin = origin
-        early, self._early = self._early, None
+        early, self._early = self._early or [], None
+        if self._early_drops:
+            self._console.error(
+                f"{self._early_drops} messages were lost, because more than {MOST_EARLY_BYTES} bytes "
+                f"were sent before all replicas had joined"
+            )
         for id, raw in early:
             if id in self.network.living:
                 self.received(id, raw)
@@ -174,7 +184,7 @@ class Simulation:
     def received(self, replica: str, raw: bytes) -> None:
         """Route one message: the path that every message takes, so it parses once and copies nothing."""
         if self._early is not None:
-            self._early.append((replica, raw))
+            self._keep_early(replica, raw)
             return
         now = self._elapsed()
         try:
@@ -201,6 +211,13 @@ class Simulation:
             return
         if network.sent + self._clients.responses > self._scenario.max_packets:
             self.storm = True
+
+    def _keep_early(self, replica: str, raw: bytes) -> None:
+        self._early_bytes += sys.getsizeof(raw)
+        if self._early is not None and self._early_bytes <= MOST_EARLY_BYTES:
+            self._early.append((replica, raw))
+        else:
+            self._early_drops += 1
 
     def stray(self, raw: bytes, reason: str) -> None:
         self._incorrect_messages += 1
@@ -264,6 +281,9 @@ class Simulation:
         kernel_drops = self._transport.kernel_drops()
         for owner, count in kernel_drops.items():
             self._console.error(f"the kernel dropped {count} datagrams at the full buffer of {owner}")
+        queue_drops = self._transport.queue_drops()
+        for id, count in queue_drops.items():
+            self._console.error(f"replica {id} did not read: {count} messages to it were dropped")
         figures = collect(
             self.network,
             self._clients,
@@ -272,6 +292,7 @@ class Simulation:
             killed=self._killed,
             incorrect_messages=self._incorrect_messages,
             kernel_drops=sum(kernel_drops.values()),
+            queue_drops=sum(queue_drops.values()) + self._early_drops,
         )
         history = list(self._clients.requests.values())
         cluster = self._cluster

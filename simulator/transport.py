@@ -1,23 +1,31 @@
-"""The two dialects: how a replica is reached, and how its messages arrive.
+"""The three dialects: how a replica is reached, and how its messages arrive.
 
-Both tell a listener what happens, and both keep what a full socket does not take until it drains.
+All tell a listener what happens, and all keep what a full socket does not take until it drains.
 """
 
 from __future__ import annotations
 
+import os
+import select
 import selectors
 import socket
 from collections import deque
+from functools import partial
 from pathlib import Path
-from typing import Callable, Protocol, Sequence
+from typing import Callable, ClassVar, Protocol, Sequence
 
 from simulator import messages
 from simulator.messages import Malformed
 
-STREAM_MESSAGE_BYTES = 16_384
+# The longest message of the two dialects of AF_UNIX.
+MESSAGE_BYTES = 16_384
 DATAGRAM_BYTES = 65_507
+# Messages that wait for a replica that does not read: more than it misses in a pause of ten seconds
+# under the heaviest load of `configs`, and a bound on the memory that a deaf one costs.
+MOST_WAITING_BYTES = 8 << 20
 # The kernel drops datagrams at a full buffer without a word; it caps this at net.core.rmem_max.
 _DATAGRAM_BUFFER_BYTES = 8 << 20
+_CHUNK_BYTES = 65_536
 
 
 class Listener(Protocol):
@@ -34,39 +42,87 @@ class Listener(Protocol):
     def stray(self, raw: bytes, reason: str) -> None: ...
 
 
-class Outbox:
-    """Sends in order and without loss: what does not fit waits until the socket is writable again."""
+class Transport(Protocol):
+    """What the dialects have in common."""
 
-    def __init__(self, transmit: Callable[[bytes], object], blocked: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        replicas: Sequence[str],
+        selector: selectors.BaseSelector,
+        listener: Listener,
+    ) -> None: ...
+
+    def arguments(self, replica: str) -> list[str]:
+        """The command line of a replica, after the program and its options."""
+
+    def send(self, replica: str, raw: bytes) -> None:
+        """Send one message to a replica that has joined."""
+
+    def close(self, replica: str) -> None: ...
+
+    def close_all(self) -> None: ...
+
+    def kernel_drops(self) -> dict[str, int]:
+        """Messages that the kernel dropped, by the process that they were meant for."""
+
+    def queue_drops(self) -> dict[str, int]:
+        """Messages that were dropped because too many waited already, by replica."""
+
+
+class Outbox:
+    """Sends in order; what does not fit waits until the socket is writable again.
+
+    At most `MOST_WAITING_BYTES` wait; the messages beyond that are dropped whole, and counted.
+    """
+
+    def __init__(self, transmit: Callable[[bytes], int], blocked: Callable[[], None]) -> None:
+        """`transmit` returns how many bytes it took; `blocked` is called when messages start to wait."""
         self._transmit = transmit
         self._blocked = blocked
         self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self.dropped = 0
 
     def send(self, raw: bytes) -> None:
-        if self._waiting:
-            self._waiting.append(raw)
-        elif not self._try(raw):
-            self._waiting.append(raw)
+        if not self._waiting:
+            raw = self._try(raw)
+            if not raw:
+                return
             self._blocked()
+        elif self._waiting_bytes + len(raw) > MOST_WAITING_BYTES:
+            self.dropped += 1
+            return
+        self._waiting.append(raw)
+        self._waiting_bytes += len(raw)
 
     def flush(self) -> bool:
         """Send what waits; true when nothing waits any more."""
-        while self._waiting and self._try(self._waiting[0]):
+        while self._waiting:
+            first = self._waiting[0]
+            rest = self._try(first)
+            self._waiting_bytes -= len(first) - len(rest)
+            if rest:
+                self._waiting[0] = rest
+                return False
             self._waiting.popleft()
-        return not self._waiting
-
-    def _try(self, raw: bytes) -> bool:
-        try:
-            self._transmit(raw)
-        except BlockingIOError:
-            return False
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # The replica is gone, which is noticed and judged where its exit is seen.
         return True
 
+    def _try(self, raw: bytes) -> bytes:
+        """Send what the socket takes; returns the rest."""
+        try:
+            return raw[self._transmit(raw):]
+        except BlockingIOError:
+            return raw
+        except (BrokenPipeError, ConnectionResetError):
+            return b""  # The replica is gone, which is noticed and judged where its exit is seen.
 
-class StreamTransport:
-    """AF_UNIX, SOCK_SEQPACKET: one connection per replica, made to a socket named like the replica."""
+
+class _UnixTransport:
+    """AF_UNIX: one connection per replica, made to a socket named like the replica."""
+
+    _KIND: ClassVar[socket.SocketKind]
+    _READ_BYTES: ClassVar[int]
 
     def __init__(
         self,
@@ -80,11 +136,16 @@ class StreamTransport:
         self._sockets: dict[str, socket.socket] = {}
         self._outboxes: dict[str, Outbox] = {}
         self._replicas = tuple(replicas)
-        for replica in replicas:
-            server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            server.bind(str(directory / replica))
-            server.listen(1)
-            self._watch(replica, server, lambda _, replica=replica: self._accept(replica))
+        # The path of a socket has at most 107 bytes, and that of the directory may be longer.
+        handle = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+        try:
+            for replica in replicas:
+                server = socket.socket(socket.AF_UNIX, self._KIND)
+                server.bind(f"/proc/self/fd/{handle}/{replica}")
+                server.listen(1)
+                self._watch(replica, server, partial(self._accept, replica))
+        finally:
+            os.close(handle)
 
     def arguments(self, replica: str) -> list[str]:
         return [replica, *(other for other in self._replicas if other != replica)]
@@ -93,8 +154,8 @@ class StreamTransport:
         self._sockets[replica] = sock
         self._selector.register(sock, selectors.EVENT_READ, act)
 
-    def _accept(self, replica: str) -> None:
-        connection, _ = self._sockets[replica].accept()
+    def _accept(self, replica: str, _: int) -> None:
+        connection, _address = self._sockets[replica].accept()
         self.close(replica)
         self.adopt(replica, connection)
 
@@ -103,7 +164,7 @@ class StreamTransport:
         connection.setblocking(False)
         self._outboxes[replica] = Outbox(connection.send, lambda: self._block(replica))
         receive = connection.recv
-        received = self._listener.received
+        take = self._taker(replica, connection)
 
         def act(ready: int) -> None:
             if self._sockets.get(replica) is not connection:
@@ -112,19 +173,29 @@ class StreamTransport:
                 self._flush(replica)
             if ready & selectors.EVENT_READ:
                 try:
-                    raw = receive(STREAM_MESSAGE_BYTES)
+                    raw = receive(self._READ_BYTES)
                 except BlockingIOError:
                     return
                 except ConnectionResetError:
                     raw = b""
-                if raw:
-                    received(replica, raw)
+                if raw or not _has_hung_up(connection):
+                    take(raw)
                 else:
                     self.close(replica)
                     self._listener.left(replica)
 
         self._watch(replica, connection, act)
         self._listener.joined(replica)
+
+    def _taker(self, replica: str, connection: socket.socket) -> Callable[[bytes], None]:
+        """A function that is given what was read, and tells the listener the messages in it."""
+        raise NotImplementedError
+
+    def _hear(self, replica: str, raw: bytes) -> None:
+        if len(raw) <= MESSAGE_BYTES:
+            self._listener.received(replica, raw)
+        else:
+            self._listener.stray(raw, f"from replica {replica}: longer than {MESSAGE_BYTES} bytes")
 
     def send(self, replica: str, raw: bytes) -> None:
         self._outboxes[replica].send(raw)
@@ -152,8 +223,57 @@ class StreamTransport:
             self.close(replica)
 
     def kernel_drops(self) -> dict[str, int]:
-        """A stream loses nothing."""
+        """A connection loses nothing."""
         return {}
+
+    def queue_drops(self) -> dict[str, int]:
+        return _queue_drops(self._outboxes)
+
+
+class SeqpacketTransport(_UnixTransport):
+    """SOCK_SEQPACKET: a packet is a message."""
+
+    _KIND = socket.SOCK_SEQPACKET
+    _READ_BYTES = MESSAGE_BYTES + 1  # One more tells a packet that is too long, the rest of which is lost.
+
+    def _taker(self, replica: str, connection: socket.socket) -> Callable[[bytes], None]:
+        return partial(self._hear, replica)
+
+
+class StreamTransport(_UnixTransport):
+    """SOCK_STREAM: a line is a message; what is read may be any part of one, or several."""
+
+    _KIND = socket.SOCK_STREAM
+    _READ_BYTES = _CHUNK_BYTES
+
+    def _taker(self, replica: str, connection: socket.socket) -> Callable[[bytes], None]:
+        begun = b""
+
+        def take(raw: bytes) -> None:
+            nonlocal begun
+            *lines, rest = (begun + raw).split(b"\n")
+            # One byte more than may be tells a line that is too long, whose rest need not be kept.
+            begun = rest[: MESSAGE_BYTES + 1]
+            for line in lines:
+                self._hear(replica, line)
+                if self._sockets.get(replica) is not connection:
+                    return  # Closed because of this line: the next ones are not heard any more.
+
+        return take
+
+    def send(self, replica: str, raw: bytes) -> None:
+        super().send(replica, raw + b"\n")
+
+
+def _has_hung_up(connection: socket.socket) -> bool:
+    """Whether nothing can come any more; reading nothing may also mean that an empty packet came."""
+    poll = select.poll()
+    poll.register(connection, select.POLLRDHUP)
+    return bool(poll.poll(0))
+
+
+def _queue_drops(outboxes: dict[str, Outbox]) -> dict[str, int]:
+    return {replica: outbox.dropped for replica, outbox in outboxes.items() if outbox.dropped}
 
 
 class DatagramTransport:
@@ -244,5 +364,10 @@ class DatagramTransport:
                 drops[owner] = int(columns[-1])
         return drops
 
+    def queue_drops(self) -> dict[str, int]:
+        return _queue_drops(self._outboxes)
 
-TRANSPORTS = {"seqpacket": StreamTransport, "udp": DatagramTransport}
+
+TRANSPORTS: dict[str, type[Transport]] = {
+    "seqpacket": SeqpacketTransport, "stream": StreamTransport, "udp": DatagramTransport,
+}

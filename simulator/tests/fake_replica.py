@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A toy replica in both dialects: 0000 always leads. $FAKE_BEHAVIOUR names the way in which it misbehaves."""
+"""A toy replica in all dialects: 0000 always leads. $FAKE_BEHAVIOUR names the way in which it misbehaves."""
 
 import os
 import signal
@@ -56,9 +56,9 @@ class Replica:
 
     def misbehave_once(self, message):
         if BEHAVIOUR == "malformed":
-            self.endpoint.socket.send(b'{"src": "0000", "dst": "0001", "leader": "nobody", "type": "append"}')
+            self.endpoint.send_raw(b'{"src": "0000", "dst": "0001", "leader": "nobody", "type": "append"}')
         elif BEHAVIOUR == "impostor":
-            self.endpoint.socket.send(b'{"src": "0001", "dst": "0002", "leader": "0000", "type": "append"}')
+            self.endpoint.send_raw(b'{"src": "0001", "dst": "0002", "leader": "0000", "type": "append"}')
         elif BEHAVIOUR == "too_long":
             self.send("0001", "append", filling="x" * 16384)
         elif BEHAVIOUR == "unknown_mid":

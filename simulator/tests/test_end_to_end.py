@@ -9,6 +9,7 @@ import unittest
 from unittest import mock
 
 from simulator import workspace
+from simulator.transport import TRANSPORTS
 from simulator.tests.support import FAKE_REPLICA, ROOT, Run
 
 KILLS = [
@@ -24,18 +25,20 @@ runs: dict[str, Run] = {}
 def setUpModule() -> None:
     runs["correct"] = Run("correct", "--seed", "7", drops=0.5)
     runs["correct_udp"] = Run("eager", "--silence", transport="udp", seed=7)
+    runs["correct_stream"] = Run("correct", transport="stream", seed=7)
     runs["kills"] = Run("correct", events=KILLS, replicas=5)
     runs["partition_udp"] = Run("correct", transport="udp", events=PARTITION)
     runs["stubborn_udp"] = Run("stubborn", transport="udp")
     runs["talks_on"] = Run("talks_on", **KILL_ON_ACK)
     runs["talks_on_udp"] = Run("talks_on", transport="udp", **KILL_ON_ACK)
+    runs["talks_on_stream"] = Run("talks_on", transport="stream", **KILL_ON_ACK)
     runs["nothing_to_strike"] = Run("correct", requests=0, events=KILL_ON_ACK["events"])
     runs["lossy_clients"] = Run("correct", client_drops=0.3, client_timeout=0.1, read_back=True)
     runs["deaf_clients"] = Run("correct", requests=1, client_drops=1, client_timeout=0.1)
     runs["unchecked"] = Run("correct", "--no-check", verdict="not linearizable")
     for verdict in ("not linearizable", "malformed history", "crash"):
         runs[verdict] = Run("correct", verdict=verdict)
-    for transport in ("seqpacket", "udp"):
+    for transport in TRANSPORTS:
         options = "--replica-options=--one 'two words'"
         runs[f"options_{transport}"] = Run("takes_two_options", options, transport=transport)
     runs["beside"] = Run("correct", "--seed", "7", "--beside", str(FAKE_REPLICA))
@@ -91,13 +94,13 @@ class EndToEnd(unittest.TestCase):
         lines = len(run.history.read_text().splitlines())
         self.assertIn(f"scenario: the history of {lines} requests is linearizable\n", run.stderr)
 
-    def test_a_seed_from_either_place_gives_both_dialects_the_same_workload(self) -> None:
+    def test_a_seed_from_either_place_gives_all_dialects_the_same_workload(self) -> None:
         workloads = []
-        for name in ("correct", "correct_udp"):
+        for name in ("correct", "correct_udp", "correct_stream"):
             requests = map(json.loads, self.finished(name).history.read_text().splitlines())
             workloads.append(sorted(r["client"] for r in requests if r["outcome"] == "ok"))
         self.assertEqual(len(workloads[0]), 100)
-        self.assertEqual(*workloads)
+        self.assertEqual(workloads, [workloads[0]] * 3)
 
     def test_what_replicas_say_before_all_have_joined_is_kept_and_a_hello_never_counts(self) -> None:
         figures = self.finished("correct_udp").result()["figures"]
@@ -119,10 +122,10 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
         self.assertTrue(run.stdout.startswith("# Simulation Finished\n"), run.stdout)
 
-    def test_options_reach_the_replica_in_both_dialects_and_are_written_down(self) -> None:
-        for name in ("options_seqpacket", "options_udp"):
-            with self.subTest(name):
-                run = self.finished(name)
+    def test_options_reach_the_replica_in_all_dialects_and_are_written_down(self) -> None:
+        for transport in TRANSPORTS:
+            with self.subTest(transport):
+                run = self.finished(f"options_{transport}")
                 self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
                 self.assertIn("0002] options ['--one', 'two words']\n", run.stdout)
                 self.assertEqual(run.result()["replica_options"], ["--one", "two words"])
@@ -164,7 +167,7 @@ class EndToEnd(unittest.TestCase):
         self.assertTrue(all(line["returned"] is None for line in unanswered))
 
     def test_a_kill_on_an_acknowledgement_silences_whoever_sent_it_at_once(self) -> None:
-        for name in ("talks_on", "talks_on_udp"):
+        for name in ("talks_on", "talks_on_udp", "talks_on_stream"):
             with self.subTest(name):
                 run = self.finished(name)
                 self.assertIn("] kill_leader_on_ack: armed\n", run.stderr)
@@ -241,10 +244,11 @@ class EndToEnd(unittest.TestCase):
             self.finished("impostor"), "Incorrect responses: 1 > 0", "malformed message: from replica 0000: \"src\""
         )
 
-    def test_a_message_beyond_the_limit_arrives_cut(self) -> None:
+    def test_a_message_beyond_the_limit_is_called_too_long(self) -> None:
         run = self.finished("too_long")
         self.assert_incorrect(
-            run, "Incorrect responses: 1 > 0", "malformed message: from replica 0000: not JSON"
+            run, "Incorrect responses: 1 > 0",
+            "malformed message: from replica 0000: longer than 16384 bytes"
         )
 
     def test_a_response_to_an_unknown_mid_is_caught(self) -> None:
@@ -286,7 +290,7 @@ class EndToEnd(unittest.TestCase):
         )
 
     def test_replicas_that_ignore_sigterm_and_their_children_are_killed(self) -> None:
-        # In the stream dialect they exit when their connection closes, and their children do not.
+        # With a connection they exit when their connection closes, and their children do not.
         for name in ("stubborn", "stubborn_udp"):
             self.assertEqual(self.finished(name).exit_code, 0)
 
@@ -300,7 +304,7 @@ class Ends(unittest.TestCase):
         return run
 
     def test_a_replica_that_exits_at_once_is_told_at_once(self) -> None:
-        for transport in ("seqpacket", "udp"):
+        for transport in TRANSPORTS:
             with self.subTest(transport):
                 run = self.start("exits_at_once", transport=transport, lifetime=1000).finish()
                 self.assertEqual(run.exit_code, 1)

@@ -5,9 +5,13 @@ import socket
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from simulator import messages
-from simulator.transport import DatagramTransport, Outbox, StreamTransport
+from simulator import transport
+from simulator.transport import (
+    MESSAGE_BYTES, DatagramTransport, Outbox, SeqpacketTransport, StreamTransport, Transport,
+)
 
 
 class Recorder:
@@ -43,20 +47,25 @@ class TransportCase(unittest.TestCase):
             key.data(ready)
 
 
-class Stream(TransportCase):
-    def setUp(self) -> None:
-        super().setUp()
+class ConnectionCase(TransportCase):
+    """A replica that has joined in a dialect of AF_UNIX."""
+
+    def join(self, dialect: type[Transport], kind: socket.SocketKind) -> None:
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.directory = Path(directory.name)
-        self.transport = StreamTransport(
-            self.directory, ["0000", "0001"], self.selector, self.listener
-        )
+        self.transport = dialect(self.directory, ["0000", "0001"], self.selector, self.listener)
         self.addCleanup(self.transport.close_all)
-        self.replica = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.replica = socket.socket(socket.AF_UNIX, kind)
         self.addCleanup(self.replica.close)
         self.replica.connect(str(self.directory / "0000"))
         self.turn()
+
+
+class Seqpacket(ConnectionCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.join(SeqpacketTransport, socket.SOCK_SEQPACKET)
 
     def test_arguments_are_the_own_id_and_the_others(self) -> None:
         self.assertEqual(self.transport.arguments("0001"), ["0001", "0000"])
@@ -88,6 +97,125 @@ class Stream(TransportCase):
         for key, ready in events:
             key.data(ready)
         self.assertEqual(self.listener.events, [("joined", "0000")])
+
+
+    def test_an_empty_packet_is_malformed_and_does_not_end_the_connection(self) -> None:
+        self.replica.send(b"")
+        self.turn()
+        self.replica.send(b"hi")
+        self.turn()
+        self.assertEqual(
+            self.listener.events, [("joined", "0000"), ("received", ""), ("received", "hi")]
+        )
+
+    def test_a_packet_beyond_the_limit_is_stray_and_one_at_the_limit_is_not(self) -> None:
+        self.replica.send(b"x" * MESSAGE_BYTES)
+        self.turn()
+        self.replica.send(b"x" * (MESSAGE_BYTES + 1))
+        self.turn()
+        self.assertEqual(
+            [name for name, _ in self.listener.events], ["joined", "received", "stray"]
+        )
+
+    def test_a_replica_that_never_reads_is_owed_a_bounded_queue(self) -> None:
+        message = b"x" * 1000
+        sent = 0
+        with mock.patch.object(transport, "MOST_WAITING_BYTES", 50_000):
+            while not self.transport.queue_drops() and sent < 10_000:
+                self.transport.send("0000", message)
+                sent += 1
+            self.transport.send("0000", message)
+        self.assertEqual(self.transport.queue_drops(), {"0000": 2})
+        self.replica.setblocking(False)
+        arrived = 0
+        with self.assertRaises(BlockingIOError):
+            while True:
+                self.turn()
+                self.assertEqual(self.replica.recv(2000), message)
+                arrived += 1
+        self.assertEqual(arrived, sent - 1)
+
+
+class LongPath(TransportCase):
+    def test_a_directory_whose_path_no_socket_can_have_is_no_trouble(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            deep = Path(directory, "d" * 200)
+            deep.mkdir()
+            transport = SeqpacketTransport(deep, ["0000"], self.selector, self.listener)
+            self.addCleanup(transport.close_all)
+            self.assertTrue((deep / "0000").is_socket())
+
+
+class Stream(ConnectionCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.join(StreamTransport, socket.SOCK_STREAM)
+        self.listener.events.clear()
+
+    def test_messages_split_at_any_byte_and_joined_arrive_whole(self) -> None:
+        text = b"first\nsecond\nthird\n"
+        whole = [("received", line.decode()) for line in text.splitlines()]
+        for first in range(len(text)):
+            for second in range(first, len(text)):
+                with self.subTest(first=first, second=second):
+                    self.listener.events.clear()
+                    for piece in (text[:first], text[first:second], text[second:]):
+                        self.replica.sendall(piece)
+                        self.turn()
+                    self.assertEqual(self.listener.events, whole)
+
+    def test_messages_to_a_replica_are_lines(self) -> None:
+        self.transport.send("0000", b"one")
+        self.transport.send("0000", b"two")
+        self.assertEqual(self.replica.recv(100), b"one\ntwo\n")
+
+    def test_a_full_socket_takes_part_of_a_message_and_the_rest_follows(self) -> None:
+        count = 500
+        sent = b"".join(b"%d" % number * 1000 + b"\n" for number in range(count))
+        for number in range(count):
+            self.transport.send("0000", b"%d" % number * 1000)
+        self.assertIn(("congested", "0000"), self.listener.events)
+        arrived = b""
+        while len(arrived) < len(sent):
+            arrived += self.replica.recv(1_000_000)
+            self.turn()
+        self.assertEqual(arrived, sent)
+
+    def test_a_line_beyond_the_limit_is_stray_and_one_at_the_limit_is_not(self) -> None:
+        for line in (b"x" * MESSAGE_BYTES, b"y" * (3 * MESSAGE_BYTES), b"z"):
+            self.replica.sendall(line + b"\n")
+            for _ in range(4):
+                self.turn()
+        self.assertEqual(
+            [name for name, _ in self.listener.events], ["received", "stray", "received"]
+        )
+
+    def test_a_line_without_an_end_costs_no_memory(self) -> None:
+        for _ in range(20):
+            self.replica.sendall(b"x" * MESSAGE_BYTES)
+            self.turn()
+        self.replica.sendall(b"\n")
+        self.turn()
+        [(name, raw)] = self.listener.events
+        self.assertEqual(name, "stray")
+        self.assertLessEqual(len(raw), 2 * MESSAGE_BYTES)
+
+    def test_lines_after_one_that_closes_the_connection_are_not_heard(self) -> None:
+        heard = self.listener.received
+
+        def close_at_once(replica: str, raw: bytes) -> None:
+            heard(replica, raw)
+            self.transport.close(replica)
+
+        self.listener.received = close_at_once  # type: ignore[method-assign]
+        self.replica.sendall(b"one\ntwo\n")
+        self.turn()
+        self.assertEqual(self.listener.events, [("received", "one")])
+
+    def test_a_replica_leaves(self) -> None:
+        self.replica.close()
+        self.turn()
+        self.assertEqual(self.listener.events, [("left", "0000")])
 
 
 class Datagram(TransportCase):
@@ -160,12 +288,13 @@ class Queueing(unittest.TestCase):
         room = 0
         blocked: list[None] = []
 
-        def transmit(raw: bytes) -> None:
+        def transmit(raw: bytes) -> int:
             nonlocal room
             if not room:
                 raise BlockingIOError
             room -= 1
             sent.append(raw)
+            return len(raw)
 
         outbox = Outbox(transmit, lambda: blocked.append(None))
         outbox.send(b"1")
@@ -179,7 +308,7 @@ class Queueing(unittest.TestCase):
         self.assertEqual((sent, len(blocked)), ([b"1", b"2", b"3"], 1))
 
     def test_a_replica_that_is_gone_does_not_stop_the_rest(self) -> None:
-        def transmit(raw: bytes) -> None:
+        def transmit(raw: bytes) -> int:
             raise BrokenPipeError
 
         outbox = Outbox(transmit, self.fail)

@@ -1,0 +1,47 @@
+"""One cluster without processes: what is kept of what its replicas send."""
+
+import contextlib
+import io
+import selectors
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from typing import Iterator
+from unittest import mock
+
+from simulator import messages, simulation
+from simulator.console import Console
+from simulator.simulation import Cluster, Simulation
+from simulator.tests.support import small_scenario
+
+
+@contextlib.contextmanager
+def cluster(said: io.StringIO) -> Iterator[Simulation]:
+    with selectors.EpollSelector() as selector, tempfile.TemporaryDirectory() as directory:
+        run = Simulation(
+            small_scenario(), Cluster(Path()), 1, Console(said, said), selector, Path(directory)
+        )
+        try:
+            yield run
+        finally:
+            run.terminate()
+
+
+class BeforeTheStart(unittest.TestCase):
+    def test_messages_before_all_have_joined_are_bounded_and_the_loss_is_told(self) -> None:
+        raw = messages.encode({"src": "0000", "dst": "ABCD", "leader": "0000", "type": "append"})
+        said = io.StringIO()
+        with cluster(said) as run, mock.patch.object(simulation, "MOST_EARLY_BYTES", 1000):
+            for _ in range(1000):
+                run.received("0000", raw)
+            run.begin(time.monotonic())
+            figures = run.result().figures
+        kept = figures.incorrect_messages  # Each says so, because its destination is unknown.
+        self.assertTrue(1 <= kept <= 1000 // len(raw), kept)
+        self.assertEqual(figures.queue_drops, 1000 - kept)
+        self.assertIn(f"Error - {1000 - kept} messages were lost, because more than 1000 bytes", said.getvalue())
+
+
+if __name__ == "__main__":
+    unittest.main()
