@@ -58,7 +58,9 @@ impl Shape {
             }
             let (name, client) = (effects.len().to_string().into(), format!("{client:04X}").into());
             let kind = if is_put { Kind::Put { value } } else { Kind::Get { value } };
-            effects.push((effect, Operation { name, client, key, kind, invoked, returned }));
+            let operation =
+                Operation { name, client, key, kind, invoked, returned, declined: None, retry_of: None };
+            effects.push((effect, operation));
         }
         execute(effects)
     }

@@ -36,9 +36,11 @@ The history is what run.py --history writes, one JSON object per line and reques
   value               what is put, or what an answered get returned; else null
   invoked, returned   seconds of any clock; returned is null if no answer came
   outcome             ok, fail, redirect or unknown
+  retry_of            the id of the attempt that this one repeats; else null
 
 A put whose outcome is not ok may take effect at any time after it was invoked,
-or never. A get whose outcome is not ok says nothing.
+or never. One that was declined (fail, redirect) does so no later than the ok of
+a later attempt that repeats it. A get whose outcome is not ok says nothing.
 
 It is linearizable if every operation can take effect at one moment between its
 invocation and its return, such that each get returns what the latest put wrote,

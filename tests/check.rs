@@ -95,6 +95,27 @@ get 6 returned "" although put 5 had put "b" before it was invoked.
     assert_eq!(ended.stdout, expected);
 }
 
+/// The second put repeats the first one, which comes back after a later put: that one is lost.
+const DECLINED_PUT_COMES_LATE: &str = r#"
+{"id":"1","client":"0015","type":"put","key":"k","value":"a","invoked":1.0,"returned":1.1,"outcome":"redirect"}
+{"id":"2","client":"0015","type":"put","key":"k","value":"a","invoked":1.2,"returned":1.3,"outcome":"ok","retry_of":"1"}
+{"id":"3","client":"0015","type":"put","key":"k","value":"b","invoked":2.0,"returned":2.1,"outcome":"ok"}
+{"id":"4","client":"0015","type":"get","key":"k","value":"a","invoked":9.0,"returned":9.1,"outcome":"ok"}
+"#;
+
+#[test]
+fn declined_put_that_comes_after_its_acknowledged_retry_is_refused() {
+    assert_eq!(check(DECLINED_PUT_COMES_LATE).code, Some(1));
+    let unrelated = DECLINED_PUT_COMES_LATE.replace(r#","retry_of":"1""#, "");
+    assert_eq!(check(&unrelated).code, Some(0));
+    let ended = check(&DECLINED_PUT_COMES_LATE.replace(r#""retry_of":"1""#, r#""retry_of":"9""#));
+    assert_eq!((ended.code, &*ended.stdout), (Some(2), ""));
+    assert_eq!(
+        ended.stderr,
+        "kvstore: can't read the history -: line 3: `retry_of` names \"9\", which no line has\n"
+    );
+}
+
 #[test]
 fn an_exhausted_budget_is_no_pass() {
     assert_eq!(check(AMBIGUOUS).code, Some(0));

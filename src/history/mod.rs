@@ -6,8 +6,15 @@
 //! Wing, *Linearizability: A Correctness Condition for Concurrent Objects*, 1990). A put whose outcome nobody
 //! knows may take effect at any time after it was asked for, or never.
 //!
+//! A client repeats a put that a replica declined, and each attempt is a put of its own. A declined
+//! attempt may have taken effect all the same, but no later than the acknowledgement of a later
+//! attempt. In Raft its entry either precedes the entry of that later attempt, or a leader of a later
+//! term has overwritten it (paper, 5.3). A history says by [`Operation::retry_of`] which attempt
+//! repeats which. Without that a declined put is one of unknown outcome.
+//!
 //! | file | job |
 //! |---|---|
+//! | `attempts` | until when a declined put may take effect |
 //! | `timeline` | one key's operations as a sequence of invocations and returns |
 //! | `search` | whether some order explains them: the algorithm, and why its shortcuts are sound |
 //! | `configuration` | what the search remembers of one order |
@@ -19,6 +26,7 @@
 //! theorem 1). Times are compared, never subtracted, and equal times count as concurrent; so a coarse clock
 //! can hide a contradiction but never make one.
 
+mod attempts;
 mod configuration;
 mod diagram;
 mod explain;
@@ -59,6 +67,29 @@ pub struct Operation {
     /// When the client was told, by the same clock and not before `invoked`. `None` if it never was: then a
     /// put's outcome is unknown, and a get says nothing.
     pub returned: Option<u64>,
+    /// How a replica declined it, if one did; then `returned` is `None`.
+    pub declined: Option<Declined>,
+    /// The `name` of the attempt directly before this one, if this is the same request asked again. That
+    /// attempt is of the same key, and no copy of it is on its way to a replica any more.
+    pub retry_of: Option<Arc<str>>,
+}
+
+/// The answer of a replica that did not do what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declined {
+    /// Which answer.
+    pub with: Refusal,
+    /// When it came, by the clock of [`Operation::invoked`]; `None` if that is not known.
+    pub at: Option<u64>,
+}
+
+/// The answers that decline a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The replica could not do it.
+    Fail,
+    /// Another replica can do it.
+    Redirect,
 }
 
 /// What an operation does.

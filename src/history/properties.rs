@@ -5,22 +5,50 @@ use proptest::prelude::*;
 use super::*;
 
 /// Whether some order explains these operations: every operation that no other one precedes is tried next, and
-/// puts of unknown outcome may be left over.
-fn is_explained_by_some_order(state: &str, left: &[Operation]) -> bool {
-    if left.iter().all(|operation| operation.returned.is_none()) {
+/// puts that are not acknowledged may be left over.
+pub fn is_explained_by_some_order(operations: &[Operation]) -> bool {
+    let left: Vec<(&Operation, u64)> =
+        operations.iter().map(|operation| (operation, latest_effect(operations, operation))).collect();
+    some_order_explains("", 0, &left)
+}
+
+/// `now` is the latest invocation of those that have taken effect.
+fn some_order_explains(state: &str, now: u64, left: &[(&Operation, u64)]) -> bool {
+    if left.iter().all(|(operation, _)| operation.returned.is_none()) {
         return true;
     }
-    let first_end = left.iter().filter_map(|operation| operation.returned).min();
+    let first_end = left.iter().filter_map(|(operation, _)| operation.returned).min();
     (0..left.len()).any(|place| {
-        let operation = &left[place];
-        let is_late = first_end.is_some_and(|end| end < operation.invoked);
+        let (operation, latest) = left[place];
+        let is_late = first_end.is_some_and(|end| end < operation.invoked) || latest < now;
+        let now = now.max(operation.invoked);
         let others = || [&left[..place], &left[place + 1..]].concat();
         match &operation.kind {
             _ if is_late => false,
-            Kind::Get { value } => &**value == state && is_explained_by_some_order(state, &others()),
-            Kind::Put { value } => is_explained_by_some_order(value, &others()),
+            Kind::Get { value } => &**value == state && some_order_explains(state, now, &others()),
+            Kind::Put { value } => some_order_explains(value, now, &others()),
         }
     })
+}
+
+/// The latest moment at which an operation may take effect, by following every acknowledged put back to it.
+fn latest_effect(operations: &[Operation], operation: &Operation) -> u64 {
+    let find = |name: &str| operations.iter().find(|other| *other.name == *name);
+    let repeats = |later: &Operation| {
+        let mut attempt = later.retry_of.as_deref().and_then(find);
+        // No chain is longer than the history.
+        for _ in 0..operations.len() {
+            match attempt {
+                Some(earlier) if earlier.name == operation.name => return true,
+                Some(earlier) => attempt = earlier.retry_of.as_deref().and_then(find),
+                None => return false,
+            }
+        }
+        false
+    };
+    let is_declined = operation.declined.is_some();
+    let later = operations.iter().filter(|later| is_declined && !later.is_get() && repeats(later));
+    later.filter_map(|later| later.returned).chain(operation.returned).min().unwrap_or(u64::MAX)
 }
 
 fn is_linearizable(operations: &[Operation]) -> bool {
@@ -31,24 +59,49 @@ fn is_linearizable(operations: &[Operation]) -> bool {
     }
 }
 
-/// What is drawn for one operation: put or get, value, start, duration, and whether it is answered.
-type Draw = (bool, u8, u64, u64, bool);
+/// What is drawn for one operation: put or get, value, start, duration, whether it is acknowledged, and whether
+/// a later put repeats it.
+type Draw = (bool, u8, u64, u64, bool, bool);
 
 fn draws(values: u8, span: u64, length: u64) -> impl Strategy<Value = Vec<Draw>> {
-    let draw = (any::<bool>(), 0..values, 0..span, 0..length, prop::bool::weighted(0.8));
+    let draw = (any::<bool>(), 0..values, 0..span, 0..length, prop::bool::weighted(0.75), any::<bool>());
     prop::collection::vec(draw, 1..9)
 }
 
 /// Few values, so that many puts write the same; 0 is the empty text.
-fn operation(place: usize, (is_get, value, invoked, length, is_answered): Draw) -> Operation {
+fn operation(place: usize, (is_get, value, invoked, length, is_answered, is_retried): Draw) -> Operation {
     let value: Arc<str> = if value == 0 { "".into() } else { value.to_string().into() };
     let kind = if is_get { Kind::Get { value } } else { Kind::Put { value } };
     let returned = Some(invoked + length).filter(|_| is_get || is_answered);
-    Operation { name: place.to_string().into(), client: "c".into(), key: "k".into(), kind, invoked, returned }
+    let is_declined = returned.is_none() && is_retried;
+    let declined = Declined { with: Refusal::Redirect, at: Some(invoked) };
+    Operation {
+        name: place.to_string().into(),
+        client: "c".into(),
+        key: "k".into(),
+        kind,
+        invoked,
+        returned,
+        declined: is_declined.then_some(declined),
+        retry_of: None,
+    }
 }
 
 fn operations(draws: Vec<Draw>) -> Vec<Operation> {
-    draws.into_iter().enumerate().map(|(place, draw)| operation(place, draw)).collect()
+    with_retries(draws.into_iter().enumerate().map(|(place, draw)| operation(place, draw)).collect())
+}
+
+/// Each declined put is repeated by the next put that is invoked after it, if there is one that repeats none.
+fn with_retries(mut operations: Vec<Operation>) -> Vec<Operation> {
+    let mut order: Vec<usize> = (0..operations.len()).filter(|&place| !operations[place].is_get()).collect();
+    order.sort_by_key(|&place| operations[place].invoked);
+    for (at, &earlier) in order.iter().enumerate() {
+        let retry = order[at + 1..].iter().find(|&&later| operations[later].retry_of.is_none());
+        if let Some(&later) = retry.filter(|_| operations[earlier].declined.is_some()) {
+            operations[later].retry_of = Some(Arc::clone(&operations[earlier].name));
+        }
+    }
+    operations
 }
 
 /// Any history: now crowded, now sparse, with many values or few.
@@ -63,24 +116,29 @@ fn real_history() -> impl Strategy<Value = Vec<Operation>> {
     let moments = (0..40u64, 0..10u64, 0..10u64, 0..60u64);
     let draw = (draws(4, 40, 10), prop::collection::vec(moments, 9));
     draw.prop_map(|(draws, moments)| {
-        let mut effects: Vec<(u64, Operation)> = Vec::new();
+        let mut effects = Vec::new();
+        let mut operations = Vec::new();
         for (place, (draw, (invoked, before, after, late))) in draws.into_iter().zip(moments).enumerate() {
             let mut operation = operation(place, draw);
             let effect = if operation.returned.is_some() { invoked + before } else { invoked + late };
             operation.invoked = invoked;
             operation.returned = operation.returned.map(|_| effect + after);
-            effects.push((effect, operation));
+            effects.push((effect, place));
+            operations.push(operation);
         }
-        effects.sort_by_key(|&(effect, _)| effect);
+        let mut operations = with_retries(operations);
+        effects.sort_unstable();
         let mut state: Arc<str> = "".into();
-        for (effect, operation) in &mut effects {
+        for (effect, place) in effects {
+            let latest = latest_effect(&operations, &operations[place]).min(80);
+            let operation = &mut operations[place];
             match &mut operation.kind {
                 Kind::Get { value } => *value = Arc::clone(&state),
-                Kind::Put { .. } if operation.returned.is_none() && *effect > 80 => {} // never
+                Kind::Put { .. } if operation.returned.is_none() && effect > latest => {} // never
                 Kind::Put { value } => state = Arc::clone(value),
             }
         }
-        effects.into_iter().map(|(_, operation)| operation).collect()
+        operations
     })
 }
 
@@ -89,7 +147,7 @@ proptest! {
 
     #[test]
     fn the_search_finds_an_order_if_there_is_one(operations in any_history()) {
-        prop_assert_eq!(is_linearizable(&operations), is_explained_by_some_order("", &operations));
+        prop_assert_eq!(is_linearizable(&operations), is_explained_by_some_order(&operations));
     }
 
     #[test]
@@ -107,7 +165,7 @@ proptest! {
         if let Kind::Get { value } = &mut operations[place].kind {
             *value = other.to_string().into();
         }
-        prop_assert_eq!(is_linearizable(&operations), is_explained_by_some_order("", &operations));
+        prop_assert_eq!(is_linearizable(&operations), is_explained_by_some_order(&operations));
     }
 
     /// What is shown is part of the history and contradicts itself, and nothing of it can be spared but puts that
@@ -116,7 +174,7 @@ proptest! {
     fn a_contradiction_is_real_and_without_ballast(operations in any_history()) {
         if let Verdict::NotLinearizable(found) = check(&operations, DEFAULT_BUDGET) {
             prop_assert!(found.operations.iter().all(|operation| operations.contains(operation)));
-            prop_assert!(!is_explained_by_some_order("", &found.operations));
+            prop_assert!(!is_explained_by_some_order(&found.operations));
             for place in 0..found.operations.len() {
                 let mut fewer = found.operations.clone();
                 let one = fewer.remove(place);
@@ -124,7 +182,7 @@ proptest! {
                     get.is_get() && get.value() == one.value() && get.returned >= Some(one.invoked)
                 };
                 if one.is_get() || !fewer.iter().any(may_have_read) {
-                    prop_assert!(is_explained_by_some_order("", &fewer));
+                    prop_assert!(is_explained_by_some_order(&fewer));
                 }
             }
         }

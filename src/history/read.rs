@@ -9,19 +9,23 @@
 //! | `invoked` | seconds of any clock, 0 or more |
 //! | `returned` | the same, and not before `invoked`; `null` or not there if no answer came |
 //! | `outcome` | `ok`; or `fail`, `redirect`, `unknown`: then nobody knows what became of a put |
+//! | `retry_of` | the `id` of the attempt directly before this one; `null` or not there if this is the first |
 //!
-//! Other keys are ignored, and so are empty lines. A request that was asked again under another ID is
-//! two operations, the first of them of unknown outcome.
+//! Other keys are ignored, and so are empty lines. A request that a client asks again under another ID
+//! is two operations. The effect of a put that was answered `fail` or `redirect` comes, if at all,
+//! before the `ok` of a later attempt. So a line has `retry_of` only if no copy of the earlier attempt
+//! can reach a replica any more. The earlier attempt is of the same `key` and `type`, and its answer
+//! comes before the retry is invoked. The lines may be in any order.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::diagram::legible;
-use super::{Kind, Operation};
+use super::{Declined, Kind, Operation, Refusal};
 
 /// The longest line, in bytes, that is read.
 pub const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
@@ -81,6 +85,21 @@ pub enum Malformed {
     /// Another line has the same ID.
     #[error("id \"{0}\" is given twice")]
     DuplicateId(String),
+    /// A retry of a request that no line has.
+    #[error("`retry_of` names \"{0}\", which no line has")]
+    UnknownAttempt(String),
+    /// A retry of a request for another key.
+    #[error("`retry_of` names \"{0}\", which has another key")]
+    OtherKey(String),
+    /// A put that repeats a get, or the other way round.
+    #[error("`retry_of` names \"{0}\", which has another type")]
+    OtherType(String),
+    /// A retry before there was a reason for it.
+    #[error("`retry_of` names \"{0}\", which was answered or invoked only after this")]
+    LateAttempt(String),
+    /// Attempts each of which comes before the other.
+    #[error("`retry_of` names \"{0}\", which itself comes after this")]
+    CyclicAttempts(String),
 }
 
 #[derive(Deserialize)]
@@ -99,6 +118,8 @@ struct Line<'a> {
     returned: Option<f64>,
     #[serde(borrow)]
     outcome: Cow<'a, str>,
+    #[serde(borrow)]
+    retry_of: Option<Cow<'a, str>>,
 }
 
 /// Reads a history to its end. Gets without an answer say nothing and are left out.
@@ -116,22 +137,34 @@ pub fn read(mut source: impl BufRead) -> Result<Vec<Operation>, ReadError> {
         if source.by_ref().take(limit).read_until(b'\n', &mut bytes)? == 0 {
             break;
         }
-        let operation = reader.read_line(&bytes);
+        let operation = reader.read_line(line, &bytes);
         operations.extend(operation.map_err(|reason| ReadError::Malformed { line, reason })?);
     }
+    reader.check_retries()?;
     Ok(operations)
 }
 
-/// What has been read so far: texts, of which each is kept once, and the IDs.
+/// All texts so far, each of them once, and all requests by their IDs.
 #[derive(Default)]
 struct Reader {
     texts: HashSet<Arc<str>>,
-    ids: HashSet<Arc<str>>,
+    requests: HashMap<Arc<str>, Request>,
+    retries: Vec<Arc<str>>, // the IDs of requests that repeat others
+}
+
+/// The part of a line that its retries must fit.
+struct Request {
+    line: usize,
+    key: Arc<str>,
+    is_get: bool,
+    invoked: u64,
+    answered: Option<u64>,
+    retry_of: Option<Arc<str>>,
 }
 
 impl Reader {
     /// `None` if the line says nothing.
-    fn read_line(&mut self, bytes: &[u8]) -> Result<Option<Operation>, Malformed> {
+    fn read_line(&mut self, number: usize, bytes: &[u8]) -> Result<Option<Operation>, Malformed> {
         if bytes.len() > MAX_LINE_BYTES {
             return Err(Malformed::TooLong);
         }
@@ -149,22 +182,79 @@ impl Reader {
         if returned.is_some_and(|returned| returned < invoked) {
             return Err(Malformed::ReturnedTooEarly);
         }
-        let is_ok = is_ok(&line.outcome)?;
-        if is_ok && returned.is_none() {
+        let outcome = outcome(&line.outcome)?;
+        if outcome == Outcome::Ok && returned.is_none() {
             return Err(Malformed::NoReturn);
         }
         let is_get = is_get(&line.r#type)?;
         let name: Arc<str> = line.id.into();
-        if !self.ids.insert(Arc::clone(&name)) {
+        if self.requests.contains_key(&name) {
             return Err(Malformed::DuplicateId(legible(&name)));
         }
-        if is_get && !is_ok {
+        let (client, key) = (self.once(&line.client), self.once(&line.key));
+        let retry_of: Option<Arc<str>> = line.retry_of.map(Into::into);
+        if retry_of.is_some() {
+            self.retries.push(Arc::clone(&name));
+        }
+        let request = Request {
+            line: number,
+            key: Arc::clone(&key),
+            is_get,
+            invoked,
+            answered: returned,
+            retry_of: retry_of.clone(),
+        };
+        self.requests.insert(Arc::clone(&name), request);
+        if is_get && outcome != Outcome::Ok {
             return Ok(None);
         }
         let value = self.once(&line.value.ok_or(Malformed::NoValue)?);
         let kind = if is_get { Kind::Get { value } } else { Kind::Put { value } };
-        let (client, key) = (self.once(&line.client), self.once(&line.key));
-        Ok(Some(Operation { name, client, key, kind, invoked, returned: returned.filter(|_| is_ok) }))
+        let declined = match outcome {
+            Outcome::Declined(with) => Some(Declined { with, at: returned }),
+            Outcome::Ok | Outcome::Unknown => None,
+        };
+        let returned = returned.filter(|_| outcome == Outcome::Ok);
+        Ok(Some(Operation { name, client, key, kind, invoked, returned, declined, retry_of }))
+    }
+
+    fn check_retries(&self) -> Result<(), ReadError> {
+        for name in &self.retries {
+            let retry = &self.requests[name];
+            let fits = self.check_retry(retry);
+            fits.map_err(|reason| ReadError::Malformed { line: retry.line, reason })?;
+        }
+        // The times rule out all cycles but those of a single moment.
+        let mut ends_somewhere: HashSet<&str> = HashSet::new();
+        for name in &self.retries {
+            let mut way: HashSet<&str> = HashSet::new();
+            let mut next: Option<&str> = Some(name);
+            while let Some(name) = next.filter(|&name| !ends_somewhere.contains(name)) {
+                let request = &self.requests[name];
+                if !way.insert(name) {
+                    let reason =
+                        Malformed::CyclicAttempts(legible(request.retry_of.as_deref().unwrap_or_default()));
+                    return Err(ReadError::Malformed { line: request.line, reason });
+                }
+                next = request.retry_of.as_deref();
+            }
+            ends_somewhere.extend(way);
+        }
+        Ok(())
+    }
+
+    fn check_retry(&self, retry: &Request) -> Result<(), Malformed> {
+        let Some(name) = retry.retry_of.as_deref() else { return Ok(()) };
+        let earlier = self.requests.get(name).ok_or_else(|| Malformed::UnknownAttempt(legible(name)))?;
+        if earlier.key != retry.key {
+            Err(Malformed::OtherKey(legible(name)))
+        } else if earlier.is_get != retry.is_get {
+            Err(Malformed::OtherType(legible(name)))
+        } else if earlier.answered.unwrap_or(earlier.invoked) > retry.invoked {
+            Err(Malformed::LateAttempt(legible(name)))
+        } else {
+            Ok(())
+        }
     }
 
     fn once(&mut self, text: &str) -> Arc<str> {
@@ -185,11 +275,20 @@ fn is_get(kind: &str) -> Result<bool, Malformed> {
     }
 }
 
-fn is_ok(outcome: &str) -> Result<bool, Malformed> {
-    match outcome {
-        "ok" => Ok(true),
-        "fail" | "redirect" | "unknown" => Ok(false),
-        _ => Err(Malformed::UnknownOutcome(legible(outcome))),
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Ok,
+    Declined(Refusal),
+    Unknown,
+}
+
+fn outcome(text: &str) -> Result<Outcome, Malformed> {
+    match text {
+        "ok" => Ok(Outcome::Ok),
+        "fail" => Ok(Outcome::Declined(Refusal::Fail)),
+        "redirect" => Ok(Outcome::Declined(Refusal::Redirect)),
+        "unknown" => Ok(Outcome::Unknown),
+        _ => Err(Malformed::UnknownOutcome(legible(text))),
     }
 }
 
@@ -233,7 +332,7 @@ mod tests {
         let value: Arc<str> = "v".into();
         let kind = Kind::Get { value: Arc::clone(&value) };
         let (invoked, returned) = (1_500_000_000, Some(2_250_000_000));
-        let get = Operation { name, client, key, kind, invoked, returned };
+        let get = Operation { name, client, key, kind, invoked, returned, declined: None, retry_of: None };
         let put = Operation { name: "2".into(), kind: Kind::Put { value }, ..get.clone() };
         assert_eq!(operations, [get, put]);
     }
@@ -250,6 +349,88 @@ mod tests {
         }
         let unanswered = r#"{"id":"1","client":"c","type":"get","key":"k","invoked":1,"outcome":"unknown"}"#;
         assert_eq!(read_text(unanswered).expect("a good history"), []);
+    }
+
+    /// A line per attempt: its ID, its outcome, when it was invoked and answered, and the attempt before it.
+    fn attempts(lines: &[(&str, &str, u64, u64, Option<&str>)]) -> String {
+        let line = |&(id, outcome, invoked, returned, retry_of): &(&str, &str, u64, u64, Option<&str>)| {
+            serde_json::json!({
+                "id": id, "client": "c", "type": "put", "key": "k", "value": "v", "invoked": invoked,
+                "returned": returned, "outcome": outcome, "retry_of": retry_of,
+            })
+            .to_string()
+        };
+        lines.iter().map(line).collect::<Vec<String>>().join("\n")
+    }
+
+    #[test]
+    fn retry_names_the_attempt_before_it_in_any_order_of_lines() {
+        let text = attempts(&[
+            ("3", "ok", 5, 6, Some("2")),
+            ("1", "redirect", 1, 2, None),
+            ("2", "fail", 3, 4, Some("1")),
+        ]);
+        let operations = read_text(&text).expect("a good history");
+        let retries: Vec<Option<&str>> =
+            operations.iter().map(|operation| operation.retry_of.as_deref()).collect();
+        assert_eq!(retries, [Some("2"), None, Some("1")]);
+        let refusals: Vec<Option<Declined>> = operations.iter().map(|operation| operation.declined).collect();
+        let declined = |with, at| Some(Declined { with, at: Some(at) });
+        let expected =
+            [None, declined(Refusal::Redirect, 2_000_000_000), declined(Refusal::Fail, 4_000_000_000)];
+        assert_eq!(refusals, expected);
+        // A get that is left out is a request all the same.
+        read_text(&text.replace("put", "get")).expect("a good history");
+    }
+
+    #[test]
+    fn retry_that_fits_no_attempt_is_refused() {
+        let refused = |text: &str| read_text(text).expect_err("it makes no sense").to_string();
+        let first = ("1", "redirect", 1, 2, None);
+        let second = |retry_of| ("2", "ok", 2, 3, Some(retry_of));
+        read_text(&attempts(&[first, second("1")])).expect("a good history");
+        let text = attempts(&[first, second("7\n")]);
+        assert_eq!(refused(&text), r#"line 2: `retry_of` names "7\n", which no line has"#);
+        let text = attempts(&[first, second("1")]).replacen("\"k\"", "\"j\"", 1);
+        assert_eq!(refused(&text), r#"line 2: `retry_of` names "1", which has another key"#);
+        let text = attempts(&[first, second("1")]).replacen("put", "get", 1);
+        assert_eq!(refused(&text), r#"line 2: `retry_of` names "1", which has another type"#);
+        let text = attempts(&[("1", "redirect", 1, 3, None), second("1")]);
+        assert_eq!(
+            refused(&text),
+            r#"line 2: `retry_of` names "1", which was answered or invoked only after this"#
+        );
+        let text = text.replacen("\"returned\":3", "\"returned\":null", 1);
+        read_text(&text).expect("a good history");
+        let text = text.replacen("\"invoked\":1", "\"invoked\":3", 1);
+        assert_eq!(
+            refused(&text),
+            r#"line 2: `retry_of` names "1", which was answered or invoked only after this"#
+        );
+        let text = attempts(&[first, second("1")]).replace(r#""retry_of":"1""#, r#""retry_of":1"#);
+        assert!(refused(&text).starts_with("line 2: invalid type: integer `1`, expected a string"), "{text}");
+    }
+
+    #[test]
+    fn attempts_in_a_circle_are_refused() {
+        let at_once = |id, retry_of| (id, "redirect", 1, 1, Some(retry_of));
+        let error = read_text(&attempts(&[at_once("1", "1")])).expect_err("a circle");
+        assert_eq!(error.to_string(), r#"line 1: `retry_of` names "1", which itself comes after this"#);
+        let text = attempts(&[at_once("0", "1"), at_once("1", "2"), at_once("2", "3"), at_once("3", "1")]);
+        let error = read_text(&text).expect_err("a circle");
+        assert_eq!(error.to_string(), r#"line 2: `retry_of` names "2", which itself comes after this"#);
+    }
+
+    #[test]
+    fn long_chain_of_attempts_is_read_in_a_moment() {
+        let mut text = String::new();
+        for n in 0..20_000 {
+            let (id, before) = (n.to_string(), (n + 1).to_string());
+            let retry_of = (n < 19_999).then_some(&*before);
+            text += &attempts(&[(&id, "redirect", 30_000 - n, 30_000 - n, retry_of)]);
+            text.push('\n');
+        }
+        assert_eq!(read_text(&text).expect("a good history").len(), 20_000);
     }
 
     #[test]

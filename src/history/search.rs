@@ -15,7 +15,8 @@
 //!    for it: what is still to take effect has not returned yet, so it need not come first.
 //! 2. **A switch covers all puts under way.** Each may have taken effect unseen just before it. It need not
 //!    have, so it stays *open*: it can still be switched to. But it is no longer *bare*, and may return
-//!    without further ado. (A put of unknown outcome is never bare.)
+//!    without further ado. (A put of unknown outcome is never bare, and neither is a declined one, which
+//!    ends when a retry of it is acknowledged: it may as well have taken no effect.)
 //! 3. **Of the open puts of a value, the one that returns first is switched to.** The switch covers the
 //!    others, so what differs is only which of them are open, and a later return leaves more time.
 //! 4. **Switches happen when an owed get or a put returns, and end at its value.** Those after that can wait:
@@ -113,7 +114,9 @@ impl<'a> Search<'a> {
             match task.kind {
                 TaskKind::Get => values[task.value].gets_to_come += 1,
                 TaskKind::Put { readable: false } => {}
-                TaskKind::Put { readable: true } | TaskKind::Maybe => values[task.value].puts_to_come += 1,
+                TaskKind::Put { readable: true } | TaskKind::Declined | TaskKind::Maybe => {
+                    values[task.value].puts_to_come += 1
+                }
             }
         }
         let frontier = vec![Configuration::new(NEVER_PUT, timeline.slots)];
@@ -136,7 +139,7 @@ impl<'a> Search<'a> {
                 TaskKind::Get if configuration.state == task.value => {}
                 TaskKind::Get => configuration.insert(Set::Owed, task.slot),
                 TaskKind::Put { .. } => configuration.insert(Set::Bare, task.slot),
-                TaskKind::Maybe => {}
+                TaskKind::Declined | TaskKind::Maybe => {}
             }
         }
     }
@@ -145,7 +148,7 @@ impl<'a> Search<'a> {
         for configuration in std::mem::take(&mut self.frontier) {
             match task.kind {
                 TaskKind::Get => self.end_get(configuration, task)?,
-                TaskKind::Put { .. } => self.end_put(configuration, task)?,
+                TaskKind::Put { .. } | TaskKind::Declined => self.end_put(configuration, task)?,
                 TaskKind::Maybe => self.keep(configuration)?,
             }
         }

@@ -4,7 +4,16 @@
 use super::*;
 
 fn operation(kind: Kind, invoked: u64, returned: Option<u64>) -> Operation {
-    Operation { name: "".into(), client: "c".into(), key: "k".into(), kind, invoked, returned }
+    Operation {
+        name: "".into(),
+        client: "c".into(),
+        key: "k".into(),
+        kind,
+        invoked,
+        returned,
+        declined: None,
+        retry_of: None,
+    }
 }
 
 fn put(value: &str, invoked: u64, returned: u64) -> Operation {
@@ -313,4 +322,67 @@ fn the_diagram_shows_who_overlapped_whom() {
 
 get 3 returned "0123456789…789ABCDEF" although get 2 had returned "b", which is newer, before it was invoked."#;
     assert_eq!(shown.trim_start(), expected.trim_start());
+}
+
+/// A put that a replica declined and the attempt that repeats it, which is acknowledged.
+fn retried(first: &str, second: &str, from: u64) -> [Operation; 2] {
+    let declined = Some(Declined { with: Refusal::Redirect, at: Some(from + 1) });
+    let first = Operation { name: format!("first of {from}").into(), declined, ..maybe(first, from) };
+    let retry_of = Some(Arc::clone(&first.name));
+    let second = put(second, from + 2, from + 4);
+    [first, Operation { name: format!("second of {from}").into(), retry_of, ..second }]
+}
+
+#[test]
+fn declined_put_takes_no_effect_after_its_retry_is_acknowledged() {
+    let [first, second] = retried("a", "a", 1);
+    let late = [first, second.clone(), put("b", 20, 21), get("a", 30, 31)];
+    assert!(matches!(check(&late, DEFAULT_BUDGET), Verdict::NotLinearizable(_)));
+    // Without the word of the client that they are one request, "a" may come back.
+    let unrelated = late.clone().map(|operation| Operation { retry_of: None, ..operation });
+    assert_eq!(check(&unrelated, DEFAULT_BUDGET), Verdict::Linearizable);
+    // The retry of a put without an answer ends nothing: that put may still be on its way.
+    let unanswered = late.map(|operation| Operation { declined: None, ..operation });
+    assert_eq!(check(&unanswered, DEFAULT_BUDGET), Verdict::Linearizable);
+}
+
+#[test]
+fn declined_put_takes_effect_before_its_retry_and_is_a_put_of_its_own() {
+    let [first, second] = retried("a", "a", 1);
+    // Once by each attempt, with another put between them.
+    let both =
+        [first.clone(), get("a", 2, 2), put("b", 3, 3), get("b", 3, 3), second.clone(), get("a", 9, 10)];
+    assert_eq!(check(&both, DEFAULT_BUDGET), Verdict::Linearizable);
+    // Or by the first alone while the second is unseen, up to the moment of its acknowledgement.
+    let [first, second] = retried("a", "c", 1);
+    let late = [first, second, put("b", 3, 5), get("b", 4, 5), get("a", 5, 20), get("a", 21, 22)];
+    assert_eq!(check(&late, DEFAULT_BUDGET), Verdict::Linearizable);
+}
+
+#[test]
+fn declined_put_ends_with_the_first_acknowledgement_of_its_chain() {
+    let [first, second] = retried("a", "b", 1);
+    let (name, declined) = ("between".into(), first.declined);
+    let retry_of = second.retry_of.clone();
+    let between = Operation { name, declined, retry_of, invoked: 2, ..maybe("m", 2) };
+    let second = Operation { retry_of: Some("between".into()), ..second };
+    let late = |value: &str| [first.clone(), second.clone(), between.clone(), get(value, 9, 10)];
+    for stale in ["a", "m"] {
+        let mut late = late(stale).to_vec();
+        assert_eq!(check(&late, DEFAULT_BUDGET), Verdict::Linearizable, "{stale} after b, both at 5");
+        late.insert(0, get("b", 6, 7));
+        assert!(matches!(check(&late, DEFAULT_BUDGET), Verdict::NotLinearizable(_)), "{stale} after b at 7");
+    }
+}
+
+#[test]
+fn declined_put_without_an_acknowledged_retry_stays_open() {
+    let [first, second] = retried("a", "a", 1);
+    let second = Operation { returned: None, declined: first.declined, ..second };
+    let late = [first, second, put("b", 20, 21), get("a", 30, 31), put("c", 40, 41), get("a", 50, 51)];
+    assert_eq!(check(&late, DEFAULT_BUDGET), Verdict::Linearizable);
+    assert!(matches!(
+        check(&[&late[..], &[put("d", 60, 61), get("a", 70, 71)]].concat(), DEFAULT_BUDGET),
+        Verdict::NotLinearizable(_)
+    ));
 }

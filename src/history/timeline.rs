@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::attempts::deadlines;
 use super::{Operation, last_reads};
 
 /// The value of a key that was never put.
@@ -40,6 +41,8 @@ pub enum TaskKind {
         /// Whether a get of its value returned after its invocation, so that it may have been read.
         readable: bool,
     },
+    /// A put that takes effect before it ends, or never: a declined one whose retry is acknowledged then.
+    Declined,
     /// A put of unknown outcome that may have been read. It "returns" after the last get of its value.
     Maybe,
 }
@@ -57,11 +60,12 @@ impl Timeline {
     /// the next put, so the same order without it explains the rest. And once the last get of its value has returned,
     /// a put of unknown outcome may as well never take effect.
     pub fn new(operations: &[&Operation]) -> Self {
+        let deadlines = deadlines(operations);
         let last_reads = last_reads(operations.iter().copied());
         let mut values = HashMap::from([("", NEVER_PUT)]);
         let mut tasks = Vec::with_capacity(operations.len());
         let mut moments = Vec::with_capacity(2 * operations.len());
-        for operation in operations {
+        for (operation, deadline) in operations.iter().zip(deadlines) {
             let number = values.len();
             let value = *values.entry(&**operation.value()).or_insert(number);
             let last_read = last_reads.get(&**operation.value()).filter(|&&read| read >= operation.invoked);
@@ -69,7 +73,10 @@ impl Timeline {
                 (true, None, _) | (false, None, None) => continue,
                 (true, Some(end), _) => (TaskKind::Get, end, 1),
                 (false, Some(end), read) => (TaskKind::Put { readable: read.is_some() }, end, 1),
-                (false, None, Some(&end)) => (TaskKind::Maybe, end, 2),
+                (false, None, Some(&read)) => match deadline.filter(|&deadline| deadline < read) {
+                    Some(deadline) => (TaskKind::Declined, deadline, 1),
+                    None => (TaskKind::Maybe, read, 2),
+                },
             };
             moments.push((operation.invoked, 0, tasks.len()));
             moments.push((end.max(operation.invoked), phase, tasks.len()));

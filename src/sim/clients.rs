@@ -57,6 +57,7 @@ pub struct Asked {
     pub returned: Option<Micros>,
     /// What the answer was.
     pub outcome: Option<Outcome>,
+    retry_of: Option<usize>, // the attempt before this one, if no copy of it can still arrive
     client: usize,
     to: usize,    // whom it was last sent to
     copies: u32,  // how often it was sent
@@ -208,6 +209,7 @@ impl Clients {
             wanted,
             returned: None,
             outcome: None,
+            retry_of: None,
             client,
             to: 0,
             copies: 0,
@@ -287,9 +289,12 @@ impl Clients {
         asked.outcome = Some(response.outcome.clone());
         asked.returned = Some(now);
         let (client, wanted, operation) = (asked.client, asked.wanted, asked.request.operation.clone());
+        let are_copies_settled = asked.answers == asked.copies;
         if matches!(response.outcome, Outcome::Redirect | Outcome::Fail) {
             self.redirects += usize::from(response.outcome == Outcome::Redirect);
-            return Ok(Some(self.ask(now, wanted, client, operation, None, up)));
+            let retry = self.ask(now, wanted, client, operation, None, up);
+            self.asked[retry.number].retry_of = are_copies_settled.then_some(number);
+            return Ok(Some(retry));
         }
         self.completed += 1;
         let follows = match operation {
@@ -379,6 +384,11 @@ impl Asked {
             }
             (Operation::Get { .. }, _) => return None,
         };
+        let refusal = match self.outcome {
+            Some(Outcome::Fail) => Some(history::Refusal::Fail),
+            Some(Outcome::Redirect) => Some(history::Refusal::Redirect),
+            _ => None,
+        };
         Some(history::Operation {
             name: Arc::clone(&self.request.id.mid),
             client: self.request.id.client.to_string().into(),
@@ -386,6 +396,8 @@ impl Asked {
             kind,
             invoked: ns(self.invoked),
             returned: returned.map(ns),
+            declined: refusal.map(|with| history::Declined { with, at: self.returned.map(ns) }),
+            retry_of: self.retry_of.map(|number| format!("{number:x}").into()),
         })
     }
 }
