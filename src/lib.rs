@@ -10,7 +10,8 @@
 //! | [`wire`] | what reaches and what leaves a replica: JSON on one side, validated messages on the other | words, messages |
 //! | [`replica`] | one replica: core, state machine, and what is owed to clients | all of the above |
 //! | [`outbox`] | what waits to be sent: merging and packing per destination | `wire` |
-//! | [`transport`] | the networks | |
+//! | [`clock`] | the one clock, which goes on while the machine is suspended | |
+//! | [`transport`] | the networks | `clock` |
 //! | [`pipeline`] | three threads around it: receive, decide, send | everything |
 //! | [`history`] | was it linearizable? The judge of what clients saw; no part of a replica | |
 //! | [`sim`] | a whole cluster in virtual time, its faults and what must hold; no part of a replica | everything but `pipeline` |
@@ -24,6 +25,7 @@
 //!   hang or grow without bound.
 //! * A reply leaves only after what it promises holds, and in the order in which the operations took effect.
 
+pub mod clock;
 pub mod history;
 pub mod id;
 pub mod kv;

@@ -2,7 +2,7 @@
 //! that has arrived as one batch, steps the replica for each, and gives away what comes out as one batch. While there
 //! is little to do it has the two other stages with it, and receives and sends by itself.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::debug;
 
@@ -11,6 +11,7 @@ use super::counts::Counts;
 use super::load::Load;
 use super::receiver::Taken;
 use super::stages::Stages;
+use crate::clock::BootTime;
 use crate::raft::types::Micros;
 use crate::replica::Replica;
 use crate::wire::{Inbound, Outbound};
@@ -24,25 +25,10 @@ const MAX_BACKLOG: usize = 65_536;
 /// How soon a full outbox is tried again.
 const RETRY_US: Micros = 1_000;
 
-/// Time for the core: microseconds since the pipeline was started.
-#[derive(Clone, Copy, Debug)]
-struct Clock(Instant);
-
-impl Clock {
-    fn now(self) -> Micros {
-        u64::try_from(self.0.elapsed().as_micros()).unwrap_or(Micros::MAX)
-    }
-
-    fn instant(self, at: Micros) -> Instant {
-        self.0 + Duration::from_micros(at)
-    }
-}
-
-/// The consensus stage.
+/// The consensus stage. The time of the core is microseconds of [`BootTime`].
 pub(super) struct Consensus {
     replica: Replica,
     max_batch: usize,
-    clock: Clock,
     due: Micros, // when the replica had something to do if nothing arrived, as it said before the last wait
     stages: Stages,
     load: Load,
@@ -52,12 +38,10 @@ pub(super) struct Consensus {
 }
 
 impl Consensus {
-    /// `replica` was created at time 0 of the clock that starts here.
     pub(super) fn new(replica: Replica, max_batch: usize, stages: Stages) -> Self {
         Self {
             replica,
             max_batch,
-            clock: Clock(Instant::now()),
             due: 0,
             stages,
             load: Load::default(),
@@ -76,7 +60,7 @@ impl Consensus {
                 break;
             }
             // The clock is read after the last input arrived: what it shows is later than every one of them.
-            let now = self.clock.now();
+            let now = BootTime::now().as_micros();
             for inbound in self.waiting.drain(..arrived.min(self.max_batch)) {
                 self.replica.handle(now, inbound);
             }
@@ -102,13 +86,14 @@ impl Consensus {
             return Ok(Taken::All);
         }
         self.due = self.replica.deadline();
-        let timer = self.clock.instant(self.wake_at());
+        let timer = BootTime::from_micros(self.wake_at());
         let until = self.stages.due().map_or(timer, |due| due.min(timer));
         self.stages.receive(MAX_BATCH, until, &mut self.waiting)
     }
 
     fn wake_at(&self) -> Micros {
-        let retry = if self.backlog.is_empty() { Micros::MAX } else { self.clock.now() + RETRY_US };
+        let retry =
+            if self.backlog.is_empty() { Micros::MAX } else { BootTime::now().as_micros() + RETRY_US };
         let look = if self.stages.are_here() { Micros::MAX } else { self.load.until() };
         self.due.min(retry).min(look)
     }

@@ -37,6 +37,7 @@ use crossbeam_channel::{Sender as Channel, bounded};
 
 pub use counts::Counts;
 
+use crate::clock::BootTime;
 use crate::levers::Levers;
 use crate::outbox::Outbox;
 use crate::raft::types::Saved;
@@ -88,7 +89,7 @@ pub fn run(transport: Arc<dyn Transport>, options: &Options) -> Result<Counts, S
     let sender = Sender::new(Arc::clone(&transport), outbox, Duration::from_micros(coalesce_window_us));
     let links = Links { receiver_loans, inbox, sender_loans, sender_back };
     let stages = Stages::new(links, receiver, sender);
-    let replica = Replica::new(options, Saved::default(), 0);
+    let replica = Replica::new(options, Saved::default(), BootTime::now().as_micros());
     let consensus = Consensus::new(replica, levers.batch_of(MAX_BATCH), stages);
 
     spawn(RECEIVER, &ended, move || {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crossbeam_channel as channel;
 use tracing::debug;
 
 use super::counts::Counts;
+use crate::clock::BootTime;
 use crate::transport::{Received, Transport};
 use crate::wire::{Decoder, Inbound, MAX_RECEIVED_BYTES, Malformed};
 
@@ -56,7 +56,7 @@ impl Receiver {
     pub(super) fn receive(
         &mut self,
         most: usize,
-        until: Option<Instant>,
+        until: Option<BootTime>,
         into: &mut Vec<Inbound>,
     ) -> io::Result<Taken> {
         let mut bytes = 0;

@@ -8,11 +8,12 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel as channel;
 
 use super::counts::Counts;
+use crate::clock::BootTime;
 use crate::outbox::Outbox;
 use crate::transport::Transport;
 use crate::wire::Outbound;
@@ -22,7 +23,7 @@ pub(super) struct Sender {
     transport: Arc<dyn Transport>,
     outbox: Outbox,
     window: Duration,
-    due: Option<Instant>, // when the messages to replicas must go that are in the outbox; None if none waits
+    due: Option<BootTime>, // when the messages to replicas must go that are in the outbox; None if none waits
     buffer: Vec<u8>,
     is_unsent: bool, // the network did not take what is in the buffer
     is_gone: bool,   // the other side of the network is gone: there is nobody to send to
@@ -52,12 +53,12 @@ impl Sender {
             self.outbox.push(outbound);
         }
         if has_peer && self.due.is_none() && !self.window.is_zero() {
-            self.due = Some(Instant::now() + self.window);
+            self.due = Some(BootTime::now() + self.window);
         }
     }
 
     /// When [`send`](Self::send) is due if nothing else is to be sent before.
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<BootTime> {
         self.due
     }
 
@@ -67,7 +68,7 @@ impl Sender {
     ///
     /// What the transport reports, if it does not mean that the other side is gone.
     pub(super) fn send(&mut self, patience: Patience) -> io::Result<bool> {
-        let waits_for_more = self.due.is_some_and(|due| Instant::now() < due);
+        let waits_for_more = self.due.is_some_and(|due| BootTime::now() < due);
         if !waits_for_more {
             self.due = None;
         }
@@ -142,7 +143,7 @@ pub(super) fn run(loans: &channel::Receiver<Loan>, back: &channel::Sender<Box<Se
         loop {
             sender.send(Patience::Endless)?;
             let batch = match sender.due() {
-                Some(due) => batches.recv_deadline(due),
+                Some(due) => batches.recv_timeout(due.left()),
                 None => batches.recv().map_err(Into::into),
             };
             match batch {

@@ -10,7 +10,7 @@
 //! here, so is the sender, and the consensus thread never waits for the network while something could come from elsewhere.
 
 use std::convert::Infallible;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel as channel;
 
@@ -18,6 +18,7 @@ use super::counts::Counts;
 use super::receiver::{self, Arrival, Receiver, Taken};
 use super::sender::{self, Patience, Sender};
 use super::{RECEIVER, SENDER, StageFailed, guard};
+use crate::clock::BootTime;
 use crate::wire::{Inbound, Outbound};
 
 /// How many hand-overs may wait for the consensus thread: some hundred milliseconds of work.
@@ -80,13 +81,13 @@ impl Stages {
     pub(super) fn receive(
         &mut self,
         most: usize,
-        until: Instant,
+        until: BootTime,
         into: &mut Vec<Inbound>,
     ) -> Result<Taken, StageFailed> {
         if let Receiving::Here(receiver) = &mut self.receiving {
             return guard(RECEIVER, || receiver.receive(most, Some(until), into));
         }
-        let mut arrival = self.links.inbox.recv_deadline(until);
+        let mut arrival = self.links.inbox.recv_timeout(until.left());
         loop {
             match arrival {
                 Ok(Arrival::Batch(mut batch)) => into.append(&mut batch),
@@ -147,7 +148,7 @@ impl Stages {
     }
 
     /// When there is something to send although nothing was handed over.
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<BootTime> {
         match &self.sending {
             Sending::Here(sender) => sender.due(),
             _ => None,

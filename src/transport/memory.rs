@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
 use super::{Received, Transport, refuse_long};
+use crate::clock::BootTime;
 use crate::id::Id;
 
 /// A datagram between its sender and its destination.
@@ -113,9 +113,9 @@ impl MemoryTransport {
 
 impl Transport for MemoryTransport {
     // This side has both ends of its inbox, so the only thing that a wait for it can lack is time.
-    fn receive(&self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Received> {
+    fn receive(&self, buffer: &mut [u8], until: Option<BootTime>) -> io::Result<Received> {
         Ok(match until {
-            Some(until) => self.take(buffer, || self.inbox.recv_deadline(until)),
+            Some(until) => self.take(buffer, || self.inbox.recv_timeout(until.left())),
             None => self.take(buffer, || self.inbox.recv()),
         })
     }

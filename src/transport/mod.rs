@@ -13,8 +13,8 @@ mod udp;
 mod tests;
 
 use std::io;
-use std::time::Instant;
 
+use crate::clock::BootTime;
 pub use memory::{Hub, MemoryTransport, Packet};
 pub use seqpacket::{SEQPACKET_MAX_DATAGRAM, Seqpacket};
 pub use udp::{UDP_MAX_DATAGRAM, Udp};
@@ -39,7 +39,7 @@ pub trait Transport: Send + Sync {
     /// # Errors
     ///
     /// What the operating system reports, if it does not simply mean [`Received::Closed`].
-    fn receive(&self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Received>;
+    fn receive(&self, buffer: &mut [u8], until: Option<BootTime>) -> io::Result<Received>;
 
     /// Takes the next datagram if it is there already.
     ///

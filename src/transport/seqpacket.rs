@@ -4,13 +4,13 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, send, socket_with};
 
 use super::socket::{Socket, Wait};
 use super::{Received, Transport, refuse_long};
+use crate::clock::BootTime;
 
 /// The longest message that simulators of this dialect read; a longer one arrives cut.
 pub const SEQPACKET_MAX_DATAGRAM: usize = 16_384;
@@ -55,7 +55,7 @@ impl Seqpacket {
 }
 
 impl Transport for Seqpacket {
-    fn receive(&self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Received> {
+    fn receive(&self, buffer: &mut [u8], until: Option<BootTime>) -> io::Result<Received> {
         self.see_the_end(self.0.receive(buffer, until)?)
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -11,6 +11,7 @@ use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, shutdown};
 
 use super::Received;
+use crate::clock::BootTime;
 
 /// What to ask for as the size of socket buffers; the system grants what it allows.
 /// The usual default holds fewer than 200 short datagrams, less than one full batch of the pipeline.
@@ -60,11 +61,11 @@ impl Socket {
     ///
     /// An idle replica should have the datagram as soon as it is woken up, so it waits in the very call that receives.
     /// Only the end of a wait that must be exact takes a call of its own.
-    pub(super) fn receive(&self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Received> {
+    pub(super) fn receive(&self, buffer: &mut [u8], until: Option<BootTime>) -> io::Result<Received> {
         let mut has_blocked = false;
         // The stop comes first: it must be seen although datagrams never cease to arrive.
         while !self.is_stopped() {
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let left = until.map(BootTime::left);
             let blocks = self.block_for(left, has_blocked)?;
             let flags = if blocks { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
             if let Some(received) = self.look(buffer, flags)? {

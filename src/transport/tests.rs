@@ -43,7 +43,7 @@ fn receive(transport: &dyn Transport, room: usize) -> Result<Vec<u8>, Received> 
 fn receive_until(
     transport: &dyn Transport,
     room: usize,
-    until: Option<Instant>,
+    until: Option<BootTime>,
 ) -> Result<Vec<u8>, Received> {
     let mut buffer = vec![0; room];
     match transport.receive(&mut buffer, until).expect("no error of the system") {
@@ -66,7 +66,7 @@ fn stops_while_it_waits(transport: Arc<dyn Transport>) {
 
 /// `say` makes a datagram arrive.
 fn takes_what_is_there_and_waits_no_longer(transport: &dyn Transport, say: impl Fn(&[u8])) {
-    let past = Some(Instant::now());
+    let past = Some(BootTime::now());
     assert_eq!(receive_until(transport, 100, past), Err(Received::TimedOut));
     assert_eq!(receive_until(transport, 100, past), Err(Received::TimedOut), "still nothing");
     assert_eq!(transport.try_receive(&mut []).expect("no error of the system"), Received::TimedOut);
@@ -77,11 +77,11 @@ fn takes_what_is_there_and_waits_no_longer(transport: &dyn Transport, say: impl 
     let mut room = [0; 3];
     assert_eq!(transport.try_receive(&mut room).expect("no error of the system"), Received::Datagram(3));
     assert_eq!(&room, b"two");
-    let far = Some(Instant::now() + Duration::from_secs(1_000_000));
+    let far = Some(BootTime::now() + Duration::from_secs(1_000_000));
     assert_eq!(receive_until(transport, 100, far), Ok(b"three".to_vec()));
-    let soon = Some(Instant::now() + Duration::from_millis(1));
+    let soon = Some(BootTime::now() + Duration::from_millis(1));
     assert_eq!(receive_until(transport, 100, soon), Err(Received::TimedOut));
-    assert!(soon < Some(Instant::now()), "it did not wait");
+    assert!(soon < Some(BootTime::now()), "it did not wait");
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::time::Instant;
 
 use rustix::net::sendto;
 
 use super::socket::{Socket, Wait};
 use super::{Received, Transport, refuse_long};
+use crate::clock::BootTime;
 use crate::id::Id;
 use crate::wire;
 
@@ -45,7 +45,7 @@ impl Udp {
 
 impl Transport for Udp {
     // Bound to the loopback address, the socket hears nobody from outside.
-    fn receive(&self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Received> {
+    fn receive(&self, buffer: &mut [u8], until: Option<BootTime>) -> io::Result<Received> {
         self.socket.receive(buffer, until)
     }
 

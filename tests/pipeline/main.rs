@@ -2,12 +2,14 @@
 
 mod cluster;
 mod hostile;
+mod process;
+mod suspension;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
 use cluster::{Cluster, id};
+use kvstore::clock::BootTime;
 use kvstore::pipeline::{self, StageFailed};
 use kvstore::replica::Options;
 use kvstore::transport::{Packet, Received, Transport};
@@ -65,16 +67,16 @@ fn a_replica_that_stops_answers_what_it_holds() {
 
 /// A network on which one thing goes badly wrong.
 struct Broken {
-    receive: fn(Option<Instant>) -> io::Result<Received>,
+    receive: fn(Option<BootTime>) -> io::Result<Received>,
 }
 
 impl Transport for Broken {
-    fn receive(&self, _buffer: &mut [u8], until: Option<Instant>) -> io::Result<Received> {
+    fn receive(&self, _buffer: &mut [u8], until: Option<BootTime>) -> io::Result<Received> {
         (self.receive)(until)
     }
 
     fn try_receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
-        self.receive(buffer, Some(Instant::now()))
+        self.receive(buffer, Some(BootTime::now()))
     }
 
     fn send(&self, _datagram: &[u8]) -> io::Result<()> {
@@ -103,8 +105,8 @@ fn a_panic_in_a_stage_ends_the_pipeline_and_names_the_stage() {
     assert!(matches!(ended, Err(StageFailed::Panicked("receiver"))), "{ended:?}");
 
     // The receiver hears nothing; the first pre-vote is what the sender fails on.
-    let silence = |until: Option<Instant>| {
-        std::thread::sleep(until.expect("a timer").saturating_duration_since(Instant::now()));
+    let silence = |until: Option<BootTime>| {
+        std::thread::sleep(until.expect("a timer").left());
         Ok(Received::TimedOut)
     };
     let ended = pipeline::run(Arc::new(Broken { receive: silence }), &options());

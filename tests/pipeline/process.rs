@@ -1,0 +1,249 @@
+//! Real replica processes. The test plays the simulator: it listens, carries messages and asks.
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use assert_cmd::cargo::cargo_bin;
+use kvstore::id::Id;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept, bind, listen, recv,
+    send, socket_with,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::cluster::{CLIENT, id};
+
+/// Longer than every step here takes; only a test that fails waits so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// More than a replica sends in one message.
+const ROOM: usize = 70_000;
+
+/// The simulators' dialects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Seqpacket,
+    Udp,
+}
+
+/// The simulator's end of the connection to one replica.
+enum Connection {
+    Seqpacket(OwnedFd),
+    Udp(UdpSocket, SocketAddr),
+}
+
+/// A running replica; it is killed when this is dropped.
+pub struct Process {
+    pub own: Id,
+    child: Child,
+    connection: Connection,
+    heard: VecDeque<Vec<u8>>, // read from the socket and not returned yet
+    _directory: TempDir,
+}
+
+impl Process {
+    /// Starts replica `own` of a cluster of `size` and waits until it has joined. `prepare` may
+    /// change the command, and the options in front of the IDs are `options`.
+    pub fn start(
+        dialect: Dialect,
+        own: u16,
+        size: u16,
+        options: &[&str],
+        prepare: impl FnOnce(&mut Command),
+    ) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut command = Command::new(cargo_bin!("kvstore"));
+        command.current_dir(directory.path()).args(options).stdin(Stdio::null());
+        let ids = [own].into_iter().chain((0..size).filter(|&other| other != own));
+        let ids = ids.map(|number| id(number).to_string());
+        let (child, connection) = match dialect {
+            Dialect::Seqpacket => {
+                let path = directory.path().join(id(own).to_string());
+                let listener =
+                    socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                        .expect("a socket");
+                bind(&listener, &SocketAddrUnix::new(&path).expect("a short path")).expect("a free path");
+                listen(&listener, 1).expect("it listens");
+                prepare(command.args(ids));
+                let child = command.spawn().expect("it starts");
+                let fd = accept(&listener).expect("it connects");
+                set_patience(&fd);
+                (child, Connection::Seqpacket(fd))
+            }
+            Dialect::Udp => {
+                let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+                let port = socket.local_addr().expect("an address").port().to_string();
+                prepare(command.args(["--transport", "udp", &port]).args(ids));
+                let child = command.spawn().expect("it starts");
+                set_patience(&socket);
+                let (_, address) = socket.recv_from(&mut [0; 100]).expect("a hello");
+                (child, Connection::Udp(socket, address))
+            }
+        };
+        Self { own: id(own), child, connection, heard: VecDeque::new(), _directory: directory }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal, named as `kill` names it.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
+        assert!(status.expect("kill is there").success());
+    }
+
+    /// Hands a message to the replica.
+    pub fn say(&self, bytes: &[u8]) {
+        match &self.connection {
+            Connection::Seqpacket(fd) => {
+                assert_eq!(send(fd, bytes, SendFlags::NOSIGNAL), Ok(bytes.len()), "{} reads", self.own);
+            }
+            Connection::Udp(socket, address) => {
+                assert_eq!(socket.send_to(bytes, address).expect("it is sent"), bytes.len());
+            }
+        }
+    }
+
+    pub fn ask(&self, kind: &str, mid: &str, key: &str, value: &str) {
+        self.say(&request(self.own, kind, mid, key, value));
+    }
+
+    /// The next message that the replica sends.
+    pub fn hear(&mut self) -> Vec<u8> {
+        loop {
+            if let Some(message) = self.heard.pop_front() {
+                return message;
+            }
+            self.read();
+        }
+    }
+
+    /// Reads from the socket once, and waits if there is nothing to read.
+    fn read(&mut self) {
+        let mut buffer = vec![0; ROOM];
+        let length = match &self.connection {
+            Connection::Seqpacket(fd) => {
+                recv(fd, &mut buffer[..], RecvFlags::empty()).expect("the replica says something").1
+            }
+            Connection::Udp(socket, _) => socket.recv(&mut buffer).expect("the replica says something"),
+        };
+        assert!(length > 0, "{} has hung up", self.own);
+        buffer.truncate(length);
+        self.heard.push_back(buffer);
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        match &self.connection {
+            Connection::Seqpacket(fd) => fd.as_fd(),
+            Connection::Udp(socket, _) => socket.as_fd(),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+pub fn request(to: Id, kind: &str, mid: &str, key: &str, value: &str) -> Vec<u8> {
+    let request = serde_json::json!({
+        "src": CLIENT, "dst": to.to_string(), "leader": "FFFF",
+        "type": kind, "MID": mid, "key": key, "value": value,
+    });
+    request.to_string().into_bytes()
+}
+
+fn set_patience(fd: &impl AsFd) {
+    for direction in [Timeout::Recv, Timeout::Send] {
+        set_socket_timeout(fd, direction, Some(PATIENCE)).expect("a socket has time-outs");
+    }
+}
+
+/// Replicas 0000, 0001, ... and the network between them.
+pub struct Processes(pub Vec<Process>);
+
+impl Processes {
+    pub fn start(
+        dialect: Dialect,
+        size: u16,
+        options: &[&str],
+        mut prepare: impl FnMut(u16, &mut Command),
+    ) -> Self {
+        let start = |own| Process::start(dialect, own, size, options, |command| prepare(own, command));
+        Self((0..size).map(start).collect())
+    }
+
+    pub fn get(&self, id: Id) -> &Process {
+        &self.0[usize::from(id.number())]
+    }
+
+    /// Carries the messages of replicas from and to which `passes` allows it, until an answer comes
+    /// for the client. Returns that and the replica that gave it.
+    pub fn next_answer(&mut self, passes: impl Fn(Id, Id) -> bool) -> (Id, Value) {
+        loop {
+            let (from, bytes) = self.next_message();
+            let message: Value = serde_json::from_slice(&bytes).expect("replicas speak JSON");
+            let to = message["dst"].as_str().expect("each message has a destination");
+            if to == CLIENT {
+                return (from, message);
+            }
+            for other in self.0.iter().filter(|other| other.own != from) {
+                if (to == "FFFF" || to == other.own.to_string()) && passes(from, other.own) {
+                    other.say(&bytes);
+                }
+            }
+        }
+    }
+
+    /// Asks one replica after the other, as clients do, until one that `passes` answers with `ok`.
+    pub fn ask_until_ok(
+        &mut self,
+        kind: &str,
+        mid: &str,
+        key: &str,
+        value: &str,
+        passes: impl Fn(Id) -> bool,
+    ) -> (Id, Value) {
+        let others: Vec<Id> = self.0.iter().map(|process| process.own).filter(|&id| passes(id)).collect();
+        for attempt in 0.. {
+            let to = others[attempt % others.len()];
+            let mid = format!("{mid}-{attempt}");
+            self.get(to).ask(kind, &mid, key, value);
+            let (from, answer) = loop {
+                let (from, answer) = self.next_answer(|from, to| passes(from) && passes(to));
+                if answer["MID"] == mid {
+                    break (from, answer);
+                }
+            };
+            if answer["type"] == "ok" {
+                return (from, answer);
+            }
+        }
+        unreachable!("there are more attempts than time");
+    }
+
+    fn next_message(&mut self) -> (Id, Vec<u8>) {
+        loop {
+            if let Some(process) = self.0.iter_mut().find(|process| !process.heard.is_empty()) {
+                return (process.own, process.hear());
+            }
+            let mut fds: Vec<_> =
+                self.0.iter().map(|process| PollFd::from_borrowed_fd(process.fd(), PollFlags::IN)).collect();
+            let timeout = Timespec::try_from(PATIENCE).expect("a short span");
+            assert!(poll(&mut fds, Some(&timeout)).expect("they can be polled") > 0, "all are silent");
+            let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+            for (process, _) in self.0.iter_mut().zip(ready).filter(|&(_, ready)| ready) {
+                process.read();
+            }
+        }
+    }
+}
