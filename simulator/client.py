@@ -11,7 +11,7 @@ from simulator.messages import UNKNOWN_LEADER
 class Request:
     """One attempt: a MID, sent once or, after a time-out, again. A declined one is repeated under a new MID.
 
-    `target` was sent it last; `settled` puts of its key had been acknowledged to the client before.
+    It is the client's `attempt`-th for the same operation. `target` was sent it last; `settled` puts of its key had been acknowledged to the client before.
     `retry_of` is the attempt before this one, and only if that one is over: it was sent to one replica,
     which declined it. Once this one is acknowledged, that one can have no effect any more.
     """
@@ -25,6 +25,8 @@ class Request:
     returned: float | None = None
     outcome: str = "unknown"
     retry_of: str | None = None
+    attempt: int = 1
+    answered_by: str | None = None
     target: str = UNKNOWN_LEADER
     settled: int = 0
     sent: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import deque
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from random import Random
 from typing import Any, Callable
 
 from simulator import messages
+from simulator.causes import Circles, pause
 from simulator.client import Client, Request
 from simulator.messages import UNKNOWN_LEADER, Malformed
 from simulator.network import Network
@@ -68,6 +70,8 @@ class Clients:
         self._acknowledged = acknowledged
         # With the time at which each is sent again; in that order, because all wait equally long.
         self._waiting: deque[tuple[float, Request]] = deque()
+        # Declined attempts, with the time at which each is repeated and a number that orders equal times.
+        self._pausing: list[tuple[float, int, Request]] = []
         self.requests: dict[str, Request] = {}
         self.generated = Tally()
         self.answered = Tally()
@@ -79,7 +83,7 @@ class Clients:
         self.unexpected = 0
         self.duplicates = 0
         self.redirects = 0
-        self.responses = 0
+        self.circles = Circles(network.replicas)
         self.latencies: list[float] = []
         self._missed: tuple[str, float] | None = None  # the leader that was killed last, and when
         self.failovers: list[float] = []
@@ -145,8 +149,9 @@ class Clients:
         mid = f"{len(self.requests):08x}"
         request = Request(mid, client.id, type, key, value, self._clock())
         request.settled = len(client.acknowledged.get(key, ()))
-        if before is not None and before.is_over:
-            request.retry_of = before.mid
+        if before is not None:
+            request.attempt = before.attempt + 1
+            request.retry_of = before.mid if before.is_over else None
         self.requests[mid] = request
         self._transmit(client, request, target)
 
@@ -165,14 +170,17 @@ class Clients:
             self._send(target, messages.encode(message))
 
     def next_resend(self) -> float:
-        """When the first request that is still unanswered is due to be sent again."""
+        """When the first request is due to be sent again: still unanswered, or declined and paused."""
         while self._waiting and self._waiting[0][1].outcome != "unknown":
             self._waiting.popleft()
-        return self._waiting[0][0] if self._waiting else math.inf
+        unanswered = self._waiting[0][0] if self._waiting else math.inf
+        return min(unanswered, self._pausing[0][0]) if self._pausing else unanswered
 
     def resend(self) -> None:
-        """Send again what is due: the same MID to another replica, if another one lives."""
+        """Send again what is due: an unanswered MID to another replica, if another one lives."""
         now = self._clock()
+        while self._pausing and self._pausing[0][0] <= now:
+            self._repeat(heapq.heappop(self._pausing)[2])
         due = []
         while self._waiting and self._waiting[0][0] <= now:
             due.append(self._waiting.popleft()[1])
@@ -194,7 +202,6 @@ class Clients:
     def receive(self, message: dict[str, Any], now: float) -> None:
         """Take a response from the network, judge it, and retry where the protocol says so."""
         messages.check_response(message)
-        self.responses += 1
         if self._network.drops_client_message():
             return
         client = self._by_id[message["dst"]]
@@ -222,6 +229,7 @@ class Clients:
             raise Malformed('"value" of the answer to a get must be a string')
         request.outcome = outcome
         request.returned = now
+        request.answered_by = message["src"]
         self.latencies.append(now - request.invoked)
         if outcome == "ok":
             self._note_failover(message["src"], now)
@@ -233,7 +241,16 @@ class Clients:
             self.failures.add(request.type)
         else:
             self.redirects += 1
-        self._request(client, request.type, request.key, request.value, before=request)
+        self.circles.count(request.attempt, outcome, message["src"], message["leader"])
+        seconds = pause(request.attempt, len(self._network.replicas))
+        if seconds:
+            heapq.heappush(self._pausing, (self._clock() + seconds, len(self.requests), request))
+        else:
+            self._repeat(request)
+
+    def _repeat(self, declined: Request) -> None:
+        client = self._by_id[declined.client]
+        self._request(client, declined.type, declined.key, declined.value, before=declined)
 
     def _note_failover(self, replica: str, now: float) -> None:
         if self._missed is not None and self._missed[0] != replica:

@@ -6,6 +6,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Any, Iterable
 
+from simulator.chronicle import Chronicle
 from simulator.client import Request
 from simulator.clients import Clients
 from simulator.network import Network
@@ -32,6 +33,8 @@ class Figures:
     unanswered_gets: int
     unanswered_puts: int
     redirects: int
+    requests_in_circles: int  # declined more often than there are replicas
+    circles: str  # which answers sent them around, in words; empty if there are none
     failed_gets: int
     failed_puts: int
     acknowledged_puts: int
@@ -64,6 +67,7 @@ class Figures:
 def collect(
     network: Network,
     clients: Clients,
+    chronicle: Chronicle,
     *,
     seconds: float,
     died: int,
@@ -93,6 +97,8 @@ def collect(
         unanswered_gets=clients.generated.get - clients.answered.get,
         unanswered_puts=clients.generated.put - clients.answered.put,
         redirects=clients.redirects,
+        requests_in_circles=clients.circles.requests,
+        circles=clients.circles.describe(chronicle),
         failed_gets=clients.failures.get,
         failed_puts=clients.failures.put,
         acknowledged_puts=clients.answered.put,

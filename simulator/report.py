@@ -61,7 +61,7 @@ def _known(value: float | None) -> str:
 
 def _statistics(figures: Figures) -> list[str]:
     mean, median = _latency(figures.mean_latency), _latency(figures.median_latency)
-    return [
+    lines = [
         f"Leaders: {' '.join(figures.leaders)}",
         f"Replicas that died/were killed: {figures.replicas_died}/{figures.replicas_killed}",
         f"Total messages sent: {figures.total_messages}",
@@ -74,6 +74,11 @@ def _statistics(figures: Figures) -> list[str]:
         f"Total get() with incorrect response: {figures.incorrect_gets}",
         f"Mean/Median query latency: {mean}/{median}",
     ]
+    if figures.failovers:
+        lines.append(f"Failover time: {' '.join(map(_latency, figures.failovers))}")
+    if figures.requests_in_circles:
+        lines.append(f"Requests sent in circles: {figures.requests_in_circles}, by {figures.circles}")
+    return lines
 
 
 def _latency(seconds: float | None) -> str:

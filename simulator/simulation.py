@@ -15,6 +15,8 @@ from random import Random
 from typing import Callable, Iterator
 
 from simulator import messages
+from simulator.causes import Packets
+from simulator.chronicle import Chronicle
 from simulator.clients import Clients, Rules
 from simulator.config import Event, Scenario
 from simulator.console import Console
@@ -86,6 +88,8 @@ class Simulation:
         self._early_bytes = 0
         self._early_drops = 0
         self._origin = time.monotonic()
+        self._chronicle = Chronicle()
+        self._packets = Packets()
         self._incorrect_messages = 0
         self._died = 0
         self._killed = 0
@@ -158,7 +162,7 @@ class Simulation:
             self._tell_event(KILL_LEADER_ON_ACK, done)
 
     def _tell_event(self, type: str, done: str) -> None:
-        self._console.notice(f"[{self._elapsed():7.3f}] {type}: {done}")
+        self._console.notice(str(self._chronicle.tell(self._elapsed(), f"{type}: {done}")))
 
     def progress(self) -> str:
         clients = self._clients
@@ -171,7 +175,8 @@ class Simulation:
         """Say why the run ended early, and what was to happen but did not."""
         if self.storm:
             self._console.error(
-                f"possible packet storm: more than {self._scenario.max_packets} messages"
+                f"possible packet storm: more than {self._scenario.max_packets:,} messages between "
+                f"replicas: {self._packets.describe()}"
             )
         for _ in range(self._events.armed):
             self._tell_event(KILL_LEADER_ON_ACK, "never struck")
@@ -197,8 +202,10 @@ class Simulation:
             network.hear(replica, message["leader"])
             destination = message["dst"]
             if destination == BROADCAST or destination in network:
+                before = network.sent
                 for target in network.route(replica, destination):
                     self._transport.send(target, raw)
+                self._packets.count(replica, message["type"], network.sent - before)
             elif destination in self._clients:
                 self._clients.receive(message, now)
             else:
@@ -209,7 +216,7 @@ class Simulation:
         except Malformed as error:
             self.stray(raw, f"from replica {replica}: {error}")
             return
-        if network.sent + self._clients.responses > self._scenario.max_packets:
+        if network.sent > self._scenario.max_packets:
             self.storm = True
 
     def _keep_early(self, replica: str, raw: bytes) -> None:
@@ -264,10 +271,12 @@ class Simulation:
     def _bury(self, id: str, reason: str) -> None:
         self._console.error(f"replica {id} {reason}")
         self._died += 1
+        self._chronicle.end(id, "died", self._elapsed())
         self._remove(id)
 
     def _kill(self, id: str) -> None:
         self._killed += 1
+        self._chronicle.end(id, "killed", self._elapsed())
         self._remove(id)
 
     def _remove(self, id: str) -> None:
@@ -287,6 +296,7 @@ class Simulation:
         figures = collect(
             self.network,
             self._clients,
+            self._chronicle,
             seconds=min(self._elapsed(), self._scenario.lifetime),
             died=self._died,
             killed=self._killed,

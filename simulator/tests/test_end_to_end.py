@@ -17,7 +17,7 @@ KILLS = [
     {"type": "kill_leader", "time": 1.5},
 ]
 # Armed after the first few requests. Then nobody leads, and clients are sent around until the run ends.
-KILL_ON_ACK = {"events": [{"type": "kill_leader_on_ack", "time": 0.5}], "max_packets": 300, "mix": 0}
+KILL_ON_ACK = {"events": [{"type": "kill_leader_on_ack", "time": 0.5}], "mix": 0}
 PARTITION = [{"type": "part_easy", "time": 0.5}, {"type": "part_end", "time": 1.5}]
 runs: dict[str, Run] = {}
 
@@ -166,6 +166,17 @@ class EndToEnd(unittest.TestCase):
         self.assertGreater(len(unanswered), 0)
         self.assertTrue(all(line["returned"] is None for line in unanswered))
 
+    def test_replicas_that_name_a_killed_leader_end_no_run(self) -> None:
+        run = self.finished("kills")
+        figures = run.result()["figures"]
+        self.assertEqual(figures["seconds"], 5)
+        self.assertGreater(figures["redirects"], 10 * figures["requests_in_circles"])
+        self.assertNotIn("storm", run.stdout)
+        self.assertRegex(
+            run.stdout,
+            r"\n     Requests sent in circles: \d+, by [\d,]+ redirects, all to 0000, killed at 2\.5\d\d\n",
+        )
+
     def test_a_kill_on_an_acknowledgement_silences_whoever_sent_it_at_once(self) -> None:
         for name in ("talks_on", "talks_on_udp", "talks_on_stream"):
             with self.subTest(name):
@@ -269,7 +280,9 @@ class EndToEnd(unittest.TestCase):
         )
 
     def test_a_packet_storm_ends_the_run(self) -> None:
-        self.assert_incorrect(self.finished("storm"), "Simulated seconds: ", "possible packet storm")
+        run = self.finished("storm")
+        self.assert_incorrect(run, "Simulated seconds: ", "possible packet storm: more than 500 messages ")
+        self.assertRegex(run.stdout, r"between replicas: \d+ append from 0000")
 
     def test_a_replica_that_does_not_read_for_a_while_loses_nothing(self) -> None:
         run = self.finished("sleeps")

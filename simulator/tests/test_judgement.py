@@ -30,7 +30,7 @@ GOOD = Figures(
     seconds=30, leaders=("FFFF", "0001", "FFFF", "0003"), replicas_died=0, replicas_killed=2,
     total_messages=370, dropped_by_chance=4, dropped_by_partition=5, sent_to_dead=6,
     client_messages_dropped=8, kernel_drops=0, queue_drops=0, gets=60, puts=40, gets_not_generated=6, sent_again=9, duplicates=1, unanswered_gets=0,
-    unanswered_puts=3, redirects=19, failed_gets=1, failed_puts=31, acknowledged_puts=37,
+    unanswered_puts=3, redirects=19, requests_in_circles=0, circles="", failed_gets=1, failed_puts=31, acknowledged_puts=37,
     incorrect_gets=0, overtaken_gets=0, incorrect_messages=0, mean_latency=0.000412, median_latency=0.000181,
     p99_latency=0.002, failovers=(0.43,),
 )
@@ -49,6 +49,7 @@ STATISTICS = """\
      Total get()/put() failures: 1/31
      Total get() with incorrect response: 0
      Mean/Median query latency: 0.000412sec/0.000181sec
+     Failover time: 0.430000sec
 """
 GOLDEN = STATISTICS + """
 ## Correctness Checks
@@ -176,6 +177,11 @@ class Text(unittest.TestCase):
         text = report.render(result(mean_latency=None, median_latency=None,
                                     acknowledged_puts=0), coloured=False)
         self.assertIn("     Mean/Median query latency: unknown/unknown\n", text)
+
+    def test_requests_in_circles_stand_below_the_statistics_with_their_cause(self) -> None:
+        text = report.render(result(requests_in_circles=7, circles="9 redirects, all to 0000",
+                                    failovers=()), coloured=False)
+        self.assertIn("0.000181sec\n     Requests sent in circles: 7, by 9 redirects, all to 0000\n\n", text)
 
     def test_two_programs_side_by_side(self) -> None:
         def request(type: str, invoked: float, returned: float | None) -> Request:

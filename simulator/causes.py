@@ -1,0 +1,96 @@
+"""What a packet storm, or a circle of clients, is made of: which messages of whom."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Iterable
+
+from simulator.chronicle import Chronicle
+from simulator.messages import UNKNOWN_LEADER, excerpt
+
+# A replica may invent types without end: of more than so many kinds, the rest is one kind.
+_MOST_KINDS = 200
+_SHOWN = 3
+_OTHER_TYPES = "of other types"
+
+# Each replica may once send a client on in good faith. A client that is declined more often waits.
+FIRST_PAUSE_SECONDS = 0.004
+LONGEST_PAUSE_SECONDS = 0.05
+_PAUSE_GROWTH = 1.5
+
+
+def pause(attempt: int, replicas: int) -> float:
+    """How many seconds a client waits after its `attempt`-th attempt, from 1, was declined."""
+    rounds = attempt - replicas
+    if rounds <= 0:
+        return 0.0
+    # Beyond some rounds the power only grows towards what a float cannot hold.
+    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * _PAUSE_GROWTH ** min(rounds - 1, 100))
+
+
+class Packets:
+    """Messages between replicas by sender and type."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def count(self, sender: str, type: str, messages: int) -> None:
+        kind = (sender, type)
+        if kind not in self._counts and len(self._counts) >= _MOST_KINDS:
+            kind = (sender, _OTHER_TYPES)
+        self._counts[kind] += messages
+
+    def describe(self) -> str:
+        """The most frequent kinds, the most frequent first."""
+        return _list(
+            (f"{count:,} {excerpt(type.encode(errors='replace'), 40)} from {sender}"
+             for (sender, type), count in self._counts.most_common(_SHOWN)),
+            len(self._counts),
+        )
+
+
+class Circles:
+    """Requests that were declined more often than there are replicas, and the answers that did it."""
+
+    def __init__(self, replicas: Iterable[str]) -> None:
+        self._replicas = frozenset(replicas)
+        self.requests = 0
+        self._fails: Counter[str] = Counter()
+        self._redirects: Counter[str] = Counter()
+
+    def count(self, attempt: int, outcome: str, replica: str, leader: str) -> None:
+        """An attempt was declined by `replica`, which names `leader`."""
+        rounds = attempt - len(self._replicas)
+        if rounds <= 0:
+            return
+        if rounds == 1:
+            self.requests += 1
+        if outcome == "fail":
+            self._fails[replica] += 1
+        else:
+            named = leader in self._replicas or leader == UNKNOWN_LEADER
+            self._redirects[leader if named else "an unknown replica"] += 1
+
+    def describe(self, chronicle: Chronicle) -> str:
+        """Empty without a circle."""
+        parts = []
+        if self._redirects:
+            leader, most = self._redirects.most_common(1)[0]
+            total = self._redirects.total()
+            parts.append(f"{total:,} redirects, {_share(most, total)} to {chronicle.describe(leader)}")
+        if self._fails:
+            replica, most = self._fails.most_common(1)[0]
+            total = self._fails.total()
+            parts.append(f"{total:,} fails, {_share(most, total)} from {chronicle.describe(replica)}")
+        return "; ".join(parts)
+
+
+def _share(most: int, total: int) -> str:
+    if most == total:
+        return "all"
+    return "mostly" if 2 * most > total else f"{most:,} of them"
+
+
+def _list(shown: Iterable[str], kinds: int) -> str:
+    rest = kinds - _SHOWN
+    return ", ".join(shown) + (f", and {rest:,} more kinds" if rest > 0 else "")

@@ -1,0 +1,41 @@
+"""What happened to the cluster, and when: reports and explanations refer to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simulator.messages import UNKNOWN_LEADER
+
+
+@dataclass(frozen=True)
+class Happening:
+    """An event of the scenario or the end of a replica, `time` seconds after all replicas had joined."""
+
+    time: float
+    text: str
+
+    def __str__(self) -> str:
+        return f"[{self.time:7.3f}] {self.text}"
+
+
+class Chronicle:
+    """Grows with the events of the scenario and the replicas, and with nothing else."""
+
+    def __init__(self) -> None:
+        self.happenings: list[Happening] = []
+        self._ends: dict[str, str] = {}
+
+    def tell(self, time: float, text: str) -> Happening:
+        happening = Happening(time, text)
+        self.happenings.append(happening)
+        return happening
+
+    def end(self, replica: str, how: str, time: float) -> None:
+        """`replica` was "killed" or "died"."""
+        self._ends[replica] = f"{how} at {time:.3f}"
+
+    def describe(self, leader: str) -> str:
+        """The leader that a message names, and what became of it."""
+        if leader == UNKNOWN_LEADER:
+            return f"{leader}, which is no leader"
+        return f"{leader}, {self._ends[leader]}" if leader in self._ends else leader
