@@ -8,6 +8,7 @@ A run, in the order in which its files matter:
     loop         the event loop; lets time pass for one cluster, or for two side by side
     simulation   one cluster and its clients; owns the processes
     replica      one process: start, output, end
+    guard        no process is left, however the run ends
     transport    the two dialects: bytes to and from a replica
     messages     bytes -> a message with its common fields checked
     network      counts, drops, partitions; follows the leader

@@ -15,6 +15,7 @@ from typing import Callable, Iterator, Sequence
 
 from simulator.config import Scenario
 from simulator.console import Console, Labelled
+from simulator.guard import Guard
 from simulator.result import Result
 from simulator.signals import Signals
 from simulator.simulation import Cluster, Simulation
@@ -45,13 +46,16 @@ def simulate(
     console.notice(f"{scenario.name}: seed {seed}")
     with ExitStack() as stack:
         selector = stack.enter_context(selectors.EpollSelector())
+        directories = [stack.enter_context(private_directory()) for _ in clusters]
+        # Entered last, so that no process is left to use the directories when they are removed.
+        guard = stack.enter_context(Guard())
         simulations = [
             Simulation(
                 scenario, cluster, seed,
                 Labelled(console, cluster.name) if len(clusters) > 1 else console,
-                selector, stack.enter_context(private_directory()),
+                selector, directory, guard.environment,
             )
-            for cluster in clusters
+            for cluster, directory in zip(clusters, directories)
         ]
         loop = Loop(scenario, simulations, console, signals, selector)
         try:

@@ -69,6 +69,12 @@ def check_response(message: dict[str, Any]) -> None:
 
 def excerpt(raw: bytes, length: int = 160) -> str:
     """The start of a message, fit for one line of an error."""
-    text = raw[:length].decode("utf-8", "backslashreplace")
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    shown = printable(raw[:length].decode("utf-8", "backslashreplace"))
     return shown + ("..." if len(raw) > length else "")
+
+
+def printable(text: str) -> str:
+    """`text` with an escape sequence of Python for each character that does not print."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -9,13 +9,17 @@ import signal
 import subprocess
 from collections import deque
 from pathlib import Path
-from typing import IO, Callable
+from typing import IO, Callable, Mapping
+
+from simulator.messages import printable
 
 # The exit code of a program that does not understand its command line.
 REFUSAL = 2
 _PR_SET_PDEATHSIG = 1
 _LAST_LINES = 5
 _LONGEST_LINE_BYTES = 16_384
+# Else a replica in Python loses at SIGTERM the output that its buffer holds.
+_ENVIRONMENT = {"PYTHONUNBUFFERED": "1"}
 _libc = ctypes.CDLL(None)
 
 
@@ -42,7 +46,9 @@ class Replica:
         directory: Path,
         selector: selectors.BaseSelector,
         show: Callable[[str, str], None] | None,
+        environment: Mapping[str, str],
     ) -> None:
+        """`show` is given each line of output, if there is any to be shown; `environment` adds to ours."""
         self.id = id
         self.last_errors: deque[str] = deque(maxlen=_LAST_LINES)
         try:
@@ -53,22 +59,22 @@ class Replica:
                 stdout=subprocess.DEVNULL if show is None else subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                env={**os.environ, **_ENVIRONMENT, **environment},
                 preexec_fn=_die_with_simulator,
             )
         except OSError as error:
             raise StartError(f"cannot run {command[0]}: {error.strerror}") from None
-        self._pipes = [_Pipe(self.process.stderr, selector, self._take_error)]
         self._show = show
-        if show is not None:
-            self._pipes.append(_Pipe(self.process.stdout, selector, self._take_output))
+        outputs = ((self.process.stderr, self._take_error), (self.process.stdout, self._take_output))
+        self._pipes = [_Pipe(file, selector, take) for file, take in outputs if file is not None]
 
     def _take_output(self, line: str) -> None:
-        self._show(self.id, line)
+        if self._show is not None:
+            self._show(self.id, line)
 
     def _take_error(self, line: str) -> None:
         self.last_errors.append(line)
-        if self._show is not None:
-            self._show(self.id, line)
+        self._take_output(line)
 
     def has_exited(self, within: float = 0) -> bool:
         """Whether it is gone; then its output has been read to the end and its group is killed."""
@@ -132,7 +138,7 @@ class _Pipe:
             lines.append(self._partial)
             self._partial = b""
         for line in lines:
-            self._take(line.decode("utf-8", "backslashreplace").rstrip("\r"))
+            self._take(_shown(line))
         return True
 
     def drain(self) -> None:
@@ -143,6 +149,11 @@ class _Pipe:
         if self._file.closed:
             return
         if self._partial:
-            self._take(self._partial.decode("utf-8", "backslashreplace"))
+            self._take(_shown(self._partial))
         self._selector.unregister(self._file)
         self._file.close()
+
+
+def _shown(line: bytes) -> str:
+    """A line of output, fit for a terminal: no replica moves its cursor or changes its title."""
+    return printable(line.decode("utf-8", "backslashreplace").rstrip("\r").expandtabs())

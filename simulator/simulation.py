@@ -12,7 +12,7 @@ from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from random import Random
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Mapping
 
 from simulator import messages
 from simulator.causes import Packets
@@ -58,13 +58,16 @@ class Simulation:
         console: Console,
         selector: selectors.BaseSelector,
         directory: Path,
+        environment: Mapping[str, str],
     ) -> None:
+        """The replicas run in `directory`, with `environment` beside that of the simulator."""
         self._scenario = scenario
         self._cluster = cluster
         self._seed = seed
         self._console = console
         self._selector = selector
         self._directory = directory
+        self._environment = environment
         # One generator per purpose, so that the use of one does not change what another draws.
         root = Random(seed)
         workload, drops, choices, targets, client_drops = (
@@ -107,7 +110,9 @@ class Simulation:
                 str(self._cluster.program), *self._cluster.replica_options,
                 *self._transport.arguments(id),
             ]
-            self._replicas[id] = Replica(id, command, self._directory, self._selector, show)
+            self._replicas[id] = Replica(
+                id, command, self._directory, self._selector, show, self._environment
+            )
 
     def bury_missing(self, reason: str) -> None:
         for id in sorted(self.missing):

@@ -29,7 +29,7 @@ def seconds_per_message(standard_library: bool) -> float:
     scenario = small_scenario(max_packets=900_000)
     with Signals() as signals, selectors.EpollSelector() as selector, \
             tempfile.TemporaryDirectory() as directory:
-        run = Simulation(scenario, Cluster(Path()), 1, Console(), selector, Path(directory))
+        run = Simulation(scenario, Cluster(Path()), 1, Console(), selector, Path(directory), {})
         loop = Loop(scenario, [run], Console(), signals, selector)
         replicas = []
         for id in run.network.replicas:

@@ -29,7 +29,9 @@ class Replica:
         if BEHAVIOUR == "eager":
             self.send("FFFF", "hello")
             self.send("FFFF", "append")
-        print("ready", flush=True)
+        # Not flushed: a simulator that did not care for it would never see it.
+        print("ready")
+        print("\x1b[2J\x1b]0;title\x07\ttab\r")
         if self.id != LEADER and BEHAVIOUR == "sleeps":
             time.sleep(1.5)
         while True:
@@ -92,6 +94,16 @@ class Replica:
             self.send(client, "ok", MID=mid, value="")
 
 
+def escape():
+    """Start a process in a session of its own, whose parent is gone."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execvp("sleep", ["sleep", "1000"])
+        os._exit(0)
+    os.wait()
+
+
 def main(arguments):
     if BEHAVIOUR == "exits_at_once":
         print("no thanks", file=sys.stderr)
@@ -102,6 +114,11 @@ def main(arguments):
     if BEHAVIOUR == "takes_two_options":
         print("options", arguments[:2], flush=True)
         arguments = arguments[2:]
+    if BEHAVIOUR == "launches":
+        # A launcher that does not exec, whose child the simulator has not started.
+        sys.exit(subprocess.call([sys.executable, *sys.argv], env=os.environ | {"FAKE_BEHAVIOUR": "daemon"}))
+    if BEHAVIOUR == "daemon":
+        escape()
     if BEHAVIOUR == "never_joins":
         signal.pause()
     if BEHAVIOUR == "stubborn":

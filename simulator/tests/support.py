@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from simulator import config
 ROOT = Path(__file__).resolve().parents[2]
 FAKE_REPLICA = Path(__file__).with_name("fake_replica.py")
 FAKE_CHECKER = Path(__file__).with_name("fake_checker.py")
+
+# Longer than anything takes on the busiest machine; only a test that hangs waits so long.
+HANG_SECONDS = 300.0
 
 SMALL: dict[str, Any] = {
     "lifetime": 5,
@@ -69,7 +73,7 @@ class Run:
                 "--history", str(self.history), *arguments,
                 str(write_config(self.directory, **changes)),
             ],
-            env=os.environ | {
+            env=_surroundings() | {
                 "FAKE_BEHAVIOUR": behaviour, "FAKE_VERDICT": verdict, "FAKE_MARK": self.mark,
                 "TMPDIR": str(self.temporary),
             },
@@ -98,6 +102,14 @@ class Run:
             if entry.name.isdecimal() and self.mark.encode() in _environment(entry)
         ]
 
+    def wait_for_end_of_survivors(self) -> None:
+        """Returns when no process of this run lives; fails after a long while."""
+        deadline = time.monotonic() + HANG_SECONDS
+        while survivors := self.survivors():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"processes {survivors} are left")
+            time.sleep(0.01)
+
     def leftovers(self) -> list[str]:
         return os.listdir(self.temporary)
 
@@ -108,6 +120,11 @@ class Run:
         self.process.stdout.close()
         self.process.stderr.close()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _surroundings() -> dict[str, str]:
+    """Our environment, without the variable that `run.py` must set for replicas in Python."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
 
 def _environment(process: Path) -> bytes:

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import unittest
 from unittest import mock
 
@@ -29,6 +28,7 @@ def setUpModule() -> None:
     runs["kills"] = Run("correct", events=KILLS, replicas=5)
     runs["partition_udp"] = Run("correct", transport="udp", events=PARTITION)
     runs["stubborn_udp"] = Run("stubborn", transport="udp")
+    runs["launches"] = Run("launches")
     runs["talks_on"] = Run("talks_on", **KILL_ON_ACK)
     runs["talks_on_udp"] = Run("talks_on", transport="udp", **KILL_ON_ACK)
     runs["talks_on_stream"] = Run("talks_on", transport="stream", **KILL_ON_ACK)
@@ -82,6 +82,7 @@ class EndToEnd(unittest.TestCase):
         self.assertIn("     All correctness tests passed", run.stdout)
         self.assertIn("     Leaders: FFFF 0000\n", run.stdout)
         self.assertIn("0001] ready", run.stdout)
+        self.assertIn("0001] \\x1b[2J\\x1b]0;title\\x07", run.stdout)
         self.assertIn("seed 7", run.stderr)
         result = run.result()
         self.assertEqual(result["configuration"]["seed"], 7)
@@ -307,6 +308,10 @@ class EndToEnd(unittest.TestCase):
         for name in ("stubborn", "stubborn_udp"):
             self.assertEqual(self.finished(name).exit_code, 0)
 
+    def test_a_launcher_that_does_not_exec_and_daemons_leave_nothing(self) -> None:
+        run = self.finished("launches")
+        self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
+
 
 class Ends(unittest.TestCase):
     """Runs that end before their time."""
@@ -388,16 +393,20 @@ class Ends(unittest.TestCase):
                 self.assertIn("     Simulated seconds: ", run.stdout)
                 self.assertEqual((run.survivors(), run.leftovers()), ([], []))
 
+    def test_a_killed_simulator_leaves_no_child_of_a_launcher_and_no_daemon(self) -> None:
+        run = self.start("launches", transport="udp", lifetime=1000)
+        run.wait_for_output("ready")
+        run.process.kill()
+        run.process.wait()
+        run.wait_for_end_of_survivors()
+
     def test_a_killed_simulator_leaves_no_replica_and_the_next_start_sweeps(self) -> None:
         # In the datagram dialect no closed connection tells a replica to stop.
         run = self.start("correct", transport="udp", lifetime=1000)
         run.wait_for_output("ready")
         run.process.kill()
         run.process.wait()
-        deadline = time.monotonic() + 30
-        while run.survivors() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        self.assertEqual(run.survivors(), [])
+        run.wait_for_end_of_survivors()
         (left,) = run.leftovers()
         self.assertIn(str(run.process.pid), left)
         with mock.patch("tempfile.tempdir", str(run.temporary)):

@@ -20,7 +20,8 @@ from simulator.tests.support import small_scenario
 def cluster(said: io.StringIO) -> Iterator[Simulation]:
     with selectors.EpollSelector() as selector, tempfile.TemporaryDirectory() as directory:
         run = Simulation(
-            small_scenario(), Cluster(Path()), 1, Console(said, said), selector, Path(directory)
+            small_scenario(), Cluster(Path()), 1, Console(said, said), selector, Path(directory),
+            {},
         )
         try:
             yield run
