@@ -66,7 +66,7 @@ def _check_figures(scenario: Scenario, figures: Figures) -> list[Check]:
         ),
         Check(
             "get() requests that could not be generated",
-            figures.gets_not_generated,
+            figures.gets_withheld,
             _tidy(figures.gets * tests.maximum_get_generation_fail_fraction),
         ),
         Check(

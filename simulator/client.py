@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from simulator.messages import UNKNOWN_LEADER
 
+# A put that is older has been in the hands of replicas for longer than a failover takes.
+PATIENCE_SECONDS = 1.0
+
 
 @dataclass
 class Request:
@@ -44,6 +47,7 @@ class Client:
 
     At most one put per key is `in_flight`, so the values in `acknowledged` have an order. A value in
     `lingering` was sent under a MID to several replicas, one of which declined: another may yet store it.
+    A put of a key in `owed` has reached a replica at that time, and nothing but declines came back.
     """
 
     id: str
@@ -53,11 +57,16 @@ class Client:
     acknowledged: dict[str, list[str]] = field(default_factory=dict)
     in_flight: dict[str, str] = field(default_factory=dict)
     lingering: dict[str, set[str]] = field(default_factory=dict)
+    owed: dict[str, float] = field(default_factory=dict)
 
     def key_to_get(self, choice: float) -> str | None:
         if not self.readable_keys:
             return None
         return self.readable_keys[int(choice * len(self.readable_keys))]
+
+    def is_owed_a_key(self, now: float) -> bool:
+        """Whether it could get something if a working replica had answered its puts."""
+        return any(now - since >= PATIENCE_SECONDS for since in self.owed.values())
 
     def key_to_put(self, choice: float) -> str | None:
         """An own key without a put in flight: the chosen one, or the next one that is free."""
@@ -74,6 +83,7 @@ class Client:
             self.readable_keys.append(key)
         self.acknowledged[key].append(value)
         self.in_flight.pop(key, None)
+        self.owed.pop(key, None)
 
     def decline(self, put: Request, value: str) -> None:
         if not put.is_over:

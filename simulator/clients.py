@@ -77,6 +77,7 @@ class Clients:
         self.answered = Tally()
         self.failures = Tally()
         self.gets_not_generated = 0
+        self.gets_withheld = 0
         self.sent_again = 0
         self.incorrect_gets = 0
         self.overtaken_gets = 0
@@ -109,6 +110,7 @@ class Clients:
             return
         if intent.wants_get:
             self.gets_not_generated += 1
+            self.gets_withheld += self._network.has_quorum and client.is_owed_a_key(self._clock())
         key = self._key_to_put(client, intent)
         client.in_flight[key] = intent.value
         self.generated.add("put")
@@ -167,6 +169,8 @@ class Clients:
         if request.value is not None:
             message["value"] = request.value
         if not self._network.drops_client_message():
+            if request.type == "put":
+                client.owed.setdefault(request.key, self._clock())
             self._send(target, messages.encode(message))
 
     def next_resend(self) -> float:
@@ -202,10 +206,12 @@ class Clients:
     def receive(self, message: dict[str, Any], now: float) -> None:
         """Take a response from the network, judge it, and retry where the protocol says so."""
         messages.check_response(message)
-        if self._network.drops_client_message():
-            return
         client = self._by_id[message["dst"]]
         request = self.requests.get(message["MID"])
+        if self._network.drops_client_message():
+            if request is not None and request.type == "put":
+                client.owed.pop(request.key, None)
+            return
         if request is None or request.client != client.id:
             self._unexpected(message, "no request of this client has it")
             return

@@ -28,6 +28,7 @@ class Figures:
     gets: int
     puts: int
     gets_not_generated: int
+    gets_withheld: int  # of those, the ones that a working replica would have made possible
     sent_again: int
     duplicates: int
     unanswered_gets: int
@@ -92,6 +93,7 @@ def collect(
         gets=clients.generated.get,
         puts=clients.generated.put,
         gets_not_generated=clients.gets_not_generated,
+        gets_withheld=clients.gets_withheld,
         sent_again=clients.sent_again,
         duplicates=clients.duplicates,
         unanswered_gets=clients.generated.get - clients.answered.get,

@@ -41,6 +41,12 @@ class Network:
     def __contains__(self, id: str) -> bool:
         return id in self._others
 
+    @property
+    def has_quorum(self) -> bool:
+        """Whether a majority lives that no partition divides."""
+        side = self.majority_side or self.living
+        return sum(replica in side for replica in self.living) > len(self.replicas) // 2
+
     def hear(self, sender: str, leader: str) -> None:
         """Follow the leader that replicas name; the minority of a partition is not asked."""
         if leader != self.leaders[-1] and (

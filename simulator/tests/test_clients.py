@@ -10,6 +10,7 @@ from simulator import messages
 from simulator.causes import Packets
 from simulator.chronicle import Chronicle
 from simulator.clients import Clients, Rules
+from simulator.config import Scenario
 from simulator.messages import Malformed
 from simulator.network import Network
 from simulator.tests.support import small_scenario
@@ -162,6 +163,85 @@ class Asking(ClientCase):
             self.network.remove(replica)
         self.clients.start(intent())
         self.assertEqual((self.sent, self.clients.generated.put), ([], 1))
+
+
+class Withholding(ClientCase):
+    """Whether the replicas are to blame for a get that cannot be generated."""
+
+    def get(self) -> int:
+        self.clients.start(intent(get=True, key=f"get at {self.now}"))
+        return self.clients.gets_withheld
+
+    def test_client_that_has_put_nothing_blames_no_replica(self) -> None:
+        self.now = 100
+        self.assertEqual((self.get(), self.clients.gets_not_generated), (0, 1))
+
+    def test_put_unanswered_for_a_second_is_to_blame(self) -> None:
+        self.clients.start(intent())
+        self.now = 0.99
+        self.assertEqual(self.get(), 0)
+        self.now = 1.0
+        self.assertEqual(self.get(), 1)
+        self.assertEqual(self.clients.gets_not_generated, 2)
+
+    def test_declined_put_keeps_its_age(self) -> None:
+        self.clients.start(intent())
+        self.now = 0.9
+        self.answer("redirect")
+        self.now = 1.0
+        self.assertEqual(self.get(), 1)
+
+    def test_acknowledged_put_makes_gets_possible(self) -> None:
+        self.put()
+        self.now = 5
+        self.assertEqual((self.get(), self.clients.gets_not_generated), (0, 0))
+
+    def test_without_a_quorum_no_replica_is_to_blame(self) -> None:
+        self.clients.start(intent())
+        self.now = 5
+        self.network.remove("0001")
+        self.assertEqual(self.get(), 1)
+        self.network.remove("0002")
+        self.assertEqual(self.get(), 1)
+
+    def test_lost_request_and_lost_answer_blame_no_replica(self) -> None:
+        for fates in ((True, False), (False, True, False)):
+            with self.subTest(fates):
+                self.setUp()
+                self.network.drops_client_message = unittest.mock.Mock(side_effect=fates)
+                self.clients.start(intent())
+                if len(fates) == 3:
+                    self.answer()
+                self.now = 5
+                self.assertEqual(self.get(), 0)
+
+    def course(self, scenario: Scenario, seed: int, silent_until: float) -> Clients:
+        """All requests of a scenario, answered at once by a perfect replica, but not before a time."""
+        self.setUp()
+        clients = Clients(
+            [f"{number:04X}" for number in range(CLIENTS)], Rules(), self.network, Random(1),
+            lambda replica, raw: self.sent.append((replica, messages.decode(raw))),
+            lambda: self.now, self.complaints.append, lambda replica: None,
+        )
+        for one in plan(scenario, Random(seed)):
+            self.now = one.time
+            clients.start(one)
+            while self.sent and self.now >= silent_until:
+                replica, request = self.sent.pop()
+                clients.receive({"src": replica, "dst": request["src"], "leader": replica, "type": "ok",
+                                 "MID": request["MID"], "value": ""}, self.now)
+        return clients
+
+    def test_perfect_replica_is_never_to_blame_and_a_silent_one_is(self) -> None:
+        scenario = small_scenario(lifetime=30, requests=200, mix=0.2, end_wait=10)
+        seeds_without_keys = 0
+        for seed in range(100):
+            clients = self.course(scenario, seed, silent_until=0)
+            self.assertEqual(clients.gets_withheld, 0)
+            seeds_without_keys += clients.gets_not_generated > 0.1 * clients.generated.get
+            clients = self.course(scenario, seed, silent_until=12)
+            self.assertGreater(clients.gets_withheld, 0.1 * clients.generated.get)
+        self.assertGreater(seeds_without_keys, 0)
 
 
 class Judging(ClientCase):

@@ -89,6 +89,19 @@ class Partitions(unittest.TestCase):
             net.partition(Random(2), with_leader=False)
             self.assertEqual(len(net.majority_side), majority)
 
+    def test_quorum_is_a_living_majority_on_one_side(self) -> None:
+        net = network()
+        self.assertTrue(net.has_quorum)
+        net.partition(Random(1), with_leader=False)
+        self.assertTrue(net.has_quorum)
+        net.remove(min(net.majority_side or ()))
+        self.assertFalse(net.has_quorum)
+        net.heal()
+        self.assertTrue(net.has_quorum)
+        for replica in net.living[:2]:
+            net.remove(replica)
+        self.assertFalse(net.has_quorum)
+
     def test_an_easy_partition_keeps_the_leader(self) -> None:
         for seed in range(50):
             net = network()
