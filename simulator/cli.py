@@ -31,9 +31,9 @@ def main(arguments: list[str]) -> int:
     chosen = _parse(arguments)
     try:
         if chosen.config == ALL:
-            scenarios = suite.load(chosen.config_directory)
+            scenarios = suite.load(chosen.config_directory, chosen.dialect_year)
         else:
-            scenario = config.load(Path(chosen.config))
+            scenario = config.load(Path(chosen.config), chosen.dialect_year)
         _check_writable(chosen.json, chosen.history)
         if chosen.config == ALL and chosen.beside:
             raise UsageError(f'--beside: {chosen.beside}: takes one configuration, not "{ALL}"')
@@ -104,6 +104,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "--config-directory", type=Path, default=build.REPOSITORY / "configs", metavar="DIRECTORY",
         help=f'where "{ALL}" finds its scenarios (default: configs)',
     )
+    parser.add_argument(
+        "--dialect-year", type=_defaults_of, default=config.OURS, metavar="YEAR",
+        help="read the configuration as the simulators of this family did in that year",
+    )
     parser.add_argument("--seed", type=int, help="overrides the seed of the configuration")
     parser.add_argument(
         "--no-check", dest="check", action="store_false",
@@ -118,6 +122,13 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "--history", type=Path, metavar="FILE", help="write one JSON line per client request"
     )
     return parser.parse_args(arguments)
+
+
+def _defaults_of(year: str) -> config.Defaults:
+    if len(year) != 4 or not year.isdecimal() or int(year) < config.FIRST_YEAR:
+        rule = f"must be a year of four digits, from {config.FIRST_YEAR} on"
+        raise argparse.ArgumentTypeError(f"{year!r}: {rule}")
+    return config.defaults_of(int(year))
 
 
 def _check_writable(*paths: Path | None) -> None:

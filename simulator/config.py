@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+from simulator.messages import printable
 
 EVENT_TYPES = (
     "kill_leader", "kill_non_leader", "kill_leader_on_ack", "part_easy", "part_hard", "part_end",
@@ -14,15 +16,55 @@ EVENT_TYPES = (
 METRICS = ("total_msgs", "failures", "duplicates", "median_latency")
 MAX_PACKETS_LIMIT = 900_000
 MOST_SHARED_KEYS = 1_000_000
+# Eleven days; a longer wait is too long for the kernel.
+MOST_SECONDS = 1_000_000
 _REQUIRED = object()
+_MOST_FILE_BYTES = 16 << 20
+_MOST_SHOWN = 80
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a file leaves open, as the simulators of this family from the year `since` on complete it."""
+
+    since: int
+    start_wait: float = 2
+    end_wait: float = 2
+    lifetime_includes_waits: bool = True
+
+
+OURS = Defaults(2016)
+_DEFAULTS = (
+    Defaults(2015, end_wait=0), OURS, Defaults(2021, start_wait=3),
+    Defaults(2022, start_wait=5, lifetime_includes_waits=False),
+)
+FIRST_YEAR = _DEFAULTS[0].since
+
+
+def defaults_of(year: int) -> Defaults:
+    """Those of the version of `year`, which is at least `FIRST_YEAR`."""
+    return max(
+        (defaults for defaults in _DEFAULTS if defaults.since <= year), key=lambda defaults: defaults.since
+    )
 
 
 class ConfigError(Exception):
     """A configuration that is refused: which file, key and value, and the rule it breaks."""
 
     def __init__(self, path: Path, key: str, value: Any, rule: str) -> None:
-        shown = "missing" if value is _REQUIRED else json.dumps(value)
-        super().__init__(f"{path}: {key}: {shown}: {rule}")
+        shown = "missing" if value is _REQUIRED else _shown(value)
+        super().__init__(printable(f"{path}: {_cut(key)}: {shown}: {rule}"))
+
+
+def _shown(value: Any) -> str:
+    try:
+        return _cut(json.dumps(value))
+    except RecursionError:
+        return "..."
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 @dataclass(frozen=True)
@@ -35,7 +77,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Tests:
-    """What the checks allow, and three rising thresholds per metric."""
+    """What the checks allow, and three rising thresholds per metric, or no metric at all."""
 
     maximum_get_fail_fraction: float
     maximum_put_fail_fraction: float
@@ -81,7 +123,7 @@ class _Section:
             raise ConfigError(path, prefix or "(file)", content, "must be an object")
         self._content = content
 
-    def refuse(self, key: str, value: Any, rule: str) -> None:
+    def refuse(self, key: str, value: Any, rule: str) -> NoReturn:
         raise ConfigError(self._path, self._name(key), value, rule)
 
     def take(self, key: str, default: Any = _REQUIRED, rule: str = "is required") -> Any:
@@ -95,30 +137,33 @@ class _Section:
         self, key: str, low: float, high: float, default: Any = _REQUIRED, whole: bool = False
     ) -> Any:
         kind = "an integer" if whole else "a number"
-        limits = f"from {low} to {high}" if math.isfinite(high) else f"of at least {low}"
-        rule = f"must be {kind} {limits}"
+        rule = f"must be {kind} from {low} to {high}"
         value = self.take(key, default, rule)
         types = (int,) if whole else (int, float)
-        if type(value) not in types or not low <= value <= high or not math.isfinite(value):
+        if type(value) not in types or not low <= value <= high:
             self.refuse(key, value, rule)
         return value
 
     def flag(self, key: str) -> bool:
         """A boolean; a key that is absent is false."""
         value = self.take(key, False)
-        if type(value) is not bool:
+        if not isinstance(value, bool):
             self.refuse(key, value, "must be true or false")
         return value
 
     def choice(self, key: str, choices: tuple[str, ...]) -> str:
         rule = f"must be one of {', '.join(choices)}"
         value = self.take(key, rule=rule)
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             self.refuse(key, value, rule)
         return value
 
-    def section(self, key: str) -> _Section:
-        return _Section(self._path, self._name(key), self.take(key, rule="must be an object"))
+    def __contains__(self, key: str) -> bool:
+        return key in self._content
+
+    def section(self, key: str, default: Any = _REQUIRED) -> _Section:
+        value = self.take(key, default, "must be an object")
+        return _Section(self._path, self._name(key), value)
 
     def sections(self, key: str) -> list[_Section]:
         """A list of objects; a key that is absent is an empty list."""
@@ -137,29 +182,38 @@ class _Section:
         return f"{self._prefix}.{key}" if self._prefix else key
 
 
-def load(path: Path) -> Scenario:
+def load(path: Path, defaults: Defaults = OURS) -> Scenario:
     """The scenario in the file at `path`; raises ConfigError for the first rule that is broken."""
     try:
-        content = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            text = file.read(_MOST_FILE_BYTES + 1)
+        if len(text) > _MOST_FILE_BYTES:
+            rule = f"must have at most {_MOST_FILE_BYTES} bytes"
+            raise ConfigError(path, "(file)", "...", rule)
+        content = json.loads(text)
     except OSError as error:
         rule = f"must be a readable file ({error.strerror})"
         raise ConfigError(path, "(file)", _REQUIRED, rule) from None
     except (ValueError, RecursionError) as error:
         raise ConfigError(path, "(file)", "...", f"must be JSON ({error})") from None
-    return _scenario(path.stem, _Section(path, "", content))
+    return _scenario(path.stem, _Section(path, "", content), defaults)
 
 
-def _scenario(name: str, file: _Section) -> Scenario:
-    lifetime = file.number("lifetime", 5, math.inf)
+def _scenario(name: str, file: _Section, defaults: Defaults) -> Scenario:
+    lifetime = file.number("lifetime", 5, MOST_SECONDS)
     replicas = file.number("replicas", 3, 21, whole=True)
     requests = file.number("requests", 0, MAX_PACKETS_LIMIT, whole=True)
-    start_wait = file.number("start_wait", 0, lifetime, 2)
-    end_wait = file.number("end_wait", 0, lifetime, 2)
-    if start_wait + end_wait > lifetime:
+    start_wait = _start_wait(file, lifetime, defaults)
+    end_wait = file.number("end_wait", 0, lifetime, defaults.end_wait)
+    if not defaults.lifetime_includes_waits:
+        whole_lifetime = lifetime + start_wait + end_wait
+    elif start_wait + end_wait <= lifetime:
+        whole_lifetime = lifetime
+    else:
         file.refuse("end_wait", end_wait, "start_wait + end_wait must be at most lifetime")
     scenario = Scenario(
         name=name,
-        lifetime=lifetime,
+        lifetime=whole_lifetime,
         replicas=replicas,
         requests=requests,
         mix=file.number("mix", 0, 1, 0.8),
@@ -174,8 +228,10 @@ def _scenario(name: str, file: _Section) -> Scenario:
         max_packets=file.number("max_packets", requests, MAX_PACKETS_LIMIT, 20_000, whole=True),
         poll=file.number("poll", 0, 1, 0),
         events=_events(file, lifetime),
-        tests=_tests(file.section("tests")),
+        tests=_tests(file),
     )
+    # Some files have it here, where the simulators that they are made for do not look.
+    file.number("maximum_get_generation_fail_fraction", 0, 1, 0)
     file.refuse_unknown()
     if scenario.client_drops and scenario.client_timeout is None:
         rule = "needs client_timeout, because what is lost must be sent again"
@@ -183,20 +239,30 @@ def _scenario(name: str, file: _Section) -> Scenario:
     return scenario
 
 
+def _start_wait(file: _Section, lifetime: float, defaults: Defaults) -> float:
+    """The oldest files call it `wait`."""
+    if "wait" in file and "start_wait" in file:
+        file.refuse("wait", file.take("wait"), "is another name of start_wait; give one of them")
+    key = "wait" if "wait" in file else "start_wait"
+    start_wait: float = file.number(key, 0, lifetime, defaults.start_wait)
+    return start_wait
+
+
 def _client_timeout(file: _Section) -> float | None:
     timeout = file.take("client_timeout", None)
     if timeout is None:
         return None
-    if type(timeout) not in (int, float) or not 0 < timeout < math.inf:
-        file.refuse("client_timeout", timeout, "must be a number above 0")
-    return timeout
+    if type(timeout) not in (int, float) or not 0 < timeout <= MOST_SECONDS:
+        rule = f"must be a number above 0 and at most {MOST_SECONDS}"
+        file.refuse("client_timeout", timeout, rule)
+    return float(timeout)
 
 
 def _seed(file: _Section) -> int | None:
     seed = file.take("seed", None)
-    if seed is not None and type(seed) is not int:
-        file.refuse("seed", seed, "must be an integer")
-    return seed
+    if seed is None or type(seed) is int:
+        return seed
+    file.refuse("seed", seed, "must be an integer")
 
 
 def _events(file: _Section, lifetime: float) -> tuple[Event, ...]:
@@ -207,8 +273,10 @@ def _events(file: _Section, lifetime: float) -> tuple[Event, ...]:
     return tuple(sorted(events, key=lambda event: event.time))
 
 
-def _tests(tests: _Section) -> Tests:
-    benchmarks = tests.section("benchmarks")
+def _tests(file: _Section) -> Tests:
+    """Without `tests` the limits of the checks have their defaults, and nothing is rated."""
+    tests = file.section("tests", default={})
+    benchmarks = tests.section("benchmarks") if "tests" in file else None
     read = Tests(
         maximum_get_fail_fraction=tests.number("maximum_get_fail_fraction", 0, 1, 0.5),
         maximum_put_fail_fraction=tests.number("maximum_put_fail_fraction", 0, 1, 0.5),
@@ -218,9 +286,11 @@ def _tests(tests: _Section) -> Tests:
         maximum_appends_batched_fraction=tests.number(
             "maximum_appends_batched_fraction", 0, 1, 0.5
         ),
-        benchmarks={metric: _thresholds(benchmarks, metric) for metric in METRICS},
+        benchmarks={} if benchmarks is None
+        else {metric: _thresholds(benchmarks, metric) for metric in METRICS},
     )
-    benchmarks.refuse_unknown()
+    if benchmarks is not None:
+        benchmarks.refuse_unknown()
     tests.refuse_unknown()
     return read
 
@@ -231,8 +301,8 @@ def _thresholds(benchmarks: _Section, metric: str) -> tuple[float, float, float]
     if (
         type(values) is not list
         or len(values) != 3
-        or not all(type(v) in (int, float) and math.isfinite(v) for v in values)
-        or not 0 <= values[0] < values[1] < values[2]
+        or not all(type(v) in (int, float) for v in values)
+        or not 0 <= values[0] < values[1] < values[2] <= sys.float_info.max
     ):
         benchmarks.refuse(metric, values, rule)
-    return tuple(values)
+    return values[0], values[1], values[2]

@@ -34,7 +34,9 @@ def render(result: Result, coloured: bool) -> str:
     lines += ["", "## Correctness Checks"]
     lines += [(_INDENT + line).rstrip() for line in _check_lines(result, coloured)]
     lines += [""]
-    if result.is_correct:
+    if result.is_correct and not result.ratings:
+        lines += ["## No Performance Tests, because the configuration has no benchmarks"]
+    elif result.is_correct:
         lines += ["## Performance Tests", "## <test metric>: <your score> <benchmark score>, <test result>"]
         lines += [_INDENT + _rating_line(rating, coloured) for rating in result.ratings]
     else:

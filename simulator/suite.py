@@ -45,10 +45,10 @@ SECTIONS = {
 _WIDTH = 58
 
 
-def load(directory: Path) -> dict[str, Scenario]:
+def load(directory: Path, defaults: config.Defaults = config.OURS) -> dict[str, Scenario]:
     """All scenarios, checked before the first one starts."""
     names = [name for scenarios in SECTIONS.values() for name in scenarios]
-    return {name: config.load(directory / f"{name}.json") for name in names}
+    return {name: config.load(directory / f"{name}.json", defaults) for name in names}
 
 
 def run_all(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simulator.config import METRICS, Scenario
+from simulator.config import Scenario
 from simulator.figures import Figures
 
 VERDICTS = ("Bonus!", "Passed", "Partial credit, needs improvement", "Failed")
@@ -27,8 +27,8 @@ class Rating:
 
 def rate(scenario: Scenario, figures: Figures) -> list[Rating]:
     return [
-        _rate(metric, figures.metric(metric), scenario.tests.benchmarks[metric])
-        for metric in METRICS
+        _rate(metric, figures.metric(metric), thresholds)
+        for metric, thresholds in scenario.tests.benchmarks.items()
     ]
 
 

@@ -22,6 +22,9 @@ FAKE_CHECKER = Path(__file__).with_name("fake_checker.py")
 # Longer than anything takes on the busiest machine; only a test that hangs waits so long.
 HANG_SECONDS = 300.0
 
+# The value of a key of `SMALL` that a scenario shall not have.
+ABSENT = object()
+
 SMALL: dict[str, Any] = {
     "lifetime": 5,
     "replicas": 3,
@@ -43,7 +46,8 @@ SMALL: dict[str, Any] = {
 
 def write_config(directory: Path, **changes: Any) -> Path:
     path = directory / "scenario.json"
-    path.write_text(json.dumps(SMALL | changes))
+    content = {key: value for key, value in (SMALL | changes).items() if value is not ABSENT}
+    path.write_text(json.dumps(content))
     return path
 
 

@@ -46,14 +46,16 @@ class Refusals(unittest.TestCase):
         self.assert_file_refused(self.file("[1]"), "(file): [1]: must be an object")
 
     def test_missing_keys(self) -> None:
-        for key in ("lifetime", "replicas", "requests", "tests"):
+        for key in ("lifetime", "replicas", "requests"):
             with self.subTest(key):
                 content = {k: v for k, v in SMALL.items() if k != key}
                 self.assert_file_refused(self.file(json.dumps(content)), f"{key}: missing: must be ")
 
     def test_out_of_range(self) -> None:
         for key, value, rule in (
-            ("lifetime", 4.9, "must be a number of at least 5"),
+            ("lifetime", 4.9, "must be a number from 5 to 1000000"),
+            ("lifetime", 3_000_000, "must be a number from 5 to 1000000"),
+            ("lifetime", 1e308, "must be a number from 5 to 1000000"),
             ("replicas", 2, "must be an integer from 3 to 21"),
             ("replicas", 22, "must be an integer from 3 to 21"),
             ("requests", -1, "must be an integer from 0 to 900000"),
@@ -66,6 +68,7 @@ class Refusals(unittest.TestCase):
             ("client_drops", 1.1, "must be a number from 0 to 1"),
             ("client_timeout", 0, "must be a number above 0"),
             ("client_timeout", -1, "must be a number above 0"),
+            ("client_timeout", 1e308, "must be a number above 0 and at most 1000000"),
             ("start_wait", 6, "must be a number from 0 to 5"),
             ("end_wait", -1, "must be a number from 0 to 5"),
             ("end_wait", 4.5, "start_wait + end_wait must be at most lifetime"),
@@ -103,6 +106,28 @@ class Refusals(unittest.TestCase):
             self.assert_refused("lifetime: ", lifetime=value)
             self.assert_refused("client_timeout: ", client_timeout=value)
 
+    def test_numbers_of_400_digits_are_refused_and_cut(self) -> None:
+        huge = 10 ** 400
+        for key in ("lifetime", "replicas", "requests", "mix", "client_timeout", "max_packets", "poll"):
+            with self.subTest(key):
+                self.assert_refused(f"{key}: 1{'0' * 79}...: must be ", **{key: huge})
+        tests = {"benchmarks": THREE | {"failures": [0, 1, huge]}}
+        self.assert_refused("tests.benchmarks.failures: [0, 1, 1000", tests=tests)
+        self.assert_file_refused(self.file('{"lifetime": ' + "1" * 5000 + "}"), '(file): "...": must be JSON')
+
+    def test_what_is_shown_of_a_file_is_one_line_without_control_characters(self) -> None:
+        self.assert_refused("\\x1b[2J\\n: 1: unknown key", **{"\x1b[2J\n": 1})
+        deep: list[Any] = []
+        for _ in range(900):
+            deep = [deep]
+        self.assert_refused("lifetime: [[[", lifetime=deep)
+
+    def test_a_file_without_an_end_is_not_read_to_it(self) -> None:
+        self.assert_file_refused(Path("/dev/zero"), '(file): "...": must have at most 16777216 bytes')
+
+    def test_two_names_for_one_wait(self) -> None:
+        self.assert_refused("wait: 1: is another name of start_wait", wait=1)
+
     def test_clients_that_lose_messages_and_never_ask_again(self) -> None:
         self.assert_refused("client_drops: 0.1: needs client_timeout", client_drops=0.1)
 
@@ -135,6 +160,7 @@ class Refusals(unittest.TestCase):
 
     def test_missing_benchmark(self) -> None:
         self.assert_refused("tests.benchmarks: missing", tests={})
+        self.assert_refused("tests.benchmarks: missing", tests={"maximum_get_fail_fraction": 0.5})
         self.assert_refused("tests.benchmarks.total_msgs: missing", tests={"benchmarks": {}})
 
     def test_benchmarks_that_are_not_three_rising_numbers(self) -> None:
@@ -154,6 +180,54 @@ class Refusals(unittest.TestCase):
         self.assertEqual(
             done.stderr, f"{path}: replicas: 2: must be an integer from 3 to 21\n"
         )
+
+
+class OtherVersions(unittest.TestCase):
+    """Files as other simulators of the family have them."""
+
+    OLDEST = {"lifetime": 30, "replicas": 5, "requests": 500, "mix": 0.2, "wait": 4}
+    EARLY = {
+        "lifetime": 30, "replicas": 5, "requests": 1000, "mix": 0.2, "drops": 0.1,
+        "events": [{"type": "part_hard", "time": 5}, {"type": "part_end", "time": 8}],
+    }
+    LATE = {
+        "lifetime": 30, "replicas": 5, "requests": 200, "mix": 0.2, "drops": 0.3, "end_wait": 10,
+        "events": [{"type": "kill_leader", "time": 5}], "tests": {"benchmarks": THREE},
+        "maximum_get_generation_fail_fraction": 0.2,
+    }
+
+    def load(self, content: dict[str, Any], year: int | None = None) -> config.Scenario:
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "official.json"
+            path.write_text(json.dumps(content))
+            return config.load(path, config.OURS if year is None else config.defaults_of(year))
+
+    def times(self, scenario: config.Scenario) -> tuple[float, float, float]:
+        return scenario.start_wait, scenario.end_wait, scenario.lifetime
+
+    def test_without_tests_limits_have_their_defaults_and_nothing_is_rated(self) -> None:
+        tests = self.load(self.EARLY).tests
+        self.assertEqual((tests.maximum_put_fail_fraction, tests.benchmarks), (0.5, {}))
+
+    def test_the_oldest_name_of_start_wait(self) -> None:
+        self.assertEqual(self.times(self.load(self.OLDEST)), (4, 2, 30))
+        self.assertEqual(self.times(self.load(self.OLDEST, 2015)), (4, 0, 30))
+
+    def test_a_limit_where_its_own_simulator_does_not_look_is_ignored(self) -> None:
+        self.assertEqual(self.load(self.LATE).tests.maximum_get_generation_fail_fraction, 0.1)
+
+    def test_each_year_has_its_defaults(self) -> None:
+        for year, times in (
+            (None, (2, 2, 30)), (2015, (2, 0, 30)), (2016, (2, 2, 30)), (2020, (2, 2, 30)),
+            (2021, (3, 2, 30)), (2022, (5, 2, 37)), (2030, (5, 2, 37)),
+        ):
+            with self.subTest(year):
+                self.assertEqual(self.times(self.load(self.EARLY, year)), times)
+
+    def test_a_lifetime_of_requests_only_keeps_their_pace(self) -> None:
+        scenario = self.load(self.LATE, 2022)
+        self.assertEqual(self.times(scenario), (5, 10, 45))
+        self.assertEqual(scenario.seconds_per_request, 30 / 200)
 
 
 class Accepted(unittest.TestCase):

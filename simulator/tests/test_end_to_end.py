@@ -9,7 +9,7 @@ from unittest import mock
 
 from simulator import workspace
 from simulator.transport import TRANSPORTS
-from simulator.tests.support import FAKE_REPLICA, ROOT, Run
+from simulator.tests.support import ABSENT, FAKE_REPLICA, ROOT, Run
 
 KILLS = [
     {"type": "kill_non_leader", "time": 0.5},
@@ -28,6 +28,7 @@ def setUpModule() -> None:
     runs["kills"] = Run("correct", events=KILLS, replicas=5)
     runs["partition_udp"] = Run("correct", transport="udp", events=PARTITION)
     runs["stubborn_udp"] = Run("stubborn", transport="udp")
+    runs["unrated"] = Run("correct", "--dialect-year", "2022", tests=ABSENT, lifetime=5)
     runs["launches"] = Run("launches")
     runs["talks_on"] = Run("talks_on", **KILL_ON_ACK)
     runs["talks_on_udp"] = Run("talks_on", transport="udp", **KILL_ON_ACK)
@@ -117,6 +118,12 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(outcomes.count("ok"), 100)
         self.assertEqual(len({line["id"] for line in lines}), len(lines))
         self.assertTrue(all(line["invoked"] <= line["returned"] for line in lines))
+
+    def test_a_file_of_another_version_is_judged_and_not_rated(self) -> None:
+        run = self.finished("unrated")
+        self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
+        self.assertIn("## No Performance Tests, because the configuration has no benchmarks\n", run.stdout)
+        self.assertEqual((run.result()["tiers"], run.result()["figures"]["seconds"]), ([], 7))
 
     def test_silence_drops_replica_output(self) -> None:
         run = self.finished("correct_udp")
