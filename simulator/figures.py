@@ -16,6 +16,7 @@ from simulator.network import Network
 class Figures:
     seconds: float
     leaders: tuple[str, ...]
+    leader_changes: int
     replicas_died: int
     replicas_killed: int
     total_messages: int
@@ -81,6 +82,7 @@ def collect(
     return Figures(
         seconds=seconds,
         leaders=tuple(network.leaders),
+        leader_changes=network.leader_changes,
         replicas_died=died,
         replicas_killed=killed,
         total_messages=network.sent,

@@ -8,6 +8,10 @@ from typing import Sequence
 from simulator.messages import BROADCAST, UNKNOWN_LEADER
 
 
+# Replicas that disagree in each message may go on for a long time.
+MOST_LEADERS = 1000
+
+
 class Network:
     """Decides and counts; it moves no bytes, so every rule here can be tested without a process."""
 
@@ -22,7 +26,9 @@ class Network:
         self.replicas = tuple(replicas)
         self.living = list(replicas)
         self.majority_side: frozenset[str] | None = None
-        self.leaders = [UNKNOWN_LEADER]
+        self.leader = UNKNOWN_LEADER
+        self.leaders = [UNKNOWN_LEADER]  # one after the other, the first `MOST_LEADERS` of them
+        self.leader_changes = 0
         self.sent = 0
         self.dropped_by_chance = 0
         self.dropped_by_partition = 0
@@ -33,10 +39,6 @@ class Network:
         self._client_drops = client_drops
         self._client_random = client_drop_random
         self._others = {r: tuple(o for o in replicas if o != r) for r in replicas}
-
-    @property
-    def leader(self) -> str:
-        return self.leaders[-1]
 
     def __contains__(self, id: str) -> bool:
         return id in self._others
@@ -49,10 +51,13 @@ class Network:
 
     def hear(self, sender: str, leader: str) -> None:
         """Follow the leader that replicas name; the minority of a partition is not asked."""
-        if leader != self.leaders[-1] and (
+        if leader != self.leader and (
             self.majority_side is None or sender in self.majority_side
         ):
-            self.leaders.append(leader)
+            self.leader = leader
+            self.leader_changes += 1
+            if len(self.leaders) < MOST_LEADERS:
+                self.leaders.append(leader)
 
     def route(self, sender: str, destination: str) -> list[str]:
         """Count a message between replicas and return those that it reaches."""

@@ -9,6 +9,7 @@ from simulator.figures import Figures, median_latency
 from simulator.result import Result
 from simulator.tiers import Rating
 
+_MOST_LEADERS_SHOWN = 30
 _INDENT = "     "
 _GREEN, _YELLOW, _RED, _PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
 _TIER_COLOURS = (_GREEN, _GREEN, _YELLOW, _RED)
@@ -64,7 +65,7 @@ def _known(value: float | None) -> str:
 def _statistics(figures: Figures) -> list[str]:
     mean, median = _latency(figures.mean_latency), _latency(figures.median_latency)
     lines = [
-        f"Leaders: {' '.join(figures.leaders)}",
+        f"Leaders: {_leaders(figures)}",
         f"Replicas that died/were killed: {figures.replicas_died}/{figures.replicas_killed}",
         f"Total messages sent: {figures.total_messages}",
         f"Total messages dropped: {figures.dropped}",
@@ -81,6 +82,12 @@ def _statistics(figures: Figures) -> list[str]:
     if figures.requests_in_circles:
         lines.append(f"Requests sent in circles: {figures.requests_in_circles}, by {figures.circles}")
     return lines
+
+
+def _leaders(figures: Figures) -> str:
+    shown = figures.leaders[:_MOST_LEADERS_SHOWN]
+    further = figures.leader_changes + 1 - len(shown)
+    return " ".join(shown) + (f" and {further} more" if further else "")
 
 
 def _latency(seconds: float | None) -> str:

@@ -27,7 +27,7 @@ BENCHMARKS = {
     "median_latency": [0.0002, 0.005, 0.05],
 }
 GOOD = Figures(
-    seconds=30, leaders=("FFFF", "0001", "FFFF", "0003"), replicas_died=0, replicas_killed=2,
+    seconds=30, leaders=("FFFF", "0001", "FFFF", "0003"), leader_changes=3, replicas_died=0, replicas_killed=2,
     total_messages=370, dropped_by_chance=4, dropped_by_partition=5, sent_to_dead=6,
     client_messages_dropped=8, kernel_drops=0, queue_drops=0, gets=60, puts=40, gets_not_generated=60, gets_withheld=6, sent_again=9, duplicates=1, unanswered_gets=0,
     unanswered_puts=3, redirects=19, requests_in_circles=0, circles="", failed_gets=1, failed_puts=31, acknowledged_puts=37,
@@ -161,6 +161,12 @@ class Text(unittest.TestCase):
 
     def test_the_blocks_of_an_incorrect_run(self) -> None:
         self.assertEqual(report.render(result(total_messages=120), coloured=False), GOLDEN_FAILED)
+
+    def test_many_leaders_are_shown_in_one_line_that_ends(self) -> None:
+        leaders = ("FFFF", *("0000", "0001") * 50)
+        text = report.render(result(leaders=leaders, leader_changes=900), coloured=False)
+        line = next(line for line in text.splitlines() if "Leaders: " in line)
+        self.assertEqual(line, f"     Leaders: {' '.join(leaders[:30])} and 871 more")
 
     def test_a_linearizable_history_is_not_mentioned(self) -> None:
         self.assertEqual(report.render(result(Verdict(True)), coloured=False), GOLDEN)

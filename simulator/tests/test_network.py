@@ -64,6 +64,12 @@ class Leaders(unittest.TestCase):
             net.hear("0002", leader)
         self.assertEqual(net.leaders, ["FFFF", "0001", "FFFF", "0003"])
 
+    def test_leaders_without_an_end_are_counted_and_the_first_are_kept(self) -> None:
+        net = network()
+        for number in range(5000):
+            net.hear("0002", f"000{number % 2}")
+        self.assertEqual((len(net.leaders), net.leader_changes, net.leader), (1000, 5000, "0001"))
+
     def test_the_minority_of_a_partition_is_not_asked(self) -> None:
         net = network()
         net.majority_side = frozenset(["0000", "0001", "0002"])
