@@ -3,13 +3,14 @@
 
 import sys
 
-from simulator import environment
+from simulator import environment, output
 
 INTERRUPTED = 130
 
 if __name__ == "__main__":
     try:
-        # First, because what is imported below uses what this makes importable.
+        # First, because what is imported below uses these streams, and what is importable then.
+        output.prepare()
         environment.prepare()
         from simulator.cli import main
 

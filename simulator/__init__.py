@@ -8,7 +8,6 @@ A run, in the order in which its files matter:
     loop         the event loop; lets time pass for one cluster, or for two side by side
     simulation   one cluster and its clients; owns the processes
     replica      one process: start, output, end
-    guard        no process is left, however the run ends
     transport    the two dialects: bytes to and from a replica
     messages     bytes -> a message with its common fields checked
     network      counts, drops, partitions; follows the leader
@@ -24,6 +23,6 @@ A run, in the order in which its files matter:
     suite        `all`
 
 `network`, `clients`, `workload`, `checks` and `tiers` do no input or output: every rule of the protocol
-can be tested there without a process. Beside them stand `console`, `signals`, `workspace`, `build` and
-`environment`, which each keep one trouble of the outside world in one place.
+can be tested there without a process. Beside them stand `console`, `output`, `signals`, `workspace`, `guard`,
+`build` and `environment`, which each keep one trouble of the outside world in one place.
 """

@@ -7,11 +7,12 @@ import json
 import os
 import shlex
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
-from simulator import build, config, history, report, suite
+from simulator import build, config, history, output, report, suite
 from simulator.config import ConfigError, Scenario
 from simulator.console import Console
 from simulator.judge import judge
@@ -27,8 +28,21 @@ ALL = "all"
 
 
 def main(arguments: list[str]) -> int:
-    sys.stdout.reconfigure(errors="backslashreplace")
-    chosen = _parse(arguments)
+    if output.lost() is not None:
+        print(output.lost(), file=sys.stderr)
+        return BAD_USAGE
+    code = _main(arguments)
+    if output.lost() is not None:
+        print(output.lost(), file=sys.stderr)
+        return code or INCORRECT
+    return code
+
+
+def _main(arguments: list[str]) -> int:
+    try:
+        chosen = _parse(arguments)
+    except SystemExit as end:
+        return BAD_USAGE if end.code else CORRECT
     try:
         if chosen.config == ALL:
             scenarios = suite.load(chosen.config_directory, chosen.dialect_year)
@@ -47,19 +61,24 @@ def main(arguments: list[str]) -> int:
     try:
         setup = _set_up(chosen, replica_options, beside_options)
         with Signals() as signals:
+            output.when_lost(signals.request_stop)
             if chosen.config == ALL:
                 return _run_all(scenarios, chosen, setup, signals)
             return _run_one(scenario, chosen, setup, signals)
     except OptionsRefused as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
-    except (StartError, build.BuildError) as error:
+    except (StartError, build.BuildError, FileError) as error:
         Console().error(str(error))
         return INCORRECT
 
 
 class UsageError(Exception):
     """An argument that cannot be used."""
+
+
+class FileError(Exception):
+    """A file that was asked for could not be written, after the run."""
 
 
 @dataclass(frozen=True)
@@ -183,11 +202,11 @@ def _run_one(
     for result in results:
         console.line(report.render(result, coloured=console.is_terminal))
     if chosen.history:
-        history.write(chosen.history, results[0].history)
+        _write_history(chosen.history, results[0])
     if chosen.beside:
         console.line(report.compare(*results))
         if chosen.history:
-            history.write(history.path_for(chosen.history, "beside"), results[1].history)
+            _write_history(history.path_for(chosen.history, "beside"), results[1])
     if chosen.json:
         contents = [result.to_json() for result in results]
         _write_json(chosen.json, contents if chosen.beside else contents[0])
@@ -203,7 +222,7 @@ def _run_all(
     def run(scenario: Scenario) -> Result:
         [result] = _simulate(scenario, setup, console, signals)
         if chosen.history:
-            history.write(history.path_for(chosen.history, scenario.name), result.history)
+            _write_history(history.path_for(chosen.history, scenario.name), result)
         return result
 
     results = suite.run_all(scenarios, run, console, lambda: signals.stop)
@@ -234,5 +253,20 @@ def _judge(result: Result, checker: Path, console: Console) -> Result:
     return replace(result, verdict=verdict)
 
 
+def _write_history(path: Path, result: Result) -> None:
+    with _told_with(path):
+        history.write(path, result.history)
+
+
 def _write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    with _told_with(path):
+        path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+@contextmanager
+def _told_with(path: Path) -> Iterator[None]:
+    """Makes one line of what the system says, for instance that the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(f"{path}: could not be written: {error.strerror}") from None

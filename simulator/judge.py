@@ -16,16 +16,19 @@ _LINEARIZABLE, _NOT_LINEARIZABLE = 0, 1
 
 def judge(checker: Path, requests: list[Request]) -> Verdict:
     """Run `checker` on the history; whatever keeps it from an answer is no verdict, and explained."""
-    with private_directory() as directory:
-        path = directory / "history.jsonl"
-        history.write(path, requests)
-        try:
-            done = subprocess.run(
-                [str(checker), "check", str(path)], stdin=subprocess.DEVNULL,
-                capture_output=True, text=True, errors="backslashreplace",
-            )
-        except OSError as error:
-            return Verdict(None, f"cannot run {checker}: {error.strerror}")
+    try:
+        with private_directory() as directory:
+            path = directory / "history.jsonl"
+            history.write(path, requests)
+            try:
+                done = subprocess.run(
+                    [str(checker), "check", str(path)], stdin=subprocess.DEVNULL,
+                    capture_output=True, text=True, errors="backslashreplace",
+                )
+            except OSError as error:
+                return Verdict(None, f"cannot run {checker}: {error.strerror}")
+    except OSError as error:
+        return Verdict(None, f"it could not be written down: {error.strerror}")
     if done.returncode == _LINEARIZABLE:
         return Verdict(True)
     if done.returncode == _NOT_LINEARIZABLE:

@@ -16,6 +16,7 @@ from typing import Callable, Iterator, Sequence
 from simulator.config import Scenario
 from simulator.console import Console, Labelled
 from simulator.guard import Guard
+from simulator.replica import StartError
 from simulator.result import Result
 from simulator.signals import Signals
 from simulator.simulation import Cluster, Simulation
@@ -46,17 +47,10 @@ def simulate(
     console.notice(f"{scenario.name}: seed {seed}")
     with ExitStack() as stack:
         selector = stack.enter_context(selectors.EpollSelector())
-        directories = [stack.enter_context(private_directory()) for _ in clusters]
-        # Entered last, so that no process is left to use the directories when they are removed.
-        guard = stack.enter_context(Guard())
-        simulations = [
-            Simulation(
-                scenario, cluster, seed,
-                Labelled(console, cluster.name) if len(clusters) > 1 else console,
-                selector, directory, guard.environment,
-            )
-            for cluster, directory in zip(clusters, directories)
-        ]
+        try:
+            simulations = _set_up(scenario, clusters, seed, console, selector, stack)
+        except OSError as error:
+            raise StartError(f"the run could not be set up: {error}") from None
         loop = Loop(scenario, simulations, console, signals, selector)
         try:
             loop.launch()
@@ -65,6 +59,27 @@ def simulate(
             return [simulation.result() for simulation in simulations]
         finally:
             loop.stop()
+
+
+def _set_up(
+    scenario: Scenario,
+    clusters: Sequence[Cluster],
+    seed: int,
+    console: Console,
+    selector: selectors.BaseSelector,
+    stack: ExitStack,
+) -> list[Simulation]:
+    directories = [stack.enter_context(private_directory()) for _ in clusters]
+    # Entered last, so that no process is left to use the directories when they are removed.
+    guard = stack.enter_context(Guard())
+    return [
+        Simulation(
+            scenario, cluster, seed,
+            Labelled(console, cluster.name) if len(clusters) > 1 else console,
+            selector, directory, guard.environment,
+        )
+        for cluster, directory in zip(clusters, directories)
+    ]
 
 
 class Loop:

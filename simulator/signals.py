@@ -19,8 +19,8 @@ class Signals:
             self._write.fileno(), warn_on_full_buffer=False
         )
         self._old_handlers = {
-            signal.SIGINT: signal.signal(signal.SIGINT, self._on_stop),
-            signal.SIGTERM: signal.signal(signal.SIGTERM, self._on_stop),
+            signal.SIGINT: signal.signal(signal.SIGINT, self.request_stop),
+            signal.SIGTERM: signal.signal(signal.SIGTERM, self.request_stop),
             # The default disposition of SIGCHLD would not write to the wake-up descriptor.
             signal.SIGCHLD: signal.signal(signal.SIGCHLD, lambda *_: None),
         }
@@ -41,5 +41,6 @@ class Signals:
         except BlockingIOError:
             pass
 
-    def _on_stop(self, *_: object) -> None:
+    def request_stop(self, *_: object) -> None:
+        """End the run as if a signal had asked for it."""
         self.stop = True

@@ -11,7 +11,7 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from simulator import config
 
@@ -61,12 +61,13 @@ class Run:
 
     def __init__(
         self, behaviour: str, *arguments: str, transport: str = "seqpacket",
-        program: Path = FAKE_REPLICA, checker: Path = FAKE_CHECKER,
+        program: Path = FAKE_REPLICA, stdout: int | IO[bytes] = subprocess.PIPE, checker: Path = FAKE_CHECKER,
         verdict: str = "linearizable", **changes: Any
     ) -> None:
         self.mark = uuid.uuid4().hex
         self.directory = Path(tempfile.mkdtemp())
-        self.temporary = self.directory / "tmp"
+        # Longer than the path of a socket can be.
+        self.temporary = self.directory / ("tmp" * 50)
         self.temporary.mkdir()
         self.json = self.directory / "result.json"
         self.history = self.directory / "history.jsonl"
@@ -81,7 +82,7 @@ class Run:
                 "FAKE_BEHAVIOUR": behaviour, "FAKE_VERDICT": verdict, "FAKE_MARK": self.mark,
                 "TMPDIR": str(self.temporary),
             },
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdout=stdout, stderr=subprocess.PIPE, text=True,
         )
 
     def wait_for_output(self, text: str) -> None:
@@ -121,8 +122,9 @@ class Run:
         if self.process.poll() is None:
             self.process.kill()
             self.process.communicate()
-        self.process.stdout.close()
-        self.process.stderr.close()
+        for output in (self.process.stdout, self.process.stderr):
+            if output is not None:
+                output.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
