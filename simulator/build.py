@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Iterator
@@ -10,7 +11,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 _TARGET = REPOSITORY / "target"
 _PROGRAM = _TARGET / "release" / "kvstore"
 # The directory is named because the environment may name another one.
-_BUILD = ["cargo", "build", "--release", "--target-dir", str(_TARGET)]
+_BUILD = ["cargo", "build", "--release", "--bin", "kvstore", "--target-dir", str(_TARGET)]
 
 
 class BuildError(Exception):
@@ -22,9 +23,37 @@ def own_program() -> Path:
     if not _PROGRAM.exists() or _newest_source() > _PROGRAM.stat().st_mtime:
         try:
             subprocess.run(_BUILD, cwd=REPOSITORY, check=True)
+        except FileNotFoundError:
+            raise BuildError(
+                f"kvstore could not be built: there is no cargo; Rust {_needed()} or newer has one"
+            ) from None
         except (OSError, subprocess.CalledProcessError) as error:
-            raise BuildError(f"kvstore could not be built: {error}") from None
+            raise BuildError(f"kvstore could not be built: {_too_old() or error}") from None
     return _PROGRAM
+
+
+def _needed() -> str:
+    """The oldest version of Rust that can build it, as Cargo.toml says."""
+    found = re.search(r'^rust-version = "([\d.]+)"', (REPOSITORY / "Cargo.toml").read_text(), re.M)
+    if found is None:
+        raise BuildError("Cargo.toml does not say which version of Rust it needs")
+    return found[1]
+
+
+def _too_old() -> str | None:
+    """Said of a cargo that is older than what is needed, which itself may not get so far as to say it."""
+    try:
+        said = subprocess.run(["cargo", "--version"], capture_output=True, text=True).stdout
+    except OSError:
+        return None
+    found = re.match(r"cargo ([\d.]+)", said)
+    if found is None or _numbers(found[1]) >= _numbers(_needed()):
+        return None
+    return f"cargo {found[1]} is too old, {_needed()} or newer is needed"
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.strip(".").split(".")]
 
 
 def _newest_source() -> float:

@@ -25,6 +25,8 @@ from simulator.transport import TRANSPORTS
 
 CORRECT, INCORRECT, BAD_USAGE = 0, 1, 2
 ALL = "all"
+# Stands for our own program where the absence of an option says something else.
+_OWN = Path("our own program")
 
 
 def main(arguments: list[str]) -> int:
@@ -50,11 +52,9 @@ def _main(arguments: list[str]) -> int:
             scenario = config.load(Path(chosen.config), chosen.dialect_year)
         _check_writable(chosen.json, chosen.history)
         if chosen.config == ALL and chosen.beside:
-            raise UsageError(f'--beside: {chosen.beside}: takes one configuration, not "{ALL}"')
-        if chosen.beside_options and not chosen.beside:
-            raise UsageError(f"--beside-options: {chosen.beside_options!r}: needs --beside")
+            raise UsageError(f'--beside: takes one configuration, not "{ALL}"')
         replica_options = _split("--replica-options", chosen.replica_options)
-        beside_options = _split("--beside-options", chosen.beside_options)
+        beside_options = _split("--beside-options", chosen.beside_options or "")
     except (ConfigError, UsageError) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
@@ -106,12 +106,13 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         help="options for it, as one word: --replica-options='--reads log --no-thrift'",
     )
     parser.add_argument(
-        "--beside", type=Path, metavar="PATH",
+        "--beside", type=Path, nargs="?", const=_OWN, metavar="PATH",
         help="the program of a second cluster, which runs beside the first: their requests take turns, "
-        "and what the machine does to one it does to the other",
+        "and what the machine does to one it does to the other (default: our own)",
     )
     parser.add_argument(
-        "--beside-options", default="", metavar="OPTIONS", help="options for it, as one word"
+        "--beside-options", metavar="OPTIONS",
+        help="options for it, as one word; without --beside it is our own program",
     )
     parser.add_argument(
         "--transport", choices=sorted(TRANSPORTS), default="seqpacket", help="default: seqpacket"
@@ -140,7 +141,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--history", type=Path, metavar="FILE", help="write one JSON line per client request"
     )
-    return parser.parse_args(arguments)
+    chosen = parser.parse_args(arguments)
+    if chosen.beside is None and chosen.beside_options is not None:
+        chosen.beside = _OWN
+    return chosen
 
 
 def _defaults_of(year: str) -> config.Defaults:
@@ -183,7 +187,7 @@ def _set_up(
 
 
 def _program(chosen: Path | None, role: str) -> Path:
-    if chosen is None:
+    if chosen is None or chosen is _OWN:
         return build.own_program()
     # Absolute, because replicas run in a directory of their own.
     program = chosen.resolve()
@@ -199,7 +203,9 @@ def _run_one(
 ) -> int:
     console = Console()
     results = _simulate(scenario, setup, console, signals)
-    for result in results:
+    for cluster, result in zip(setup.clusters, results):
+        if chosen.beside:
+            console.line(f"\n# {report.title(cluster.name, result)}")
         console.line(report.render(result, coloured=console.is_terminal))
     if chosen.history:
         _write_history(chosen.history, results[0])

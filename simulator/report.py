@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Callable
 
 from simulator.checks import Check
@@ -45,9 +46,15 @@ def render(result: Result, coloured: bool) -> str:
     return "\n".join(lines)
 
 
+def title(name: str, result: Result) -> str:
+    """A cluster, and what its replicas run."""
+    return f"{name}: {shlex.join([result.program, *result.replica_options])}"
+
+
 def compare(result: Result, beside: Result) -> str:
-    """What two programs did in the same run, and their ratios."""
-    lines = ["", "# Side by Side", f"{_INDENT}{result.program}", f"{_INDENT}beside {beside.program}"]
+    """What two clusters did in the same run, and their ratios."""
+    lines = ["", "# Side by Side: replica / beside"]
+    lines += [_INDENT + title("replica", result), _INDENT + title("beside", beside)]
     for name, measure in _COMPARED.items():
         lines.append(f"{_INDENT}{name}: {_ratio(measure(result), measure(beside))}")
     return "\n".join(lines)

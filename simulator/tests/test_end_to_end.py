@@ -143,7 +143,9 @@ class EndToEnd(unittest.TestCase):
         run = self.finished("beside")
         self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
         self.assertEqual(run.stdout.count("     All correctness tests passed\n"), 2)
-        self.assertIn("\n# Side by Side\n", run.stdout)
+        self.assertIn("\n# Side by Side: replica / beside\n", run.stdout)
+        for cluster in ("replica", "beside"):
+            self.assertIn(f"\n# {cluster}: {FAKE_REPLICA}\n# Simulation Finished\n", run.stdout)
         self.assertIn("beside: [  0.000 0001] ready", run.stdout)
         self.assertEqual([result["figures"]["replicas_died"] for result in run.result()], [0, 0])
         paths = (run.history, run.history.with_name("history-beside.jsonl"))
@@ -358,8 +360,8 @@ class Ends(unittest.TestCase):
 
     def test_a_second_cluster_that_cannot_be_is_bad_usage_or_told_at_once(self) -> None:
         for said, code, arguments in (
-            ('--beside: x: takes one configuration, not "all"\n', 2, ("all", "--beside", "x")),
-            ("--beside-options: '--a': needs --beside\n", 2, ("CONFIG", "--beside-options=--a")),
+            ('--beside: takes one configuration, not "all"\n', 2, ("all", "--beside", "x")),
+            ('--beside: takes one configuration, not "all"\n', 2, ("all", "--beside-options=--a")),
             ("--beside-options: \"'\": No closing quotation\n", 2,
              ("CONFIG", "--beside", "x", "--beside-options='")),
             ("*** Simulator Error - beside program not found: x\n", 1, ("CONFIG", "--beside", "x")),

@@ -76,9 +76,9 @@ GOLDEN_FAILED = STATISTICS.replace("sent: 370", "sent: 120") + """
 ## Correctness Checks Failed, Skipping Performance Tests"""
 
 GOLDEN_BESIDE = """
-# Side by Side
-     kvstore
-     beside floor
+# Side by Side: replica / beside
+     replica: kvstore
+     beside: floor --one 'two words'
      Total Messages Between Replicas: 370 / 185 = 2.000
      Median Response Latency (seconds): 0.000181 / 0.000181 = 1.000
      Median Latency of get(): unknown / unknown
@@ -198,7 +198,8 @@ class Text(unittest.TestCase):
         ]
         ours = dataclasses.replace(result(), history=history)
         floor = dataclasses.replace(
-            result(total_messages=185, p99_latency=None), program="floor", history=history[:1]
+            result(total_messages=185, p99_latency=None), program="floor", history=history[:1],
+            replica_options=("--one", "two words"),
         )
         self.assertEqual(report.compare(ours, floor), GOLDEN_BESIDE)
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from unittest import mock
 
 from simulator import build, environment, workspace
+from simulator.tests.support import ROOT
 
 
 class Environment(unittest.TestCase):
@@ -102,9 +104,44 @@ class Build(unittest.TestCase):
         os.utime(self.program, (0, 0))
         self.assertTrue(self.is_built())
 
-    def test_a_failed_build_is_told(self) -> None:
-        with mock.patch("subprocess.run", side_effect=FileNotFoundError("no cargo")):
-            with self.assertRaisesRegex(build.BuildError, "could not be built: no cargo"):
+    def fail(self, version: str) -> str:
+        """What is said when the build fails under a cargo of this version."""
+        (build.REPOSITORY / "Cargo.toml").write_text('[package]\nrust-version = "1.88"\n')
+
+        def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+            if "--version" in command:
+                return subprocess.CompletedProcess(command, 0, stdout=f"cargo {version} (abc 2025-01-01)\n")
+            raise subprocess.CalledProcessError(101, command[:2])
+
+        with mock.patch("subprocess.run", run), self.assertRaises(build.BuildError) as caught:
+            build.own_program()
+        return str(caught.exception)
+
+    def test_the_version_of_the_readme_is_that_of_the_build(self) -> None:
+        needed = re.search(r'^rust-version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)
+        self.assertIsNotNone(needed)
+        self.assertIn(f"(Rust {needed[1] if needed else ''} or newer)", (ROOT / "README.md").read_text())
+
+    def test_only_the_program_itself_is_built(self) -> None:
+        with mock.patch("subprocess.run") as run:
+            build.own_program()
+        self.assertIn(["--bin", "kvstore"], [run.call_args[0][0][n:n + 2] for n in range(5)])
+
+    def test_a_cargo_that_is_too_old_is_told_with_the_version_that_is_needed(self) -> None:
+        for version in ("1.87.0", "1.9.1", "0.99.0"):
+            with self.subTest(version):
+                said = f"kvstore could not be built: cargo {version} is too old, 1.88 or newer is needed"
+                self.assertEqual(self.fail(version), said)
+
+    def test_another_failed_build_is_told(self) -> None:
+        for version in ("1.88.0", "1.100.2", "2.0.0-nightly"):
+            with self.subTest(version):
+                self.assertIn("could not be built: Command", self.fail(version))
+
+    def test_a_missing_cargo_is_told_with_the_version_that_is_needed(self) -> None:
+        (build.REPOSITORY / "Cargo.toml").write_text('rust-version = "1.88"\n')
+        with mock.patch("subprocess.run", side_effect=FileNotFoundError("cargo")):
+            with self.assertRaisesRegex(build.BuildError, "there is no cargo; Rust 1.88 or newer"):
                 build.own_program()
 
 
