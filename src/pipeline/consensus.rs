@@ -51,13 +51,25 @@ impl Consensus {
         }
     }
 
-    /// Runs until the transport is closed, then answers what is owed.
-    pub(super) fn run(mut self) -> Result<Counts, StageFailed> {
+    /// Runs until the transport is closed, then answers what is owed. Returns the replica too: to
+    /// free what it holds may take seconds, and the process need not wait for that.
+    pub(super) fn run(mut self) -> (Result<Counts, StageFailed>, Replica) {
+        let served = self.serve();
+        let Self { mut replica, stages, mut backlog, mut counts, .. } = self;
+        let ended = served.and_then(|()| {
+            backlog.extend(replica.stop().into_iter().map(Outbound::Client));
+            debug!(answers = backlog.len(), "stops");
+            stages.end(backlog, &mut counts)
+        });
+        (ended.map(|()| counts), replica)
+    }
+
+    fn serve(&mut self) -> Result<(), StageFailed> {
         loop {
             let taken = if self.waiting.is_empty() { Some(self.collect()?) } else { None };
             let arrived = self.waiting.len();
             if taken == Some(Taken::Closed) && arrived == 0 {
-                break;
+                return Ok(());
             }
             // The clock is read after the last input arrived: what it shows is later than every one of them.
             let now = BootTime::now().as_micros();
@@ -73,10 +85,6 @@ impl Consensus {
                 self.balance(now, arrived, taken);
             }
         }
-        self.backlog.extend(self.replica.stop().into_iter().map(Outbound::Client));
-        debug!(answers = self.backlog.len(), "stops");
-        self.stages.end(self.backlog, &mut self.counts)?;
-        Ok(self.counts)
     }
 
     /// Waits for an input or a timer and takes what else is there.

@@ -93,14 +93,17 @@ pub fn run(transport: Arc<dyn Transport>, options: &Options) -> Result<Counts, S
     let consensus = Consensus::new(replica, levers.batch_of(MAX_BATCH), stages);
 
     spawn(RECEIVER, &ended, move || {
-        guard(RECEIVER, || receiver::run(&receiver_lent, &inbox_in)).map(|()| None)
+        (guard(RECEIVER, || receiver::run(&receiver_lent, &inbox_in)).map(|()| None), ())
     })?;
     spawn(SENDER, &ended, move || {
-        guard(SENDER, || sender::run(&sender_lent, &sender_back_in)).map(|()| None)
+        (guard(SENDER, || sender::run(&sender_lent, &sender_back_in)).map(|()| None), ())
     })?;
     spawn(CONSENSUS, &ended, move || {
         // What it runs of other stages fails under their names.
-        guard(CONSENSUS, || Ok(consensus.run())).and_then(|counts| counts).map(Some)
+        match guard(CONSENSUS, || Ok(consensus.run())) {
+            Ok((counts, replica)) => (counts.map(Some), Some(replica)),
+            Err(failed) => (Err(failed), None),
+        }
     })?;
 
     let mut counts = Counts::default();
@@ -125,14 +128,43 @@ fn guard<T>(stage: &'static str, work: impl FnOnce() -> io::Result<T>) -> Result
 /// How a thread ended; the consensus thread with what was counted.
 type End = Result<Option<Counts>, StageFailed>;
 
-/// Starts a thread that says when it has ended, and how.
-fn spawn(
+/// Starts a thread that says when its work has ended, and how. What the work leaves behind is freed
+/// after that.
+fn spawn<T>(
     stage: &'static str,
     ended: &Channel<End>,
-    work: impl FnOnce() -> End + Send + 'static,
+    work: impl FnOnce() -> (End, T) + Send + 'static,
 ) -> io::Result<()> {
     let ended = ended.clone();
-    // There is room for every thread's end; where nobody waits any more, nobody needs to know.
-    let run = move || drop(ended.try_send(work()));
+    let run = move || {
+        let (end, left) = work();
+        // There is room for every thread's end; where nobody waits any more, nobody needs to know.
+        drop(ended.try_send(end));
+        drop(left);
+    };
     thread::Builder::new().name(stage.to_owned()).spawn(run).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes as long to free as the test wants.
+    struct Slow(crossbeam_channel::Receiver<()>);
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            let _freed = self.0.recv();
+        }
+    }
+
+    #[test]
+    fn end_of_a_thread_does_not_wait_until_its_memory_is_freed() {
+        let (ended, ends) = bounded(1);
+        let (free, freed) = bounded(1);
+        spawn(CONSENSUS, &ended, move || (Ok(Some(Counts::default())), Slow(freed))).expect("it starts");
+        let end = ends.recv_timeout(Duration::from_secs(60)).expect("it does not wait");
+        assert!(matches!(end, Ok(Some(_))), "{end:?}");
+        free.send(()).expect("the thread waits for this");
+    }
 }
