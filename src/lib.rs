@@ -11,6 +11,7 @@
 //! | [`replica`] | one replica: core, state machine, and what is owed to clients | all of the above |
 //! | [`outbox`] | what waits to be sent: merging and packing per destination | `wire` |
 //! | [`clock`] | the one clock, which goes on while the machine is suspended | |
+//! | [`log`] | lines for stderr, which can neither kill nor stop the process | |
 //! | [`transport`] | the networks | `clock` |
 //! | [`pipeline`] | three threads around it: receive, decide, send | everything |
 //! | [`history`] | was it linearizable? The judge of what clients saw; no part of a replica | |
@@ -30,6 +31,7 @@ pub mod history;
 pub mod id;
 pub mod kv;
 pub mod levers;
+pub mod log;
 pub mod outbox;
 pub mod pipeline;
 pub mod planted;

@@ -15,7 +15,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use kvstore::id::Id;
 use kvstore::transport::{Seqpacket, Transport, Udp};
-use kvstore::{pipeline, replica};
+use kvstore::{log, pipeline, replica};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::info;
@@ -23,7 +23,7 @@ use tracing::level_filters::LevelFilter;
 
 use cli::{Options, Role, Simulator, Subcommand};
 
-/// The simulator cannot be reached.
+/// The simulator cannot be reached, or stdout not be written to.
 const EXIT_UNREACHABLE: u8 = 1;
 /// The command line makes no sense; what clap and most programs use.
 const EXIT_USAGE: u8 = 2;
@@ -34,13 +34,12 @@ const EXIT_SOFTWARE: u8 = 70;
 struct Failure(u8, String);
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(code) => code,
-        Err(Failure(code, message)) => {
-            eprintln!("kvstore: {message}");
-            ExitCode::from(code)
-        }
-    }
+    let code = run().unwrap_or_else(|Failure(code, message)| {
+        log::write_line(&format!("kvstore: {message}"));
+        ExitCode::from(code)
+    });
+    log::flush();
+    code
 }
 
 fn run() -> Result<ExitCode, Failure> {
@@ -54,11 +53,7 @@ fn run() -> Result<ExitCode, Failure> {
 fn replicate(options: &Options) -> Result<(), Failure> {
     let role = options.role(is_socket).map_err(|error| usage(&error.to_string()))?;
     options.levers.levers().check().map_err(|error| usage(&error.to_string()))?;
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(false)
-        .with_max_level(LevelFilter::from(options.log_level))
-        .init();
+    log::start(LevelFilter::from(options.log_level));
 
     // Before the connection, so that a simulator can stop every replica that it has heard of.
     let signals = Signals::new([SIGTERM, SIGINT])
@@ -85,9 +80,13 @@ fn parse_options() -> Result<Option<Options>, Failure> {
         Err(error) => error,
     };
     if let ErrorKind::DisplayHelp | ErrorKind::DisplayVersion = error.kind() {
-        // A reader that went away has seen enough.
-        let _broken_pipe = error.print();
-        return Ok(None);
+        return match error.print() {
+            // A reader that went away has seen enough.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Failure(EXIT_UNREACHABLE, format!("can't write to stdout: {error}")))
+            }
+            _ => Ok(None),
+        };
     }
     // The first paragraph says what is wrong; usage and advice follow it.
     let text = error.to_string();

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod hostile;
+mod logging;
 mod process;
 mod suspension;
 

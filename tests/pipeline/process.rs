@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use assert_cmd::cargo::cargo_bin;
@@ -97,6 +97,22 @@ impl Process {
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
         assert!(status.expect("kill is there").success());
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().expect("it can be waited for")
+    }
+
+    /// The replica answers a request, with whatever answer.
+    pub fn assert_answers(&mut self, mid: &str) {
+        self.ask("get", mid, "k", "");
+        loop {
+            let answer = serde_json::from_slice::<Value>(&self.hear()).expect("replicas speak JSON");
+            if answer["MID"] == mid {
+                return;
+            }
+        }
     }
 
     /// Hands a message to the replica.
