@@ -81,6 +81,8 @@ bugs! {
     LosesSessionsAtRestart = "loses-sessions",
     /// A request that comes again under the same name is applied again.
     AppliesRetryTwice = "retry-twice",
+    /// A put that its client's session may have forgotten is taken for a new one.
+    AppliesForgotten = "applies-forgotten",
     /// A follower commits up to the leader's commit index, beyond the last entry that the append showed.
     CommitsBeyondLastNew = "commits-beyond-new",
     /// A replica that is asked for a pre-vote moves to the term that it is asked about.

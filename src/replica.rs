@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tracing::{debug, info, warn};
 
 use crate::id::Id;
-use crate::kv::{Command, Kv};
+use crate::kv::{Command, Fate, Kv};
 use crate::levers::{Detection, Levers, Reads, Topology};
 use crate::planted::{Bug, Planted};
 use crate::raft::action::Persist;
@@ -91,13 +91,20 @@ impl Options {
     }
 }
 
+/// A request that is owed an answer.
+#[derive(Clone, Copy, Debug)]
+struct Owed {
+    content: u64, // the digest of what it asks
+    waits_for: WaitsFor,
+}
+
 /// Why a request has not been answered so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owed {
+enum WaitsFor {
     /// It waits for a leader to be known.
-    Held,
+    Leader,
     /// It was handed to the core, which applies, serves or abandons it.
-    Asked,
+    Core,
 }
 
 /// A request that waits for a leader to be known.
@@ -261,11 +268,16 @@ impl Replica {
     }
 
     fn receive_request(&mut self, now: Micros, request: Request) {
-        if self.owed.contains_key(&request.id) {
+        let content = request.operation.digest();
+        if let Some(owed) = self.owed.get(&request.id) {
+            if owed.content != content {
+                warn!(client = %request.id.client, "refused a request: another one with its MID waits");
+                self.send_answer(request.id, Outcome::Fail, self.node.leader());
+            }
             return; // a repetition: the answer to the first one answers both
         }
         let overloaded = self.owed.len() >= MAX_OWED;
-        self.owed.insert(request.id.clone(), Owed::Held);
+        self.owed.insert(request.id.clone(), Owed { content, waits_for: WaitsFor::Leader });
         if overloaded {
             warn!(client = %request.id.client, "refused a request: {MAX_OWED} others wait");
             self.answer(&request.id, Outcome::Fail, self.node.leader());
@@ -312,28 +324,35 @@ impl Replica {
     /// This replica leads: the request goes into the log, or waits for proof of leadership.
     fn ask_core(&mut self, now: Micros, request: Request) {
         let Request { id, operation } = request;
+        if let Some(owed) = self.owed.get_mut(&id) {
+            owed.waits_for = WaitsFor::Core;
+        }
         match operation {
-            Operation::Put { .. } if self.kv.has_applied(&id) => {
-                self.answer(&id, Outcome::Stored, self.node.leader());
-            }
-            Operation::Put { key, value } => {
-                let command = Command { request: id.clone(), key, value };
-                if !wire::is_storable(&command, self.max_datagram, self.way_bytes) {
-                    let limit = self.max_datagram;
-                    warn!(client = %id.client, "refused a put: its entry does not fit into a message of {limit} bytes");
-                    self.answer(&id, Outcome::Fail, self.node.leader());
-                    return;
-                }
-                self.owed.insert(id, Owed::Asked);
-                self.node.step(now, Input::Propose(Arc::new(command)));
-            }
+            Operation::Put { key, value } => self.propose(now, Command { request: id, key, value }),
             Operation::Get { key } => {
-                self.owed.insert(id.clone(), Owed::Asked);
                 self.reads.insert(self.next_read, (id, key));
                 self.node.step(now, Input::Read(self.next_read));
                 self.next_read += 1;
             }
         }
+    }
+
+    /// Proposes a put, unless the session of its client or its size decides what becomes of it.
+    fn propose(&mut self, now: Micros, command: Command) {
+        let refused = match self.kv.fate(&command) {
+            Fate::New if wire::is_storable(&command, self.max_datagram, self.way_bytes) => {
+                return self.node.step(now, Input::Propose(Arc::new(command)));
+            }
+            Fate::New => Some("its MID is too long, or its entry does not fit into a message"),
+            Fate::Reused => Some("another put was done under its MID"),
+            Fate::Forgotten => Some("it may have been done before, too long ago to tell"),
+            Fate::Applied => None,
+        };
+        let outcome = refused.map_or(Outcome::Stored, |_| Outcome::Fail);
+        if let Some(reason) = refused {
+            warn!(client = %command.request.client, "refused a put: {reason}");
+        }
+        self.answer(&command.request, outcome, self.node.leader());
     }
 
     /// The planted bug: that there was a lease is noted, and forgotten only when another replica leads.
@@ -370,8 +389,11 @@ impl Replica {
 
     fn apply(&mut self, entry: Entry) {
         if let Payload::Command(command) = entry.payload {
-            self.kv.apply(&command);
-            self.answer(&command.request, Outcome::Stored, self.node.leader());
+            let outcome = match self.kv.apply(&command) {
+                Fate::New | Fate::Applied => Outcome::Stored,
+                Fate::Reused | Fate::Forgotten => Outcome::Fail,
+            };
+            self.answer(&command.request, outcome, self.node.leader());
         }
         if self.planted.has(Bug::LosesSessionsAtRestart) && entry.index == self.restored_to {
             self.kv.lose_sessions();
@@ -381,14 +403,16 @@ impl Replica {
     fn serve(&mut self, read: ReadId) {
         if let Some((id, key)) = self.reads.remove(&read) {
             let value = self.kv.get(&key).cloned().unwrap_or_default();
-            self.answer(&id, Outcome::Value(value), self.node.leader());
+            let is_readable = wire::is_readable(&id.mid, &value, self.max_datagram);
+            let outcome = if is_readable { Outcome::Value(value) } else { Outcome::Fail };
+            self.answer(&id, outcome, self.node.leader());
         }
     }
 
     /// This replica leads no more: what it had taken on is for the next leader.
     fn abandon(&mut self) {
         self.reads.clear();
-        let asked = self.owed.iter().filter(|(_, owed)| **owed == Owed::Asked);
+        let asked = self.owed.iter().filter(|(_, owed)| owed.waits_for == WaitsFor::Core);
         let asked: Vec<RequestId> = asked.map(|(id, _)| id.clone()).collect();
         debug!(requests = asked.len(), "leads no more");
         let pretends = self.planted.has(Bug::StaleLeaderAnswersOk);
@@ -401,8 +425,12 @@ impl Replica {
     /// Answers a request if it is owed an answer.
     fn answer(&mut self, id: &RequestId, outcome: Outcome, leader: Option<Id>) {
         if let Some((id, _)) = self.owed.remove_entry(id) {
-            self.out.push(Effect::Send(Outbound::Client(Response { id, outcome, leader })));
+            self.send_answer(id, outcome, leader);
         }
+    }
+
+    fn send_answer(&mut self, id: RequestId, outcome: Outcome, leader: Option<Id>) {
+        self.out.push(Effect::Send(Outbound::Client(Response { id, outcome, leader })));
     }
 
     fn hold_deadline(&self) -> Option<Micros> {
@@ -412,7 +440,8 @@ impl Replica {
     /// Looks at everything that is held once more; what still finds no leader is held on.
     fn release_held(&mut self, now: Micros) {
         for Held { request, until } in std::mem::take(&mut self.held) {
-            if self.owed.get(&request.id) == Some(&Owed::Held) {
+            let owed = self.owed.get(&request.id);
+            if owed.is_some_and(|owed| owed.waits_for == WaitsFor::Leader) {
                 self.route(now, request, until);
             }
         }

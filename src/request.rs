@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::id::Id;
+use crate::kv::digest;
 
 /// One request of one client. A client that repeats a request repeats its
 /// `mid`, and that is how a repetition is recognised.
@@ -29,6 +30,16 @@ pub enum Operation {
         /// Its new value.
         value: Arc<str>,
     },
+}
+
+impl Operation {
+    /// A digest of what is asked: two requests that ask something else have different ones.
+    pub fn digest(&self) -> u64 {
+        match self {
+            Self::Get { key } => digest(&[key]),
+            Self::Put { key, value } => digest(&[key, value]),
+        }
+    }
 }
 
 /// A request as it reaches a replica.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::kv::SESSION_WINDOW;
 use crate::outbox::Outbox;
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 
@@ -305,6 +306,71 @@ fn a_repeated_request_takes_effect_once() {
     let stored = |mid: &str| (leader, mid.into(), Outcome::Stored, Some(leader));
     let read = (leader, "m3".into(), value("new"), Some(leader));
     assert_eq!(cluster.answers(), [stored("m1"), stored("m2"), stored("m1"), read]);
+}
+
+#[test]
+fn numbered_put_that_comes_again_after_any_number_of_others_is_refused() {
+    let (mut cluster, leader) = Cluster::elected();
+    for n in 0..2 * SESSION_WINDOW {
+        cluster.ask(leader, &[put(&n.to_string(), "k", &n.to_string())]);
+    }
+    cluster.answers();
+    let entries = cluster.replicas[&leader].node().log().last_index();
+    cluster.ask(leader, &[put("0", "k", "0"), get("read", "k")]);
+    let last = (2 * SESSION_WINDOW - 1).to_string();
+    assert_eq!(
+        cluster.answers(),
+        [
+            (leader, "0".into(), Outcome::Fail, Some(leader)),
+            (leader, "read".into(), value(&last), Some(leader)),
+        ]
+    );
+    assert_eq!(cluster.replicas[&leader].node().log().last_index(), entries, "it is not even proposed");
+}
+
+#[test]
+fn put_that_is_too_late_when_it_is_committed_is_refused() {
+    let (mut cluster, leader) = Cluster::elected();
+    let mut puts: Vec<Request> = (1..=2 * SESSION_WINDOW).map(|n| put(&n.to_string(), "k", "new")).collect();
+    puts.push(put("0", "k", "old")); // the leader proposes it before it applies any of the others
+    let entries = cluster.replicas[&leader].node().log().last_index();
+    cluster.ask(leader, &puts);
+    assert_eq!(cluster.replicas[&leader].node().log().last_index(), entries + puts.len() as Index);
+    let outcome = |n| if n == 2 * SESSION_WINDOW { Outcome::Fail } else { Outcome::Stored };
+    let answers = cluster.answers().into_iter().map(|(_, _, outcome, _)| outcome);
+    assert_eq!(answers.collect::<Vec<_>>(), (0..puts.len()).map(outcome).collect::<Vec<_>>());
+    cluster.ask(leader, &[get("read", "k")]);
+    assert_eq!(cluster.answers(), [(leader, "read".into(), value("new"), Some(leader))]);
+}
+
+#[test]
+fn request_under_the_mid_of_another_one_is_refused() {
+    let (mut cluster, leader) = Cluster::elected();
+    cluster.ask(leader, &[put("m1", "k", "v")]);
+    cluster.ask(leader, &[put("m1", "k", "w"), put("m1", "l", "v"), get("m2", "k")]);
+    let failed = |mid: &str| (leader, mid.into(), Outcome::Fail, Some(leader));
+    let stored = |mid: &str| (leader, mid.into(), Outcome::Stored, Some(leader));
+    let read = (leader, "m2".into(), value("v"), Some(leader));
+    assert_eq!(cluster.answers(), [stored("m1"), failed("m1"), failed("m1"), read]);
+    // While the first one waits, too.
+    cluster.blocked = [leader].into();
+    cluster.ask(leader, &[put("m3", "k", "x"), get("m3", "k"), put("m3", "k", "y"), put("m3", "k", "x")]);
+    assert_eq!(cluster.answers(), [failed("m3"), failed("m3")]);
+    cluster.blocked.clear();
+    cluster.run(HEARTBEAT_INTERVAL_US);
+    assert_eq!(cluster.answers(), [stored("m3")]);
+}
+
+#[test]
+fn request_with_a_long_mid_is_answered() {
+    let (mut cluster, leader) = Cluster::elected();
+    let long = "m".repeat(wire::MAX_MID_BYTES);
+    cluster.ask(leader, &[put("m1", "k", &"v".repeat(2_000)), put("m2", "short", "v")]);
+    cluster.ask(leader, &[put(&long, "k", "w")]);
+    cluster.ask(leader, &[get(&long, "k"), get(&long[1..], "short")]);
+    let answers = cluster.answers().into_iter().map(|(_, _, outcome, _)| outcome);
+    let expected = [Outcome::Stored, Outcome::Stored, Outcome::Fail, Outcome::Fail, value("v")];
+    assert_eq!(answers.collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -97,7 +97,8 @@ impl Coverage {
         let cuts = moment.persists().filter(|persist| persist.first_index <= before.last_index);
         self.conflict_truncations += cuts.count() as u64;
         let applied = before.commit_index + 1..=node.commit_index();
-        let repeats = applied.filter_map(|index| knowledge.at(index)).filter(|committed| committed.repeats);
+        let repeats =
+            applied.filter_map(|index| knowledge.at(index)).filter(|committed| committed.does_nothing);
         self.duplicate_requests += repeats.count() as u64;
         self.note_lease(moment, led_on);
         self.figure_8 += u64::from(led_on && is_figure_8(moment));

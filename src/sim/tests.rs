@@ -142,6 +142,22 @@ fn requests_under_poll_come_in_bursts_and_cost_fewer_messages() {
     assert!(10 * asleep < 8 * awake, "{asleep} and {awake}");
 }
 
+/// A tenth of all requests and answers is lost, and a client repeats a request after 2,400 others, to another replica
+/// than before: to one that leads, once the first leader is dead.
+const LATE_RETRIES: &str = r#"{"lifetime": 9, "replicas": 3, "requests": 3000, "mix": 0, "client_drops": 0.1, "client_timeout": 4,
+    "shared_keys": 2, "events": [{"type": "kill_leader", "time": 3.5}], "tests": {}}"#;
+
+#[test]
+fn put_that_is_repeated_after_more_others_than_a_session_remembers_takes_effect_at_most_once() {
+    let mut plan = read(LATE_RETRIES).expect("a scenario");
+    plan.workload.clients = 1;
+    let outcome = run(&plan, Planted::NONE, true);
+    assert_eq!(outcome.violation, None);
+    assert!(outcome.trace.contains(" fail"), "some puts are refused");
+    let found = run(&plan, Planted::new(Bug::AppliesForgotten), false).violation;
+    assert!(found.is_some());
+}
+
 #[test]
 fn every_scenario_in_the_repository_is_answered_completely() {
     let mut count = 0;

@@ -12,6 +12,7 @@ use simd_json::{Buffers, ErrorType, Tape};
 
 use super::Inbound;
 use super::kind;
+use super::size::escaped_len;
 use crate::id::{Id, IdError};
 use crate::kv::Command;
 use crate::raft::message::{
@@ -25,8 +26,12 @@ use crate::request::{Operation, Request, RequestId};
 /// may, so this is far above what any transport lets us send.
 pub const MAX_RECEIVED_BYTES: usize = 256 * 1024;
 
-/// The longest `MID` of a request. Sessions keep many of them, so they must be short.
-pub const MAX_MID_BYTES: usize = 256;
+/// The longest `MID` of a request, as it is written in an answer: so long that the shortest answer fits into
+/// the 16 KB that every transport carries.
+pub const MAX_MID_BYTES: usize = 15 * 1024;
+
+/// The longest `MID` of an entry. It leaves room for the value in the answer to a get with such a MID.
+pub const MAX_ENTRY_MID_BYTES: usize = 256;
 
 /// How deep objects and arrays may nest. Our own messages need 5 levels (a bundle's
 /// entry); the rest is room for keys that we do not know.
@@ -270,7 +275,10 @@ impl Decoder {
             _ => return Err(Malformed::BadField("entries")),
         }
         let client = client.id()?.filter(|&id| !self.is_replica(id));
-        let request = RequestId { client: client.ok_or(Malformed::BadField("client"))?, mid: mid.mid()? };
+        let request = RequestId {
+            client: client.ok_or(Malformed::BadField("client"))?,
+            mid: mid.get(|mid| mid.into_string().filter(|mid| mid.len() <= MAX_ENTRY_MID_BYTES))?.into(),
+        };
         let command = Command { request, key: key.text()?.into(), value: value.text()?.into() };
         Ok(Entry { index, term, payload: Payload::Command(Arc::new(command)) })
     }
@@ -410,12 +418,8 @@ impl<'tape, 'input> Field<'tape, 'input> {
     }
 
     fn mid(&self) -> Result<Arc<str>, Malformed> {
-        let mid = self.text()?;
-        if mid.is_empty() || mid.len() > MAX_MID_BYTES {
-            Err(Malformed::BadField(self.name))
-        } else {
-            Ok(mid.into())
-        }
+        let is_answerable = |mid: &&str| escaped_len(mid) <= MAX_MID_BYTES;
+        self.get(|mid| mid.into_string().filter(is_answerable)).map(Arc::from)
     }
 
     fn list(&self) -> Result<Array<'tape, 'input>, Malformed> {

@@ -36,11 +36,11 @@ use crate::id::Id;
 use crate::raft::message::Message;
 use crate::request::{Request, Response};
 
-pub use decode::{Decoder, MAX_MID_BYTES, MAX_NESTING, MAX_RECEIVED_BYTES, Malformed};
+pub use decode::{Decoder, MAX_ENTRY_MID_BYTES, MAX_MID_BYTES, MAX_NESTING, MAX_RECEIVED_BYTES, Malformed};
 pub use encode::{encode_hello, encode_peer, encode_response};
 pub use size::{
-    APPEND_ENVELOPE_BYTES, BUNDLE_ENVELOPE_BYTES, MESSAGE_ENVELOPE_BYTES, entry_len, is_storable,
-    message_len_at_most, relay_extra_bytes,
+    APPEND_ENVELOPE_BYTES, BUNDLE_ENVELOPE_BYTES, MESSAGE_ENVELOPE_BYTES, entry_len, is_readable,
+    is_storable, message_len_at_most, relay_extra_bytes,
 };
 
 /// What reaches a replica from outside, validated.

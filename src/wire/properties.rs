@@ -204,12 +204,13 @@ proptest! {
         let (prev_log_index, prev_log_term) = (index - 1, term);
         let append = AppendEntries { prev_log_index, prev_log_term, leader_commit: term, sent_at: term, entries };
         let append = encoded(&[Message { term, body: Body::AppendEntries(append) }]).len();
-        let id = RequestId { client: command.request.client, mid: "\0".repeat(MAX_MID_BYTES).into() };
+        let id = RequestId { client: command.request.client, mid: "\0".repeat(MAX_ENTRY_MID_BYTES).into() };
         let outcome = Outcome::Value(Arc::clone(&command.value));
         let mut response = Vec::new();
         encode_response(&mut response, OWN, &Response { id, outcome, leader: None });
         let extra = spare / 4;
         if is_storable(command, limit, extra) {
+            prop_assert!(is_readable("\0".repeat(MAX_ENTRY_MID_BYTES).as_str(), &command.value, limit));
             prop_assert!((append + extra).max(response.len()) <= limit);
         } else {
             // It must not refuse what has a kilobyte to spare.

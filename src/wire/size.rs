@@ -5,7 +5,7 @@ use crate::kv::Command;
 use crate::raft::message::{AppendEntries, AppendOutcome, Body, Message};
 use crate::raft::types::{Entry, MAX_NUMBER, Payload};
 
-use super::decode::MAX_MID_BYTES;
+use super::decode::MAX_ENTRY_MID_BYTES;
 
 /// Length of an ID between quotes, as every message has it.
 const ID: usize = r#""FFFF""#.len();
@@ -108,8 +108,14 @@ fn append_len(append: &AppendEntries) -> usize {
 /// is not storable must be refused: in the log, it would be an entry that no append can carry.
 pub fn is_storable(command: &Command, max_datagram: usize, extra: usize) -> bool {
     let append = APPEND_ENVELOPE_BYTES + extra + 2 * digits(MAX_NUMBER) + write_len(command);
-    let read = RESPONSE + MAX_MID_BYTES * WORST_ESCAPE + escaped_len(&command.value);
-    append.max(read) <= max_datagram
+    let read = RESPONSE + MAX_ENTRY_MID_BYTES * WORST_ESCAPE + escaped_len(&command.value);
+    command.request.mid.len() <= MAX_ENTRY_MID_BYTES && append.max(read) <= max_datagram
+}
+
+/// Whether this value fits into the answer to a get with this `MID` when no datagram may be longer than `max_datagram`
+/// bytes. Every storable value fits if the `MID` has no more than [`MAX_ENTRY_MID_BYTES`].
+pub fn is_readable(mid: &str, value: &str, max_datagram: usize) -> bool {
+    RESPONSE + escaped_len(mid) + escaped_len(value) <= max_datagram
 }
 
 fn digits(number: u64) -> usize {
@@ -117,7 +123,7 @@ fn digits(number: u64) -> usize {
 }
 
 /// Length of a text between its quotes, escaped as `serde_json` does it.
-fn escaped_len(text: &str) -> usize {
+pub(super) fn escaped_len(text: &str) -> usize {
     if !has_escapes(text) {
         return text.len();
     }

@@ -8,7 +8,8 @@ use crate::id::Id;
 use crate::kv::Command;
 use crate::raft::message::{Acknowledgement, AppendOutcome, Body};
 use crate::raft::types::{MAX_NUMBER, Payload};
-use crate::request::{Operation, RequestId};
+use crate::request::{Operation, Outcome, RequestId, Response};
+use crate::transport::SEQPACKET_MAX_DATAGRAM;
 
 fn id(number: u16) -> Id {
     Id::new(number).expect("not reserved")
@@ -251,13 +252,37 @@ fn a_type_that_nobody_sends_us_is_refused() {
 }
 
 #[test]
-fn a_mid_has_1_to_256_bytes() {
-    accepted(with(put(), json!({"MID": "m".repeat(MAX_MID_BYTES)})));
-    for bad in [String::new(), "m".repeat(MAX_MID_BYTES + 1), "\u{20ac}".repeat(86)] {
+fn request_is_accepted_if_its_mid_fits_into_an_answer() {
+    for good in
+        [String::new(), "m".repeat(10 * 1024), "m".repeat(MAX_MID_BYTES), "\n".repeat(MAX_MID_BYTES / 2)]
+    {
+        accepted(with(put(), json!({"MID": good})));
+        let request = RequestId { client: id(0x10), mid: good.into() };
+        let mut answer = Vec::new();
+        encode_response(
+            &mut answer,
+            id(0),
+            &Response { id: request, outcome: Outcome::Redirect, leader: None },
+        );
+        assert!(answer.len() <= SEQPACKET_MAX_DATAGRAM, "{} bytes", answer.len());
+    }
+    for bad in
+        ["m".repeat(MAX_MID_BYTES + 1), "\n".repeat(MAX_MID_BYTES / 2 + 1), "\0".repeat(MAX_MID_BYTES / 5)]
+    {
         assert_eq!(refusal(with(put(), json!({"MID": bad}))), Malformed::BadField("MID"));
+    }
+}
+
+#[test]
+fn entry_has_a_mid_of_up_to_256_bytes() {
+    let with_mid = |mid: String| {
         let mut append = append();
-        append["entries"][1][3] = json!(bad);
-        assert_eq!(refusal(append), Malformed::BadField("MID"));
+        append["entries"][1][3] = json!(mid);
+        append
+    };
+    accepted(with_mid("m".repeat(MAX_ENTRY_MID_BYTES)));
+    for bad in ["m".repeat(MAX_ENTRY_MID_BYTES + 1), "\u{20ac}".repeat(86)] {
+        assert_eq!(refusal(with_mid(bad)), Malformed::BadField("MID"));
     }
 }
 

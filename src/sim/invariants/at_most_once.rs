@@ -1,5 +1,5 @@
-//! A request takes effect at most once, however often it stands in the log: what an entry repeats changes
-//! nothing, on no replica.
+//! A request takes effect at most once, however often it stands in the log: an entry that repeats one, or whose
+//! request is refused, changes nothing, on no replica.
 
 use super::{Invariant, Knowledge, Moment, states_equal};
 
@@ -12,6 +12,6 @@ impl Invariant for AtMostOnce {
     }
 
     fn check(&mut self, moment: &Moment<'_>, knowledge: &Knowledge) -> Result<(), String> {
-        states_equal::compare(moment, knowledge, |committed| committed.repeats)
+        states_equal::compare(moment, knowledge, |committed| committed.does_nothing)
     }
 }

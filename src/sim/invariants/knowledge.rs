@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Moment;
+use crate::kv::{Fate, Kv};
 use crate::raft::types::{Entry, Index, Payload, Term};
 use crate::request::RequestId;
 
@@ -15,16 +16,17 @@ pub struct Committed {
     pub entry: Entry,
     /// The term of that replica then.
     pub in_term: Term,
-    /// Whether the same request was committed before, so that this does nothing.
-    pub repeats: bool,
+    /// Whether this changes nothing: the same request took effect before, or it is refused.
+    pub does_nothing: bool,
 }
 
 /// The committed sequence, and its meaning.
 #[derive(Debug, Default)]
 pub struct Knowledge {
     committed: Vec<Committed>,                          // [i] has index i + 1
-    first: BTreeMap<RequestId, Index>,                  // where each request was committed first
+    first: BTreeMap<RequestId, Index>,                  // where each request took effect
     values: BTreeMap<Arc<str>, Vec<(Index, Arc<str>)>>, // per key, what it became and when, in order
+    sessions: Kv,                                       // tells which requests are refused
 }
 
 impl Knowledge {
@@ -33,21 +35,23 @@ impl Knowledge {
         let node = moment.node();
         for index in self.committed.len() as Index + 1..=node.commit_index() {
             let Some(entry) = node.log().get(index) else { break };
-            let repeats = self.apply(entry);
-            self.committed.push(Committed { entry: entry.clone(), in_term: moment.term(), repeats });
+            let does_nothing = !self.apply(entry);
+            self.committed.push(Committed { entry: entry.clone(), in_term: moment.term(), does_nothing });
         }
     }
 
-    /// The reference: a map, and every request that ever took effect.
+    /// The reference: a map, and every request that ever took effect. Sessions may refuse a request that never
+    /// did; what they let through takes effect only if it never did before. Returns whether it does now.
     fn apply(&mut self, entry: &Entry) -> bool {
-        let Payload::Command(command) = &entry.payload else { return false };
-        if self.first.contains_key(&command.request) {
-            return true;
+        let Payload::Command(command) = &entry.payload else { return true };
+        let fate = self.sessions.apply(command);
+        if matches!(fate, Fate::Reused | Fate::Forgotten) || self.first.contains_key(&command.request) {
+            return false;
         }
         self.first.insert(command.request.clone(), entry.index);
         let values = self.values.entry(Arc::clone(&command.key)).or_default();
         values.push((entry.index, Arc::clone(&command.value)));
-        false
+        true
     }
 
     /// What was committed at an index.

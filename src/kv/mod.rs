@@ -1,0 +1,139 @@
+//! The replicated state machine: a map, and a session per client so that a write
+//! takes effect at most once however often it stands in the log.
+//!
+//! The values are in a hash table, because this is where a write spends most of its time. No code goes through
+//! it, so the order in it, which differs from process to process, reaches no output.
+
+mod digest;
+mod session;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::id::Id;
+use crate::planted::{Bug, Planted};
+use crate::request::RequestId;
+
+pub use digest::digest;
+pub use session::{Fate, NAMES_WINDOW, SESSION_WINDOW};
+use session::{Put, Session};
+
+/// A client's write, as the log carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Who asked, and under which name.
+    pub request: RequestId,
+    /// The key to set.
+    pub key: Arc<str>,
+    /// The value to set it to.
+    pub value: Arc<str>,
+}
+
+/// The state that every replica reaches by applying the same log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kv {
+    values: HashMap<Arc<str>, Arc<str>>,
+    sessions: BTreeMap<Id, Session>,
+    planted: Planted,
+}
+
+impl Command {
+    /// What a session keeps of it.
+    fn put(&self) -> Put<'_> {
+        Put { mid: &self.request.mid, content: digest(&[&self.key, &self.value]) }
+    }
+}
+
+impl Kv {
+    /// An empty state, with a bug if a test wants one.
+    pub fn new(planted: Planted) -> Self {
+        Self { planted, ..Self::default() }
+    }
+
+    /// The planted bug of a replica that restarts without its sessions.
+    pub(crate) fn lose_sessions(&mut self) {
+        self.sessions.clear();
+    }
+
+    /// The value of a key; `None` if it was never put.
+    pub fn get(&self, key: &str) -> Option<&Arc<str>> {
+        self.values.get(key)
+    }
+
+    /// What its client's session says of a write that was not applied yet, or is asked for again.
+    pub fn fate(&self, command: &Command) -> Fate {
+        let session = self.sessions.get(&command.request.client);
+        self.mistake(session.map_or(Fate::New, |session| session.fate(&command.put())))
+    }
+
+    /// Applies a committed command if its request is new, and returns what the session said of it. Any other
+    /// changes nothing.
+    pub fn apply(&mut self, command: &Command) -> Fate {
+        let session = self.sessions.entry(command.request.client).or_default();
+        let fate = session.record(&command.put());
+        let fate = self.mistake(fate);
+        if fate == Fate::New {
+            self.values.insert(Arc::clone(&command.key), Arc::clone(&command.value));
+        }
+        fate
+    }
+
+    /// The planted bugs of a session that takes an old request for a new one.
+    fn mistake(&self, fate: Fate) -> Fate {
+        match fate {
+            Fate::Applied if self.planted.has(Bug::AppliesRetryTwice) => Fate::New,
+            Fate::Forgotten if self.planted.has(Bug::AppliesForgotten) => Fate::New,
+            fate => fate,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(client: u16, mid: &str, key: &str, value: &str) -> Command {
+        let client = Id::new(client).expect("not reserved");
+        Command { request: RequestId { client, mid: mid.into() }, key: key.into(), value: value.into() }
+    }
+
+    #[test]
+    fn repeated_request_takes_effect_once() {
+        let mut kv = Kv::default();
+        assert_eq!(kv.apply(&put(16, "m1", "k", "old")), Fate::New);
+        assert_eq!(kv.apply(&put(16, "m2", "k", "new")), Fate::New);
+        assert_eq!(kv.apply(&put(16, "m1", "k", "old")), Fate::Applied);
+        assert_eq!(kv.get("k").map(|v| &**v), Some("new"));
+    }
+
+    #[test]
+    fn another_put_under_a_used_mid_is_refused() {
+        let mut kv = Kv::default();
+        kv.apply(&put(16, "m", "k", "a"));
+        for other in [put(16, "m", "k", "b"), put(16, "m", "l", "a"), put(16, "m", "ka", "")] {
+            assert_eq!(kv.fate(&other), Fate::Reused, "{other:?}");
+            assert_eq!(kv.apply(&other), Fate::Reused, "{other:?}");
+        }
+        assert_eq!(kv.get("k").map(|v| &**v), Some("a"));
+        assert_eq!(kv.get("l"), None);
+    }
+
+    #[test]
+    fn put_whose_fate_is_forgotten_is_refused() {
+        let mut kv = Kv::default();
+        for n in 0..2 * SESSION_WINDOW {
+            kv.apply(&put(16, &n.to_string(), "k", "v"));
+        }
+        assert_eq!(kv.fate(&put(16, "0", "k", "v")), Fate::Forgotten);
+        assert_eq!(kv.apply(&put(16, "0", "k", "again")), Fate::Forgotten);
+        assert_eq!(kv.get("k").map(|v| &**v), Some("v"));
+    }
+
+    #[test]
+    fn two_clients_may_use_the_same_mid() {
+        let mut kv = Kv::default();
+        assert_eq!(kv.apply(&put(16, "m", "k", "a")), Fate::New);
+        assert_eq!(kv.apply(&put(17, "m", "k", "b")), Fate::New);
+        assert_eq!(kv.get("k").map(|v| &**v), Some("b"));
+    }
+}
