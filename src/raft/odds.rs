@@ -112,8 +112,13 @@ mod tests {
             progress.last_sent_at = 9 - Micros::from(n);
             (id(n), progress)
         });
-        let leader =
-            Leader { followers: followers.collect(), reads: VecDeque::new(), elected_at: 0, last_stamp: 0 };
+        let leader = Leader {
+            followers: followers.collect(),
+            reads: VecDeque::new(),
+            elected_at: 0,
+            last_stamp: 0,
+            proposed: 0,
+        };
         let asked = |progress: &Progress| (progress.heard_at == 1).then_some(progress.answer_rate());
         leader.choose(2, LIKELY, asked).into_iter().map(Id::number).collect()
     }
