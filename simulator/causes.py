@@ -13,19 +13,23 @@ _MOST_KINDS = 200
 _SHOWN = 3
 _OTHER_TYPES = "of other types"
 
-# Each replica may once send a client on in good faith. A client that is declined more often waits.
+# A client in a circle repeats one request at a time, with a growing pause.
 FIRST_PAUSE_SECONDS = 0.004
 LONGEST_PAUSE_SECONDS = 0.05
 _PAUSE_GROWTH = 1.5
 
 
-def pause(attempt: int, replicas: int) -> float:
-    """How many seconds a client waits after its `attempt`-th attempt, from 1, was declined."""
-    rounds = attempt - replicas
-    if rounds <= 0:
-        return 0.0
-    # Beyond some rounds the power only grows towards what a float cannot hold.
-    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * _PAUSE_GROWTH ** min(rounds - 1, 100))
+def is_in_circle(attempt: int, replicas: int) -> bool:
+    """Whether a request, declined in its `attempt`-th attempt, from 1, goes round in circles.
+
+    Each replica may decline it once in good faith.
+    """
+    return attempt > replicas
+
+
+def longer(pause: float) -> float:
+    """The seconds of the pause after one of `pause` seconds; 0 before the first."""
+    return min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, pause * _PAUSE_GROWTH))
 
 
 class Packets:
@@ -60,11 +64,9 @@ class Circles:
 
     def count(self, attempt: int, outcome: str, replica: str, leader: str) -> None:
         """An attempt was declined by `replica`, which names `leader`."""
-        rounds = attempt - len(self._replicas)
-        if rounds <= 0:
+        if not is_in_circle(attempt, len(self._replicas)):
             return
-        if rounds == 1:
-            self.requests += 1
+        self.requests += not is_in_circle(attempt - 1, len(self._replicas))
         if outcome == "fail":
             self._fails[replica] += 1
         else:

@@ -10,13 +10,17 @@ from simulator.figures import Figures
 
 @dataclass(frozen=True)
 class Check:
-    """`value` must not be above `limit`, or where `is_minimum` is set, not below it."""
+    """`value` must not be above `limit`, or where `is_minimum` is set, not below it.
+
+    A failure is told with numbers, or where there are none that say anything, with `words`.
+    """
 
     name: str
     value: float
     limit: float
     is_minimum: bool = False
     explanation: str = ""
+    words: str = ""
 
     @property
     def holds(self) -> bool:
@@ -35,11 +39,16 @@ def evaluate(scenario: Scenario, figures: Figures, verdict: Verdict | None) -> l
     """All checks; that of the history only if it was asked for."""
     checks = _check_figures(scenario, figures)
     if verdict is not None:
-        found = int(verdict.linearizable is True)
-        checks.append(
-            Check("Linearizable history", found, 1, is_minimum=True, explanation=verdict.explanation)
-        )
+        checks.append(_check_history(verdict))
     return checks
+
+
+def _check_history(verdict: Verdict) -> Check:
+    words = "no" if verdict.linearizable is False else "could not be told"
+    return Check(
+        "Linearizable history", int(verdict.linearizable is True), 1, is_minimum=True,
+        explanation=verdict.explanation, words=words,
+    )
 
 
 def _check_figures(scenario: Scenario, figures: Figures) -> list[Check]:

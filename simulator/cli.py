@@ -223,7 +223,7 @@ def _run_all(
     scenarios: dict[str, Scenario], chosen: argparse.Namespace, setup: Setup, signals: Signals
 ) -> int:
     # One line per scenario on stdout; what goes wrong within one is told beside it.
-    console = Console(errors=sys.stderr)
+    console = Console(log=sys.stderr)
 
     def run(scenario: Scenario) -> Result:
         [result] = _simulate(scenario, setup, console, signals)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from dataclasses import dataclass, field
 
 from simulator.messages import UNKNOWN_LEADER
@@ -47,6 +49,8 @@ class Client:
 
     At most one put per key is `in_flight`, so the values in `acknowledged` have an order. A value in
     `lingering` was sent under a MID to several replicas, one of which declined: another may yet store it.
+    Declined requests that go round in circles are `circling`: the client repeats one of them at a time,
+    `pause` seconds after the one before, next at `due`.
     A put of a key in `owed` has reached a replica at that time, and nothing but declines came back.
     """
 
@@ -58,6 +62,9 @@ class Client:
     in_flight: dict[str, str] = field(default_factory=dict)
     lingering: dict[str, set[str]] = field(default_factory=dict)
     owed: dict[str, float] = field(default_factory=dict)
+    circling: deque[Request] = field(default_factory=deque)
+    pause: float = 0.0
+    due: float = math.inf
 
     def key_to_get(self, choice: float) -> str | None:
         if not self.readable_keys:

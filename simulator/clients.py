@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, Callable
 
 from simulator import messages
-from simulator.causes import Circles, pause
+from simulator.causes import Circles, is_in_circle, longer
 from simulator.client import Client, Request
 from simulator.messages import UNKNOWN_LEADER, Malformed
 from simulator.network import Network
@@ -55,10 +55,10 @@ class Clients:
         random: Random,
         send: Callable[[str, bytes], None],
         clock: Callable[[], float],
-        complain: Callable[[str], None],
+        complain: Callable[[str, str], None],
         acknowledged: Callable[[str], None],
     ) -> None:
-        """`acknowledged` is told each replica that acknowledges a put, before anything else happens."""
+        """`complain` is told the kind of each mistake, and its particulars; `acknowledged` is told each replica that acknowledges a put, before anything else happens."""
         self._clients = [Client(id) for id in ids]
         self._by_id = {client.id: client for client in self._clients}
         self._rules = rules
@@ -70,8 +70,8 @@ class Clients:
         self._acknowledged = acknowledged
         # With the time at which each is sent again; in that order, because all wait equally long.
         self._waiting: deque[tuple[float, Request]] = deque()
-        # Declined attempts, with the time at which each is repeated and a number that orders equal times.
-        self._pausing: list[tuple[float, int, Request]] = []
+        # Clients in circles, with the time at which each repeats a request.
+        self._pausing: list[tuple[float, str]] = []
         self.requests: dict[str, Request] = {}
         self.generated = Tally()
         self.answered = Tally()
@@ -174,7 +174,7 @@ class Clients:
             self._send(target, messages.encode(message))
 
     def next_resend(self) -> float:
-        """When the first request is due to be sent again: still unanswered, or declined and paused."""
+        """When the first request is due to be sent again: still unanswered, or declined in a circle."""
         while self._waiting and self._waiting[0][1].outcome != "unknown":
             self._waiting.popleft()
         unanswered = self._waiting[0][0] if self._waiting else math.inf
@@ -184,7 +184,9 @@ class Clients:
         """Send again what is due: an unanswered MID to another replica, if another one lives."""
         now = self._clock()
         while self._pausing and self._pausing[0][0] <= now:
-            self._repeat(heapq.heappop(self._pausing)[2])
+            due, id = heapq.heappop(self._pausing)
+            if self._by_id[id].due == due:
+                self._go_round(self._by_id[id])
         due = []
         while self._waiting and self._waiting[0][0] <= now:
             due.append(self._waiting.popleft()[1])
@@ -240,6 +242,7 @@ class Clients:
         if outcome == "ok":
             self._note_failover(message["src"], now)
             self._complete(client, request, message)
+            self._leave_circle(client)
             return
         if request.value is not None:
             client.decline(request, request.value)
@@ -248,11 +251,32 @@ class Clients:
         else:
             self.redirects += 1
         self.circles.count(request.attempt, outcome, message["src"], message["leader"])
-        seconds = pause(request.attempt, len(self._network.replicas))
-        if seconds:
-            heapq.heappush(self._pausing, (self._clock() + seconds, len(self.requests), request))
+        if is_in_circle(request.attempt, len(self._network.replicas)):
+            if not client.circling:
+                self._pause(client)
+            client.circling.append(request)
         else:
             self._repeat(request)
+
+    def _pause(self, client: Client) -> None:
+        client.pause = longer(client.pause)
+        client.due = self._clock() + client.pause
+        heapq.heappush(self._pausing, (client.due, client.id))
+
+    def _go_round(self, client: Client) -> None:
+        """Repeat the request that waits longest. It may come back to the end of the queue."""
+        client.due = math.inf
+        declined = client.circling.popleft()
+        if client.circling:
+            self._pause(client)
+        self._repeat(declined)
+
+    def _leave_circle(self, client: Client) -> None:
+        """A replica has answered `ok`, so all requests that wait are worth another attempt at once."""
+        client.pause, client.due = 0.0, math.inf
+        circling, client.circling = client.circling, deque()
+        for declined in circling:
+            self._repeat(declined)
 
     def _repeat(self, declined: Request) -> None:
         client = self._by_id[declined.client]
@@ -280,8 +304,9 @@ class Clients:
             self.incorrect_gets += 1
             expected = client.acknowledged[get.key][-1]
             self._complain(
-                f"incorrect value: replica {replica} answered get {get.key} of client "
-                f"{client.id} with {value!r} instead of {expected!r} (MID {get.mid})"
+                f"incorrect value: from replica {replica}",
+                f"get {get.key} of client {client.id} answered with {value!r} instead of {expected!r} "
+                f"(MID {get.mid})",
             )
         elif client.is_overtaken(get, value):
             self.overtaken_gets += 1
@@ -295,6 +320,6 @@ class Clients:
     def _unexpected(self, message: dict[str, Any], reason: str) -> None:
         self.unexpected += 1
         self._complain(
-            f"unexpected MID: replica {message['src']} sent {message['type']} with MID "
-            f"{message['MID']!r} to client {message['dst']}: {reason}"
+            f"unexpected MID: from replica {message['src']}: {reason}",
+            f"{message['type']} with MID {message['MID']!r} to client {message['dst']}",
         )

@@ -1,47 +1,73 @@
-"""What the user sees while it runs: replica output, errors, notices, and one progress line below them."""
+"""What the user sees while it runs: replica output, errors, events, and one progress line below them."""
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TextIO
+from collections import Counter
+from typing import Callable, TextIO
 
-_MOST_ERRORS_SHOWN = 100
+_MOST_SHOWN = 3
 _CLEAR_LINE = "\r\x1b[K"
+_DEFAULT_COLUMNS = 80
 
 
-class Console:
-    """Writes whole lines; on a terminal the progress line is wiped before and redrawn after each."""
+class Output:
+    """Where a run tells what happens. `write` prints a line, to the log if the second argument is true."""
 
-    def __init__(self, out: TextIO = sys.stdout, errors: TextIO = sys.stdout) -> None:
-        self.out = out
-        self.is_terminal = out.isatty()
-        self._error_stream = errors
-        self._errors = 0
-        self._progress = ""
+    def __init__(self, write: Callable[[str, bool], None]) -> None:
+        self._write_line = write
+        self._faults: Counter[str] = Counter()
 
     def line(self, text: str) -> None:
-        self._write(self.out, text)
+        """A part of the output proper, such as the report."""
+        self._write_line(text, False)
 
     def notice(self, text: str) -> None:
-        """What helps the user but is no part of the output proper."""
-        self._write(sys.stderr, text)
+        """What happens: output of a replica, an event, and what else helps the user."""
+        self._write_line(text, True)
 
     def error(self, text: str) -> None:
-        self._errors += 1
-        if self._errors <= _MOST_ERRORS_SHOWN:
-            self._write(self._error_stream, f"*** Simulator Error - {text}")
-        elif self._errors == _MOST_ERRORS_SHOWN + 1:
-            self.notice("further simulator errors are counted but not shown")
+        """What keeps the simulator from its work; for a mistake of a replica see `fault`."""
+        self.notice(f"*** Simulator Error - {text}")
+
+    def fault(self, time: float, kind: str, detail: str = "") -> None:
+        """What a replica did wrong, `time` seconds into the run. The same kind is shown three times."""
+        self._faults[kind] += 1
+        if self._faults[kind] <= _MOST_SHOWN:
+            self._tell_fault(time, f"{kind}: {detail}" if detail else kind)
+
+    def tell_repeated_faults(self, time: float) -> None:
+        """At the end of a run: how often each kind occurred that was not shown each time."""
+        for kind, count in self._faults.items():
+            if count > _MOST_SHOWN:
+                self._tell_fault(time, f"{kind}: {count:,} times in all, of which {_MOST_SHOWN} are shown")
+        self._faults.clear()
+
+    def _tell_fault(self, time: float, text: str) -> None:
+        self.notice(f"[{time:7.3f}] *** Replica Error - {text}")
+
+
+class Console(Output):
+    """Writes whole lines; on a terminal the progress line is wiped before and redrawn after each."""
+
+    def __init__(self, out: TextIO = sys.stdout, log: TextIO = sys.stdout) -> None:
+        super().__init__(self._write)
+        self.out = out
+        self.is_terminal = out.isatty()
+        self._log = log
+        self._progress = ""
 
     def progress(self, text: str) -> None:
+        """Show `text` below all lines, cut to the width of the terminal, because a second line would stay."""
         if self.is_terminal:
-            self._progress = text
-            print(f"{_CLEAR_LINE}{text}", end="", file=self.out, flush=True)
+            self._progress = text[:_columns(self.out) - 1]
+            print(f"{_CLEAR_LINE}{self._progress}", end="", file=self.out, flush=True)
 
-    def _write(self, stream: TextIO, text: str) -> None:
+    def _write(self, text: str, is_log: bool) -> None:
         if self._progress:
             print(_CLEAR_LINE, end="", file=self.out, flush=True)
-        print(text, file=stream, flush=True)
+        print(text, file=self._log if is_log else self.out, flush=True)
         if self._progress:
             print(self._progress, end="", file=self.out, flush=True)
 
@@ -51,18 +77,15 @@ class Console:
             print(_CLEAR_LINE, end="", file=self.out, flush=True)
 
 
-class Labelled:
+class Labelled(Output):
     """The same console for one cluster of several: each line says which."""
 
     def __init__(self, console: Console, label: str) -> None:
-        self._console = console
-        self._label = label
+        super().__init__(lambda text, is_log: console._write(f"{label}: {text}", is_log))
 
-    def line(self, text: str) -> None:
-        self._console.line(f"{self._label}: {text}")
 
-    def notice(self, text: str) -> None:
-        self._console.notice(f"{self._label}: {text}")
-
-    def error(self, text: str) -> None:
-        self._console.error(f"{self._label}: {text}")
+def _columns(terminal: TextIO) -> int:
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns or _DEFAULT_COLUMNS
+    except (OSError, ValueError):
+        return _DEFAULT_COLUMNS

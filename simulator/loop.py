@@ -180,6 +180,7 @@ class Loop:
         return (
             self._signals.stop
             or any(simulation.storm for simulation in self._simulations)
+            or all(simulation.is_extinct for simulation in self._simulations)
             or time.monotonic() >= self._simulations[-1].end
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from typing import Callable
 
@@ -113,12 +114,15 @@ def _check_lines(result: Result, coloured: bool) -> list[str]:
 
 
 def describe_failure(check: Check) -> str:
-    """Which check failed, and by how much."""
+    """Which check failed, and by how much. A fraction of a request is none, so limits are whole."""
+    if check.words:
+        return f"{check.name}: {check.words}"
     if check.is_minimum:
-        missing = _number(check.limit - check.value)
-        return f"{check.name}: {_number(check.value)} < {_number(check.limit)}, {missing} too few"
-    excess = _number(check.value - check.limit)
-    return f"{check.name}: {_number(check.value)} > {_number(check.limit)}, {excess} too many"
+        least = math.ceil(check.limit)
+        return f"{check.name}: {_number(check.value)}, at least {least} needed, {_number(least - check.value)} too few"
+    most = math.floor(check.limit)
+    allowed = f"at most {most} allowed" if most else "none allowed"
+    return f"{check.name}: {_number(check.value)}, {allowed}, {_number(check.value - most)} too many"
 
 
 def _rating_line(rating: Rating, coloured: bool) -> str:

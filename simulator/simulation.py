@@ -19,7 +19,8 @@ from simulator.causes import Packets
 from simulator.chronicle import Chronicle
 from simulator.clients import Clients, Rules
 from simulator.config import Event, Scenario
-from simulator.console import Console
+from simulator.console import Output
+from simulator.diagnosis import dialect_of
 from simulator.events import KILL_LEADER_ON_ACK, Events
 from simulator.figures import collect
 from simulator.messages import BROADCAST, HELLO, Malformed, excerpt, identifier
@@ -27,7 +28,7 @@ from simulator.network import Network
 from simulator.replica import REFUSAL, OptionsRefused, Replica, StartError
 from simulator.result import Result
 from simulator.transport import TRANSPORTS
-from simulator.workload import CLIENTS, plan
+from simulator.workload import CLIENTS, Intent, plan
 
 FIRST_CLIENT_OFFSET = 16
 # Messages that are kept until all replicas have joined.
@@ -55,7 +56,7 @@ class Simulation:
         scenario: Scenario,
         cluster: Cluster,
         seed: int,
-        console: Console,
+        console: Output,
         selector: selectors.BaseSelector,
         directory: Path,
         environment: Mapping[str, str],
@@ -81,7 +82,7 @@ class Simulation:
         self._clients = Clients(
             [identifier(first_client + number) for number in range(CLIENTS)],
             Rules(scenario.shared_keys, scenario.client_timeout, scenario.read_back),
-            self.network, targets, self._transport.send, self._elapsed, console.error,
+            self.network, targets, self._transport.send, self._elapsed, self._blame,
             self._acknowledged,
         )
         self._events = Events(self.network, self._clients, choices, self._kill)
@@ -93,6 +94,7 @@ class Simulation:
         self._origin = time.monotonic()
         self._chronicle = Chronicle()
         self._packets = Packets()
+        self._started = 0
         self._incorrect_messages = 0
         self._died = 0
         self._killed = 0
@@ -106,17 +108,30 @@ class Simulation:
     def launch(self) -> None:
         show = None if self._cluster.silence else self._show_output
         for id in self.network.replicas:
-            command = [
-                str(self._cluster.program), *self._cluster.replica_options,
-                *self._transport.arguments(id),
-            ]
+            command = [*self._command, *self._transport.arguments(id)]
             self._replicas[id] = Replica(
                 id, command, self._directory, self._selector, show, self._environment
             )
 
+    @property
+    def _command(self) -> list[str]:
+        return [str(self._cluster.program), *self._cluster.replica_options]
+
     def bury_missing(self, reason: str) -> None:
+        if len(self.missing) == len(self.network.replicas):
+            self._guess_dialect()
         for id in sorted(self.missing):
             self._bury(id, reason)
+
+    def _guess_dialect(self) -> None:
+        """Help a user whose replicas cannot join because they were started in the wrong dialect."""
+        dialect = dialect_of(
+            self._command, self.network.replicas, self._cluster.transport, self._environment
+        )
+        if dialect is not None:
+            self._console.notice(
+                f"this looks like a replica of the {dialect} dialect: try --transport {dialect}"
+            )
 
     def begin(self, origin: float) -> None:
         """Start the clock, whose zero is `origin`, and carry what replicas have said before.
@@ -126,8 +141,8 @@ class Simulation:
         self._origin = origin
         early, self._early = self._early or [], None
         if self._early_drops:
-            self._console.error(
-                f"{self._early_drops} messages were lost, because more than {MOST_EARLY_BYTES} bytes "
+            self._blame(
+                f"{self._early_drops:,} messages were lost, because more than {MOST_EARLY_BYTES:,} bytes "
                 f"were sent before all replicas had joined"
             )
         for id, raw in early:
@@ -135,17 +150,33 @@ class Simulation:
                 self.received(id, raw)
 
     def _show_output(self, id: str, line: str) -> None:
-        since_start = 0.0 if self._early is not None else self._elapsed()
-        self._console.line(f"[{since_start:7.3f} {id}] {line}")
+        self._console.notice(f"[{self._since_start():7.3f} {id}] {line}")
+
+    def _since_start(self) -> float:
+        """For the user: seconds since all have joined, zero before."""
+        return 0.0 if self._early is not None else self._elapsed()
+
+    def _blame(self, kind: str, detail: str = "") -> None:
+        """Tell what a replica did wrong."""
+        self._console.fault(self._since_start(), kind, detail)
 
     # What is due. Times are those of `time.monotonic`.
 
     def agenda(self) -> Iterator[tuple[float, Callable[[], None]]]:
         """All that is due at a time known beforehand, in order."""
         start = self._origin + self._scenario.start_wait
-        requests = ((self._origin + i.time, partial(self._clients.start, i)) for i in self._intents)
+        requests = ((self._origin + i.time, partial(self._start, i)) for i in self._intents)
         events = ((start + event.time, partial(self._happen, event)) for event in self._scenario.events)
         return heapq.merge(requests, events, key=itemgetter(0))
+
+    def _start(self, intent: Intent) -> None:
+        self._started += 1
+        self._clients.start(intent)
+
+    @property
+    def is_extinct(self) -> bool:
+        """Whether no replica lives: then nothing more can happen."""
+        return not self.network.living
 
     @property
     def end(self) -> float:
@@ -179,12 +210,21 @@ class Simulation:
     def tell_what_is_left(self) -> None:
         """Say why the run ended early, and what was to happen but did not."""
         if self.storm:
-            self._console.error(
+            self._blame(
                 f"possible packet storm: more than {self._scenario.max_packets:,} messages between "
                 f"replicas: {self._packets.describe()}"
             )
+        elif self.is_extinct:
+            left = self._intents[self._started:]
+            self._console.notice(
+                f"[{self._since_start():7.3f}] no replica lives any more: "
+                f"the {len(left):,} requests that were left stay unanswered"
+            )
+            for intent in left:
+                self._start(intent)
         for _ in range(self._events.armed):
             self._tell_event(KILL_LEADER_ON_ACK, "never struck")
+        self._console.tell_repeated_faults(self._since_start())
 
     # What the transport tells.
 
@@ -215,8 +255,8 @@ class Simulation:
                 self._clients.receive(message, now)
             else:
                 self._incorrect_messages += 1
-                self._console.error(
-                    f"unknown destination: replica {replica} sent to {destination}: {excerpt(raw)}"
+                self._blame(
+                    f"unknown destination: from replica {replica}", f"to {destination}: {excerpt(raw)}"
                 )
         except Malformed as error:
             self.stray(raw, f"from replica {replica}: {error}")
@@ -233,7 +273,7 @@ class Simulation:
 
     def stray(self, raw: bytes, reason: str) -> None:
         self._incorrect_messages += 1
-        self._console.error(f"malformed message: {reason}: {excerpt(raw)}")
+        self._blame(f"malformed message: {reason}", excerpt(raw))
 
     def congested(self, replica: str) -> None:
         self._console.notice(
@@ -263,7 +303,9 @@ class Simulation:
             reason = f"quit with {replica.epitaph()}"
         if id in self.missing:
             self._check_refusal(replica)
-            raise StartError(f"replica {id} did not start: it {reason}")
+            self._blame(f"replica {id} did not start: it {reason}")
+            self._guess_dialect()
+            raise StartError(f"replica {id} did not start, so nothing was simulated")
         self._bury(id, reason)
 
     def _check_refusal(self, replica: Replica) -> None:
@@ -274,7 +316,7 @@ class Simulation:
             raise OptionsRefused(f"{option}: {shlex.join(options)}: refused by the replica: {said}")
 
     def _bury(self, id: str, reason: str) -> None:
-        self._console.error(f"replica {id} {reason}")
+        self._blame(f"replica {id} {reason}")
         self._died += 1
         self._chronicle.end(id, "died", self._elapsed())
         self._remove(id)
@@ -294,15 +336,15 @@ class Simulation:
     def result(self) -> Result:
         kernel_drops = self._transport.kernel_drops()
         for owner, count in kernel_drops.items():
-            self._console.error(f"the kernel dropped {count} datagrams at the full buffer of {owner}")
+            self._tell_kernel_drops(owner, count)
         queue_drops = self._transport.queue_drops()
         for id, count in queue_drops.items():
-            self._console.error(f"replica {id} did not read: {count} messages to it were dropped")
+            self._blame(f"replica {id} did not read: {count:,} messages to it were dropped")
         figures = collect(
             self.network,
             self._clients,
             self._chronicle,
-            seconds=min(self._elapsed(), self._scenario.lifetime),
+            seconds=self._seconds(),
             died=self._died,
             killed=self._killed,
             incorrect_messages=self._incorrect_messages,
@@ -315,6 +357,19 @@ class Simulation:
             self._scenario, self._seed, str(cluster.program), cluster.transport,
             cluster.replica_options, figures, history,
         )
+
+    def _seconds(self) -> float:
+        """How much of the scenario was simulated: all of it also if its end was certain before."""
+        if self.is_extinct and not self.storm:
+            return self._scenario.lifetime
+        return min(self._elapsed(), self._scenario.lifetime)
+
+    def _tell_kernel_drops(self, owner: str, count: int) -> None:
+        dropped = f"reads too slowly: the kernel dropped {count:,} datagrams that its buffer could not take"
+        if owner in self.network:
+            self._blame(f"replica {owner} {dropped}")
+        else:
+            self._console.error(f"the {owner} {dropped}")
 
     def terminate(self) -> None:
         for replica in self._replicas.values():

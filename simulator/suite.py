@@ -59,6 +59,7 @@ def run_all(
 ) -> list[Result]:
     """Run every scenario and print its line; an interrupted one is the last."""
     results: list[Result] = []
+    completed = 0
     for heading, descriptions in SECTIONS.items():
         if is_stopped():
             break
@@ -66,18 +67,29 @@ def run_all(
         for name, description in descriptions.items():
             if is_stopped():
                 break
-            try:
-                result = run(scenarios[name])
-            except StartError as error:
-                console.error(str(error))
-                result = None
-            else:
+            result = _run_one(scenarios[name], run, console)
+            if result is not None:
                 results.append(result)
-                _tell_failures(result, console)
             console.line(_line(description, result))
+            completed += not is_stopped()
+    if is_stopped():
+        console.line(f"Interrupted: {completed} of {len(scenarios)} run")
     passed = sum(result.is_correct for result in results)
     console.line(f"Passed {passed} out of {len(scenarios)} tests")
     return results
+
+
+def _run_one(
+    scenario: Scenario, run: Callable[[Scenario], Result], console: Console
+) -> Result | None:
+    """`None` if the replicas do not start."""
+    try:
+        result = run(scenario)
+    except StartError as error:
+        console.error(str(error))
+        return None
+    _tell_failures(result, console)
+    return result
 
 
 def _tell_failures(result: Result, console: Console) -> None:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A toy replica in all dialects: 0000 always leads. $FAKE_BEHAVIOUR names the way in which it misbehaves."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -104,7 +105,17 @@ def escape():
     os.wait()
 
 
+def speak_only(dialect, arguments):
+    """Exit like a program that knows one dialect only, if it was started in another."""
+    if (len(arguments[0]) == 4) == (dialect == "udp"):
+        sys.exit("what is this?")
+    # So the endpoint does not take this error for a hint to try SOCK_STREAM.
+    errno.EPROTOTYPE = None
+
+
 def main(arguments):
+    if BEHAVIOUR.startswith("speaks_"):
+        speak_only(BEHAVIOUR.removeprefix("speaks_"), arguments)
     if BEHAVIOUR == "exits_at_once":
         print("no thanks", file=sys.stderr)
         sys.exit(7)

@@ -38,7 +38,7 @@ class Course:
         self.clients = Clients(
             [CLIENT], Rules(timeout=4.0), network, Random(seed),
             lambda replica, raw: self.held.append((replica, messages.decode(raw))),
-            lambda: self.now, lambda complaint: None, lambda replica: None,
+            lambda: self.now, lambda kind, detail: None, lambda replica: None,
         )
         for number in range(OPERATIONS):
             self.step(number)

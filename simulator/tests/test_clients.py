@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from simulator import messages
-from simulator.causes import Packets
+from simulator.causes import Circles, Packets
 from simulator.chronicle import Chronicle
 from simulator.clients import Clients, Rules
 from simulator.config import Scenario
@@ -58,9 +58,12 @@ class ClientCase(unittest.TestCase):
         self.clients = Clients(
             [CLIENT, "0014"], self.rules, self.network, Random(1),
             lambda replica, raw: self.sent.append((replica, messages.decode(raw))),
-            lambda: self.now, self.complaints.append,
+            lambda: self.now, self.complain,
             lambda replica: self.acknowledged.append((replica, len(self.sent))),
         )
+
+    def complain(self, kind: str, detail: str) -> None:
+        self.complaints.append(f"{kind}: {detail}")
 
     def answer(self, type: str = "ok", leader: str = "0001", mid: str | None = None,
                client: str = CLIENT, **more: Any) -> None:
@@ -221,7 +224,7 @@ class Withholding(ClientCase):
         clients = Clients(
             [f"{number:04X}" for number in range(CLIENTS)], Rules(), self.network, Random(1),
             lambda replica, raw: self.sent.append((replica, messages.decode(raw))),
-            lambda: self.now, self.complaints.append, lambda replica: None,
+            lambda: self.now, self.complain, lambda replica: None,
         )
         for one in plan(scenario, Random(seed)):
             self.now = one.time
@@ -545,18 +548,39 @@ class Circling(ClientCase):
         self.assertAlmostEqual(pauses[-1], 0.05)
         self.assertEqual((self.clients.redirects, self.clients.generated.put), (12, 1))
 
-    def test_repeated_request_goes_to_the_leader_known_by_then(self) -> None:
-        self.clients.start(intent())
-        self.decline(3)
-        self.answer("redirect", leader="0002")
-        mid = self.sent[-1][1]["MID"]
+    def test_requests_of_a_circle_are_repeated_one_at_a_time(self) -> None:
+        for number in range(3):
+            self.clients.start(intent(key=str(number)))
+            for _ in range(4):
+                self.answer("redirect")
+        keys = []
+        for _ in range(6):
+            self.now = self.clients.next_resend()
+            self.clients.resend()
+            keys.append(self.sent[-1][1]["key"])
+            self.answer("redirect")
+        self.assertEqual(keys, ["0", "1", "2"] * 2)
+
+    def test_acknowledgement_ends_the_circle_for_all_requests_of_the_client(self) -> None:
+        for number in range(3):
+            self.clients.start(intent(key=str(number)))
+            for _ in range(4):
+                self.answer("redirect")
+        declined = [message["MID"] for _, message in self.sent if message["key"] == "1"][-1]
+        sent = len(self.sent)
         self.clients.start(intent(key="another"))
         self.answer(leader="0001")
-        self.now += 0.05
+        self.assertEqual([(t, m["key"]) for t, m in self.sent[sent + 1:]], [("0001", key) for key in "012"])
+        self.assertEqual(self.clients.requests[self.sent[-2][1]["MID"]].retry_of, declined)
+        # The next circle begins with the shortest pause, and has one timer only.
+        self.answer("redirect")
+        self.assertAlmostEqual(self.clients._by_id[CLIENT].due - self.now, 0.004)
+        self.now += 1
+        sent = len(self.sent)
         self.clients.resend()
-        self.assertEqual((self.sent[-1][0], self.clients.requests[self.sent[-1][1]["MID"]].retry_of), ("0001", mid))
+        self.assertEqual(len(self.sent), sent + 1)
 
-    def test_each_request_has_its_own_patience(self) -> None:
+    def test_new_request_of_a_client_in_a_circle_is_sent_at_once(self) -> None:
         self.clients.start(intent())
         self.decline(9)
         self.clients.start(intent(key="another"))
@@ -573,18 +597,20 @@ class Circling(ClientCase):
     def test_circle_says_which_answers_made_it(self) -> None:
         chronicle = Chronicle()
         chronicle.end("0000", "killed", 12.0014)
-        self.assertEqual(self.clients.circles.describe(chronicle), "")
+        circles = Circles(["0000", "0001", "0002"])
+        circles.count(3, "redirect", "0001", "0000")
+        self.assertEqual((circles.requests, circles.describe(chronicle)), (0, ""))
         for times, type, leader, said in (
-            (5, "redirect", "0000", "2 redirects, all to 0000, killed at 12.001"),
-            (5, "redirect", "ABCD", "4 redirects, 2 of them to 0000, killed at 12.001"),
-            (6, "redirect", "FFFF", "7 redirects, 3 of them to FFFF, which is no leader"),
-            (8, "redirect", "FFFF", "12 redirects, mostly to FFFF, which is no leader"),
-            (5, "fail", "0000", "12 redirects, mostly to FFFF, which is no leader; 2 fails, all from 0001"),
+            (2, "redirect", "0000", "2 redirects, all to 0000, killed at 12.001"),
+            (2, "redirect", "ABCD", "4 redirects, 2 of them to 0000, killed at 12.001"),
+            (3, "redirect", "FFFF", "7 redirects, 3 of them to FFFF, which is no leader"),
+            (5, "redirect", "FFFF", "12 redirects, mostly to FFFF, which is no leader"),
+            (2, "fail", "0000", "12 redirects, mostly to FFFF, which is no leader; 2 fails, all from 0001"),
         ):
-            self.clients.start(intent(key=said))
-            self.decline(times, type, leader)
-            self.assertEqual(self.clients.circles.describe(chronicle), said)
-        self.assertEqual(self.clients.circles.requests, 5)
+            for number in range(times):
+                circles.count(4 + number, type, "0001", leader)
+            self.assertEqual(circles.describe(chronicle), said)
+        self.assertEqual(circles.requests, 5)
 
 
 class PacketKinds(unittest.TestCase):

@@ -1,19 +1,20 @@
 """Checks, tiers, the blocks of text, the suite and the files that are written."""
 
-import contextlib
 import dataclasses
 import io
 import json
+import os
 import tempfile
 import unittest
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from simulator import history, report, suite
-from simulator.checks import Verdict, evaluate
+from simulator.checks import Check, Verdict, evaluate
 from simulator.client import Request
 from simulator.config import Scenario
-from simulator.console import Console
+from simulator.console import Console, Labelled
 from simulator.figures import Figures
 from simulator.replica import StartError
 from simulator.result import Result
@@ -63,7 +64,7 @@ GOLDEN = STATISTICS + """
      Median Response Latency to Clients: 0.000181 < 0.0002, Bonus!"""
 GOLDEN_NOT_LINEARIZABLE = STATISTICS + """
 ## Correctness Checks
-     Linearizable history: 0 < 1, 1 too few
+     Linearizable history: no
      a diagram
 
          in two parts
@@ -71,7 +72,7 @@ GOLDEN_NOT_LINEARIZABLE = STATISTICS + """
 ## Correctness Checks Failed, Skipping Performance Tests"""
 GOLDEN_FAILED = STATISTICS.replace("sent: 370", "sent: 120") + """
 ## Correctness Checks
-     Total messages between replicas: 120 < 150, 30 too few
+     Total messages between replicas: 120, at least 150 needed, 30 too few
 
 ## Correctness Checks Failed, Skipping Performance Tests"""
 
@@ -259,8 +260,7 @@ class Suite(unittest.TestCase):
         self.out, self.errors = io.StringIO(), io.StringIO()
 
     def run_all(self, run: Any, is_stopped: Any = lambda: False) -> list[str]:
-        with contextlib.redirect_stderr(io.StringIO()):
-            suite.run_all(self.scenarios, run, Console(self.out, self.errors), is_stopped)
+        suite.run_all(self.scenarios, run, Console(self.out, self.errors), is_stopped)
         return self.out.getvalue().splitlines()
 
     def test_one_line_per_scenario_under_five_headings(self) -> None:
@@ -273,12 +273,11 @@ class Suite(unittest.TestCase):
         self.assertEqual(sum("[FAIL] 3 3 3 3" in line for line in lines), 1)
 
     def test_a_failed_check_is_told_with_its_explanation(self) -> None:
-        with contextlib.redirect_stderr(io.StringIO()) as notices:
-            suite.run_all(
-                self.scenarios, lambda one: result(Verdict(one.name != "crash-1", "a diagram")),
-                Console(self.out, self.errors), lambda: False,
-            )
-        self.assertEqual(notices.getvalue().count("Linearizable history: 0 < 1, 1 too few\na diagram\n"), 1)
+        suite.run_all(
+            self.scenarios, lambda one: result(Verdict(one.name != "crash-1", "a diagram")),
+            Console(self.out, self.errors), lambda: False,
+        )
+        self.assertEqual(self.errors.getvalue().count("Linearizable history: no\na diagram\n"), 1)
 
     def test_a_scenario_that_does_not_start_fails(self) -> None:
         def run(one: Scenario) -> Result:
@@ -296,7 +295,7 @@ class Suite(unittest.TestCase):
 
         lines = self.run_all(run, lambda: len(seen) == 3)
         self.assertEqual(seen, ["simple-1", "simple-2", "unreliable-1"])
-        self.assertEqual(lines[-1], "Passed 3 out of 17 tests")
+        self.assertEqual(lines[-2:], ["Interrupted: 2 of 17 run", "Passed 3 out of 17 tests"])
 
 
 class Terminal(io.StringIO):
@@ -322,11 +321,66 @@ class Progress(unittest.TestCase):
         Console(out, out).progress("half done")
         self.assertEqual(out.getvalue(), "")
 
-    def test_a_flood_of_errors_is_cut(self) -> None:
-        out = io.StringIO()
-        console = Console(out, out)
-        with contextlib.redirect_stderr(io.StringIO()) as notices:
-            for number in range(1000):
-                console.error(str(number))
-        self.assertEqual(len(out.getvalue().splitlines()), 100)
-        self.assertEqual(len(notices.getvalue().splitlines()), 1)
+    def test_progress_line_is_cut_to_the_width_of_the_terminal(self) -> None:
+        out = Terminal()
+        with mock.patch("os.get_terminal_size", return_value=os.terminal_size((10, 5))):
+            out.fileno = lambda: 1  # type: ignore[method-assign]
+            Console(out, out).progress("0123456789")
+        self.assertEqual(out.getvalue(), "\r\x1b[K012345678")
+
+    def test_progress_line_of_a_terminal_of_unknown_width_is_cut_too(self) -> None:
+        out = Terminal()
+        Console(out, out).progress("x" * 100)
+        self.assertEqual(out.getvalue(), "\r\x1b[K" + "x" * 79)
+
+
+class Faults(unittest.TestCase):
+    def setUp(self) -> None:
+        self.out, self.log = io.StringIO(), io.StringIO()
+        self.console = Console(self.out, self.log)
+
+    def test_fault_of_a_replica_has_its_time_and_goes_to_the_log(self) -> None:
+        self.console.fault(12.0014, "bad: from replica 0000", "{}")
+        self.assertEqual(self.log.getvalue(), "[ 12.001] *** Replica Error - bad: from replica 0000: {}\n")
+        self.assertEqual(self.out.getvalue(), "")
+
+    def test_repeated_fault_is_shown_three_times_and_counted(self) -> None:
+        for number in range(1234):
+            self.console.fault(1, "bad", str(number))
+        self.console.fault(2, "worse")
+        self.console.tell_repeated_faults(3)
+        self.console.tell_repeated_faults(4)
+        self.assertEqual(self.log.getvalue().splitlines(), [
+            "[  1.000] *** Replica Error - bad: 0", "[  1.000] *** Replica Error - bad: 1",
+            "[  1.000] *** Replica Error - bad: 2", "[  2.000] *** Replica Error - worse",
+            "[  3.000] *** Replica Error - bad: 1,234 times in all, of which 3 are shown",
+        ])
+
+    def test_each_of_two_clusters_has_its_label_and_its_count(self) -> None:
+        one, two = Labelled(self.console, "one"), Labelled(self.console, "two")
+        for _ in range(3):
+            one.fault(1, "bad")
+        one.tell_repeated_faults(2)
+        two.fault(3, "bad")
+        one.error("no")
+        self.assertEqual(self.log.getvalue().splitlines()[2:], [
+            "one: [  1.000] *** Replica Error - bad", "two: [  3.000] *** Replica Error - bad",
+            "one: *** Simulator Error - no",
+        ])
+
+
+class Sentences(unittest.TestCase):
+    def test_failed_check_is_told_in_whole_numbers(self) -> None:
+        for check, said in (
+            (Check("Gets", 5, 4.2), "Gets: 5, at most 4 allowed, 1 too many"),
+            (Check("Errors", 1234, 0), "Errors: 1234, none allowed, 1234 too many"),
+            (Check("Messages", 893, 999.5, is_minimum=True), "Messages: 893, at least 1000 needed, 107 too few"),
+            (Check("Seconds", 12.25, 30, is_minimum=True), "Seconds: 12.25, at least 30 needed, 17.75 too few"),
+        ):
+            with self.subTest(said):
+                self.assertFalse(check.holds)
+                self.assertEqual(report.describe_failure(check), said)
+
+    def test_history_that_no_checker_could_judge_is_told_so(self) -> None:
+        (failed,) = (check for check in result(Verdict(None)).checks if not check.holds)
+        self.assertEqual(report.describe_failure(failed), "Linearizable history: could not be told")

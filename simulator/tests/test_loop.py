@@ -19,6 +19,7 @@ class Joined:
 
     missing: set[str] = set()
     storm = False
+    is_extinct = False
 
     def __init__(self, lifetime: float) -> None:
         self.lifetime = lifetime

@@ -41,7 +41,7 @@ class BeforeTheStart(unittest.TestCase):
         kept = figures.incorrect_messages  # Each says so, because its destination is unknown.
         self.assertTrue(1 <= kept <= 1000 // len(raw), kept)
         self.assertEqual(figures.queue_drops, 1000 - kept)
-        self.assertIn(f"Error - {1000 - kept} messages were lost, because more than 1000 bytes", said.getvalue())
+        self.assertIn(f"Error - {1000 - kept} messages were lost, because more than 1,000 bytes", said.getvalue())
 
 
 if __name__ == "__main__":
