@@ -67,6 +67,8 @@ bugs! {
     ReusesEarlierRound = "earlier-round",
     /// A leader takes an acknowledgement that was meant for an earlier term's leader.
     CountsStaleAck = "stale-ack",
+    /// A refusal of an earlier term's append repeats when that was sent, as if the append were acknowledged.
+    RefusalProves = "refusal-proves",
     /// An acknowledgement that arrives twice counts as two followers.
     CountsAckTwice = "ack-twice",
     /// An acknowledgement counts also for a follower that was too late, and whose place the sender took.

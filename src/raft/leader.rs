@@ -39,7 +39,10 @@ pub struct Leader {
 }
 
 impl Leader {
-    /// Whether this leader has sent something with this `sent_at`.
+    /// Whether this leader has sent something with this `sent_at`. An answer repeats the time of an append only in that
+    /// append's term, and a replica leads a term in one life at most: its vote for itself is on its disk, so after a
+    /// restart it stands only in later terms. Therefore equal times of two lives are never taken for each other, although
+    /// each life's clock may begin at 0.
     pub(super) fn has_sent(&self, sent_at: Micros) -> bool {
         (self.elected_at + 1..=self.last_stamp).contains(&sent_at)
     }

@@ -25,6 +25,9 @@ pub enum Body {
     AppendEntries(AppendEntries),
     /// The answer to it.
     AppendEntriesResponse(AppendEntriesResponse),
+    /// The receiver's append or relay came in an earlier term than the message's. It acknowledges nothing, so it
+    /// names neither the append nor the time of its sending.
+    StaleTerm,
     /// An append that each follower on its way stores and sends on.
     RelayEntries(RelayEntries),
     /// What the last of them tells the leader for all.

@@ -13,7 +13,7 @@ use super::message::{AppendEntriesResponse, AppendOutcome, Body, Message, Reques
 #[cfg(any(test, feature = "planted-bugs"))]
 use super::progress::Progress;
 use super::relay::Overheard;
-use super::types::{Configuration, Entry, HardState, Index, Micros, Saved, Term};
+use super::types::{Configuration, Entry, HardState, Index, MAX_TERMS_AHEAD, Micros, Saved, Term};
 use crate::id::Id;
 use crate::levers::Levers;
 use crate::planted::{Bug, Planted};
@@ -274,6 +274,9 @@ impl Node {
             return;
         }
         let Message { term, body } = message;
+        if term > self.hard_state.current_term.saturating_add(MAX_TERMS_AHEAD) {
+            return;
+        }
         match body {
             Body::RequestVote(request) => self.receive_request_vote(from, term, request),
             Body::RequestVoteResponse(response) if response.pre_vote && response.granted => {
@@ -295,22 +298,28 @@ impl Node {
                     Body::RelayEntries(relay) => self.receive_relay_entries(relay),
                     Body::RelayEntriesResponse(response) => self.receive_relay_entries_response(&response),
                     Body::RequestVoteResponse(response) => self.receive_vote(from, term, response),
-                    Body::RequestVote(_) => {}
+                    Body::RequestVote(_) | Body::StaleTerm => {}
                 }
             }
         }
     }
 
-    /// Tells a leader of an earlier term that it is one; the term of the answer says so, and of the log
-    /// the answer claims nothing. Answers to what this replica asked in an earlier term never count, and need no answer.
+    /// Tells a leader of an earlier term that it is one. The term of the answer says so, and the answer proves
+    /// nothing else: its receiver may have restarted meanwhile, lead this very term, and have sent something at the
+    /// same time by a clock that began again. Answers to what this replica asked in an earlier term never count, and
+    /// need no answer.
     fn refuse_stale(&mut self, from: Id, body: Body) {
         let (leader, sent_at) = match body {
             Body::AppendEntries(append) => (from, append.sent_at),
             Body::RelayEntries(relay) => (relay.leader, relay.append.sent_at),
             _ => return,
         };
-        let outcome = AppendOutcome::Matched { match_index: 0 };
-        self.send(leader, Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome }));
+        if self.planted(Bug::RefusalProves) {
+            let outcome = AppendOutcome::Matched { match_index: 0 };
+            return self
+                .send(leader, Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome }));
+        }
+        self.send(leader, Body::StaleTerm);
     }
 
     /// Another replica asks for this one's vote, or whether it would get it (paper, 5.2 and
@@ -420,8 +429,8 @@ impl Node {
 mod tests {
     use super::*;
     use crate::raft::harness::{Cluster, SETTINGS, id};
-    use crate::raft::message::AppendEntries;
-    use crate::raft::types::Payload;
+    use crate::raft::message::{Acknowledgement, AppendEntries, RelayEntries};
+    use crate::raft::types::{MAX_NUMBER, Payload};
 
     /// A cluster of three in which 1 leads term 1 and everybody has its no-op, committed.
     fn led_by_1() -> Cluster {
@@ -468,6 +477,23 @@ mod tests {
     }
 
     #[test]
+    fn term_further_ahead_than_elections_could_have_come_is_dropped() {
+        let current_term = |message: Message| {
+            let mut cluster = led_by_1();
+            cluster.now += 2 * SETTINGS.election_timeout_us;
+            cluster.step(id(2), [Input::Receive { from: id(3), message }]);
+            cluster.nodes[&id(2)].hard_state().current_term
+        };
+        let latest = 1 + MAX_TERMS_AHEAD;
+        let vote = RequestVote { pre_vote: false, campaign: 1, last_log_index: 1, last_log_term: 1 };
+        for body in [append(1, (1, 1), 1).body, Body::RequestVote(vote), Body::StaleTerm] {
+            assert_eq!(current_term(Message { term: latest, body: body.clone() }), latest);
+            assert_eq!(current_term(Message { term: latest + 1, body: body.clone() }), 1, "{body:?}");
+            assert_eq!(current_term(Message { term: MAX_NUMBER, body: body.clone() }), 1, "{body:?}");
+        }
+    }
+
+    #[test]
     fn what_is_committed_is_never_cut_off() {
         assert!(!reacts(&mut led_by_1(), id(3), append(2, (0, 0), 2)));
     }
@@ -497,6 +523,23 @@ mod tests {
         };
         assert!(granted(id(1)));
         assert!(!granted(id(3)));
+    }
+
+    #[test]
+    fn refusal_of_an_append_or_relay_of_an_earlier_term_proves_nothing() {
+        let Message { body: Body::AppendEntries(append), .. } = append(1, (0, 0), 1) else {
+            panic!("an append")
+        };
+        let (way, acknowledged) = (Vec::new(), vec![Acknowledgement { id: id(3), sent_at: 1 }]);
+        let relay = RelayEntries { leader: id(1), way, acknowledged, append: append.clone() };
+        for (from, body) in [(1, Body::AppendEntries(append)), (3, Body::RelayEntries(relay))] {
+            let mut cluster = Cluster::new(3, 1, SETTINGS);
+            cluster.preset(id(2), &[], Some(2));
+            let message = Message { term: 1, body };
+            cluster.step(id(2), [Input::Receive { from: id(from), message }]);
+            assert_eq!((cluster.network.len(), cluster.network[0].to), (1, id(1)));
+            assert_eq!(cluster.network[0].message, Message { term: 2, body: Body::StaleTerm });
+        }
     }
 
     #[test]

@@ -39,6 +39,7 @@ impl fmt::Display for Message {
                 let acknowledged = numbers(ids(&response.acknowledged));
                 write!(f, "Relayed term={term} {} acks={acknowledged}", response.match_index)
             }
+            Body::StaleTerm => write!(f, "StaleTerm term={term}"),
             Body::AppendEntriesResponse(response) => match response.outcome {
                 AppendOutcome::Matched { match_index } => write!(f, "Matched term={term} {match_index}"),
                 AppendOutcome::Conflict { prev_log_index, conflict_term, conflict_index } => {

@@ -20,6 +20,12 @@ pub type Micros = u64;
 /// largest integer that every JSON implementation keeps exact. Sums of two stay far below overflow.
 pub const MAX_NUMBER: u64 = (1 << 53) - 1;
 
+/// The most terms by which a message's term may exceed the receiver's. A term begins with an election, and elections
+/// need at least tens of milliseconds each, so a replica is never further behind than this after less than five years.
+/// One damaged or forged message therefore costs an election at most: the terms above are not used up. Only a sender
+/// that forges millions of messages uses them up, and no bound helps against replicas that lie ([`raft`](super)).
+pub const MAX_TERMS_AHEAD: Term = 1 << 32;
+
 /// One slot of the replicated log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

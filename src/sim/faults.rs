@@ -33,6 +33,7 @@ pub(super) enum Undo {
     Mend(Vec<(usize, usize)>),
     Release(Vec<(usize, usize)>),
     EndLoss(f64),
+    EndDelay(usize, Micros),
 }
 
 impl Faults {
@@ -121,6 +122,11 @@ impl Cluster {
                 let at = self.resolve(target)?;
                 Some(self.hold(everybody.flat_map(|other| [(other, at), (at, other)]).collect()))
             }
+            FaultKind::Delay(target, by_us) => {
+                let at = self.resolve(target)?;
+                self.network.begin_delay(at, by_us);
+                Some(Undo::EndDelay(at, by_us))
+            }
             FaultKind::Loss(probability) => {
                 self.network.begin_loss(probability);
                 Some(Undo::EndLoss(probability))
@@ -150,6 +156,7 @@ impl Cluster {
                 });
             }
             Undo::EndLoss(probability) => self.network.end_loss(probability),
+            Undo::EndDelay(at, by_us) => self.network.end_delay(at, by_us),
         }
     }
 

@@ -24,6 +24,7 @@ pub struct Network {
     rng: Rng,
     links: BTreeMap<(usize, usize), Link>, // from, to
     losses: Vec<f64>,                      // of the faults that are going on
+    delays: Vec<(usize, Micros)>, // of the faults that are going on: from which replica, and by how much
 }
 
 /// One direction between two replicas.
@@ -57,7 +58,13 @@ impl Network {
             let factor = rng.u64(1..=settings.uneven.max(1));
             (pair, Link { factor, cuts: 0, holds: 0, last_arrival: 0 })
         };
-        Self { settings, links: pairs.map(link).collect(), losses: Vec::new(), rng: rng.fork() }
+        Self {
+            settings,
+            links: pairs.map(link).collect(),
+            losses: Vec::new(),
+            delays: Vec::new(),
+            rng: rng.fork(),
+        }
     }
 
     fn link(&mut self, from: usize, to: usize) -> &mut Link {
@@ -84,6 +91,9 @@ impl Network {
     fn arrival(&mut self, now: Micros, from: usize, to: usize) -> Micros {
         let delay_us = self.delay_us();
         let reorder = self.settings.reorder;
+        if let Some(by_us) = self.delays.iter().filter(|delay| delay.0 == from).map(|delay| delay.1).max() {
+            return now + delay_us + by_us;
+        }
         let link = self.link(from, to);
         let at = now + delay_us * link.factor;
         if reorder {
@@ -141,6 +151,18 @@ impl Network {
         }
     }
 
+    /// A fault begins that delays what a replica sends to others.
+    pub fn begin_delay(&mut self, from: usize, by_us: Micros) {
+        self.delays.push((from, by_us));
+    }
+
+    /// It ends.
+    pub fn end_delay(&mut self, from: usize, by_us: Micros) {
+        if let Some(position) = self.delays.iter().position(|&delay| delay == (from, by_us)) {
+            self.delays.remove(position);
+        }
+    }
+
     /// Nothing is cut, held or lost any more, and no message is slow: progress needs messages that are
     /// much faster than an election time-out (paper, 5.6).
     pub fn heal(&mut self) {
@@ -152,6 +174,7 @@ impl Network {
         let healthy = Link { factor: 1, cuts: 0, holds: 0, last_arrival: 0 };
         self.links.values_mut().for_each(|link| *link = healthy);
         self.losses.clear();
+        self.delays.clear();
         (self.settings.loss, self.settings.slow) = (0.0, 0.0);
     }
 }
@@ -193,6 +216,19 @@ mod tests {
         let first = |fate| if let Fate::Arrives(at) = fate { at[0] } else { 0 };
         let (there, back) = (first(network.route(0, 0, 1)), first(network.route(0, 1, 0)));
         assert!(there > 2 * back || back > 2 * there, "{there} {back}");
+    }
+
+    #[test]
+    fn a_delayed_message_is_overtaken_by_later_ones_and_delays_none_of_them() {
+        let mut network = network(|_| {});
+        network.begin_delay(0, 5_000);
+        let Fate::Arrives(late) = network.route(0, 0, 1) else { panic!("nothing is lost") };
+        assert!((5_100..=5_200).contains(&late[0]), "{late:?}");
+        let Fate::Arrives(other) = network.route(0, 1, 0) else { panic!("nothing is lost") };
+        assert!((100..=200).contains(&other[0]), "only one replica's messages are delayed: {other:?}");
+        network.end_delay(0, 5_000);
+        let Fate::Arrives(next) = network.route(1_000, 0, 1) else { panic!("nothing is lost") };
+        assert!((1_100..=1_200).contains(&next[0]), "{next:?}");
     }
 
     #[test]

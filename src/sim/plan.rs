@@ -160,6 +160,8 @@ pub enum FaultKind {
     Mute(Target),
     /// Messages to a replica wait, and go on afterwards.
     Lag(Target),
+    /// Messages from a replica to others take so much longer, and later ones overtake them.
+    Delay(Target, Micros),
     /// What a replica says waits in its outbox, is merged there, and goes on afterwards.
     Clog(Target),
     /// Messages to and from a replica wait, and go on afterwards.

@@ -141,6 +141,9 @@ impl Source {
     }
 }
 
+/// The longest that a message may be delayed by a fault.
+const LONGEST_DELAY_US: Micros = 3_600_000_000;
+
 fn check_plan(plan: &Plan) -> Result<(), &'static str> {
     let named = |target: &Target| matches!(target, Target::Replica(at) if *at >= plan.replicas);
     let fault_is_wrong = |fault: &Fault| match &fault.kind {
@@ -148,6 +151,7 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
         FaultKind::Deaf(target) | FaultKind::Mute(target) | FaultKind::Clog(target) => named(target),
         FaultKind::Lag(target) | FaultKind::Stall(target) | FaultKind::SlowClock(target) => named(target),
         FaultKind::SlowDisk(target, _) => named(target),
+        FaultKind::Delay(target, by_us) => named(target) || *by_us > LONGEST_DELAY_US,
         FaultKind::Cut(from, to) => *from.max(to) >= plan.replicas,
         FaultKind::Partition(side) => side.iter().any(|&at| at >= plan.replicas),
         FaultKind::Loss(probability) => !(0.0..=1.0).contains(probability),
@@ -169,7 +173,7 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
         }
         () if probabilities.iter().any(|p| !(0.0..=1.0).contains(p)) => Err("probabilities must be 0 to 1"),
         () if plan.faults.iter().any(fault_is_wrong) => {
-            Err("a fault names a replica that is not there, or no probability")
+            Err("a fault names a replica that is not there, no probability, or a delay above an hour")
         }
         () if majority_is_wrong => Err("the majority must be more than half of the replicas"),
         () if !(1..=1_000).contains(&network.uneven) => Err("uneven must be 1 to 1000"),

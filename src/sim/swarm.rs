@@ -35,11 +35,12 @@ pub fn plan(seed: u64) -> Plan {
     let clock_ppm = (0..replicas).map(|_| drift(&mut rng, drift_ppm)).collect();
     let workload = workload(&mut rng, lifetime_us, &network);
     let mut faults = faults(&mut rng, replicas, lifetime_us);
-    match rng.u8(0..6) {
+    match rng.u8(0..7) {
         0 | 1 => depose_leaders(&mut rng, lifetime_us, &mut faults),
         2 => figure_8(&mut rng, lifetime_us, &mut faults),
         3 => late_answers(&mut rng, lifetime_us, &mut faults),
         4 => congest(&mut rng, lifetime_us, &mut faults),
+        5 => outlive(&mut rng, replicas, &mut faults),
         _ => {}
     }
     if reads == Reads::Lease {
@@ -205,6 +206,26 @@ fn congest(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
         at_us += rng.u64(ELECTION_TIMEOUT_US / 2..2 * ELECTION_TIMEOUT_US);
     }
     faults.retain(|fault| fault.at_us < lifetime_us);
+}
+
+/// All replicas restart at once, and what they sent shortly before arrives about when their clocks, which begin anew,
+/// show again what they showed then. The leader of the new lives is heard by no other replica from that moment on, and
+/// soon hears none.
+fn outlive(rng: &mut Rng, replicas: usize, faults: &mut Vec<Fault>) {
+    let age_us = rng.u64(2 * ELECTION_TIMEOUT_US..5 * ELECTION_TIMEOUT_US);
+    let stop_us = age_us + ELECTION_TIMEOUT_US;
+    let next_life_us = stop_us + rng.u64(MS..100 * MS);
+    let by_us = next_life_us + rng.u64(0..ELECTION_TIMEOUT_US / 2);
+    let deaf_us = next_life_us + age_us + rng.u64(ELECTION_TIMEOUT_US / 2..ELECTION_TIMEOUT_US);
+    let mut act = |at_us: Micros, for_us: Micros, kind: FaultKind| {
+        faults.push(Fault { at_us, for_us: Some(for_us), kind });
+    };
+    for at in (0..replicas).map(Target::Replica) {
+        act(age_us, ELECTION_TIMEOUT_US, FaultKind::Delay(at, by_us));
+        act(stop_us, next_life_us - stop_us, FaultKind::Crash(at));
+    }
+    act(next_life_us + age_us, 3 * ELECTION_TIMEOUT_US, FaultKind::Mute(Target::Leader));
+    act(deaf_us, 3 * ELECTION_TIMEOUT_US, FaultKind::Deaf(Target::Leader));
 }
 
 /// How many kinds there are in [`draw_fault`].

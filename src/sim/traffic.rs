@@ -31,7 +31,9 @@ impl Traffic {
             Body::RequestVote(_) | Body::RequestVoteResponse(_) => &mut self.votes,
             Body::AppendEntries(AppendEntries { entries, .. }) if entries.is_empty() => &mut self.pings,
             Body::AppendEntries(_) | Body::RelayEntries(_) => &mut self.appends,
-            Body::AppendEntriesResponse(_) | Body::RelayEntriesResponse(_) => &mut self.answers,
+            Body::AppendEntriesResponse(_) | Body::RelayEntriesResponse(_) | Body::StaleTerm => {
+                &mut self.answers
+            }
         };
         *count += 1;
     }

@@ -177,6 +177,7 @@ impl Decoder {
             kind::REQUEST_VOTE => read_request_vote(message),
             kind::REQUEST_VOTE_RESPONSE => read_request_vote_response(message),
             kind::APPEND_ENTRIES_RESPONSE => read_append_entries_response(message),
+            kind::STALE_TERM => read_stale_term(message),
             kind::APPEND_ENTRIES => {
                 let (term, append) = self.read_append_entries(message)?;
                 Ok(Message { term, body: Body::AppendEntries(append) })
@@ -318,6 +319,11 @@ fn read_request_vote_response(message: &Object<'_, '_>) -> Result<Message, Malfo
     let (pre_vote, campaign) = (pre_vote.flag()?, campaign.number()?);
     let response = RequestVoteResponse { pre_vote, campaign, granted: granted.flag()? };
     Ok(Message { term, body: Body::RequestVoteResponse(response) })
+}
+
+fn read_stale_term(message: &Object<'_, '_>) -> Result<Message, Malformed> {
+    let [term] = pick(message, ["term"]);
+    Ok(Message { term: term.positive()?, body: Body::StaleTerm })
 }
 
 fn read_append_entries_response(message: &Object<'_, '_>) -> Result<Message, Malformed> {

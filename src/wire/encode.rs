@@ -105,6 +105,10 @@ impl<'a> Json<'a> {
                 self.number("term", message.term);
                 self.append_entries_response(answer);
             }
+            Body::StaleTerm => {
+                self.kind(kind::STALE_TERM);
+                self.number("term", message.term);
+            }
             Body::RelayEntries(relay) => {
                 self.kind(kind::RELAY_ENTRIES);
                 self.number("term", message.term);

@@ -136,6 +136,7 @@ fn check_message(sender: Id, message: &Message) {
             assert!(term > 0, "{message:?}");
             check_outcome(term, response.outcome);
         }
+        Body::StaleTerm => assert!(term > 0, "{message:?}"),
         Body::RelayEntries(relay) => {
             check_append(term, &relay.append);
             let mut ids = vec![relay.leader];

@@ -96,7 +96,16 @@ pub fn message() -> impl Strategy<Value = Message> {
             let body = Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome });
             Message { term, body }
         });
-    prop_oneof![vote, vote_response, append_entries(), append_response, relay_entries(), relay_response()]
+    let stale_term = positive().prop_map(|term| Message { term, body: Body::StaleTerm });
+    prop_oneof![
+        vote,
+        vote_response,
+        append_entries(),
+        append_response,
+        stale_term,
+        relay_entries(),
+        relay_response()
+    ]
 }
 
 /// What the leader or another follower sends on.

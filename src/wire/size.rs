@@ -30,6 +30,7 @@ const MATCHED: usize =
 const CONFLICT: usize = r#"{"type":"append_entries_response","term":,"sent_at":,"prev_log_index":,"conflict_term":,"conflict_index":}"#
     .len()
     + 5 * NUMBER;
+const STALE_TERM: usize = r#"{"type":"stale_term","term":}"#.len() + NUMBER;
 const RELAY_ENTRIES_RESPONSE: usize =
     r#"{"type":"relay_entries_response","term":,"sent_at":,"match_index":,"acknowledged":[]}"#.len()
         + 3 * NUMBER;
@@ -91,6 +92,7 @@ pub fn message_len_at_most(message: &Message) -> usize {
         Body::RelayEntriesResponse(answer) => {
             RELAY_ENTRIES_RESPONSE + answer.acknowledged.len() * ACKNOWLEDGEMENT
         }
+        Body::StaleTerm => STALE_TERM,
         Body::AppendEntriesResponse(answer) => match answer.outcome {
             AppendOutcome::Matched { .. } => MATCHED,
             AppendOutcome::Conflict { .. } => CONFLICT,

@@ -31,7 +31,7 @@ impl Invariant for TermMonotone {
         self.term[at] = now;
         for (_, message) in moment.messages() {
             let promises = match &message.body {
-                Body::AppendEntriesResponse(_) | Body::RelayEntriesResponse(_) => true,
+                Body::AppendEntriesResponse(_) | Body::RelayEntriesResponse(_) | Body::StaleTerm => true,
                 Body::RelayEntries(relay) => !relay.acknowledged.is_empty(),
                 Body::RequestVote(request) => !request.pre_vote,
                 Body::RequestVoteResponse(response) => response.granted && !response.pre_vote,
