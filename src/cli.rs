@@ -114,10 +114,12 @@ An ID is four hexadecimal digits, upper case. FFFF is reserved.
 Transports:
   seqpacket  The simulator listens on a Unix socket of sequenced packets that is
              named like this replica's ID and lies in the working directory.
+  stream     The same with a stream socket; each line is a message.
   udp        The simulator listens on the UDP port of 127.0.0.1 that comes first.
 
 If the first argument could be both, as 0001 could, it is an ID if a socket of
-that name is in the working directory, and else a port. --transport settles it.
+that name is in the working directory, and else a port. Of which kind a socket
+is turns out when it is connected. --transport settles it all.
 
 The replica runs until the simulator closes the socket, or until SIGTERM or SIGINT.
 
@@ -133,6 +135,8 @@ Examples:
 pub enum TransportKind {
     /// A Unix socket of sequenced packets.
     Seqpacket,
+    /// A Unix stream socket that carries lines.
+    Stream,
     /// UDP on the loopback interface.
     Udp,
 }
@@ -176,8 +180,13 @@ pub struct Role {
 /// Where the simulator listens.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Simulator {
-    /// On the socket named like this replica, in the working directory.
+    /// On the socket named like this replica, in the working directory. Of which kind that is turns
+    /// out when it is connected.
+    Unix,
+    /// On such a socket, of sequenced packets.
     Seqpacket,
+    /// On such a socket, of lines.
+    Stream,
     /// On this port of 127.0.0.1.
     Udp(NonZeroU16),
 }
@@ -218,27 +227,28 @@ impl Options {
     /// is in the working directory.
     pub fn role(&self, is_socket: impl Fn(&str) -> bool) -> Result<Role, UsageError> {
         let (first, rest) = self.words.split_first().ok_or(UsageError::NoIds)?;
-        let kind = match self.transport {
-            Some(kind) => kind,
-            None => tell_apart(first, is_socket)?,
-        };
-        match kind {
-            TransportKind::Seqpacket => read_ids(Simulator::Seqpacket, &self.words),
-            TransportKind::Udp => {
+        match self.transport {
+            Some(TransportKind::Seqpacket) => read_ids(Simulator::Seqpacket, &self.words),
+            Some(TransportKind::Stream) => read_ids(Simulator::Stream, &self.words),
+            Some(TransportKind::Udp) => {
                 let port = parse_port(first).ok_or_else(|| UsageError::BadPort(first.clone()))?;
                 read_ids(Simulator::Udp(port), rest)
             }
+            None => match tell_apart(first, is_socket)? {
+                Simulator::Udp(port) => read_ids(Simulator::Udp(port), rest),
+                unix => read_ids(unix, &self.words),
+            },
         }
     }
 }
 
-fn tell_apart(first: &str, is_socket: impl Fn(&str) -> bool) -> Result<TransportKind, UsageError> {
+fn tell_apart(first: &str, is_socket: impl Fn(&str) -> bool) -> Result<Simulator, UsageError> {
     let is_id = first.parse::<Id>() != Err(IdError::Malformed);
-    match (is_id, parse_port(first).is_some()) {
-        (true, true) if is_socket(first) => Ok(TransportKind::Seqpacket),
-        (_, true) => Ok(TransportKind::Udp),
-        (true, false) => Ok(TransportKind::Seqpacket),
-        (false, false) => Err(UsageError::NeitherIdNorPort(first.to_owned())),
+    match (is_id, parse_port(first)) {
+        (true, Some(_)) if is_socket(first) => Ok(Simulator::Unix),
+        (_, Some(port)) => Ok(Simulator::Udp(port)),
+        (true, None) => Ok(Simulator::Unix),
+        (false, None) => Err(UsageError::NeitherIdNorPort(first.to_owned())),
     }
 }
 
@@ -267,7 +277,9 @@ fn read_ids(simulator: Simulator, words: &[String]) -> Result<Role, UsageError> 
 impl fmt::Display for Simulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Unix => f.write_str("unix socket"),
             Self::Seqpacket => f.write_str("seqpacket"),
+            Self::Stream => f.write_str("stream"),
             Self::Udp(port) => write!(f, "udp port {port}"),
         }
     }
@@ -306,15 +318,15 @@ mod tests {
 
     #[test]
     fn the_first_word_tells_the_dialects_apart() {
-        assert_eq!(simulator("kvstore 00A0 0001 0002", &[]), Simulator::Seqpacket);
-        assert_eq!(simulator("kvstore 0000 0001 0002", &[]), Simulator::Seqpacket, "0 is no port");
+        assert_eq!(simulator("kvstore 00A0 0001 0002", &[]), Simulator::Unix);
+        assert_eq!(simulator("kvstore 0000 0001 0002", &[]), Simulator::Unix, "0 is no port");
         assert_eq!(simulator("kvstore 54321 0000 0001", &[]), udp(54321));
         assert_eq!(simulator("kvstore 80 0000 0001", &[]), udp(80));
     }
 
     #[test]
     fn a_word_that_could_be_both_is_an_id_if_there_is_such_a_socket() {
-        assert_eq!(simulator("kvstore 0001 0000 0002", &["0001"]), Simulator::Seqpacket);
+        assert_eq!(simulator("kvstore 0001 0000 0002", &["0001"]), Simulator::Unix);
         assert_eq!(simulator("kvstore 0001 0000 0002", &["0000"]), udp(1));
         assert_eq!(simulator("kvstore 9000 0000 0002", &[]), udp(9000));
     }
@@ -322,6 +334,7 @@ mod tests {
     #[test]
     fn the_option_settles_it() {
         assert_eq!(simulator("kvstore --transport seqpacket 0001 0000", &[]), Simulator::Seqpacket);
+        assert_eq!(simulator("kvstore --transport stream 0001 0000", &[]), Simulator::Stream);
         assert_eq!(simulator("kvstore --transport udp 0001 0000 0002", &["0001"]), udp(1));
         let refusal = role("kvstore --transport udp 00A1 0000 0002", &[]);
         assert_eq!(refusal, Err(UsageError::BadPort("00A1".into())));

@@ -14,8 +14,8 @@ use std::thread;
 use clap::Parser;
 use clap::error::ErrorKind;
 use kvstore::id::Id;
-use kvstore::transport::{Seqpacket, Transport, Udp};
-use kvstore::{log, pipeline, replica};
+use kvstore::transport::{Seqpacket, Stream, Transport, Udp};
+use kvstore::{log, pipeline, replica, transport};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::info;
@@ -58,17 +58,17 @@ fn replicate(options: &Options) -> Result<(), Failure> {
     // Before the connection, so that a simulator can stop every replica that it has heard of.
     let signals = Signals::new([SIGTERM, SIGINT])
         .map_err(|error| Failure(EXIT_SOFTWARE, format!("can't listen for signals: {error}")))?;
-    let transport = connect(&role)?;
-    stop_on_signal(signals, Arc::clone(&transport))?;
+    let network = connect(&role)?;
+    stop_on_signal(signals, Arc::clone(&network))?;
 
     let seed = options.seed.unwrap_or_else(|| random_seed(role.own));
     info!(id = %role.own, peers = ?role.peers, simulator = %role.simulator, seed, "starts");
     let replica = replica::Options {
         levers: options.levers.levers(),
-        ..replica::Options::new(role.own, role.peers, transport.max_datagram(), seed)
+        ..replica::Options::new(role.own, role.peers, network.max_datagram(), seed)
     };
     let counts =
-        pipeline::run(transport, &replica).map_err(|error| Failure(EXIT_SOFTWARE, error.to_string()))?;
+        pipeline::run(network, &replica).map_err(|error| Failure(EXIT_SOFTWARE, error.to_string()))?;
     info!(?counts, "stopped");
     Ok(())
 }
@@ -104,22 +104,19 @@ fn is_socket(name: &str) -> bool {
 }
 
 fn connect(role: &Role) -> Result<Arc<dyn Transport>, Failure> {
-    let failure = |place: String, error: io::Error| {
-        Failure(EXIT_UNREACHABLE, format!("can't reach the simulator at {place}: {error}"))
+    let path = Path::new(".").join(role.own.to_string());
+    let connected: io::Result<Arc<dyn Transport>> = match role.simulator {
+        Simulator::Unix => transport::connect_unix(&path),
+        Simulator::Seqpacket => Seqpacket::connect(&path).map(|transport| Arc::new(transport) as _),
+        Simulator::Stream => Stream::connect(&path).map(|transport| Arc::new(transport) as _),
+        Simulator::Udp(port) => Udp::open(role.own, port.get()).map(|transport| Arc::new(transport) as _),
     };
-    match role.simulator {
-        Simulator::Seqpacket => {
-            let path = Path::new(".").join(role.own.to_string());
-            match Seqpacket::connect(&path) {
-                Ok(transport) => Ok(Arc::new(transport)),
-                Err(error) => Err(failure(path.display().to_string(), error)),
-            }
-        }
-        Simulator::Udp(port) => match Udp::open(role.own, port.get()) {
-            Ok(transport) => Ok(Arc::new(transport)),
-            Err(error) => Err(failure(format!("UDP port {port}"), error)),
-        },
-    }
+    let place = match role.simulator {
+        Simulator::Udp(port) => format!("UDP port {port}"),
+        _ => path.display().to_string(),
+    };
+    connected
+        .map_err(|error| Failure(EXIT_UNREACHABLE, format!("can't reach the simulator at {place}: {error}")))
 }
 
 /// Lets the first signal stop the transport, and with it, stage by stage, the pipeline. A second one

@@ -41,7 +41,11 @@ fn run(line: &str) -> Ended {
 }
 
 fn listening(path: &Path) -> OwnedFd {
-    let fd = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).expect("fd");
+    listening_as(path, SocketType::SEQPACKET)
+}
+
+fn listening_as(path: &Path, kind: SocketType) -> OwnedFd {
+    let fd = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).expect("fd");
     bind(&fd, &SocketAddrUnix::new(path).expect("a short path")).expect("a free path");
     listen(&fd, 1).expect("listens");
     fd
@@ -99,6 +103,7 @@ fn help_shows_both_dialects_and_examples() {
         "--log-level <LEVEL>",
         "--seed <NUMBER>",
         "seqpacket",
+        "stream",
         "udp",
         "Examples:",
         "Exit codes:",
@@ -133,12 +138,33 @@ fn a_simulator_that_listens_no_more_is_reported_in_one_line() {
 
 #[test]
 fn the_end_of_the_connection_is_a_clean_stop() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let listener = listening(&directory.path().join("0001"));
-    let child = kvstore(directory.path(), "0001 0000 0002").spawn().expect("it starts");
-    drop(accept(&listener).expect("it connects"));
-    let ended = wait(child);
-    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    for (kind, option) in [
+        (SocketType::SEQPACKET, ""),
+        (SocketType::STREAM, ""),
+        (SocketType::SEQPACKET, "--transport seqpacket"),
+        (SocketType::STREAM, "--transport stream"),
+    ] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let listener = listening_as(&directory.path().join("0001"), kind);
+        let line = format!("{option} 0001 0000 0002");
+        let child = kvstore(directory.path(), &line).spawn().expect("it starts");
+        drop(accept(&listener).expect("it connects"));
+        let ended = wait(child);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{option}");
+    }
+}
+
+#[test]
+fn replica_with_the_wrong_transport_says_so_in_one_line() {
+    for (kind, option) in [(SocketType::SEQPACKET, "stream"), (SocketType::STREAM, "seqpacket")] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let _listener = listening_as(&directory.path().join("0001"), kind);
+        let line = format!("--transport {option} 0001 0000 0002");
+        let ended = wait(kvstore(directory.path(), &line).spawn().expect("it starts"));
+        assert_eq!(ended.code, Some(1));
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        assert!(ended.stderr.contains("./0001: Protocol wrong type for socket"), "{}", ended.stderr);
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::thread;
 use serde_json::Value;
 
 const OURS: &str = env!("CARGO_BIN_EXE_kvstore");
-const TRANSPORTS: [&str; 2] = ["seqpacket", "udp"];
+const TRANSPORTS: [&str; 3] = ["seqpacket", "stream", "udp"];
 
 /// `run.py` with a scenario, named by its path without the suffix.
 fn run_py(scenario: &str, replica: &Path, transport: &str) -> Command {
@@ -54,17 +54,16 @@ fn figure(result: &Value, name: &str) -> u64 {
 }
 
 #[test]
-fn every_request_is_answered_in_the_stream_dialect() {
-    let result = simulate("calm", "seqpacket");
-    assert_eq!(figure(&result, "failures"), 0);
-    assert_eq!(figure(&result, "duplicates"), 0);
-}
-
-#[test]
-fn every_request_is_answered_in_the_datagram_dialect() {
-    let result = simulate("calm", "udp");
-    assert_eq!(figure(&result, "failures"), 0);
-    assert_eq!(figure(&result, "duplicates"), 0);
+fn replicas_answer_every_request_in_each_dialect() {
+    thread::scope(|scope| {
+        for transport in TRANSPORTS {
+            scope.spawn(move || {
+                let result = simulate("calm", transport);
+                assert_eq!(figure(&result, "failures"), 0, "{transport}");
+                assert_eq!(figure(&result, "duplicates"), 0, "{transport}");
+            });
+        }
+    });
 }
 
 /// Sixteen messages for a put and for a get, instead of four and none.

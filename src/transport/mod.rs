@@ -7,16 +7,22 @@
 mod memory;
 mod seqpacket;
 mod socket;
+mod stream;
 mod udp;
 
 #[cfg(test)]
 mod tests;
 
 use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::io::Errno;
 
 use crate::clock::BootTime;
 pub use memory::{Hub, MemoryTransport, Packet};
 pub use seqpacket::{SEQPACKET_MAX_DATAGRAM, Seqpacket};
+pub use stream::{STREAM_MAX_DATAGRAM, Stream};
 pub use udp::{UDP_MAX_DATAGRAM, Udp};
 
 /// What a wait for a datagram ended with.
@@ -62,7 +68,8 @@ pub trait Transport: Send + Sync {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if it does not; else as [`send`](Self::send).
+    /// `WouldBlock` if it does not: a part may be sent already, so the next datagram that is offered must
+    /// be the same one. Else as [`send`](Self::send).
     fn try_send(&self, datagram: &[u8]) -> io::Result<()>;
 
     /// The most bytes that a datagram may have on its way out.
@@ -71,6 +78,21 @@ pub trait Transport: Send + Sync {
     /// Makes every `receive`, also one that waits now, return [`Received::Closed`], and
     /// no `send` wait any more.
     fn stop(&self);
+}
+
+/// Connects to the simulator's socket at this path, of whichever kind that is.
+///
+/// # Errors
+///
+/// What the operating system reports, above all that the path has no listener.
+pub fn connect_unix(path: &Path) -> io::Result<Arc<dyn Transport>> {
+    match Seqpacket::connect(path) {
+        Ok(transport) => Ok(Arc::new(transport)),
+        Err(error) if error.raw_os_error() == Some(Errno::PROTOTYPE.raw_os_error()) => {
+            Ok(Arc::new(Stream::connect(path)?))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn refuse_long(datagram: &[u8], limit: usize) -> io::Result<()> {

@@ -1,14 +1,13 @@
-//! The stream dialect: a connection of sequenced packets to a simulator that listens
+//! The seqpacket dialect: a connection of sequenced packets to a simulator that listens
 //! on a path named like the replica.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, send, socket_with};
+use rustix::net::{SocketType, send};
 
-use super::socket::{Socket, Wait};
+use super::socket::{Socket, Unit, Wait, connect_unix};
 use super::{Received, Transport, refuse_long};
 use crate::clock::BootTime;
 
@@ -25,19 +24,11 @@ impl Seqpacket {
     ///
     /// What the operating system reports, above all that nobody listens there.
     pub fn connect(path: &Path) -> io::Result<Self> {
-        let address = SocketAddrUnix::new(path)?;
-        let fd = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-        loop {
-            match connect(&fd, &address) {
-                Ok(()) => return Self::new(fd),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        Self::new(connect_unix(path, SocketType::SEQPACKET)?)
     }
 
     pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Self(Socket::new(fd)?))
+        Ok(Self(Socket::new(fd, Unit::Datagram)?))
     }
 
     /// The end of a connection looks like an empty packet.
@@ -50,7 +41,7 @@ impl Seqpacket {
 
     fn transmit(&self, datagram: &[u8], wait: Wait) -> io::Result<()> {
         refuse_long(datagram, SEQPACKET_MAX_DATAGRAM)?;
-        self.0.send(wait, |flags| send(self.0.fd(), datagram, flags))
+        self.0.send(wait, |flags| send(self.0.fd(), datagram, flags)).map(drop)
     }
 }
 

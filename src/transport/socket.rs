@@ -2,13 +2,17 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::sockopt::{self, Timeout};
-use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, shutdown};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, connect, recv,
+    shutdown, socket_with,
+};
 
 use super::Received;
 use crate::clock::BootTime;
@@ -28,8 +32,18 @@ const FOR_EVER: u64 = u64::MAX;
 /// whoever waits for it, to receive as well as to send.
 pub(super) struct Socket {
     fd: OwnedFd,
+    unit: Unit,
     stopped: AtomicBool,
     block_ms: AtomicU64, // the socket's time-out; read and written by the receiving stage only
+}
+
+/// What one call to receive takes off.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// One datagram, whose rest is lost if the buffer is too short.
+    Datagram,
+    /// As many bytes as the buffer has room for.
+    Byte,
 }
 
 /// Whether a send may wait for room.
@@ -40,11 +54,11 @@ pub(super) enum Wait {
 }
 
 impl Socket {
-    pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
+    pub(super) fn new(fd: OwnedFd, unit: Unit) -> io::Result<Self> {
         // It works with smaller ones too.
         let _refused = sockopt::set_socket_recv_buffer_size(&fd, SOCKET_BUFFER_BYTES);
         let _refused = sockopt::set_socket_send_buffer_size(&fd, SOCKET_BUFFER_BYTES);
-        Ok(Self { fd, stopped: AtomicBool::new(false), block_ms: AtomicU64::new(FOR_EVER) })
+        Ok(Self { fd, unit, stopped: AtomicBool::new(false), block_ms: AtomicU64::new(FOR_EVER) })
     }
 
     pub(super) fn fd(&self) -> &OwnedFd {
@@ -93,11 +107,13 @@ impl Socket {
     /// One call to receive; `None` if there is nothing, or if something else ended the call.
     fn look(&self, buffer: &mut [u8], flags: RecvFlags) -> io::Result<Option<Received>> {
         // MSG_TRUNC makes the call return the datagram's own length, even if that is more than the buffer's.
-        match recv(&self.fd, &mut *buffer, flags | RecvFlags::TRUNC) {
+        let flags = if self.unit == Unit::Datagram { flags | RecvFlags::TRUNC } else { flags };
+        match recv(&self.fd, &mut *buffer, flags) {
             Ok((_, 0)) if self.is_stopped() => Ok(None),
             Ok((_, length)) if length > buffer.len() => Ok(Some(Received::TooLong)),
             Ok((_, length)) => Ok(Some(Received::Datagram(length))),
-            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            // CONNREFUSED: a datagram that was sent earlier found no receiver. It is lost, as others may be.
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNREFUSED) => Ok(None),
             Err(Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN) => Ok(Some(Received::Closed)),
             Err(error) => Err(error.into()),
         }
@@ -120,20 +136,21 @@ impl Socket {
         Ok(true)
     }
 
-    /// Sends one datagram with a call like [`rustix::net::send`].
+    /// Sends with a call like [`rustix::net::send`], and returns how many bytes were sent.
     pub(super) fn send(
         &self,
         wait: Wait,
         call: impl Fn(SendFlags) -> Result<usize, Errno>,
-    ) -> io::Result<()> {
+    ) -> io::Result<usize> {
         loop {
             // MSG_NOSIGNAL: a simulator that is gone must not kill the process by SIGPIPE.
             match call(SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-                Ok(_) => return Ok(()),
+                Ok(length) => return Ok(length),
                 Err(Errno::AGAIN) if self.is_stopped() => return Err(io::ErrorKind::BrokenPipe.into()),
                 Err(Errno::AGAIN) if wait == Wait::No => return Err(io::ErrorKind::WouldBlock.into()),
                 Err(Errno::AGAIN) => self.wait(PollFlags::OUT, None)?,
-                Err(Errno::INTR) => {}
+                // CONNREFUSED is about an earlier datagram; this one was not sent.
+                Err(Errno::INTR | Errno::CONNREFUSED) => {}
                 Err(Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN) => {
                     return Err(io::ErrorKind::BrokenPipe.into());
                 }
@@ -153,7 +170,7 @@ impl Socket {
         }
     }
 
-    fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::SeqCst)
     }
 
@@ -168,9 +185,22 @@ impl Socket {
     }
 }
 
+/// Connects to a Unix socket of this kind. `EPROTOTYPE` means that it is of another kind.
+pub(super) fn connect_unix(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
+    let address = SocketAddrUnix::new(path)?;
+    let fd = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+    loop {
+        match connect(&fd, &address) {
+            Ok(()) => return Ok(fd),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use rustix::net::socketpair;
 
     use super::*;
 
@@ -178,7 +208,7 @@ mod tests {
     fn the_time_out_ends_well_before_the_wait_and_is_made_longer_only_after_it_was_too_short() {
         let (fd, _other) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .expect("a pair");
-        let socket = Socket::new(fd).expect("a socket");
+        let socket = Socket::new(fd, Unit::Datagram).expect("a socket");
         let secs = |secs| Some(Duration::from_secs(secs));
         let set_by = |left, in_vain| {
             let blocks = socket.block_for(left, in_vain).expect("no error of the system");

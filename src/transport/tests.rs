@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept, bind, listen, recv,
-    send, socket_with, socketpair,
+    send, socket_with, socketpair, sockopt,
 };
 
 use super::*;
@@ -220,8 +220,140 @@ fn seqpacket_connects_to_a_path() {
     assert_eq!(receive(&transport, 100), Ok(b"welcome".to_vec()));
 }
 
+fn stream_pair() -> (Stream, OwnedFd) {
+    let (ours, theirs) =
+        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).expect("a pair");
+    (Stream::new(ours).expect("a transport"), theirs)
+}
+
 #[test]
-fn udp_says_hello_first_and_hears_every_local_source() {
+fn stream_takes_lines_that_arrive_joined_and_split() {
+    let (transport, simulator) = stream_pair();
+    say(&simulator, b"one\ntwo\n\nthr");
+    assert_eq!(receive(&transport, 100), Ok(b"one".to_vec()));
+    assert_eq!(receive(&transport, 100), Ok(b"two".to_vec()));
+    assert_eq!(receive(&transport, 100), Ok(Vec::new()));
+    assert_eq!(receive_until(&transport, 100, Some(BootTime::now())), Err(Received::TimedOut));
+    say(&simulator, b"ee");
+    assert_eq!(transport.try_receive(&mut [0; 100]).expect("no error"), Received::TimedOut);
+    say(&simulator, b"\n");
+    assert_eq!(receive(&transport, 100), Ok(b"three".to_vec()));
+    transport.send(b"answer").expect("room");
+    transport.try_send(b"another").expect("room");
+    assert_eq!(hear(&simulator), b"answer\nanother\n");
+}
+
+#[test]
+fn stream_reports_a_line_that_is_longer_than_the_buffer() {
+    let (transport, simulator) = stream_pair();
+    say(&simulator, &[&[b'x'; 101][..], b"\n", &[b'y'; 100], b"\n"].concat());
+    assert_eq!(receive(&transport, 100), Err(Received::TooLong));
+    assert_eq!(receive(&transport, 100), Ok(vec![b'y'; 100]));
+}
+
+#[test]
+fn stream_is_closed_when_the_simulator_is_gone() {
+    let (transport, simulator) = stream_pair();
+    say(&simulator, b"last\nnever ended");
+    drop(simulator);
+    assert_eq!(receive(&transport, 100), Ok(b"last".to_vec()));
+    assert_eq!(receive(&transport, 100), Err(Received::Closed));
+    assert_eq!(transport.send(b"x").expect_err("nobody is there").kind(), ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn stream_waits_until_then_and_no_longer() {
+    let (transport, simulator) = stream_pair();
+    takes_what_is_there_and_waits_no_longer(&transport, |bytes| say(&simulator, &[bytes, b"\n"].concat()));
+}
+
+#[test]
+fn stream_stops_while_it_waits() {
+    let (transport, _simulator) = stream_pair();
+    stops_while_it_waits(Arc::new(transport));
+}
+
+#[test]
+fn stream_that_is_full_goes_on_in_the_middle_of_a_line() {
+    let (ours, simulator) =
+        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).expect("a pair");
+    let transport = Stream::new(ours.try_clone().expect("one more")).expect("a transport");
+    // The smallest buffer there is takes only a part of the longest line.
+    sockopt::set_socket_send_buffer_size(&ours, 1).expect("a socket has one");
+    let line = vec![b'x'; STREAM_MAX_DATAGRAM];
+    let mut heard = Vec::new();
+    let mut refused = 0;
+    for _ in 0..10 {
+        while let Err(error) = transport.try_send(&line) {
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+            refused += 1;
+            heard.extend(hear(&simulator));
+        }
+    }
+    drop((transport, ours));
+    while heard.len() < 10 * (STREAM_MAX_DATAGRAM + 1) {
+        heard.extend(hear(&simulator));
+    }
+    assert!(refused > 0);
+    let lines: Vec<&[u8]> = heard.strip_suffix(b"\n").expect("whole").split(|&byte| byte == b'\n').collect();
+    assert_eq!(lines, [&line[..]; 10]);
+    assert_eq!(
+        refuse_long(&[b'x'; STREAM_MAX_DATAGRAM + 1], STREAM_MAX_DATAGRAM).map_err(|e| e.kind()),
+        Err(ErrorKind::InvalidInput)
+    );
+}
+
+#[test]
+fn kind_of_a_unix_socket_is_found_out() {
+    for (kind, longest) in
+        [(SocketType::SEQPACKET, SEQPACKET_MAX_DATAGRAM), (SocketType::STREAM, STREAM_MAX_DATAGRAM)]
+    {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("0001");
+        let kind_of_error = || connect_unix(&path).err().map(|error| error.kind());
+        assert_eq!(kind_of_error(), Some(ErrorKind::NotFound));
+        let listener = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).expect("fd");
+        bind(&listener, &SocketAddrUnix::new(&path).expect("a short path")).expect("a free path");
+        assert_eq!(kind_of_error(), Some(ErrorKind::ConnectionRefused));
+        listen(&listener, 1).expect("listens");
+        let transport = connect_unix(&path).expect("connects");
+        assert_eq!(transport.max_datagram(), longest);
+        let simulator = accept(&listener).expect("it came");
+        say(&simulator, b"welcome\n");
+        assert!(receive(&*transport, 100).expect("a message").starts_with(b"welcome"));
+    }
+}
+
+#[test]
+fn udp_hears_only_the_simulator() {
+    let simulator = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let replica = socket.local_addr().expect("an address");
+    stranger.send_to(b"before it has joined", replica).expect("sent");
+    let port = simulator.local_addr().expect("an address").port();
+    let transport = Udp::join(socket, id(3), port).expect("joins");
+    stranger.send_to(b"after it has joined", replica).expect("sent");
+    simulator.send_to(b"from the simulator", replica).expect("sent");
+    assert_eq!(receive(&transport, 100), Ok(b"from the simulator".to_vec()));
+    assert_eq!(transport.try_receive(&mut [0; 100]).expect("no error"), Received::TimedOut);
+}
+
+#[test]
+fn udp_goes_on_while_the_simulator_is_away() {
+    let simulator = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let port = simulator.local_addr().expect("an address").port();
+    drop(simulator);
+    let transport = Udp::open(id(3), port).expect("opens");
+    for _ in 0..3 {
+        transport.send(b"lost").expect("sent, but not received");
+        transport.try_send(b"lost too").expect("sent, but not received");
+        assert_eq!(transport.try_receive(&mut [0; 100]).expect("no error"), Received::TimedOut);
+    }
+}
+
+#[test]
+fn udp_says_hello_first_and_reports_what_is_too_long() {
     let simulator = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let port = simulator.local_addr().expect("an address").port();
     let transport = Udp::open(id(3), port).expect("opens");
@@ -232,10 +364,9 @@ fn udp_says_hello_first_and_hears_every_local_source() {
 
     simulator.send_to(b"from the simulator", replica).expect("sent");
     assert_eq!(receive(&transport, 100), Ok(b"from the simulator".to_vec()));
-    let other = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    other.send_to(&[b'x'; 101], replica).expect("sent");
+    simulator.send_to(&[b'x'; 101], replica).expect("sent");
     assert_eq!(receive(&transport, 100), Err(Received::TooLong));
-    other.send_to(b"", replica).expect("sent");
+    simulator.send_to(b"", replica).expect("sent");
     assert_eq!(receive(&transport, 100), Ok(Vec::new()));
 
     transport.send(b"answer").expect("sent");

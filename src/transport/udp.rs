@@ -1,11 +1,13 @@
-//! The datagram dialect: UDP on the loopback interface, everything to the one port where the simulator is.
+//! The datagram dialect: UDP on the loopback interface, everything to and from the one port where the
+//! simulator is. The socket is connected to that port, so the kernel refuses what other processes
+//! send: it neither reaches the replica nor takes the room of the simulator's messages.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, UdpSocket};
 
-use rustix::net::sendto;
+use rustix::net::send;
 
-use super::socket::{Socket, Wait};
+use super::socket::{Socket, Unit, Wait};
 use super::{Received, Transport, refuse_long};
 use crate::clock::BootTime;
 use crate::id::Id;
@@ -14,11 +16,8 @@ use crate::wire;
 /// The longest datagram that UDP carries over IPv4.
 pub const UDP_MAX_DATAGRAM: usize = 65_507;
 
-/// A UDP socket on the loopback interface.
-pub struct Udp {
-    socket: Socket,
-    simulator: SocketAddr,
-}
+/// A UDP socket on the loopback interface, connected to the simulator's.
+pub struct Udp(Socket);
 
 impl Udp {
     /// Opens a socket on a free port and tells the simulator about it at once: a
@@ -28,9 +27,14 @@ impl Udp {
     ///
     /// What the operating system reports.
     pub fn open(own: Id, port: u16) -> io::Result<Self> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let simulator = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let udp = Self { socket: Socket::new(socket.into())?, simulator };
+        Self::join(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?, own, port)
+    }
+
+    pub(super) fn join(socket: UdpSocket, own: Id, port: u16) -> io::Result<Self> {
+        socket.connect((Ipv4Addr::LOCALHOST, port))?;
+        let udp = Self(Socket::new(socket.into(), Unit::Datagram)?);
+        // The simulator does not know this port yet: what is here by now came from another process.
+        while udp.try_receive(&mut [])? != Received::TimedOut {}
         let mut hello = Vec::new();
         wire::encode_hello(&mut hello, own);
         udp.send(&hello)?;
@@ -39,18 +43,17 @@ impl Udp {
 
     fn transmit(&self, datagram: &[u8], wait: Wait) -> io::Result<()> {
         refuse_long(datagram, UDP_MAX_DATAGRAM)?;
-        self.socket.send(wait, |flags| sendto(self.socket.fd(), datagram, flags, &self.simulator))
+        self.0.send(wait, |flags| send(self.0.fd(), datagram, flags)).map(drop)
     }
 }
 
 impl Transport for Udp {
-    // Bound to the loopback address, the socket hears nobody from outside.
     fn receive(&self, buffer: &mut [u8], until: Option<BootTime>) -> io::Result<Received> {
-        self.socket.receive(buffer, until)
+        self.0.receive(buffer, until)
     }
 
     fn try_receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
-        self.socket.try_receive(buffer)
+        self.0.try_receive(buffer)
     }
 
     fn send(&self, datagram: &[u8]) -> io::Result<()> {
@@ -66,6 +69,6 @@ impl Transport for Udp {
     }
 
     fn stop(&self) {
-        self.socket.stop();
+        self.0.stop();
     }
 }

@@ -29,12 +29,18 @@ const ROOM: usize = 70_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     Seqpacket,
+    Stream,
     Udp,
+}
+
+impl Dialect {
+    pub const ALL: [Self; 3] = [Self::Seqpacket, Self::Stream, Self::Udp];
 }
 
 /// The simulator's end of the connection to one replica.
 enum Connection {
     Seqpacket(OwnedFd),
+    Stream(OwnedFd, Vec<u8>), // with what was read of a line that has not ended
     Udp(UdpSocket, SocketAddr),
 }
 
@@ -63,18 +69,21 @@ impl Process {
         let ids = [own].into_iter().chain((0..size).filter(|&other| other != own));
         let ids = ids.map(|number| id(number).to_string());
         let (child, connection) = match dialect {
-            Dialect::Seqpacket => {
+            Dialect::Seqpacket | Dialect::Stream => {
                 let path = directory.path().join(id(own).to_string());
+                let is_stream = dialect == Dialect::Stream;
+                let kind = if is_stream { SocketType::STREAM } else { SocketType::SEQPACKET };
                 let listener =
-                    socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-                        .expect("a socket");
+                    socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).expect("a socket");
                 bind(&listener, &SocketAddrUnix::new(&path).expect("a short path")).expect("a free path");
                 listen(&listener, 1).expect("it listens");
                 prepare(command.args(ids));
                 let child = command.spawn().expect("it starts");
                 let fd = accept(&listener).expect("it connects");
                 set_patience(&fd);
-                (child, Connection::Seqpacket(fd))
+                let connection =
+                    if is_stream { Connection::Stream(fd, Vec::new()) } else { Connection::Seqpacket(fd) };
+                (child, connection)
             }
             Dialect::Udp => {
                 let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
@@ -121,9 +130,18 @@ impl Process {
             Connection::Seqpacket(fd) => {
                 assert_eq!(send(fd, bytes, SendFlags::NOSIGNAL), Ok(bytes.len()), "{} reads", self.own);
             }
+            Connection::Stream(..) => self.write(&[bytes, b"\n"].concat()),
             Connection::Udp(socket, address) => {
                 assert_eq!(socket.send_to(bytes, address).expect("it is sent"), bytes.len());
             }
+        }
+    }
+
+    /// Writes these bytes to a stream, whatever lines they are.
+    pub fn write(&self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let length = send(self.fd(), bytes, SendFlags::NOSIGNAL).expect("the replica reads");
+            bytes = &bytes[length..];
         }
     }
 
@@ -144,20 +162,22 @@ impl Process {
     /// Reads from the socket once, and waits if there is nothing to read.
     fn read(&mut self) {
         let mut buffer = vec![0; ROOM];
-        let length = match &self.connection {
-            Connection::Seqpacket(fd) => {
-                recv(fd, &mut buffer[..], RecvFlags::empty()).expect("the replica says something").1
-            }
-            Connection::Udp(socket, _) => socket.recv(&mut buffer).expect("the replica says something"),
-        };
+        let (_, length) = recv(self.fd(), &mut buffer[..], RecvFlags::empty()).expect("it says something");
         assert!(length > 0, "{} has hung up", self.own);
         buffer.truncate(length);
-        self.heard.push_back(buffer);
+        if let Connection::Stream(_, begun) = &mut self.connection {
+            begun.append(&mut buffer);
+            let mut lines: Vec<Vec<u8>> = begun.split(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
+            *begun = lines.pop().unwrap_or_default();
+            self.heard.extend(lines);
+        } else {
+            self.heard.push_back(buffer);
+        }
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
         match &self.connection {
-            Connection::Seqpacket(fd) => fd.as_fd(),
+            Connection::Seqpacket(fd) | Connection::Stream(fd, _) => fd.as_fd(),
             Connection::Udp(socket, _) => socket.as_fd(),
         }
     }

@@ -55,7 +55,7 @@ fn hide(file: &Path, span: Duration) {
 
 #[test]
 fn leader_that_was_suspended_serves_no_stale_read() {
-    for dialect in [Dialect::Seqpacket, Dialect::Udp] {
+    for dialect in Dialect::ALL {
         suspend_leader_and_read_from_it(dialect);
     }
 }
