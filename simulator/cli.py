@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shlex
 import sys
@@ -16,7 +17,7 @@ from simulator import build, config, history, output, report, suite
 from simulator.config import ConfigError, Scenario
 from simulator.console import Console
 from simulator.judge import judge
-from simulator.loop import simulate
+from simulator.loop import JOIN_SECONDS, simulate
 from simulator.replica import OptionsRefused, StartError
 from simulator.result import Result
 from simulator.signals import Signals
@@ -87,6 +88,7 @@ class Setup:
 
     clusters: list[Cluster]
     seed: int | None
+    join_seconds: float
     checker: Path | None
 
 
@@ -118,6 +120,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "--transport", choices=sorted(TRANSPORTS), default="seqpacket", help="default: seqpacket"
     )
     parser.add_argument(
+        "--join-seconds", type=_seconds, default=JOIN_SECONDS, metavar="SECONDS",
+        help=f"how long replicas may take to join (default: {JOIN_SECONDS:g})",
+    )
+    parser.add_argument(
         "--silence", action="store_true", help=f'drop replica output ("{ALL}" always does)'
     )
     parser.add_argument(
@@ -145,6 +151,17 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     if chosen.beside is None and chosen.beside_options is not None:
         chosen.beside = _OWN
     return chosen
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= config.MOST_SECONDS:
+        rule = f"must be a number from 0 to {config.MOST_SECONDS}"
+        raise argparse.ArgumentTypeError(f"{text!r}: {rule}")
+    return seconds
 
 
 def _defaults_of(year: str) -> config.Defaults:
@@ -183,7 +200,7 @@ def _set_up(
         for name, program, options in asked
     ]
     checker = _program(chosen.checker, "checker") if chosen.check else None
-    return Setup(clusters, chosen.seed, checker)
+    return Setup(clusters, chosen.seed, chosen.join_seconds, checker)
 
 
 def _program(chosen: Path | None, role: str) -> Path:
@@ -242,7 +259,9 @@ def _simulate(
     scenario: Scenario, setup: Setup, console: Console, signals: Signals
 ) -> list[Result]:
     """One run, and the verdict on each history if it is asked for."""
-    results = simulate(scenario, setup.clusters, setup.seed, console, signals)
+    results = simulate(
+        scenario, setup.clusters, setup.seed, console, signals, setup.join_seconds
+    )
     if setup.checker is None:
         return results
     return [_judge(result, setup.checker, console) for result in results]

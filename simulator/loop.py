@@ -23,7 +23,7 @@ from simulator.simulation import Cluster, Simulation
 from simulator.workspace import private_directory
 
 # A replica that has not joined by then is dead; slow starts on a busy machine are forgiven until then.
-JOIN_SECONDS = 5.0
+JOIN_SECONDS = 5.0  # unless the user says otherwise
 # Between the SIGTERM and the SIGKILL at the end of a run.
 GRACE_SECONDS = 1.0
 PROGRESS_SECONDS = 0.25
@@ -35,6 +35,7 @@ def simulate(
     seed: int | None,
     console: Console,
     signals: Signals,
+    join_seconds: float = JOIN_SECONDS,
 ) -> list[Result]:
     """Run one scenario to its end; no process and no file of it is left, however it ends.
 
@@ -54,7 +55,7 @@ def simulate(
         loop = Loop(scenario, simulations, console, signals, selector)
         try:
             loop.launch()
-            loop.gather()
+            loop.gather(join_seconds)
             loop.play()
             return [simulation.result() for simulation in simulations]
         finally:
@@ -110,14 +111,14 @@ class Loop:
         for simulation in self._simulations:
             simulation.launch()
 
-    def gather(self) -> None:
+    def gather(self, join_seconds: float = JOIN_SECONDS) -> None:
         """Wait until each replica has joined or has had its time; then the clocks start, each a turn later."""
-        deadline = time.monotonic() + JOIN_SECONDS
+        deadline = time.monotonic() + join_seconds
         while self._is_any_missing() and time.monotonic() < deadline and not self._signals.stop:
             self.wait(deadline - time.monotonic())
         if not self._signals.stop:
             for simulation in self._simulations:
-                simulation.bury_missing(f"did not join within {JOIN_SECONDS:g} seconds")
+                simulation.bury_missing(f"did not join within {join_seconds:g} seconds")
         origin = time.monotonic()
         turn = self._scenario.seconds_per_request / len(self._simulations)
         for number, simulation in enumerate(self._simulations):

@@ -33,8 +33,9 @@ from simulator.workload import CLIENTS, Intent, plan
 FIRST_CLIENT_OFFSET = 16
 # Messages that are kept until all replicas have joined.
 MOST_EARLY_BYTES = 16 << 20
-# A replica that closes its connection is usually about to exit: the time to wait for its exit code.
-EXIT_AFTER_CLOSE_SECONDS = 0.2
+# A replica that closes its connection is usually about to exit: the time to wait for its exit code, at
+# the end of the run.
+EXIT_AFTER_CLOSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class Simulation:
         self._packets = Packets()
         self._started = 0
         self._incorrect_messages = 0
+        self._deaf: set[str] = set()  # have closed their connection, and may be about to exit
         self._died = 0
         self._killed = 0
         self.storm = False
@@ -121,6 +123,7 @@ class Simulation:
         if len(self.missing) == len(self.network.replicas):
             self._guess_dialect()
         for id in sorted(self.missing):
+            self.network.remove(id)
             self._bury(id, reason)
 
     def _guess_dialect(self) -> None:
@@ -209,6 +212,9 @@ class Simulation:
 
     def tell_what_is_left(self) -> None:
         """Say why the run ended early, and what was to happen but did not."""
+        for id in sorted(self._deaf):
+            self._replicas[id].has_exited(within=EXIT_AFTER_CLOSE_SECONDS)
+            self._lose(id)
         if self.storm:
             self._blame(
                 f"possible packet storm: more than {self._scenario.max_packets:,} messages between "
@@ -281,9 +287,10 @@ class Simulation:
         )
 
     def left(self, replica: str) -> None:
-        """Its connection is closed; the exit that mostly follows says more, so give it a moment."""
-        self._replicas[replica].has_exited(within=EXIT_AFTER_CLOSE_SECONDS)
-        self._lose(replica)
+        """Its connection is closed. The exit that mostly follows says more, so it is told then."""
+        if replica in self.network.living:
+            self.network.remove(replica)
+            self._deaf.add(replica)
 
     # The end of replicas.
 
@@ -293,8 +300,12 @@ class Simulation:
                 self._lose(id)
 
     def _lose(self, id: str) -> None:
-        """A replica is gone or deaf. Unless it was killed, that is its failure."""
-        if id not in self.network.living:
+        """A replica is gone or deaf. Unless it was killed, that is its failure, which is told once."""
+        if id in self._deaf:
+            self._deaf.remove(id)
+        elif id in self.network.living:
+            self.network.remove(id)
+        else:
             return
         replica = self._replicas[id]
         if replica.process.returncode is None:
@@ -319,15 +330,15 @@ class Simulation:
         self._blame(f"replica {id} {reason}")
         self._died += 1
         self._chronicle.end(id, "died", self._elapsed())
-        self._remove(id)
+        self._end(id)
 
     def _kill(self, id: str) -> None:
         self._killed += 1
         self._chronicle.end(id, "killed", self._elapsed())
-        self._remove(id)
-
-    def _remove(self, id: str) -> None:
         self.network.remove(id)
+        self._end(id)
+
+    def _end(self, id: str) -> None:
         self._transport.close(id)
         self._replicas[id].terminate()
 

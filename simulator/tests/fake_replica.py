@@ -12,6 +12,7 @@ from endpoint import Endpoint
 
 LEADER = "0000"
 BURST = 2000
+ALL_SENT = "all-sent"
 BEHAVIOUR = os.environ.get("FAKE_BEHAVIOUR", "correct")
 
 
@@ -33,8 +34,10 @@ class Replica:
         # Not flushed: a simulator that did not care for it would never see it.
         print("ready")
         print("\x1b[2J\x1b]0;title\x07\ttab\r")
-        if self.id != LEADER and BEHAVIOUR == "sleeps":
-            time.sleep(1.5)
+        if self.id == "0001" and BEHAVIOUR == "pauses":
+            # Reads nothing until the other one has sent all, which is more than sockets hold.
+            while not os.path.exists(ALL_SENT):
+                time.sleep(0.01)
         while True:
             self.take(self.endpoint.receive())
 
@@ -71,12 +74,16 @@ class Replica:
         elif BEHAVIOUR == "quits":
             print("last words", file=sys.stderr, flush=True)
             sys.exit(3)
+        elif BEHAVIOUR == "hangs_up":
+            self.endpoint.socket.close()
+            signal.pause()
         elif BEHAVIOUR == "storm":
             while True:
                 self.send("FFFF", "append")
-        elif BEHAVIOUR == "sleeps":
+        elif BEHAVIOUR == "pauses":
             for number in range(BURST):
                 self.send("0001", "burst", number=number, filling="x" * 200)
+            open(ALL_SENT, "w").close()
 
     def answer(self, message):
         client, mid, key = message["src"], message["MID"], message["key"]

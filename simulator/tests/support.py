@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,6 +57,33 @@ def small_scenario(**changes: Any) -> config.Scenario:
         return config.load(write_config(Path(directory), **changes))
 
 
+# Requests for as long as the events of a test need. Afterwards a busy machine has time to answer them.
+TIMES: dict[str, Any] = {"lifetime": 8, "start_wait": 0.5, "end_wait": 4}
+
+
+class Runs:
+    """Whole runs by name, some of them at the same time: each takes its lifetime and hardly any work."""
+
+    AT_ONCE = 12  # Python processes that start at the same time starve those that must answer.
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(self.AT_ONCE)
+        self._runs: dict[str, Future[Run]] = {}
+
+    def add(self, name: str, *arguments: Any, **changes: Any) -> None:
+        """`Run(*arguments, **changes)`, when its turn comes."""
+        self._runs[name] = self._pool.submit(lambda: Run(*arguments, **changes).finish())
+
+    def finished(self, name: str) -> Run:
+        return self._runs[name].result()
+
+    def clean_up(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        for run in self._runs.values():
+            if not run.cancelled() and run.exception() is None:
+                run.result().clean_up()
+
+
 class Run:
     """A running `run.py` with fake replicas and checker, in a temporary directory of its own."""
 
@@ -65,6 +93,7 @@ class Run:
         verdict: str = "linearizable", **changes: Any
     ) -> None:
         self.mark = uuid.uuid4().hex
+        self._read = ""
         self.directory = Path(tempfile.mkdtemp())
         # Longer than the path of a socket can be.
         self.temporary = self.directory / ("tmp" * 50)
@@ -75,8 +104,8 @@ class Run:
             [
                 sys.executable, str(ROOT / "run.py"), "--replica", str(program),
                 "--checker", str(checker), "--transport", transport, "--json", str(self.json),
-                "--history", str(self.history), *arguments,
-                str(write_config(self.directory, **changes)),
+                "--history", str(self.history), "--join-seconds", str(HANG_SECONDS), *arguments,
+                str(write_config(self.directory, **(TIMES | changes))),
             ],
             env=_surroundings() | {
                 "FAKE_BEHAVIOUR": behaviour, "FAKE_VERDICT": verdict, "FAKE_MARK": self.mark,
@@ -87,13 +116,16 @@ class Run:
 
     def wait_for_output(self, text: str) -> None:
         """Read stdout up to a line with `text`; fails at its end."""
+        assert self.process.stdout is not None
         for line in self.process.stdout:
+            self._read += line
             if text in line:
                 return
         raise AssertionError(f"{text!r} never appeared")
 
     def finish(self) -> Run:
-        self.stdout, self.stderr = self.process.communicate()
+        rest, self.stderr = self.process.communicate()
+        self.stdout = self._read + (rest or "")
         self.exit_code = self.process.returncode
         return self
 

@@ -1,6 +1,8 @@
 """Standard output and standard error that are closed or full, and files on a full disk."""
 
+import contextlib
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -79,7 +81,7 @@ class Files(unittest.TestCase):
         full = OSError(errno.ENOSPC, FULL)
         scenario = small_scenario()
         with Signals() as signals, mock.patch("tempfile.mkdtemp", side_effect=full), \
-                self.assertRaisesRegex(StartError, f"the run could not be set up: .*{FULL}"):
+                contextlib.redirect_stderr(io.StringIO()), self.assertRaisesRegex(StartError, f"the run could not be set up: .*{FULL}"):
             loop.simulate(scenario, [Cluster(Path("/bin/true"))], 1, Console(), signals)
 
 

@@ -9,6 +9,7 @@ from unittest import mock
 
 from simulator import messages
 from simulator import transport
+from simulator.tests.support import HANG_SECONDS
 from simulator.transport import (
     MESSAGE_BYTES, DatagramTransport, Outbox, SeqpacketTransport, StreamTransport, Transport,
 )
@@ -42,8 +43,9 @@ class TransportCase(unittest.TestCase):
         self.addCleanup(self.selector.close)
         self.listener = Recorder()
 
-    def turn(self) -> None:
-        for key, ready in self.selector.select(0):
+    def turn(self, within: float = 0) -> None:
+        """Deal with what is there. What went through a socket of AF_UNIX is there at once."""
+        for key, ready in self.selector.select(within):
             key.data(ready)
 
 
@@ -236,7 +238,7 @@ class Datagram(TransportCase):
         sock.send(messages.encode(
             {"src": replica, "dst": "FFFF", "leader": "FFFF", "type": type}
         ))
-        self.turn()
+        self.turn(HANG_SECONDS)
 
     def test_arguments_begin_with_the_port(self) -> None:
         self.assertEqual(self.transport.arguments("0001"), [str(self.port), "0001", "0000"])
@@ -273,13 +275,14 @@ class Datagram(TransportCase):
         self.assertEqual(self.transport.kernel_drops(), {})
         for _ in range(500):
             self.transport.send("0000", b"x" * 100)
-        sock.setblocking(False)
+        sock.settimeout(HANG_SECONDS)
         arrived = 0
-        with self.assertRaises(BlockingIOError):
-            while sock.recv(200):
-                arrived += 1
-        self.assertLess(arrived, 500)
-        self.assertEqual(self.transport.kernel_drops(), {"0000": 500 - arrived})
+        # A busy kernel delivers late, so the last of them may come when some are read already.
+        while arrived + (dropped := self.transport.kernel_drops().get("0000", 0)) < 500:
+            sock.recv(200)
+            arrived += 1
+        self.assertGreater(dropped, 0)
+        self.assertEqual(arrived + dropped, 500)
 
 
 class Queueing(unittest.TestCase):
