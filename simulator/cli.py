@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Iterator
 
-from simulator import build, config, history, output, report, suite
+from simulator import build, config, contradiction, history, output, report, suite
 from simulator.config import ConfigError, Scenario
 from simulator.console import Console
 from simulator.judge import judge
@@ -275,6 +275,9 @@ def _judge(result: Result, checker: Path, console: Console) -> Result:
     elif verdict.linearizable:
         name, requests = result.scenario.name, len(result.history)
         console.notice(f"{name}: the history of {requests} requests is linearizable")
+    else:
+        surroundings = contradiction.explain(verdict.explanation, result.history, result.happenings)
+        verdict = replace(verdict, explanation=f"{verdict.explanation}\n{surroundings}".rstrip())
     return replace(result, verdict=verdict)
 
 

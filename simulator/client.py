@@ -16,9 +16,7 @@ PATIENCE_SECONDS = 1.0
 class Request:
     """One attempt: a MID, sent once or, after a time-out, again. A declined one is repeated under a new MID.
 
-    It is the client's `attempt`-th for the same operation. `target` was sent it last; `settled` puts of its key had been acknowledged to the client before.
-    `retry_of` is the attempt before this one, and only if that one is over: it was sent to one replica,
-    which declined it. Once this one is acknowledged, that one can have no effect any more.
+    `before` is the attempt directly before it. `target` was sent it last; `settled` puts of its key had been acknowledged to the client before.
     """
 
     mid: str
@@ -29,7 +27,7 @@ class Request:
     invoked: float
     returned: float | None = None
     outcome: str = "unknown"
-    retry_of: str | None = None
+    before: Request | None = field(default=None, repr=False)
     attempt: int = 1
     answered_by: str | None = None
     target: str = UNKNOWN_LEADER
@@ -42,12 +40,17 @@ class Request:
         """Whether no replica can hold a copy of it that is still to be answered."""
         return self.outcome != "unknown" and self.sent == 1
 
+    @property
+    def retry_of(self) -> str | None:
+        """The attempt before, if that is over: once this one is acknowledged, it can have no effect."""
+        return self.before.mid if self.before is not None and self.before.is_over else None
+
 
 @dataclass
 class Client:
     """What one client knows of its own keys.
 
-    At most one put per key is `in_flight`, so the values in `acknowledged` have an order. A value in
+    At most one put per key is `in_flight`, so those `acknowledged` have an order. A value in
     `lingering` was sent under a MID to several replicas, one of which declined: another may yet store it.
     Declined requests that go round in circles are `circling`: the client repeats one of them at a time,
     `pause` seconds after the one before, next at `due`.
@@ -58,7 +61,7 @@ class Client:
     leader: str = UNKNOWN_LEADER
     keys: list[str] = field(default_factory=list)
     readable_keys: list[str] = field(default_factory=list)
-    acknowledged: dict[str, list[str]] = field(default_factory=dict)
+    acknowledged: dict[str, list[Request]] = field(default_factory=dict)
     in_flight: dict[str, str] = field(default_factory=dict)
     lingering: dict[str, set[str]] = field(default_factory=dict)
     owed: dict[str, float] = field(default_factory=dict)
@@ -84,11 +87,12 @@ class Client:
                 return key
         return None
 
-    def acknowledge(self, key: str, value: str) -> None:
+    def acknowledge(self, put: Request) -> None:
+        key = put.key
         if key not in self.acknowledged:
             self.acknowledged[key] = []
             self.readable_keys.append(key)
-        self.acknowledged[key].append(value)
+        self.acknowledged[key].append(put)
         self.in_flight.pop(key, None)
         self.owed.pop(key, None)
 
@@ -104,11 +108,19 @@ class Client:
         Every answer refused here makes the history not linearizable. The checker refuses more.
         """
         return (
-            value in self.acknowledged[get.key][get.settled - 1:]
+            any(put.value == value for put in self.acknowledged[get.key][get.settled - 1:])
             or value == self.in_flight.get(get.key)
             or value in self.lingering.get(get.key, ())
         )
 
     def is_overtaken(self, get: Request, value: str) -> bool:
         """Whether a put that overwrote `value` was acknowledged before the get's answer arrived."""
-        return value in self.acknowledged[get.key][get.settled - 1:-1]
+        return any(put.value == value for put in self.acknowledged[get.key][get.settled - 1:-1])
+
+    def latest_before(self, get: Request) -> Request:
+        """The last put of its key that was acknowledged before the get was sent."""
+        return self.acknowledged[get.key][get.settled - 1]
+
+    def acknowledged_put(self, key: str, value: str) -> Request | None:
+        puts = self.acknowledged[key]
+        return next((put for put in reversed(puts) if put.value == value), None)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Callable
 
-from simulator import messages
+from simulator import contradiction, messages
 from simulator.causes import Circles, is_in_circle, longer
+from simulator.chronicle import Chronicle
 from simulator.client import Client, Request
 from simulator.messages import UNKNOWN_LEADER, Malformed
 from simulator.network import Network
@@ -57,6 +58,7 @@ class Clients:
         clock: Callable[[], float],
         complain: Callable[[str, str], None],
         acknowledged: Callable[[str], None],
+        chronicle: Chronicle,
     ) -> None:
         """`complain` is told the kind of each mistake, and its particulars; `acknowledged` is told each replica that acknowledges a put, before anything else happens."""
         self._clients = [Client(id) for id in ids]
@@ -68,6 +70,7 @@ class Clients:
         self._clock = clock
         self._complain = complain
         self._acknowledged = acknowledged
+        self._chronicle = chronicle
         # With the time at which each is sent again; in that order, because all wait equally long.
         self._waiting: deque[tuple[float, Request]] = deque()
         # Clients in circles, with the time at which each repeats a request.
@@ -152,8 +155,7 @@ class Clients:
         request = Request(mid, client.id, type, key, value, self._clock())
         request.settled = len(client.acknowledged.get(key, ()))
         if before is not None:
-            request.attempt = before.attempt + 1
-            request.retry_of = before.mid if before.is_over else None
+            request.before, request.attempt = before, before.attempt + 1
         self.requests[mid] = request
         self._transmit(client, request, target)
 
@@ -290,7 +292,7 @@ class Clients:
     def _complete(self, client: Client, request: Request, message: dict[str, Any]) -> None:
         self.answered.add(request.type)
         if request.value is not None:
-            client.acknowledge(request.key, request.value)
+            client.acknowledge(request)
             self._acknowledged(message["src"])
             self._read_back(client, request, message["src"])
             return
@@ -302,11 +304,17 @@ class Clients:
     def _judge(self, client: Client, get: Request, value: str, replica: str) -> None:
         if not client.may_read(get, value):
             self.incorrect_gets += 1
-            expected = client.acknowledged[get.key][-1]
+            newer = client.latest_before(get)
+            source = client.acknowledged_put(get.key, value)
+            involved = [newer, get] if source is None else [source, newer, get]
+            surroundings = [
+                *contradiction.timeline(involved, self._chronicle.happenings),
+                contradiction.reason(get, source, newer),
+            ]
             self._complain(
                 f"incorrect value: from replica {replica}",
-                f"get {get.key} of client {client.id} answered with {value!r} instead of {expected!r} "
-                f"(MID {get.mid})",
+                f"get {get.key} of client {client.id} answered with {value!r} instead of "
+                f"{newer.value!r} (MID {get.mid})" + "".join(f"\n    {line}" for line in surroundings),
             )
         elif client.is_overtaken(get, value):
             self.overtaken_gets += 1

@@ -24,6 +24,7 @@ def write(path: Path, requests: list[Request]) -> None:
                 "invoked": request.invoked,
                 "returned": request.returned,
                 "outcome": request.outcome,
+                "replica": request.answered_by,
             }
             if request.retry_of is not None:
                 line["retry_of"] = request.retry_of

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from simulator.checks import Check, Verdict, evaluate
+from simulator.chronicle import Happening
 from simulator.client import Request
 from simulator.config import Scenario
 from simulator.figures import Figures
@@ -23,6 +24,7 @@ class Result:
     figures: Figures
     history: list[Request]
     verdict: Verdict | None = None  # None: the history was not checked
+    happenings: tuple[Happening, ...] = ()
 
     @cached_property
     def checks(self) -> list[Check]:
@@ -46,6 +48,7 @@ class Result:
             "transport": self.transport,
             "replica_options": self.replica_options,
             "figures": figures,
+            "events": [asdict(happening) for happening in self.happenings],
             "correct": self.is_correct,
             "linearizable": self.verdict.linearizable if self.verdict else None,
             "checks": [asdict(check) | {"holds": check.holds} for check in self.checks],

@@ -75,6 +75,7 @@ class Simulation:
         workload, drops, choices, targets, client_drops = (
             Random(root.getrandbits(64)) for _ in range(5)
         )
+        self._chronicle = Chronicle()
         self._intents = plan(scenario, workload)
         ids = [identifier(number) for number in range(scenario.replicas)]
         self.network = Network(ids, scenario.drops, drops, scenario.client_drops, client_drops)
@@ -84,7 +85,7 @@ class Simulation:
             [identifier(first_client + number) for number in range(CLIENTS)],
             Rules(scenario.shared_keys, scenario.client_timeout, scenario.read_back),
             self.network, targets, self._transport.send, self._elapsed, self._blame,
-            self._acknowledged,
+            self._acknowledged, self._chronicle,
         )
         self._events = Events(self.network, self._clients, choices, self._kill)
         self._replicas: dict[str, Replica] = {}
@@ -93,7 +94,6 @@ class Simulation:
         self._early_bytes = 0
         self._early_drops = 0
         self._origin = time.monotonic()
-        self._chronicle = Chronicle()
         self._packets = Packets()
         self._started = 0
         self._incorrect_messages = 0
@@ -367,6 +367,7 @@ class Simulation:
         return Result(
             self._scenario, self._seed, str(cluster.program), cluster.transport,
             cluster.replica_options, figures, history,
+            happenings=tuple(self._chronicle.happenings),
         )
 
     def _seconds(self) -> float:

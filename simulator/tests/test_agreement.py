@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from simulator import history, messages
+from simulator.chronicle import Chronicle
 from simulator.clients import Clients, Rules
 from simulator.network import Network
 from simulator.tests.support import ROOT
@@ -38,7 +39,7 @@ class Course:
         self.clients = Clients(
             [CLIENT], Rules(timeout=4.0), network, Random(seed),
             lambda replica, raw: self.held.append((replica, messages.decode(raw))),
-            lambda: self.now, lambda kind, detail: None, lambda replica: None,
+            lambda: self.now, lambda kind, detail: None, lambda replica: None, Chronicle(),
         )
         for number in range(OPERATIONS):
             self.step(number)

@@ -55,11 +55,12 @@ class ClientCase(unittest.TestCase):
         self.complaints: list[str] = []
         self.acknowledged: list[tuple[str, int]] = []
         self.now = 0.0
+        self.chronicle = Chronicle()
         self.clients = Clients(
             [CLIENT, "0014"], self.rules, self.network, Random(1),
             lambda replica, raw: self.sent.append((replica, messages.decode(raw))),
             lambda: self.now, self.complain,
-            lambda replica: self.acknowledged.append((replica, len(self.sent))),
+            lambda replica: self.acknowledged.append((replica, len(self.sent))), self.chronicle,
         )
 
     def complain(self, kind: str, detail: str) -> None:
@@ -224,7 +225,7 @@ class Withholding(ClientCase):
         clients = Clients(
             [f"{number:04X}" for number in range(CLIENTS)], Rules(), self.network, Random(1),
             lambda replica, raw: self.sent.append((replica, messages.decode(raw))),
-            lambda: self.now, self.complain, lambda replica: None,
+            lambda: self.now, self.complain, lambda replica: None, Chronicle(),
         )
         for one in plan(scenario, Random(seed)):
             self.now = one.time

@@ -259,6 +259,8 @@ class EndToEnd(unittest.TestCase):
         self.assert_incorrect(run, "Incorrect responses: ", "incorrect value: ")
         incorrect = run.result()["figures"]["incorrect_gets"]
         self.assertGreater(incorrect, 3)
+        self.assertRegex(run.stdout, r"\n    \[  \d\.\d{3}\] put [0-9a-f]{8}: ok from 0000 at \d\.\d{3}\n")
+        self.assertRegex(run.stdout, r"\n    Replica 0000 answered get [0-9a-f]{8} with a value that was never put\.\n")
         errors = [line for line in run.stdout.splitlines() if "Replica Error" in line]
         self.assertEqual(len(errors), 4)
         self.assertRegex(errors[0], r"^\[  \d\.\d{3}\] \*\*\* Replica Error - incorrect value: from replica 0000: get ")

@@ -238,16 +238,22 @@ class Files(unittest.TestCase):
 
     def test_history(self) -> None:
         requests = [Request("1", "0015", "put", "k", "v", 1.5, 1.75, "ok"),
-                    Request("2", "0015", "get", "k", None, 2.0, retry_of="1")]
+                    Request("2", "0015", "get", "k", None, 2.0),
+                    Request("3", "0015", "get", "k", None, 3.0, 3.5, "redirect", answered_by="0001", sent=1)]
+        requests.append(Request("4", "0015", "get", "k", None, 4.0, before=requests[-1]))
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "history.jsonl"
             history.write(path, requests)
             lines = [json.loads(line) for line in path.read_text().splitlines()]
         self.assertEqual(lines, [
             {"id": "1", "client": "0015", "type": "put", "key": "k", "value": "v",
-             "invoked": 1.5, "returned": 1.75, "outcome": "ok"},
+             "invoked": 1.5, "returned": 1.75, "outcome": "ok", "replica": None},
             {"id": "2", "client": "0015", "type": "get", "key": "k", "value": None,
-             "invoked": 2.0, "returned": None, "outcome": "unknown", "retry_of": "1"},
+             "invoked": 2.0, "returned": None, "outcome": "unknown", "replica": None},
+            {"id": "3", "client": "0015", "type": "get", "key": "k", "value": None,
+             "invoked": 3.0, "returned": 3.5, "outcome": "redirect", "replica": "0001"},
+            {"id": "4", "client": "0015", "type": "get", "key": "k", "value": None,
+             "invoked": 4.0, "returned": None, "outcome": "unknown", "replica": None, "retry_of": "3"},
         ])
 
     def test_history_of_one_scenario_of_many(self) -> None:

@@ -3,6 +3,7 @@
 import unittest
 from random import Random
 
+from simulator.chronicle import Chronicle
 from simulator.clients import Clients, Rules
 from simulator.events import Events
 from simulator.network import Network
@@ -137,7 +138,8 @@ class Trouble(unittest.TestCase):
     def setUp(self) -> None:
         self.network = network()
         self.clients = Clients(
-            ["0015"], Rules(), self.network, Random(1), lambda *_: None, lambda: 0.0, self.fail, self.fail
+            ["0015"], Rules(), self.network, Random(1), lambda *_: None, lambda: 0.0, self.fail, self.fail,
+            Chronicle(),
         )
         self.client = self.clients._by_id["0015"]
         self.client.leader = "0002"
