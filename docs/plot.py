@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
-"""Draws messages-per-put.svg and latency.svg beside this file from what the bench of messages has measured:
+"""Draws messages-per-put.svg and latency.svg from what the bench of messages has measured:
 
 cargo bench --bench messages -- --json target/messages.json && python3 docs/plot.py target/messages.json
+
+The pictures stand beside the measurements unless --into says where; --into docs renews the documentation's.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-HERE = Path(__file__).resolve().parent
 
 INK, FAINT, PAPER = "#1f2933", "#cbd2d9", "#ffffff"
 # Told apart by brightness and by their marks too.
@@ -47,24 +48,41 @@ class Line:
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1:
-        print(f"usage: {Path(__file__).name} FILE\n{__doc__}", file=sys.stderr)
-        return 2
+    chosen = parse(arguments)
     try:
-        measured = json.loads(Path(arguments[0]).read_text())
+        measured = json.loads(chosen.measured.read_text())
         drawings = {"messages-per-put.svg": draw_messages(measured), "latency.svg": draw_latency(measured)}
+        for name, drawing in drawings.items():
+            (chosen.into / name).write_text(drawing)
     except OSError as error:
-        print(f"{arguments[0]}: {error.strerror}", file=sys.stderr)
-        return 1
-    except ValueError as error:
-        print(f"{arguments[0]}: {error}", file=sys.stderr)
-        return 1
+        return refuse(f"{error.filename}: {error.strerror}")
     except KeyError as error:
-        print(f"{arguments[0]}: has no {error}", file=sys.stderr)
-        return 1
-    for name, drawing in drawings.items():
-        (HERE / name).write_text(drawing)
+        return refuse(f"{chosen.measured}: has no {error}")
+    except (ValueError, TypeError, AttributeError) as error:
+        return refuse(f"{chosen.measured}: not what the bench of messages writes: {error}")
+    for name in drawings:
+        print(chosen.into / name)
     return 0
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="plot.py", description="Draws messages-per-put.svg and latency.svg.",
+        epilog="cargo bench --bench messages -- --json FILE measures what is drawn.",
+    )
+    parser.add_argument("measured", type=Path, metavar="FILE", help="what the bench of messages has measured")
+    parser.add_argument(
+        "--into", type=Path, metavar="DIRECTORY", help="where the pictures go (default: beside FILE)"
+    )
+    chosen = parser.parse_args(arguments)
+    if chosen.into is None:
+        chosen.into = chosen.measured.parent
+    return chosen
+
+
+def refuse(reason: str) -> int:
+    print(f"plot.py: {reason}", file=sys.stderr)
+    return 1
 
 
 def draw_messages(measured: dict[str, Any]) -> str:

@@ -189,10 +189,10 @@ class Clients:
             due, id = heapq.heappop(self._pausing)
             if self._by_id[id].due == due:
                 self._go_round(self._by_id[id])
-        due = []
+        waited = []
         while self._waiting and self._waiting[0][0] <= now:
-            due.append(self._waiting.popleft()[1])
-        for request in due:
+            waited.append(self._waiting.popleft()[1])
+        for request in waited:
             if request.outcome == "unknown":
                 self._send_again(request)
 

@@ -25,7 +25,8 @@ class Events:
 
     def happen(self, type: str) -> str:
         """Let an event of this type happen; returns what it did, for the user."""
-        return getattr(self, f"_{type}")()
+        act: Callable[[], str] = getattr(self, f"_{type}")
+        return act()
 
     def _kill_leader(self) -> str:
         leader = self._network.leader
@@ -70,4 +71,4 @@ class Events:
         return "healed"
 
     def _sides(self) -> str:
-        return f"majority side {' '.join(sorted(self._network.majority_side))}"
+        return f"majority side {' '.join(sorted(self._network.majority_side or ()))}"

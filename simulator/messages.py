@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, Callable
 
 UNKNOWN_LEADER = "FFFF"
 BROADCAST = "FFFF"
@@ -31,8 +31,12 @@ def _standard_encode(message: Any) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode()
 
 
+decode: Callable[[bytes], Any]
+encode: Callable[[Any], bytes]
 try:
-    from orjson import dumps as encode, loads as decode
+    import orjson  # type: ignore[import-not-found, unused-ignore]
+
+    decode, encode = orjson.loads, orjson.dumps
 except ImportError:
     decode, encode = _standard_decode, _standard_encode
 

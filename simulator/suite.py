@@ -102,7 +102,7 @@ def _tell_failures(result: Result, console: Console) -> None:
 
 def _line(description: str, result: Result | None) -> str:
     """A scenario that is not correct, or did not even start, has the worst tier everywhere."""
-    passed = result is not None and result.is_correct
-    tiers = [rating.tier for rating in result.ratings] if passed else [WORST_TIER] * len(METRICS)
-    verdict = "[PASS]" if passed else "[FAIL]"
+    verdict, tiers = "[FAIL]", [WORST_TIER] * len(METRICS)
+    if result is not None and result.is_correct:
+        verdict, tiers = "[PASS]", [rating.tier for rating in result.ratings]
     return f"     {description:<{_WIDTH}} {verdict} {' '.join(map(str, tiers))}"

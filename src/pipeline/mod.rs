@@ -11,9 +11,9 @@
 //! * **Idle**: the consensus thread has all three and runs one after the other: wait for the network with the next timer
 //!   as the end, take what is there, step all of it as one batch, send. A message between two threads takes longer than
 //!   all that work, because it wakes up the other one (`cargo bench --bench latency` measures both).
-//! * **Busy**: when that becomes too much for one thread ([`load`]), the other two stages move to threads of their own, and
+//! * **Busy**: when that becomes too much for one thread (`load.rs`), the other two stages move to threads of their own, and
 //!   bounded channels connect them. A full channel pushes back to the network or loses what Raft can bear to lose; it
-//!   never blocks the consensus thread. When it is quiet again, they come back ([`stages`]).
+//!   never blocks the consensus thread. When it is quiet again, they come back (`stages.rs`).
 //!
 //! The consensus thread never waits for a network that takes no more: then it lends the sender, whose thread may.
 //!

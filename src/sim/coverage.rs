@@ -1,5 +1,5 @@
-//! What a run has reached. A batch of runs that never reached one of the [`Coverage::required`] has not tested
-//! what it seems to test, and fails.
+//! What a run has reached. A batch of runs that never reached one of the required counters has not tested
+//! what it seems to test, and fails ([`Coverage::missing`]).
 
 use std::ops::AddAssign;
 
