@@ -77,6 +77,7 @@ def _check_figures(scenario: Scenario, figures: Figures) -> list[Check]:
             "get() requests that could not be generated",
             figures.gets_withheld,
             _tidy(figures.gets * tests.maximum_get_generation_fail_fraction),
+            explanation="Each time a put of the same client had waited for a second or longer.",
         ),
         Check(
             "Total messages between replicas",
@@ -85,7 +86,10 @@ def _check_figures(scenario: Scenario, figures: Figures) -> list[Check]:
             is_minimum=True,
         ),
         # A run that was cut short by a packet storm or by the user has not shown the rest to hold.
-        Check("Simulated seconds", figures.seconds, scenario.lifetime, is_minimum=True),
+        Check(
+            "Simulated seconds", figures.seconds, scenario.lifetime, is_minimum=True,
+            words=f"{figures.seconds:.1f} of {scenario.lifetime:g}, because the run was cut short",
+        ),
     ]
 
 

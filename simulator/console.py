@@ -17,7 +17,7 @@ class Output:
 
     def __init__(self, write: Callable[[str, bool], None]) -> None:
         self._write_line = write
-        self._faults: Counter[str] = Counter()
+        self._remarks: Counter[str] = Counter()
 
     def line(self, text: str) -> None:
         """A part of the output proper, such as the report."""
@@ -32,20 +32,21 @@ class Output:
         self.notice(f"*** Simulator Error - {text}")
 
     def fault(self, time: float, kind: str, detail: str = "") -> None:
-        """What a replica did wrong, `time` seconds into the run. The same kind is shown three times."""
-        self._faults[kind] += 1
-        if self._faults[kind] <= _MOST_SHOWN:
-            self._tell_fault(time, f"{kind}: {detail}" if detail else kind)
+        """What a replica did wrong, `time` seconds into the run."""
+        self.remark(time, f"*** Replica Error - {kind}", detail)
 
-    def tell_repeated_faults(self, time: float) -> None:
-        """At the end of a run: how often each kind occurred that was not shown each time."""
-        for kind, count in self._faults.items():
+    def remark(self, time: float, kind: str, detail: str = "") -> None:
+        """What may happen again and again; the same kind is shown three times."""
+        self._remarks[kind] += 1
+        if self._remarks[kind] <= _MOST_SHOWN:
+            self.notice(f"[{time:7.3f}] {kind}" + (f": {detail}" if detail else ""))
+
+    def tell_repeated(self, time: float) -> None:
+        """At the end of a run: how often each kind of remark occurred that was not shown each time."""
+        for kind, count in self._remarks.items():
             if count > _MOST_SHOWN:
-                self._tell_fault(time, f"{kind}: {count:,} times in all, of which {_MOST_SHOWN} are shown")
-        self._faults.clear()
-
-    def _tell_fault(self, time: float, text: str) -> None:
-        self.notice(f"[{time:7.3f}] *** Replica Error - {text}")
+                self.notice(f"[{time:7.3f}] {kind}: {count:,} times in all, of which {_MOST_SHOWN} are shown")
+        self._remarks.clear()
 
 
 class Console(Output):

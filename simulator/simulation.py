@@ -230,7 +230,7 @@ class Simulation:
                 self._start(intent)
         for _ in range(self._events.armed):
             self._tell_event(KILL_LEADER_ON_ACK, "never struck")
-        self._console.tell_repeated_faults(self._since_start())
+        self._console.tell_repeated(self._since_start())
 
     # What the transport tells.
 
@@ -282,8 +282,9 @@ class Simulation:
         self._blame(f"malformed message: {reason}", excerpt(raw))
 
     def congested(self, replica: str) -> None:
-        self._console.notice(
-            f"replica {replica} does not keep up with reading: its messages wait in a queue"
+        self._console.remark(
+            self._since_start(), f"replica {replica} does not keep up with reading",
+            "its messages wait in a queue",
         )
 
     def left(self, replica: str) -> None:

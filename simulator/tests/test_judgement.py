@@ -354,8 +354,8 @@ class Faults(unittest.TestCase):
         for number in range(1234):
             self.console.fault(1, "bad", str(number))
         self.console.fault(2, "worse")
-        self.console.tell_repeated_faults(3)
-        self.console.tell_repeated_faults(4)
+        self.console.tell_repeated(3)
+        self.console.tell_repeated(4)
         self.assertEqual(self.log.getvalue().splitlines(), [
             "[  1.000] *** Replica Error - bad: 0", "[  1.000] *** Replica Error - bad: 1",
             "[  1.000] *** Replica Error - bad: 2", "[  2.000] *** Replica Error - worse",
@@ -366,7 +366,7 @@ class Faults(unittest.TestCase):
         one, two = Labelled(self.console, "one"), Labelled(self.console, "two")
         for _ in range(3):
             one.fault(1, "bad")
-        one.tell_repeated_faults(2)
+        one.tell_repeated(2)
         two.fault(3, "bad")
         one.error("no")
         self.assertEqual(self.log.getvalue().splitlines()[2:], [
@@ -376,6 +376,10 @@ class Faults(unittest.TestCase):
 
 
 class Sentences(unittest.TestCase):
+    def test_run_that_was_cut_short_is_told_so(self) -> None:
+        (failed,) = (check for check in result(seconds=1.315377).checks if not check.holds)
+        self.assertEqual(report.describe_failure(failed), "Simulated seconds: 1.3 of 30, because the run was cut short")
+
     def test_failed_check_is_told_in_whole_numbers(self) -> None:
         for check, said in (
             (Check("Gets", 5, 4.2), "Gets: 5, at most 4 allowed, 1 too many"),
