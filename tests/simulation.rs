@@ -10,12 +10,16 @@ use serde_json::Value;
 const OURS: &str = env!("CARGO_BIN_EXE_kvstore");
 const TRANSPORTS: [&str; 3] = ["seqpacket", "stream", "udp"];
 
+/// More than any replica takes to join on the busiest machine; only a test that hangs waits so long.
+const JOIN_SECONDS: &str = "300";
+
 /// `run.py` with a scenario, named by its path without the suffix.
 fn run_py(scenario: &str, replica: &Path, transport: &str) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new("python3");
     command.arg(root.join("run.py")).arg(root.join(scenario).with_extension("json"));
     command.arg("--replica").arg(replica).args(["--checker", OURS, "--transport", transport]);
+    command.args(["--join-seconds", JOIN_SECONDS]);
     command
 }
 
@@ -91,13 +95,12 @@ fn a_lever_that_our_replica_refuses_is_bad_usage() {
     }
 }
 
-/// What a leader holds when it is killed is never answered, whatever a replica does; everything else is. At 15
-/// requests a second that is nothing, or very little on a machine that is busy just then.
+/// The requests that the leader holds when it is killed are asked again by their clients, and answered.
 #[test]
 fn answers_stay_right_under_loss_a_partition_and_a_killed_leader() {
     let result = simulate("rough", "seqpacket");
-    assert!(figure(&result, "failures") <= 3, "{result}");
-    assert_eq!(figure(&result, "duplicates"), 0);
+    assert_eq!(figure(&result, "failures"), 0, "{result}");
+    assert_eq!(figure(&result, "duplicates"), 0, "{result}");
 }
 
 /// The replica of the simulator's tests, which has the flaw that it is told to have.

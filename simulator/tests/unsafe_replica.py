@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A replica in both dialects that looks sound, and has the one flaw that $FLAW names, if any.
+"""A replica in each dialect that looks sound, and has the one flaw that $FLAW names, if any.
 
 `acknowledges_early`: its leader answers a put before any other replica has it.
 `reads_locally`: every replica answers a get from its own state.

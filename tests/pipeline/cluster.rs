@@ -69,15 +69,30 @@ impl Cluster {
 
     /// The replica that answers a put, found as a client finds it.
     pub fn find_leader(&self) -> Id {
-        let mut at = id(0);
-        for attempt in 0.. {
-            self.ask(at, "put", &format!("find-{attempt}"), "found", "yes");
-            let answer = self.next_answer(|_| true);
+        let all: Vec<Id> = self.replicas.keys().copied().collect();
+        self.put_until_ok("found", "yes", &all, |_| true)
+    }
+
+    /// Puts until one of the replicas `asked` says `ok`, and returns that one: the leader of a busy
+    /// machine may change at any time. `passes` is as for `next_answer`.
+    pub fn put_until_ok(
+        &self,
+        key: &str,
+        value: &str,
+        asked: &[Id],
+        mut passes: impl FnMut(&Packet) -> bool,
+    ) -> Id {
+        let mut at = asked[0];
+        for attempt in 1.. {
+            let mid = format!("{key}-{attempt}");
+            self.ask(at, "put", &mid, key, value);
+            let answer = self.next_answer(&mut passes);
+            assert_eq!(answer["MID"], mid);
             if answer["type"] == "ok" {
                 break;
             }
-            let next = (at.number() + 1) % self.replicas.len() as u16;
-            at = answer["leader"].as_str().and_then(|leader| leader.parse().ok()).unwrap_or(id(next));
+            let named = answer["leader"].as_str().and_then(|leader| leader.parse().ok());
+            at = named.filter(|named| asked.contains(named)).unwrap_or(asked[attempt % asked.len()]);
         }
         at
     }
