@@ -57,7 +57,7 @@ def run_all(
     console: Console,
     is_stopped: Callable[[], bool],
 ) -> list[Result]:
-    """Run every scenario and print its line; an interrupted one is the last."""
+    """Run every scenario and print its line; one that is interrupted has none, and is the last."""
     results: list[Result] = []
     completed = 0
     for heading, descriptions in SECTIONS.items():
@@ -65,13 +65,14 @@ def run_all(
             break
         console.line(f"{heading}:")
         for name, description in descriptions.items():
+            result = _run_one(scenarios[name], run, console)
             if is_stopped():
                 break
-            result = _run_one(scenarios[name], run, console)
             if result is not None:
                 results.append(result)
+                _tell_failures(result, console)
             console.line(_line(description, result))
-            completed += not is_stopped()
+            completed += 1
     if is_stopped():
         console.line(f"Interrupted: {completed} of {len(scenarios)} run")
     passed = sum(result.is_correct for result in results)
@@ -84,12 +85,10 @@ def _run_one(
 ) -> Result | None:
     """`None` if the replicas do not start."""
     try:
-        result = run(scenario)
+        return run(scenario)
     except StartError as error:
         console.error(str(error))
         return None
-    _tell_failures(result, console)
-    return result
 
 
 def _tell_failures(result: Result, console: Console) -> None:
