@@ -10,7 +10,7 @@ use super::StageFailed;
 use super::counts::Counts;
 use super::load::Load;
 use super::receiver::Taken;
-use super::stages::Stages;
+use super::stages::{Stages, weight_of};
 use crate::clock::BootTime;
 use crate::raft::types::Micros;
 use crate::replica::Replica;
@@ -19,8 +19,10 @@ use crate::wire::{Inbound, Outbound};
 /// How many inputs make a batch at most, so that timers and the sender get their turn.
 pub(super) const MAX_BATCH: usize = 256;
 
-/// How many answers may wait for a sender that is stuck before no more requests are taken in.
-const MAX_BACKLOG: usize = 65_536;
+/// How many messages, and how many bytes of them, may wait for a sender that is stuck before no more
+/// are taken in. What a simulator does not read so pushes back to it.
+const MAX_BACKLOG: usize = 4_096;
+const MAX_BACKLOG_BYTES: usize = 8 * 1024 * 1024;
 
 /// How soon a full outbox is tried again.
 const RETRY_US: Micros = 1_000;
@@ -89,7 +91,7 @@ impl Consensus {
 
     /// Waits for an input or a timer and takes what else is there.
     fn collect(&mut self) -> Result<Taken, StageFailed> {
-        if self.backlog.len() >= MAX_BACKLOG {
+        if self.backlog.len() >= MAX_BACKLOG || weight_of(&self.backlog) >= MAX_BACKLOG_BYTES {
             std::thread::sleep(Duration::from_micros(RETRY_US));
             return Ok(Taken::All);
         }

@@ -18,8 +18,11 @@ use crate::wire::{Decoder, Inbound, MAX_RECEIVED_BYTES, Malformed};
 /// works on the first while the next are decoded.
 const HAND_OVER: usize = 32;
 
+/// How many bytes the receiver thread hands over at once. It bounds what waits in the inbox.
+const HAND_OVER_BYTES: usize = 64 * 1024;
+
 /// How many bytes are decoded before whoever waits for them gets his turn: some milliseconds of work at most.
-const MAX_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_BYTES: usize = 1024 * 1024;
 
 /// The receiver stage. Whoever has it receives.
 pub(super) struct Receiver {
@@ -48,7 +51,7 @@ impl Receiver {
     }
 
     /// Waits for a datagram until then, takes what else is there without waiting, at most so many
-    /// datagrams, and adds what they say to `into`.
+    /// datagrams and none after so many bytes, and adds what they say to `into`.
     ///
     /// # Errors
     ///
@@ -56,6 +59,7 @@ impl Receiver {
     pub(super) fn receive(
         &mut self,
         most: usize,
+        most_bytes: usize,
         until: Option<BootTime>,
         into: &mut Vec<Inbound>,
     ) -> io::Result<Taken> {
@@ -75,7 +79,7 @@ impl Receiver {
                 Received::Closed => return Ok(Taken::Closed),
             };
             self.count(result);
-            if bytes >= MAX_BYTES {
+            if bytes >= most_bytes {
                 break;
             }
         }
@@ -126,7 +130,7 @@ pub(super) fn run(loans: &channel::Receiver<Loan>, inbox: &channel::Sender<Arriv
         let is_called_back = || until.try_recv() == Err(channel::TryRecvError::Disconnected);
         loop {
             let mut batch = Vec::new();
-            let taken = receiver.receive(HAND_OVER, None, &mut batch)?;
+            let taken = receiver.receive(HAND_OVER, HAND_OVER_BYTES, None, &mut batch)?;
             if !batch.is_empty() && inbox.send(Arrival::Batch(batch)).is_err() {
                 return Ok(());
             }

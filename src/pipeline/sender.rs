@@ -8,6 +8,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel as channel;
@@ -129,7 +130,17 @@ pub(super) struct Loan {
     /// The stage.
     pub(super) sender: Box<Sender>,
     /// What it is to send. When this ends, the stage is called back.
-    pub(super) batches: channel::Receiver<Vec<Outbound>>,
+    pub(super) batches: channel::Receiver<Batch>,
+    /// Bytes of the batches that were handed over and are not sent yet.
+    pub(super) unsent_bytes: Arc<AtomicUsize>,
+}
+
+/// What is handed over at once.
+pub(super) struct Batch {
+    /// What is to be sent, in order.
+    pub(super) messages: Vec<Outbound>,
+    /// About how many bytes it takes in memory.
+    pub(super) bytes: usize,
 }
 
 /// The sender thread: waits until it is lent the stage, sends all batches until there will be no
@@ -139,15 +150,22 @@ pub(super) struct Loan {
 ///
 /// What the transport reports.
 pub(super) fn run(loans: &channel::Receiver<Loan>, back: &channel::Sender<Box<Sender>>) -> io::Result<()> {
-    for Loan { mut sender, batches } in loans {
+    for Loan { mut sender, batches, unsent_bytes } in loans {
+        let mut taken_bytes = 0;
         loop {
             sender.send(Patience::Endless)?;
+            unsent_bytes.fetch_sub(std::mem::take(&mut taken_bytes), Ordering::Relaxed);
             let batch = match sender.due() {
                 Some(due) => batches.recv_timeout(due.left()),
                 None => batches.recv().map_err(Into::into),
             };
             match batch {
-                Ok(batch) => sender.take(std::iter::once(batch).chain(batches.try_iter()).flatten()),
+                Ok(batch) => {
+                    for batch in std::iter::once(batch).chain(batches.try_iter()) {
+                        taken_bytes += batch.bytes;
+                        sender.take(batch.messages);
+                    }
+                }
                 Err(channel::RecvTimeoutError::Timeout) => {}
                 Err(channel::RecvTimeoutError::Disconnected) => break,
             }

@@ -10,6 +10,8 @@
 //! here, so is the sender, and the consensus thread never waits for the network while something could come from elsewhere.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel as channel;
@@ -19,13 +21,18 @@ use super::receiver::{self, Arrival, Receiver, Taken};
 use super::sender::{self, Patience, Sender};
 use super::{RECEIVER, SENDER, StageFailed, guard};
 use crate::clock::BootTime;
+use crate::request::{Outcome, Response};
 use crate::wire::{Inbound, Outbound};
 
-/// How many hand-overs may wait for the consensus thread: some hundred milliseconds of work.
-pub(super) const INBOX: usize = 256;
+/// How many hand-overs may wait for the consensus thread: a few of its batches.
+pub(super) const INBOX: usize = 32;
 
-/// How many batches may wait for the sender.
+/// How many batches, and how many bytes of them, may wait for the sender.
 const OUTBOX: usize = 1_024;
+const MAX_OUTBOX_BYTES: usize = 8 * 1024 * 1024;
+
+/// What a message takes in memory besides its texts, about.
+const MESSAGE_BYTES: usize = 128;
 
 /// How long the consensus thread waits for a sender that it has called back: many times longer than it takes, unless
 /// the sender is stuck.
@@ -61,8 +68,45 @@ enum Receiving {
 
 enum Sending {
     Here(Box<Sender>),
-    Away(channel::Sender<Vec<Outbound>>), // dropped to call the stage back
+    Away(Outgoing), // dropped to call the stage back
     CalledBack,
+}
+
+/// The way to the sender's thread.
+struct Outgoing {
+    batches: channel::Sender<sender::Batch>,
+    unsent_bytes: Arc<AtomicUsize>, // of what was handed over
+}
+
+impl Outgoing {
+    /// Hands a batch over. False if too much waits already; then the batch stays where it is.
+    fn hand_over(&self, batch: &mut Vec<Outbound>) -> bool {
+        if self.unsent_bytes.load(Ordering::Relaxed) >= MAX_OUTBOX_BYTES {
+            return false;
+        }
+        let bytes = weight_of(batch);
+        self.unsent_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let handed_over = sender::Batch { messages: std::mem::take(batch), bytes };
+        match self.batches.try_send(handed_over) {
+            Err(channel::TrySendError::Full(refused)) => {
+                self.unsent_bytes.fetch_sub(bytes, Ordering::Relaxed);
+                *batch = refused.messages;
+                false
+            }
+            // A thread that is gone has failed, and says so itself.
+            Ok(()) | Err(channel::TrySendError::Disconnected(_)) => true,
+        }
+    }
+}
+
+/// About how many bytes these messages take in memory.
+pub(super) fn weight_of(messages: &[Outbound]) -> usize {
+    let texts = |outbound: &Outbound| match outbound {
+        Outbound::Client(Response { id, outcome: Outcome::Value(value), .. }) => id.mid.len() + value.len(),
+        Outbound::Client(response) => response.id.mid.len(),
+        Outbound::Peer { .. } => 0, // its entries are the log's
+    };
+    messages.iter().map(|outbound| MESSAGE_BYTES + texts(outbound)).sum()
 }
 
 impl Stages {
@@ -85,7 +129,7 @@ impl Stages {
         into: &mut Vec<Inbound>,
     ) -> Result<Taken, StageFailed> {
         if let Receiving::Here(receiver) = &mut self.receiving {
-            return guard(RECEIVER, || receiver.receive(most, Some(until), into));
+            return guard(RECEIVER, || receiver.receive(most, receiver::MAX_BYTES, Some(until), into));
         }
         let mut arrival = self.links.inbox.recv_timeout(until.left());
         loop {
@@ -136,9 +180,8 @@ impl Stages {
             }
             Sending::CalledBack if batch.len() <= MAX_KEPT => {}
             Sending::CalledBack => return Ok(shed(batch)),
-            Sending::Away(batches) if !batch.is_empty() => {
-                if let Err(channel::TrySendError::Full(full)) = batches.try_send(std::mem::take(batch)) {
-                    *batch = full;
+            Sending::Away(outgoing) if !batch.is_empty() => {
+                if !outgoing.hand_over(batch) {
                     return Ok(shed(batch));
                 }
             }
@@ -159,9 +202,11 @@ impl Stages {
     pub(super) fn lend(&mut self) {
         if let Sending::Here(_) = &self.sending {
             let (batches_in, batches) = channel::bounded(OUTBOX);
-            if let Sending::Here(sender) = std::mem::replace(&mut self.sending, Sending::Away(batches_in)) {
+            let unsent_bytes = Arc::new(AtomicUsize::new(0));
+            let outgoing = Outgoing { batches: batches_in, unsent_bytes: Arc::clone(&unsent_bytes) };
+            if let Sending::Here(sender) = std::mem::replace(&mut self.sending, Sending::Away(outgoing)) {
                 // A thread that is gone has failed, and says so itself.
-                let _gone = self.links.sender_loans.send(sender::Loan { sender, batches });
+                let _gone = self.links.sender_loans.send(sender::Loan { sender, batches, unsent_bytes });
             }
         }
         self.lend_receiver();
@@ -184,7 +229,7 @@ impl Stages {
             Sending::Here(_) if matches!(self.receiving, Receiving::Away { .. }) => {
                 self.receiving = Receiving::CalledBack;
             }
-            Sending::Away(batches) if batches.is_empty() => self.sending = Sending::CalledBack,
+            Sending::Away(outgoing) if outgoing.batches.is_empty() => self.sending = Sending::CalledBack,
             _ => {}
         }
     }
@@ -193,8 +238,8 @@ impl Stages {
     pub(super) fn end(self, owed: Vec<Outbound>, counts: &mut Counts) -> Result<(), StageFailed> {
         let sender = match self.sending {
             Sending::Here(sender) => Ok(sender),
-            Sending::Away(batches) => {
-                drop(batches);
+            Sending::Away(outgoing) => {
+                drop(outgoing);
                 self.links.sender_back.recv()
             }
             Sending::CalledBack => self.links.sender_back.recv(),

@@ -12,7 +12,7 @@ use kvstore::transport::{Hub, MemoryTransport, Packet, SEQPACKET_MAX_DATAGRAM, T
 use serde_json::Value;
 
 /// Longer than anything here takes; only a test that fails waits so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub const CLIENT: &str = "0015";
 

@@ -1,6 +1,9 @@
 //! A replica under fire: whatever arrives, it counts, drops and goes on.
 
-use crate::cluster::{CLIENT, Cluster, id};
+use kvstore::transport::Packet;
+use serde_json::Value;
+
+use crate::cluster::{CLIENT, Cluster, PATIENCE, id};
 
 /// Messages such as a replica gets, to be spoiled.
 const SAMPLES: [&str; 8] = [
@@ -49,6 +52,14 @@ fn spoil(rng: &mut fastrand::Rng) -> Vec<u8> {
     bytes
 }
 
+/// Drawn, or that of the environment; it is printed.
+fn seed() -> u64 {
+    let seed =
+        std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    println!("SEED={seed}");
+    seed
+}
+
 /// The replica still answers, exactly once.
 fn assert_alive(cluster: &Cluster, mid: &str) {
     cluster.ask(id(0), "get", mid, "k", "");
@@ -59,10 +70,7 @@ fn assert_alive(cluster: &Cluster, mid: &str) {
 fn a_hundred_thousand_spoiled_messages_do_no_harm() {
     const MESSAGES: u64 = 100_000;
     const ALIVE_EVERY: u64 = 10_000;
-    let seed =
-        std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
-    println!("SEED={seed}");
-    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut rng = fastrand::Rng::with_seed(seed());
     let cluster = Cluster::start(3, 1);
     for n in 1..=MESSAGES {
         assert!(cluster.hub.deliver(id(0), spoil(&mut rng)));
@@ -104,4 +112,122 @@ fn what_is_no_message_at_all_is_dropped() {
     let counts = &cluster.stop()[&id(0)];
     assert_eq!(counts.malformed.values().sum::<u64>(), count, "{counts:?}");
     assert_eq!(counts.received, 1);
+}
+
+/// The two followers of replica 0000, played by the test: they vote for it and acknowledge all that it
+/// sends, or spoil the numbers of what they say.
+struct Followers<'a>(&'a Cluster);
+
+impl Followers<'_> {
+    /// What both followers say to this packet of replica 0000.
+    fn replies(packet: &Packet) -> Vec<Value> {
+        let message: Value = serde_json::from_slice(&packet.bytes).expect("replicas speak JSON");
+        let followers = ["0001", "0002"].into_iter();
+        let addressed = followers.filter(|id| message["dst"] == "FFFF" || message["dst"] == *id);
+        let parts = match message["messages"].as_array() {
+            Some(parts) => parts.clone(),
+            None => vec![message.clone()],
+        };
+        let reply = |from| {
+            let parts = parts.iter().filter_map(move |part| Self::reply(from, part));
+            parts.collect::<Vec<_>>()
+        };
+        addressed.flat_map(reply).collect()
+    }
+
+    fn reply(from: &str, message: &Value) -> Option<Value> {
+        let mut reply = match message["type"].as_str()? {
+            "request_vote" => serde_json::json!({
+                "type": "request_vote_response", "pre_vote": message["pre_vote"],
+                "campaign": message["campaign"], "granted": true, "leader": "FFFF",
+            }),
+            "append_entries" => serde_json::json!({
+                "type": "append_entries_response", "sent_at": message["sent_at"], "leader": "0000",
+                "match_index": message["prev_log_index"].as_u64()? + message["entries"].as_array()?.len() as u64,
+            }),
+            _ => return None,
+        };
+        reply["src"] = from.into();
+        reply["dst"] = "0000".into();
+        reply["term"] = message["term"].clone();
+        Some(reply)
+    }
+
+    /// Puts a value and says nothing but the truth until that is acknowledged.
+    fn put(&self, mid: &str) {
+        for attempt in 0.. {
+            let mid = format!("{mid}-{attempt}");
+            self.0.ask(id(0), "put", &mid, "k", "v");
+            let answer = loop {
+                let packet = self.0.hub.sent().recv_timeout(PATIENCE).expect("the replica says something");
+                if packet.to == CLIENT.parse().ok() {
+                    let answer: Value = serde_json::from_slice(&packet.bytes).expect("JSON");
+                    if answer["MID"] == mid {
+                        break answer;
+                    }
+                } else {
+                    for reply in Self::replies(&packet) {
+                        assert!(self.0.hub.deliver(id(0), reply.to_string().into_bytes()));
+                    }
+                }
+            };
+            if answer["type"] == "ok" {
+                return;
+            }
+        }
+    }
+}
+
+/// Another number in the place of this one.
+fn mad_number(rng: &mut fastrand::Rng, number: u64) -> Value {
+    const MAX: u64 = (1 << 53) - 1;
+    match rng.u8(..10) {
+        0 => 0.into(),
+        1 => 1.into(),
+        2 => number.saturating_sub(1).into(),
+        3 => number.saturating_add(1).into(),
+        4 => number.saturating_mul(2).into(),
+        5 => MAX.into(),
+        6 => (MAX - rng.u64(..1_000)).into(),
+        7 => (MAX + 1).into(),
+        8 => (-1).into(),
+        _ => rng.u64(..=number.saturating_add(10)).into(),
+    }
+}
+
+#[test]
+fn leader_that_hears_mad_numbers_serves_again_when_they_end() {
+    const ROUNDS: usize = 12;
+    const REPLIES_PER_ROUND: usize = 500;
+    let mut rng = fastrand::Rng::with_seed(seed());
+    let cluster = Cluster::start(3, 1);
+    let followers = Followers(&cluster);
+    let requests = [
+        serde_json::json!({"type": "request_vote", "term": 1, "pre_vote": true, "campaign": 1,
+            "last_log_index": 0, "last_log_term": 0, "src": "0001", "dst": "0000", "leader": "FFFF"}),
+        serde_json::json!({"type": "append_entries_response", "term": 1, "sent_at": 1, "prev_log_index": 3,
+            "conflict_term": 1, "conflict_index": 2, "src": "0001", "dst": "0000", "leader": "0000"}),
+        serde_json::json!({"type": "append_entries", "term": 1, "prev_log_index": 0, "prev_log_term": 0,
+            "leader_commit": 0, "sent_at": 5, "entries": [], "src": "0001", "dst": "0000", "leader": "0001"}),
+        serde_json::json!({"type": "append_entries_response", "term": 1, "sent_at": 1, "match_index": 1,
+            "src": "0002", "dst": "0000", "leader": "0000"}),
+        serde_json::json!({"type": "request_vote_response", "term": 1, "pre_vote": false, "campaign": 1,
+            "granted": true, "src": "0002", "dst": "0000", "leader": "0000"}),
+    ];
+    for round in 0..ROUNDS {
+        followers.put(&format!("put-{round}"));
+        for _ in 0..REPLIES_PER_ROUND {
+            let mut message = requests[rng.usize(..requests.len())].clone();
+            for value in message.as_object_mut().expect("an object").values_mut() {
+                if let (Some(number), true) = (value.as_u64(), rng.bool()) {
+                    *value = mad_number(&mut rng, number);
+                } else if value.is_u64() {
+                    *value = (round + 1).into(); // a term or an index near those of the replica
+                }
+            }
+            assert!(cluster.hub.deliver(id(0), message.to_string().into_bytes()));
+        }
+    }
+    followers.put("last");
+    println!("{:?}", cluster.stop());
 }

@@ -1,6 +1,7 @@
 //! The three threads together, on a network inside this process.
 
 mod cluster;
+mod flood;
 mod hostile;
 mod logging;
 mod process;

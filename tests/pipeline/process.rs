@@ -1,7 +1,7 @@
 //! Real replica processes. The test plays the simulator: it listens, carries messages and asks.
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -11,8 +11,8 @@ use kvstore::id::Id;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept, bind, listen, recv,
-    send, socket_with,
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, accept, bind,
+    listen, recv, send, shutdown, socket_with,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -38,17 +38,37 @@ impl Dialect {
 }
 
 /// The simulator's end of the connection to one replica.
-enum Connection {
-    Seqpacket(OwnedFd),
-    Stream(OwnedFd, Vec<u8>), // with what was read of a line that has not ended
-    Udp(UdpSocket, SocketAddr),
+pub struct Voice {
+    dialect: Dialect,
+    fd: OwnedFd,
+}
+
+impl Voice {
+    /// Hands a message to the replica.
+    pub fn say(&self, bytes: &[u8]) {
+        match self.dialect {
+            Dialect::Seqpacket | Dialect::Udp => {
+                assert_eq!(send(&self.fd, bytes, SendFlags::NOSIGNAL), Ok(bytes.len()));
+            }
+            Dialect::Stream => self.write(&[bytes, b"\n"].concat()),
+        }
+    }
+
+    /// Writes these bytes to a stream, whatever lines they are.
+    pub fn write(&self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let length = send(&self.fd, bytes, SendFlags::NOSIGNAL).expect("the replica reads");
+            bytes = &bytes[length..];
+        }
+    }
 }
 
 /// A running replica; it is killed when this is dropped.
 pub struct Process {
     pub own: Id,
     child: Child,
-    connection: Connection,
+    voice: Voice,
+    begun: Vec<u8>,           // what was read of a line that has not ended
     heard: VecDeque<Vec<u8>>, // read from the socket and not returned yet
     _directory: TempDir,
 }
@@ -68,11 +88,13 @@ impl Process {
         command.current_dir(directory.path()).args(options).stdin(Stdio::null());
         let ids = [own].into_iter().chain((0..size).filter(|&other| other != own));
         let ids = ids.map(|number| id(number).to_string());
-        let (child, connection) = match dialect {
+        let (child, fd) = match dialect {
             Dialect::Seqpacket | Dialect::Stream => {
                 let path = directory.path().join(id(own).to_string());
-                let is_stream = dialect == Dialect::Stream;
-                let kind = if is_stream { SocketType::STREAM } else { SocketType::SEQPACKET };
+                let kind = match dialect {
+                    Dialect::Stream => SocketType::STREAM,
+                    _ => SocketType::SEQPACKET,
+                };
                 let listener =
                     socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).expect("a socket");
                 bind(&listener, &SocketAddrUnix::new(&path).expect("a short path")).expect("a free path");
@@ -81,9 +103,7 @@ impl Process {
                 let child = command.spawn().expect("it starts");
                 let fd = accept(&listener).expect("it connects");
                 set_patience(&fd);
-                let connection =
-                    if is_stream { Connection::Stream(fd, Vec::new()) } else { Connection::Seqpacket(fd) };
-                (child, connection)
+                (child, fd)
             }
             Dialect::Udp => {
                 let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
@@ -92,10 +112,13 @@ impl Process {
                 let child = command.spawn().expect("it starts");
                 set_patience(&socket);
                 let (_, address) = socket.recv_from(&mut [0; 100]).expect("a hello");
-                (child, Connection::Udp(socket, address))
+                socket.connect(address).expect("a loopback address");
+                (child, socket.into())
             }
         };
-        Self { own: id(own), child, connection, heard: VecDeque::new(), _directory: directory }
+        let voice = Voice { dialect, fd };
+        let (begun, heard) = (Vec::new(), VecDeque::new());
+        Self { own: id(own), child, voice, begun, heard, _directory: directory }
     }
 
     pub fn pid(&self) -> u32 {
@@ -116,33 +139,44 @@ impl Process {
     /// The replica answers a request, with whatever answer.
     pub fn assert_answers(&mut self, mid: &str) {
         self.ask("get", mid, "k", "");
+        while self.hear_answer()["MID"] != mid {}
+    }
+
+    /// The next message to a client.
+    pub fn hear_answer(&mut self) -> Value {
         loop {
-            let answer = serde_json::from_slice::<Value>(&self.hear()).expect("replicas speak JSON");
-            if answer["MID"] == mid {
-                return;
+            let message: Value = serde_json::from_slice(&self.hear()).expect("replicas speak JSON");
+            if !message["MID"].is_null() {
+                return message;
             }
+        }
+    }
+
+    /// Closes the connection, or one direction of it.
+    pub fn hang_up(&mut self, how: Option<Shutdown>) {
+        match how {
+            Some(how) => shutdown(&self.voice.fd, how).expect("it is connected"),
+            None => self.voice.fd = std::fs::File::open("/dev/null").expect("every Linux has it").into(),
         }
     }
 
     /// Hands a message to the replica.
     pub fn say(&self, bytes: &[u8]) {
-        match &self.connection {
-            Connection::Seqpacket(fd) => {
-                assert_eq!(send(fd, bytes, SendFlags::NOSIGNAL), Ok(bytes.len()), "{} reads", self.own);
-            }
-            Connection::Stream(..) => self.write(&[bytes, b"\n"].concat()),
-            Connection::Udp(socket, address) => {
-                assert_eq!(socket.send_to(bytes, address).expect("it is sent"), bytes.len());
-            }
-        }
+        self.voice.say(bytes);
     }
 
-    /// Writes these bytes to a stream, whatever lines they are.
-    pub fn write(&self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let length = send(self.fd(), bytes, SendFlags::NOSIGNAL).expect("the replica reads");
-            bytes = &bytes[length..];
-        }
+    /// Another one for the same connection, so that a thread can speak while another one listens.
+    pub fn voice(&self) -> Voice {
+        let fd = self.voice.fd.try_clone().expect("one more");
+        Voice { dialect: self.voice.dialect, fd }
+    }
+
+    /// The most memory that the process has had, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux says so");
+        let kilobytes = line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
+        kilobytes.expect("a number") * 1024
     }
 
     pub fn ask(&self, kind: &str, mid: &str, key: &str, value: &str) {
@@ -165,10 +199,11 @@ impl Process {
         let (_, length) = recv(self.fd(), &mut buffer[..], RecvFlags::empty()).expect("it says something");
         assert!(length > 0, "{} has hung up", self.own);
         buffer.truncate(length);
-        if let Connection::Stream(_, begun) = &mut self.connection {
-            begun.append(&mut buffer);
-            let mut lines: Vec<Vec<u8>> = begun.split(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
-            *begun = lines.pop().unwrap_or_default();
+        if self.voice.dialect == Dialect::Stream {
+            self.begun.append(&mut buffer);
+            let mut lines: Vec<Vec<u8>> =
+                self.begun.split(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
+            self.begun = lines.pop().unwrap_or_default();
             self.heard.extend(lines);
         } else {
             self.heard.push_back(buffer);
@@ -176,10 +211,7 @@ impl Process {
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
-        match &self.connection {
-            Connection::Seqpacket(fd) | Connection::Stream(fd, _) => fd.as_fd(),
-            Connection::Udp(socket, _) => socket.as_fd(),
-        }
+        self.voice.fd.as_fd()
     }
 }
 
