@@ -11,7 +11,7 @@ from simulator.checks import Verdict
 from simulator.client import Request
 from simulator.workspace import private_directory
 
-_LINEARIZABLE, _NOT_LINEARIZABLE = 0, 1
+_LINEARIZABLE, _NOT_LINEARIZABLE, _UNDECIDED = 0, 1, 3
 
 
 def judge(checker: Path, requests: list[Request]) -> Verdict:
@@ -33,6 +33,8 @@ def judge(checker: Path, requests: list[Request]) -> Verdict:
         return Verdict(True)
     if done.returncode == _NOT_LINEARIZABLE:
         return Verdict(False, done.stdout.rstrip())
+    if done.returncode == _UNDECIDED:
+        return Verdict(None, _last_line(done.stdout))
     return Verdict(None, f"{checker} {_end(done.returncode)}: {_last_line(done.stderr)}")
 
 
@@ -41,4 +43,4 @@ def _end(code: int) -> str:
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["nothing on stderr"])[-1]
+    return (text.strip().splitlines() or ["it printed nothing"])[-1]

@@ -9,12 +9,16 @@ use std::time::Instant;
 
 use clap::Args;
 use kvstore::history::read::{self, ReadError};
-use kvstore::history::{self, DEFAULT_BUDGET, Operation, Verdict, legible};
+use kvstore::history::{self, DEFAULT_BUDGET, Operation, Verdict, legible, printable};
 
 use crate::{EXIT_USAGE, Failure};
 
-/// The history is not linearizable, or nobody knows.
+/// The history is not linearizable.
 const EXIT_NOT_LINEARIZABLE: u8 = 1;
+/// The budget ended before the search did.
+const EXIT_UNDECIDED: u8 = 3;
+
+const MEGABYTE: u64 = 1_000_000;
 
 /// What to judge.
 #[derive(Debug, Args)]
@@ -24,8 +28,8 @@ pub struct CheckOptions {
     #[arg(value_name = "HISTORY")]
     pub history: PathBuf,
 
-    /// Search steps before it gives up; most histories need none.
-    #[arg(long, value_name = "STEPS", default_value_t = DEFAULT_BUDGET)]
+    /// Memory that the search of one key may take.
+    #[arg(long, value_name = "MEGABYTES", default_value_t = DEFAULT_BUDGET / MEGABYTE)]
     pub budget: u64,
 }
 
@@ -47,24 +51,36 @@ invocation and its return, such that each get returns what the latest put wrote,
 or \"\" if there is none. If it is not, the operations that contradict each other
 are shown.
 
-Exit codes: 0 linearizable, 1 not linearizable or budget exhausted, 2 no history.
+Exit codes: 0 linearizable, 1 not linearizable, 2 no history (unreadable, empty) or
+the verdict cannot be written, 3 undecided: the budget ended before the search did.
 
 Examples:
   kvstore check history.jsonl
-  gzip -dc history.jsonl.gz | kvstore check --budget 100000000 -";
+  gzip -dc history.jsonl.gz | kvstore check --budget 2000 -";
 
 /// Reads and judges a history, and prints the verdict.
 pub fn run(options: &CheckOptions) -> Result<ExitCode, Failure> {
     let start = Instant::now();
-    let place = options.history.display();
-    let operations = read_history(&options.history)
-        .map_err(|error| Failure(EXIT_USAGE, format!("can't read the history {place}: {error}")))?;
-    let verdict = history::check(&operations, options.budget);
-    // A reader that went away has seen enough.
-    let _broken_pipe = writeln!(io::stdout(), "{}", describe(&verdict, &operations, options.budget, start));
+    let place = printable(&options.history.display().to_string());
+    let no_history = |reason: &str| Failure(EXIT_USAGE, format!("can't read the history {place}: {reason}"));
+    let operations = read_history(&options.history).map_err(|error| no_history(&error.to_string()))?;
+    if operations.is_empty() {
+        return Err(no_history("it has no puts and no answered gets"));
+    }
+    let verdict = history::check(&operations, options.budget.saturating_mul(MEGABYTE));
+    let mut stdout = io::stdout().lock();
+    let written = writeln!(stdout, "{}", describe(&verdict, &operations, options.budget, start));
+    match written.and_then(|()| stdout.flush()) {
+        // A reader that went away has seen enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            return Err(Failure(EXIT_USAGE, format!("can't write the verdict: {error}")));
+        }
+        Ok(()) | Err(_) => {}
+    }
     Ok(match verdict {
         Verdict::Linearizable => ExitCode::SUCCESS,
-        Verdict::NotLinearizable(_) | Verdict::OutOfBudget { .. } => ExitCode::from(EXIT_NOT_LINEARIZABLE),
+        Verdict::NotLinearizable(_) => ExitCode::from(EXIT_NOT_LINEARIZABLE),
+        Verdict::OutOfBudget { .. } => ExitCode::from(EXIT_UNDECIDED),
     })
 }
 
@@ -79,11 +95,16 @@ fn read_history(path: &Path) -> Result<Vec<Operation>, ReadError> {
 fn describe(verdict: &Verdict, operations: &[Operation], budget: u64, start: Instant) -> String {
     let of_key = |key: &str| operations.iter().filter(|operation| &*operation.key == key).count();
     match verdict {
-        Verdict::Linearizable if operations.is_empty() => "linearizable: the history is empty".to_owned(),
         Verdict::Linearizable => {
             let keys: HashSet<&str> = operations.iter().map(|operation| &*operation.key).collect();
-            let (count, keys, seconds) = (operations.len(), keys.len(), start.elapsed().as_secs_f64());
-            format!("linearizable: {count} operations on {keys} keys, judged in {seconds:.3} s")
+            let gets = operations.iter().filter(|operation| operation.is_get()).count();
+            let (puts, keys, seconds) = (operations.len() - gets, keys.len(), start.elapsed().as_secs_f64());
+            format!(
+                "linearizable: {} and {} on {}, judged in {seconds:.3} s",
+                counted(gets, "answered get"),
+                counted(puts, "put"),
+                counted(keys, "key")
+            )
         }
         Verdict::NotLinearizable(found) => {
             let (shown, count) = (found.operations.len(), of_key(&found.key));
@@ -93,8 +114,13 @@ fn describe(verdict: &Verdict, operations: &[Operation], budget: u64, start: Ins
             )
         }
         Verdict::OutOfBudget { key, operations } => format!(
-            "unknown: {budget} steps were too few for the {operations} operations on key \"{}\"; --budget allows more",
+            "undecided: {budget} MB were too little for the {operations} operations on key \"{}\"; --budget allows more",
             legible(key)
         ),
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }

@@ -60,7 +60,11 @@ fn check(history: &str) -> Ended {
 fn a_linearizable_history_passes_in_one_line() {
     let ended = check(LINEARIZABLE);
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
-    assert!(ended.stdout.starts_with("linearizable: 4 operations on 2 keys, judged in "), "{}", ended.stdout);
+    assert!(
+        ended.stdout.starts_with("linearizable: 2 answered gets and 2 puts on 2 keys, judged in "),
+        "{}",
+        ended.stdout
+    );
     assert_eq!(ended.stdout.lines().count(), 1);
 }
 
@@ -73,11 +77,48 @@ fn a_file_is_read_as_standard_input_is() {
 }
 
 #[test]
-fn an_empty_history_passes_and_says_so() {
-    for history in ["", "\n\n"] {
+fn history_without_operations_is_no_pass() {
+    let unanswered = LINEARIZABLE.lines().last().expect("a get without an answer");
+    for history in ["", "\n\n", unanswered, "\u{feff}"] {
         let ended = check(history);
-        assert_eq!((ended.code, &*ended.stdout), (Some(0), "linearizable: the history is empty\n"));
+        assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{history}");
+        let expected = "kvstore: can't read the history -: it has no puts and no answered gets\n";
+        assert_eq!(ended.stderr, expected);
     }
+}
+
+#[test]
+fn byte_order_mark_is_no_part_of_the_history() {
+    assert_eq!(check(&format!("\u{feff}{LINEARIZABLE}")).code, Some(0));
+    assert_eq!(check(&format!("\u{feff}{}", LINEARIZABLE.trim_start())).code, Some(0));
+}
+
+#[test]
+fn full_output_costs_one_line_and_is_no_pass() {
+    let full = std::fs::File::create("/dev/full").expect("a full device");
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(LINEARIZABLE.as_bytes()).expect("room");
+    let output = Command::new(cargo_bin!("kvstore"))
+        .args(["check", file.path().to_str().expect("UTF-8")])
+        .stdout(full)
+        .output()
+        .expect("it starts");
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.starts_with("kvstore: can't write the verdict: No space left"), "{stderr}");
+}
+
+#[test]
+fn terminal_gets_no_control_characters_from_a_file_name() {
+    let ended = kvstore(&["check", "missing\u{1b}]0;x\u{7}\n.jsonl"], b"");
+    assert_eq!(ended.code, Some(2));
+    let name = r"missing\u{1b}]0;x\u{7}\n.jsonl";
+    assert!(
+        ended.stderr.starts_with(&format!("kvstore: can't read the history {name}: ")),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -117,11 +158,11 @@ fn declined_put_that_comes_after_its_acknowledged_retry_is_refused() {
 }
 
 #[test]
-fn an_exhausted_budget_is_no_pass() {
+fn an_exhausted_budget_has_an_exit_code_of_its_own() {
     assert_eq!(check(AMBIGUOUS).code, Some(0));
     let ended = kvstore(&["check", "--budget", "0", "-"], AMBIGUOUS.as_bytes());
-    assert_eq!((ended.code, &*ended.stderr), (Some(1), ""));
-    assert!(ended.stdout.starts_with("unknown: 0 steps were too few for the 5 operations on key \"k\""));
+    assert_eq!((ended.code, &*ended.stderr), (Some(3), ""));
+    assert!(ended.stdout.starts_with("undecided: 0 MB were too little for the 5 operations on key \"k\""));
 }
 
 #[test]
@@ -174,7 +215,7 @@ fn help_tells_the_format_and_the_exit_codes() {
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
     for part in [
         "kvstore check [OPTIONS] <HISTORY>",
-        "--budget <STEPS>",
+        "--budget <MEGABYTES>",
         "invoked, returned",
         "Exit codes:",
         "Examples:",

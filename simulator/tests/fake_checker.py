@@ -15,6 +15,9 @@ verdict = os.environ.get("FAKE_VERDICT", "linearizable")
 if verdict == "not linearizable":
     print("the first line\n    of a diagram")
     sys.exit(1)
+if verdict == "undecided":
+    print("undecided: it is too hard")
+    sys.exit(3)
 if verdict == "malformed history":
     print("line 7: no such thing", file=sys.stderr)
     sys.exit(2)

@@ -38,7 +38,7 @@ def setUpModule() -> None:
     runs.add("lossy_clients", "correct", client_drops=0.3, client_timeout=0.1, read_back=True)
     runs.add("deaf_clients", "correct", requests=1, client_drops=1, client_timeout=0.1)
     runs.add("unchecked", "correct", "--no-check", verdict="not linearizable")
-    for verdict in ("not linearizable", "malformed history", "crash"):
+    for verdict in ("not linearizable", "malformed history", "crash", "undecided"):
         runs.add(verdict, "correct", verdict=verdict)
     for transport in TRANSPORTS:
         options = "--replica-options=--one 'two words'"
@@ -236,6 +236,7 @@ class EndToEnd(unittest.TestCase):
         for name, reason in (
             ("malformed history", "quit with exit code 2: line 7: no such thing"),
             ("crash", r"was ended by SIGKILL: read \d+ requests"),
+            ("undecided", "the history could not be checked: undecided: it is too hard"),
         ):
             with self.subTest(name):
                 run = self.finished(name)

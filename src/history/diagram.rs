@@ -3,63 +3,91 @@
 
 use std::fmt;
 
-use super::{Contradiction, Operation};
+use super::attempts::deadlines;
+use super::text::{columns, legible, padded};
+use super::{Contradiction, Operation, Refusal};
 
-/// The longest text that is shown whole, in characters; of a longer one both ends are.
-const TEXT_LENGTH: usize = 20;
-/// How wide the axis gets, in characters, if its moments fit.
+/// How wide the axis gets, in columns, if its moments fit.
 const AXIS_WIDTH: usize = 48;
-/// The widest step from one moment to the next, in characters.
+/// How wide it gets at most; more moments share columns.
+const WIDEST_AXIS: usize = 96;
+/// The widest step from one moment to the next, in columns.
 const WIDEST_STEP: usize = 8;
+/// How many operations are shown at most.
+const MOST_ROWS: usize = 40;
 
 const HEADER: [&str; 6] = ["client", "operation", "order in time, not to scale", "invoked", "returned", "id"];
 
 impl fmt::Display for Contradiction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let axis = Axis::new(&self.operations);
+        let explanation = self.explain();
+        let all: Vec<&Operation> = self.operations.iter().collect();
+        let ends: Vec<Option<u64>> = (all.iter().zip(deadlines(&all)))
+            .map(|(operation, deadline)| operation.returned.or(deadline))
+            .collect();
+        let shown = self.most_telling(&explanation.places);
+        let axis = Axis::new(shown.iter().map(|&place| (all[place].invoked, ends[place])));
         let mut rows = vec![HEADER.map(str::to_owned)];
-        rows.extend(self.operations.iter().map(|operation| row(operation, &axis)));
-        let widths: [usize; HEADER.len()] = std::array::from_fn(|column| {
-            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
-        });
+        rows.extend(shown.iter().map(|&place| row(all[place], ends[place], &axis)));
+        let widths: [usize; HEADER.len()] =
+            std::array::from_fn(|column| rows.iter().map(|row| columns(&row[column])).max().unwrap_or(0));
         for row in rows {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(widths) {
-                line.push_str(&format!("  {cell:width$}"));
+                line.push_str("  ");
+                line.push_str(&padded(cell, width));
             }
             writeln!(f, "{}", line.trim_end())?;
         }
-        write!(f, "\n{}", self.reason())
+        if shown.len() < all.len() {
+            writeln!(f, "  … and {} more operations", all.len() - shown.len())?;
+        }
+        write!(f, "\n{}", explanation.sentence)
     }
 }
 
-/// The moments at which something happens, ascending, and how far apart they are shown.
+impl Contradiction {
+    /// The places of the operations that are shown: those named in the explanation, and the latest ones.
+    fn most_telling(&self, named: &[usize]) -> Vec<usize> {
+        let count = self.operations.len();
+        let mut shown: Vec<usize> = named.iter().copied().take(MOST_ROWS).collect();
+        shown.sort_unstable();
+        shown.dedup();
+        let others: Vec<usize> = (0..count).rev().filter(|place| !shown.contains(place)).collect();
+        let free = MOST_ROWS - shown.len();
+        shown.extend(others.into_iter().take(free));
+        shown.sort_unstable();
+        shown
+    }
+}
+
+/// The moments at which something happens, ascending, and how many columns they have.
 struct Axis {
     moments: Vec<u64>,
-    step: usize,
+    width: usize,
 }
 
 impl Axis {
-    fn new(operations: &[Operation]) -> Self {
-        let ends = operations.iter().filter_map(|operation| operation.returned);
-        let mut moments: Vec<u64> =
-            operations.iter().map(|operation| operation.invoked).chain(ends).collect();
+    fn new(bars: impl Iterator<Item = (u64, Option<u64>)>) -> Self {
+        let mut moments: Vec<u64> = bars.flat_map(|(from, to)| [Some(from), to]).flatten().collect();
         moments.sort_unstable();
         moments.dedup();
         let step = (AXIS_WIDTH / moments.len().max(1)).clamp(1, WIDEST_STEP);
-        Self { moments, step }
+        let width = (moments.len() * step).min(WIDEST_AXIS);
+        Self { moments, width }
     }
 
     fn column(&self, moment: u64) -> usize {
-        self.moments.partition_point(|&other| other < moment) * self.step
+        let place = self.moments.partition_point(|&other| other < moment);
+        place * self.width / self.moments.len().max(1)
     }
 
-    /// From invocation to return, or past the last moment if that is not known.
-    fn bar(&self, operation: &Operation) -> String {
-        let from = self.column(operation.invoked);
-        let (to, end) = match operation.returned {
-            Some(returned) => (self.column(returned), '|'),
-            None => (self.moments.len() * self.step, '>'),
+    /// From invocation to the end, or past the last moment if there is none.
+    fn bar(&self, from: u64, to: Option<u64>) -> String {
+        let from = self.column(from);
+        let (to, end) = match to {
+            Some(to) => (self.column(to), '|'),
+            None => (self.width, '>'),
         };
         let mut bar = " ".repeat(from);
         if from < to {
@@ -71,30 +99,29 @@ impl Axis {
     }
 }
 
-fn row(operation: &Operation, axis: &Axis) -> [String; HEADER.len()] {
+fn row(operation: &Operation, end: Option<u64>, axis: &Axis) -> [String; HEADER.len()] {
     let sign = if operation.is_get() { "get →" } else { "put" };
     [
         legible(&operation.client),
         format!("{sign} \"{}\"", legible(operation.value())),
-        axis.bar(operation),
+        axis.bar(operation.invoked, end),
         seconds(operation.invoked),
-        operation.returned.map_or("unknown".to_owned(), seconds),
+        returned(operation),
         legible(&operation.name),
     ]
 }
 
-fn seconds(ns: u64) -> String {
-    format!("{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000)
+fn returned(operation: &Operation) -> String {
+    let Some(declined) = operation.declined else {
+        return operation.returned.map_or("unknown".to_owned(), seconds);
+    };
+    let with = match declined.with {
+        Refusal::Fail => "fail",
+        Refusal::Redirect => "redirect",
+    };
+    declined.at.map_or(with.to_owned(), |at| format!("{} {with}", seconds(at)))
 }
 
-/// Any text as a part of a line: nothing that a terminal would obey, and of a long one only both ends.
-pub fn legible(text: &str) -> String {
-    let length = text.chars().count();
-    if length <= TEXT_LENGTH {
-        return text.escape_debug().to_string();
-    }
-    let half = TEXT_LENGTH / 2;
-    let head: String = text.chars().take(half).collect();
-    let tail: String = text.chars().skip(length - half + 1).collect();
-    format!("{}…{}", head.escape_debug(), tail.escape_debug())
+fn seconds(ns: u64) -> String {
+    format!("{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000)
 }

@@ -15,11 +15,14 @@
 //! | file | job |
 //! |---|---|
 //! | `attempts` | until when a declined put may take effect |
+//! | `epochs` | which puts of the same text no get can confuse |
 //! | `timeline` | one key's operations as a sequence of invocations and returns |
 //! | `search` | whether some order explains them: the algorithm, and why its shortcuts are sound |
 //! | `configuration` | what the search remembers of one order |
+//! | `frontier` | all orders that it still follows, and what they may cost |
 //! | `shrink` | a contradiction without what does not contribute to it |
 //! | `explain`, `diagram` | a contradiction in words, and as a picture |
+//! | `text` | texts of a history on a terminal |
 //! | [`read`](mod@read) | histories from a file |
 //!
 //! Keys are judged one by one: a history is linearizable if each key's part of it is (Herlihy and Wing,
@@ -27,9 +30,13 @@
 //! can hide a contradiction but never make one.
 
 mod attempts;
+#[cfg(test)]
+mod brute_force;
 mod configuration;
 mod diagram;
+mod epochs;
 mod explain;
+mod frontier;
 #[cfg(test)]
 mod properties;
 pub mod read;
@@ -37,19 +44,21 @@ mod search;
 mod shrink;
 #[cfg(test)]
 mod tests;
+mod text;
 mod timeline;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use diagram::legible;
-use search::{Budget, Finding};
+use frontier::Budget;
+use search::Finding;
+pub use text::{legible, printable};
 
-/// Search steps that [`check`] may take before it gives up, unless told otherwise. A step is a
-/// configuration more than the one that each return needs; it takes less than a microsecond and keeps about 100 bytes,
-/// so this is a matter of seconds, and of 500 MB at the very worst. Histories of clients that write
-/// different values need none, however long they are.
-pub const DEFAULT_BUDGET: u64 = 5_000_000;
+/// What the search of one key may spend in [`check`], unless told otherwise: so many bytes for what it
+/// remembers at any moment, and eight times as many written in all, which takes some seconds. Memory for
+/// the operations themselves comes on top. Histories of clients that write different values need
+/// nothing of it, however long they are.
+pub const DEFAULT_BUDGET: u64 = 500_000_000;
 
 /// What one client asked, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +133,8 @@ pub enum Verdict {
 }
 
 /// Operations of one key that no order explains, as few as the search finds: without any of its gets, and without any
-/// put that no get can have read, the rest would make sense. Its `Display` is a diagram and a sentence.
+/// put that no get can have read, the rest would make sense. Its `Display` is a diagram, of no more than
+/// forty rows, and a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contradiction {
     /// The key.
@@ -134,21 +144,20 @@ pub struct Contradiction {
 }
 
 /// Judges a history, in any order, of any keys. Deterministic; takes time proportional to the number of
-/// operations (times its logarithm) and to the search steps that ambiguous ones cost, `budget` at most, and as much
-/// again to shrink a contradiction.
+/// operations (times its logarithm) and to what the search of ambiguous ones costs: up to `budget` bytes
+/// for each key (see [`DEFAULT_BUDGET`]), and as much again to shrink a contradiction.
 pub fn check(operations: &[Operation], budget: u64) -> Verdict {
-    let mut left = Budget(budget);
     let mut undecided = None;
     for operations in by_key(operations) {
         let Some(key) = operations.first().map(|operation| &operation.key) else { continue };
-        match search::search(&operations, &mut left) {
+        match search::search(&operations, &mut Budget::new(budget)) {
             Finding::Explained => {}
-            Finding::Contradiction => {
-                let operations = shrink::smallest(operations, &mut Budget(budget));
+            Finding::Contradiction { moment } => {
+                let operations = shrink::smallest(operations, moment, &mut Budget::new(budget));
                 let operations = operations.into_iter().cloned().collect();
                 return Verdict::NotLinearizable(Contradiction { key: Arc::clone(key), operations });
             }
-            // The others are looked at all the same: what needs no steps can still contradict itself.
+            // The others are looked at all the same: each key has a budget of its own.
             Finding::OutOfBudget => {
                 undecided.get_or_insert((Arc::clone(key), operations.len()));
             }
@@ -186,16 +195,4 @@ impl Operation {
     pub fn is_get(&self) -> bool {
         matches!(self.kind, Kind::Get { .. })
     }
-}
-
-/// When the last get of each value returned, if any get did.
-fn last_reads<'a>(operations: impl IntoIterator<Item = &'a Operation>) -> HashMap<&'a str, u64> {
-    let mut last = HashMap::new();
-    for operation in operations.into_iter().filter(|operation| operation.is_get()) {
-        if let Some(returned) = operation.returned {
-            let latest = last.entry(&**operation.value()).or_insert(returned);
-            *latest = returned.max(*latest);
-        }
-    }
-    last
 }

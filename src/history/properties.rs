@@ -2,54 +2,8 @@
 
 use proptest::prelude::*;
 
+use super::brute_force::{is_explained_by_some_order, latest_effect};
 use super::*;
-
-/// Whether some order explains these operations: every operation that no other one precedes is tried next, and
-/// puts that are not acknowledged may be left over.
-pub fn is_explained_by_some_order(operations: &[Operation]) -> bool {
-    let left: Vec<(&Operation, u64)> =
-        operations.iter().map(|operation| (operation, latest_effect(operations, operation))).collect();
-    some_order_explains("", 0, &left)
-}
-
-/// `now` is the latest invocation of those that have taken effect.
-fn some_order_explains(state: &str, now: u64, left: &[(&Operation, u64)]) -> bool {
-    if left.iter().all(|(operation, _)| operation.returned.is_none()) {
-        return true;
-    }
-    let first_end = left.iter().filter_map(|(operation, _)| operation.returned).min();
-    (0..left.len()).any(|place| {
-        let (operation, latest) = left[place];
-        let is_late = first_end.is_some_and(|end| end < operation.invoked) || latest < now;
-        let now = now.max(operation.invoked);
-        let others = || [&left[..place], &left[place + 1..]].concat();
-        match &operation.kind {
-            _ if is_late => false,
-            Kind::Get { value } => &**value == state && some_order_explains(state, now, &others()),
-            Kind::Put { value } => some_order_explains(value, now, &others()),
-        }
-    })
-}
-
-/// The latest moment at which an operation may take effect, by following every acknowledged put back to it.
-fn latest_effect(operations: &[Operation], operation: &Operation) -> u64 {
-    let find = |name: &str| operations.iter().find(|other| *other.name == *name);
-    let repeats = |later: &Operation| {
-        let mut attempt = later.retry_of.as_deref().and_then(find);
-        // No chain is longer than the history.
-        for _ in 0..operations.len() {
-            match attempt {
-                Some(earlier) if earlier.name == operation.name => return true,
-                Some(earlier) => attempt = earlier.retry_of.as_deref().and_then(find),
-                None => return false,
-            }
-        }
-        false
-    };
-    let is_declined = operation.declined.is_some();
-    let later = operations.iter().filter(|later| is_declined && !later.is_get() && repeats(later));
-    later.filter_map(|later| later.returned).chain(operation.returned).min().unwrap_or(u64::MAX)
-}
 
 fn is_linearizable(operations: &[Operation]) -> bool {
     match check(operations, DEFAULT_BUDGET) {

@@ -24,11 +24,14 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::diagram::legible;
+use super::text::legible;
 use super::{Declined, Kind, Operation, Refusal};
 
 /// The longest line, in bytes, that is read.
 pub const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Some editors begin a file with it.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// How much of a JSON parser's complaint is shown, in characters: it quotes what it does not like.
 const COMPLAINT_LENGTH: usize = 160;
@@ -168,6 +171,7 @@ impl Reader {
         if bytes.len() > MAX_LINE_BYTES {
             return Err(Malformed::TooLong);
         }
+        let bytes = if number == 1 { bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes) } else { bytes };
         let json = std::str::from_utf8(bytes).map_err(|_| Malformed::NotUtf8)?.trim();
         if json.is_empty() {
             return Ok(None);

@@ -5,7 +5,12 @@
 //! enough to let an operation take effect when one returns that has not yet; so the events are gone through
 //! once, in order of time. And *memory*: two orders of the same operations that leave the same value have the
 //! same future, so only one is followed. What the orders that are still possible lead to is the *frontier*, a
-//! list of [`Configuration`]s; the history contradicts itself when it becomes empty.
+//! set of configurations.
+//!
+//! The search makes several attempts. The first one keeps only the lightest configurations after each
+//! event. If one of them reaches the end, there is an order. If none does and none was left out, the
+//! history contradicts itself. Else the next attempt keeps four times as many. Most histories are
+//! decided by the first attempt, in a time proportional to their length.
 //!
 //! The operations are only puts and gets of one value, which allows more. Let the *state* be the value of the
 //! key, and call a change of it by a put a *switch*. A get is *owed* until it has found its value, and *to
@@ -33,13 +38,17 @@
 //!    the others for nothing. Only if both are wanted there are two configurations.
 //! 8. **Of two configurations with the same state the heavier one is dropped**: if one owes no get, has used
 //!    no put and has no bare put that the other does not, it can do whatever the other does, with the same
-//!    switches.
+//!    switches. A state of which no get is to come is worth no more than any other state.
+//! 9. **Open puts of unknown outcome of a value are counted**, for one is as good as another. They are
+//!    switched to after those that end. Their counter ends with the last get of their value.
 //!
 //! If every value is put once, 5 and 7 never leave a choice, because 6 decides: the frontier has one
-//! configuration, and the search takes linear time. Only values that are put several times cost steps.
+//! configuration, and the search takes linear time. Only values that are put several times cost more, and
+//! `epochs` sees to it that these are few.
 
 use super::Operation;
-use super::configuration::{Configuration, Set};
+use super::configuration::{Layout, Rows, Set};
+use super::frontier::{Budget, Frontier, OutOfBudget};
 use super::timeline::{Event, NEVER_PUT, Task, TaskKind, Timeline};
 
 /// What the search found.
@@ -48,54 +57,47 @@ pub enum Finding {
     /// There is an order that explains the operations.
     Explained,
     /// There is none.
-    Contradiction,
+    Contradiction {
+        /// The earliest moment at which that shows: in any order some operation that has returned by then
+        /// contradicts others.
+        moment: u64,
+    },
     /// The budget was spent before the end.
     OutOfBudget,
 }
 
-/// Comparing two configurations takes so much less time than making one.
-const COMPARISONS_PER_STEP: usize = 16;
-
-/// How many search steps are left.
-pub struct Budget(pub u64);
-
-struct OutOfBudget;
-
-impl Budget {
-    fn spend(&mut self, steps: usize) -> Result<(), OutOfBudget> {
-        let left = self.0.checked_sub(steps as u64);
-        self.0 = left.unwrap_or(0);
-        left.map(drop).ok_or(OutOfBudget)
-    }
-}
+/// How many configurations the first attempt keeps: as many as cost little, for most histories need no more.
+const FIRST_WIDTH: usize = 16;
+/// How many times as many the next attempt keeps; so all attempts take little longer than the last one.
+const WIDER: usize = 4;
 
 /// Searches for an order that explains these operations, which are of one key.
 pub fn search(operations: &[&Operation], budget: &mut Budget) -> Finding {
+    search_from(FIRST_WIDTH, operations, budget)
+}
+
+/// Does so with attempts that keep `width` configurations, and more and more.
+pub fn search_from(mut width: usize, operations: &[&Operation], budget: &mut Budget) -> Finding {
     let timeline = Timeline::new(operations);
-    let mut search = Search::new(&timeline, budget);
-    for &event in &timeline.events {
-        let result = match event {
-            Event::Invoke(task) => {
-                search.invoke(timeline.tasks[task]);
-                Ok(())
-            }
-            Event::Return(task) => search.end(timeline.tasks[task]),
-        };
-        match result {
+    loop {
+        let mut search = Search::new(&timeline, width, budget);
+        match search.run() {
             Err(OutOfBudget) => return Finding::OutOfBudget,
-            Ok(()) if search.frontier.is_empty() => return Finding::Contradiction,
-            Ok(()) => {}
+            Ok(None) => return Finding::Explained,
+            Ok(Some(moment)) if search.frontier.is_complete() => return Finding::Contradiction { moment },
+            Ok(Some(_)) => width = width.saturating_mul(WIDER),
         }
     }
-    Finding::Explained
 }
 
 struct Search<'a> {
-    budget: &'a mut Budget,
-    values: Vec<Value>,
+    timeline: &'a Timeline,
+    layout: Layout,
+    values: Vec<Value>,   // and one more, which no get returns
     value_in: Vec<usize>, // by slot: the value of the task that has it
-    frontier: Vec<Configuration>,
-    next: Vec<Configuration>, // the frontier after the event that is looked at
+    frontier: Frontier<'a>,
+    detoured: Rows, // scratch: where a switch leads to
+    row: Vec<u64>,  // scratch: the configuration that is looked at
 }
 
 /// What is the same in all configurations for one value.
@@ -104,187 +106,263 @@ struct Value {
     gets_to_come: usize,
     puts_to_come: usize, // that may be read
     gets: Vec<usize>,    // slots of those under way
-    puts: Vec<Task>,     // those under way that may be read, the first to return first
+    puts: Vec<Task>,     // those under way that may be read and end, the first to end first
+    maybes: u32,         // those of unknown outcome that were invoked
+    counter: usize,      // how many of these were used
+}
+
+/// A put that can be switched to.
+#[derive(Clone, Copy)]
+enum Open {
+    Slot(usize),
+    Counter(usize),
 }
 
 impl<'a> Search<'a> {
-    fn new(timeline: &Timeline, budget: &'a mut Budget) -> Self {
-        let mut values = vec![Value::default(); timeline.values];
+    fn new(timeline: &'a Timeline, width: usize, budget: &'a mut Budget) -> Self {
+        let mut values = vec![Value::default(); timeline.values + 1];
         for task in &timeline.tasks {
             match task.kind {
                 TaskKind::Get => values[task.value].gets_to_come += 1,
                 TaskKind::Put { readable: false } => {}
                 TaskKind::Put { readable: true } | TaskKind::Declined | TaskKind::Maybe => {
-                    values[task.value].puts_to_come += 1
+                    values[task.value].puts_to_come += 1;
                 }
             }
         }
-        let frontier = vec![Configuration::new(NEVER_PUT, timeline.slots)];
-        Self { budget, values, value_in: vec![0; timeline.slots], frontier, next: Vec::new() }
+        let layout = Layout::new(timeline.slots, timeline.counters);
+        let mut first = vec![0; layout.words()];
+        first[0] = NEVER_PUT as u64;
+        Self {
+            timeline,
+            layout,
+            values,
+            value_in: vec![0; timeline.slots],
+            frontier: Frontier::new(layout, timeline.values, width, &first, budget),
+            detoured: Rows::new(&layout),
+            row: Vec::new(),
+        }
+    }
+
+    /// The moment at which no configuration is left, if that comes.
+    fn run(&mut self) -> Result<Option<u64>, OutOfBudget> {
+        for (&event, &moment) in self.timeline.events.iter().zip(&self.timeline.moments) {
+            match event {
+                Event::Invoke(task) => self.invoke(self.timeline.tasks[task]),
+                Event::Return(task) => self.end(self.timeline.tasks[task])?,
+            }
+            if self.frontier.is_empty() {
+                return Ok(Some(moment));
+            }
+        }
+        Ok(None)
     }
 
     fn invoke(&mut self, task: Task) {
-        self.value_in[task.slot] = task.value;
         let value = &mut self.values[task.value];
-        if task.kind == TaskKind::Get {
-            value.gets_to_come -= 1;
-            value.gets.push(task.slot);
-        } else if task.kind != (TaskKind::Put { readable: false }) {
-            value.puts_to_come -= 1;
-            let place = value.puts.partition_point(|other| other.end < task.end);
-            value.puts.insert(place, task);
+        match task.kind {
+            TaskKind::Get => {
+                value.gets_to_come -= 1;
+                value.gets.push(task.slot);
+            }
+            TaskKind::Maybe => {
+                value.puts_to_come -= 1;
+                value.maybes += 1;
+                value.counter = task.slot;
+                return;
+            }
+            TaskKind::Put { readable: false } => {}
+            TaskKind::Put { readable: true } | TaskKind::Declined => {
+                value.puts_to_come -= 1;
+                let place = value.puts.partition_point(|other| other.end < task.end);
+                value.puts.insert(place, task);
+            }
         }
-        for configuration in &mut self.frontier {
+        self.value_in[task.slot] = task.value;
+        for row in self.frontier.rows_mut() {
             match task.kind {
-                TaskKind::Get if configuration.state == task.value => {}
-                TaskKind::Get => configuration.insert(Set::Owed, task.slot),
-                TaskKind::Put { .. } => configuration.insert(Set::Bare, task.slot),
-                TaskKind::Declined | TaskKind::Maybe => {}
+                TaskKind::Get if row[0] != task.value as u64 => {
+                    self.layout.insert(row, Set::Owed, task.slot);
+                }
+                TaskKind::Put { .. } => self.layout.insert(row, Set::Bare, task.slot),
+                TaskKind::Get | TaskKind::Declined | TaskKind::Maybe => {}
             }
         }
     }
 
     fn end(&mut self, task: Task) -> Result<(), OutOfBudget> {
-        for configuration in std::mem::take(&mut self.frontier) {
-            match task.kind {
-                TaskKind::Get => self.end_get(configuration, task)?,
-                TaskKind::Put { .. } | TaskKind::Declined => self.end_put(configuration, task)?,
-                TaskKind::Maybe => self.keep(configuration)?,
-            }
+        let is_indifferent = |row| match task.kind {
+            TaskKind::Get => !self.layout.has(row, Set::Owed, task.slot),
+            TaskKind::Put { .. } | TaskKind::Declined => self.may_end(row, task),
+            TaskKind::Maybe => true,
+        };
+        if self.frontier.rows().all(is_indifferent) {
+            self.forget(task);
+            return self.frontier.settle();
         }
+        let before = self.frontier.open();
+        let mut row = std::mem::take(&mut self.row);
+        for place in 0..before.len() {
+            row.clear();
+            row.extend_from_slice(before.get(place));
+            if task.kind == TaskKind::Get {
+                self.end_get(&mut row, task)
+            } else {
+                self.end_put(&mut row, task)
+            }?;
+        }
+        self.row = row;
+        self.forget(task);
+        self.frontier.close(before)
+    }
+
+    /// Takes out of all configurations what no longer matters after the end of a task.
+    fn forget(&mut self, task: Task) {
         let value = &mut self.values[task.value];
         value.gets.retain(|&slot| slot != task.slot);
         value.puts.retain(|put| put.slot != task.slot);
-        for configuration in &mut self.next {
-            configuration.remove(Set::Used, task.slot); // it is another's now
+        let is_last_get = task.kind == TaskKind::Get && value.gets_to_come == 0 && value.gets.is_empty();
+        let counter = (is_last_get && value.maybes > 0).then_some(value.counter);
+        if is_last_get {
+            value.maybes = 0;
         }
-        self.prune()
-    }
-
-    /// Makes what was kept the frontier, without what is superfluous.
-    fn prune(&mut self) -> Result<(), OutOfBudget> {
-        self.next.sort_unstable();
-        let mut first = 0; // of those with the same state
-        for configuration in self.next.drain(..) {
-            if self.frontier.last().is_some_and(|last| last.state != configuration.state) {
-                first = self.frontier.len();
+        for row in self.frontier.rows_mut() {
+            self.layout.remove(row, Set::Used, task.slot); // it is another's now
+            if let Some(counter) = counter {
+                self.layout.set_count(row, counter, 0);
             }
-            let rivals = &self.frontier[first..];
-            self.budget.spend(rivals.len() / COMPARISONS_PER_STEP)?;
-            if !rivals.iter().any(|rival| rival.is_no_heavier_than(&configuration)) {
-                self.frontier.push(configuration);
+            if self.values[row[0] as usize].gets_to_come == 0 {
+                row[0] = self.timeline.values as u64;
             }
         }
-        Ok(())
     }
 
-    fn end_get(&mut self, configuration: Configuration, task: Task) -> Result<(), OutOfBudget> {
-        if !configuration.has(Set::Owed, task.slot) {
-            return self.keep(configuration);
+    fn end_get(&mut self, row: &mut [u64], task: Task) -> Result<(), OutOfBudget> {
+        if !self.layout.has(row, Set::Owed, task.slot) {
+            return self.frontier.add(row);
         }
-        match self.first_open(&configuration, task.value) {
-            Some(put) => self.switch(configuration, put),
+        match self.first_open(row, task.value) {
+            Some(put) => self.switch(row, task.value, put),
             None => Ok(()),
         }
     }
 
-    fn end_put(&mut self, configuration: Configuration, task: Task) -> Result<(), OutOfBudget> {
-        if configuration.has(Set::Bare, task.slot) {
-            return self.switch(configuration, task);
+    fn end_put(&mut self, row: &mut [u64], task: Task) -> Result<(), OutOfBudget> {
+        if self.may_end(row, task) {
+            return self.frontier.add(row);
         }
-        if configuration.has(Set::Used, task.slot) {
-            return self.keep(configuration);
-        }
-        let value = &self.values[task.value];
-        let is_wanted =
-            value.gets_to_come > 0 || value.gets.iter().any(|&get| configuration.has(Set::Owed, get));
-        if !is_wanted {
-            return self.keep(configuration);
-        }
-        let state = configuration.state;
+        let state = row[0] as usize;
+        let is_bare = self.layout.has(row, Set::Bare, task.slot);
         let is_state_wanted = state != task.value && self.values[state].gets_to_come > 0;
-        if is_state_wanted && self.is_left(&configuration, task.value, 1) {
-            self.keep(configuration.clone())?;
+        if !is_bare && is_state_wanted && self.is_left(row, task.value, 1) {
+            self.frontier.add(row)?;
         }
-        self.switch(configuration, task)
+        self.switch(row, task.value, Open::Slot(task.slot))
+    }
+
+    /// Whether a put may end without further ado: it has taken effect, and no get wants its value.
+    fn may_end(&self, row: &[u64], task: Task) -> bool {
+        let value = &self.values[task.value];
+        let is_owed = |&get: &usize| self.layout.has(row, Set::Owed, get);
+        let is_wanted = || value.gets_to_come > 0 || value.gets.iter().any(is_owed);
+        !self.layout.has(row, Set::Bare, task.slot)
+            && (self.layout.has(row, Set::Used, task.slot) || !is_wanted())
     }
 
     /// Adds to the next frontier what switching to this put leads to: with all detours that cost
     /// nothing, and with and without each of the others.
-    fn switch(&mut self, mut from: Configuration, put: Task) -> Result<(), OutOfBudget> {
-        let left = from.state;
-        if left != put.value && self.values[left].gets_to_come > 0 && !self.is_left(&from, left, 0) {
+    fn switch(&mut self, row: &mut [u64], to: usize, put: Open) -> Result<(), OutOfBudget> {
+        let left = row[0] as usize;
+        if left != to && self.values[left].gets_to_come > 0 && !self.is_left(row, left, 0) {
             return Ok(());
         }
-        let (sure, choices) = self.detours(&from, put.value);
+        let (sure, choices) = self.detours(row, to);
         for value in sure {
-            self.visit(&mut from, value);
+            self.visit(row, value);
         }
-        from.insert(Set::Used, put.slot);
-        from.clear(Set::Bare);
-        from.state = put.value;
-        self.answer(&mut from, put.value);
-        let first = self.next.len();
-        self.keep(from)?;
+        self.spend(row, put);
+        self.layout.clear(row, Set::Bare);
+        row[0] = to as u64;
+        self.answer(row, to);
+        if choices.is_empty() {
+            return self.frontier.add(row);
+        }
+        let mut detoured = std::mem::take(&mut self.detoured);
+        detoured.clear();
+        detoured.push(row);
         for value in choices {
-            for place in first..self.next.len() {
-                let mut detoured = self.next[place].clone();
-                self.visit(&mut detoured, value);
-                self.keep(detoured)?;
+            for place in 0..detoured.len() {
+                row.copy_from_slice(detoured.get(place));
+                self.visit(row, value);
+                self.frontier.add_to(&mut detoured, row)?;
             }
+            self.frontier.thin(&mut detoured)?;
         }
+        for row in detoured.iter() {
+            self.frontier.add(row)?;
+        }
+        self.detoured = detoured;
         Ok(())
     }
 
     /// The values that can be visited for owed gets on the way to another: those to which nothing
     /// speaks against, and those where a put is spent that may be missed later.
-    fn detours(&self, from: &Configuration, to: usize) -> (Vec<usize>, Vec<usize>) {
+    fn detours(&self, row: &[u64], to: usize) -> (Vec<usize>, Vec<usize>) {
         let (mut sure, mut choices) = (Vec::new(), Vec::new());
-        for value in from.slots(Set::Owed).map(|slot| self.value_in[slot]) {
+        for value in self.layout.slots(row, Set::Owed).map(|slot| self.value_in[slot]) {
             if value == to || sure.contains(&value) || choices.contains(&value) {
                 continue;
             }
-            if self.first_open(from, value).is_none() {
+            if self.first_open(row, value).is_none() {
                 continue;
             }
             if self.values[value].gets_to_come == 0 {
                 sure.push(value);
-            } else if self.is_left(from, value, 1) {
+            } else if self.is_left(row, value, 1) {
                 choices.push(value);
             }
         }
         (sure, choices)
     }
 
-    fn visit(&self, configuration: &mut Configuration, value: usize) {
-        if let Some(put) = self.first_open(configuration, value) {
-            configuration.insert(Set::Used, put.slot);
-            self.answer(configuration, value);
+    fn visit(&self, row: &mut [u64], value: usize) {
+        if let Some(put) = self.first_open(row, value) {
+            self.spend(row, put);
+            self.answer(row, value);
         }
     }
 
-    fn answer(&self, configuration: &mut Configuration, value: usize) {
+    fn spend(&self, row: &mut [u64], put: Open) {
+        match put {
+            Open::Slot(slot) => self.layout.insert(row, Set::Used, slot),
+            Open::Counter(counter) => {
+                let count = self.layout.count(row, counter);
+                self.layout.set_count(row, counter, count + 1);
+            }
+        }
+    }
+
+    fn answer(&self, row: &mut [u64], value: usize) {
         for &get in &self.values[value].gets {
-            configuration.remove(Set::Owed, get);
+            self.layout.remove(row, Set::Owed, get);
         }
     }
 
-    fn first_open(&self, configuration: &Configuration, value: usize) -> Option<Task> {
-        self.values[value].puts.iter().copied().find(|put| !configuration.has(Set::Used, put.slot))
+    fn first_open(&self, row: &[u64], value: usize) -> Option<Open> {
+        let value = &self.values[value];
+        let open = value.puts.iter().find(|put| !self.layout.has(row, Set::Used, put.slot));
+        let is_any_open = || value.maybes > 0 && self.layout.count(row, value.counter) < value.maybes;
+        open.map(|put| Open::Slot(put.slot)).or_else(|| is_any_open().then_some(Open::Counter(value.counter)))
     }
 
     /// Whether a put of this value can still be switched to after `spent` others.
-    fn is_left(&self, configuration: &Configuration, value: usize, spent: usize) -> bool {
+    fn is_left(&self, row: &[u64], value: usize, spent: usize) -> bool {
         let value = &self.values[value];
-        let open = value.puts.iter().filter(|put| !configuration.has(Set::Used, put.slot));
-        value.puts_to_come > 0 || open.take(spent + 1).count() > spent
-    }
-
-    fn keep(&mut self, configuration: Configuration) -> Result<(), OutOfBudget> {
-        if !self.next.is_empty() {
-            self.budget.spend(1)?;
-        }
-        self.next.push(configuration);
-        Ok(())
+        let maybes = match value.maybes {
+            0 => 0,
+            maybes => (maybes - self.layout.count(row, value.counter)) as usize,
+        };
+        let open = value.puts.iter().filter(|put| !self.layout.has(row, Set::Used, put.slot));
+        value.puts_to_come > 0 || maybes > spent || open.take(spent + 1).count() + maybes > spent
     }
 }

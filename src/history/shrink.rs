@@ -1,31 +1,49 @@
 //! A contradiction without what does not contribute to it.
 //!
 //! What is left out must not be missed: if the whole can be explained, so must be the rest, else the rest
-//! would contradict itself where the history does not. Two things may go:
+//! would contradict itself where the history does not. Three things may go:
 //!
 //! * **Any get.** The same order without it explains the rest.
 //! * **A put of a value that no remaining get can have found in it**, because each get of that value returned
 //!   before the put was invoked. In an order that explains the whole, a get between this put and the next one
 //!   would return its value and come after it; so there is none, and the order without the put explains the
 //!   rest.
+//! * **A put that is overwritten before every remaining get of its value**, because a remaining operation of
+//!   another value is invoked after the put has ended, and returns before any of these gets is invoked.
+//!   Again no remaining get stands between this put and the next one. A later put of the value must remain.
 //!
-//! A put that some get may have read stays, even if it is not the one that was read: without it the get would
-//! look as if its value came from nowhere.
+//! A put that some get may have read stays, even if it is not the one that was read, and so does the last
+//! one of a value that is read: without it the get would look as if its value came from nowhere.
 
-use super::search::{Budget, Finding, search};
-use super::{Operation, last_reads};
+use std::collections::HashMap;
+
+use super::Operation;
+use super::attempts::deadlines;
+use super::epochs::Overwrites;
+use super::frontier::Budget;
+use super::search::{Finding, search};
+
+/// How many operations all searches may look at together, and how many for each of the whole.
+const LEAST_EFFORT: usize = 1_000_000;
+const EFFORT_PER_OPERATION: usize = 12;
 
 /// Some of these contradictory operations that still contradict each other, by time of invocation: among the gets,
-/// only those that returned up to the moment when the history became impossible; and of what is left no operation can go that may.
-/// Less thorough if the budget is too small.
-pub fn smallest<'a>(mut operations: Vec<&'a Operation>, budget: &mut Budget) -> Vec<&'a Operation> {
+/// only those that returned up to the moment when the history became impossible; and of what is left no operation
+/// can go that may. The search has found that there is no order for those that return up to `moment`, given what
+/// comes later. Less thorough if the budget is too small or the operations are too many.
+pub fn smallest<'a>(
+    mut operations: Vec<&'a Operation>,
+    moment: u64,
+    budget: &mut Budget,
+) -> Vec<&'a Operation> {
     operations.sort_by_key(|operation| (operation.invoked, operation.returned.unwrap_or(u64::MAX)));
-    let mut operations = shortest_prefix(operations, budget);
+    let mut shrinker = Shrinker { budget, effort: LEAST_EFFORT + EFFORT_PER_OPERATION * operations.len() };
+    let mut operations = shrinker.shortest_prefix(operations, moment);
     // Large chunks first, so that most of a long history is gone after a few searches.
     let mut chunk = operations.len().div_ceil(2);
     loop {
         let before = operations.len();
-        operations = without_chunks(operations, chunk, budget);
+        operations = shrinker.without_chunks(operations, chunk);
         match chunk {
             0 | 1 if operations.len() == before => return operations,
             0 | 1 => {}
@@ -34,59 +52,132 @@ pub fn smallest<'a>(mut operations: Vec<&'a Operation>, budget: &mut Budget) -> 
     }
 }
 
-fn contradicts(operations: &[&Operation], budget: &mut Budget) -> bool {
-    search(operations, budget) == Finding::Contradiction
+struct Shrinker<'b> {
+    budget: &'b mut Budget,
+    effort: usize, // how many operations may still be looked at
 }
 
-/// What was asked up to the first moment at which a history that ends there contradicts itself. Longer
-/// ones do too, so the moment can be found by bisection.
-fn shortest_prefix<'a>(operations: Vec<&'a Operation>, budget: &mut Budget) -> Vec<&'a Operation> {
-    let gets = operations.iter().filter(|operation| operation.is_get());
-    let mut ends: Vec<u64> = gets.filter_map(|get| get.returned).collect();
-    ends.sort_unstable();
-    ends.dedup();
-    let until = |end: u64| -> Vec<&'a Operation> {
-        let is_in = |operation: &&Operation| match operation.returned {
-            Some(returned) if operation.is_get() => returned <= end,
-            None if operation.is_get() => false,
-            _ => operation.invoked <= end,
-        };
-        operations.iter().copied().filter(is_in).collect()
-    };
-    let place = ends.partition_point(|&end| !contradicts(&until(end), budget));
-    match ends.get(place) {
-        Some(&end) => until(end),
-        None => operations, // the budget was too small to see it again
+impl Shrinker<'_> {
+    fn contradicts(&mut self, operations: &[&Operation]) -> bool {
+        let left = self.effort.checked_sub(operations.len());
+        self.effort = left.unwrap_or(0);
+        left.is_some() && matches!(search(operations, self.budget), Finding::Contradiction { .. })
     }
-}
 
-/// Goes through the operations once and leaves out what it can, so many at a time.
-fn without_chunks<'a>(
-    mut operations: Vec<&'a Operation>,
-    chunk: usize,
-    budget: &mut Budget,
-) -> Vec<&'a Operation> {
-    let mut place = 0;
-    while place < operations.len() {
-        let fewer = without(&operations, place, place + chunk);
-        if fewer.len() < operations.len() && contradicts(&fewer, budget) {
-            operations = fewer;
-        } else {
-            place += chunk;
+    /// What was asked up to the first moment at which a history that ends there contradicts itself. It is not
+    /// before `moment`, for what is impossible without what comes later is so with it; and mostly it is
+    /// then or soon after.
+    fn shortest_prefix<'a>(&mut self, operations: Vec<&'a Operation>, moment: u64) -> Vec<&'a Operation> {
+        let gets = operations.iter().filter(|operation| operation.is_get());
+        let mut ends: Vec<u64> = gets.filter_map(|get| get.returned).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        let (mut low, mut step) = (ends.partition_point(|&end| end < moment), 1);
+        let mut high = low;
+        while high < ends.len() && !self.contradicts(&until(&operations, ends[high])) {
+            low = high + 1;
+            high += step;
+            step *= 2;
+        }
+        high = high.min(ends.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.contradicts(&until(&operations, ends[middle])) { high = middle } else { low = middle + 1 }
+        }
+        match ends.get(high) {
+            Some(&end) => until(&operations, end),
+            None => operations, // the budget was too small to see it again
         }
     }
-    operations
+
+    /// Goes through the operations once and leaves out what it can, so many at a time.
+    fn without_chunks<'a>(&mut self, mut operations: Vec<&'a Operation>, chunk: usize) -> Vec<&'a Operation> {
+        let mut place = 0;
+        while place < operations.len() && self.effort >= operations.len() {
+            let fewer = without(&operations, place, place + chunk);
+            if fewer.len() < operations.len() && self.contradicts(&fewer) {
+                operations = fewer;
+            } else {
+                place += chunk;
+            }
+        }
+        operations
+    }
+}
+
+/// The gets that returned up to this moment, and the puts invoked until then.
+fn until<'a>(operations: &[&'a Operation], end: u64) -> Vec<&'a Operation> {
+    let is_in = |operation: &&Operation| match operation.returned {
+        Some(returned) if operation.is_get() => returned <= end,
+        None if operation.is_get() => false,
+        _ => operation.invoked <= end,
+    };
+    operations.iter().copied().filter(is_in).collect()
 }
 
 /// The operations without those at places `from .. to` that may go.
 fn without<'a>(operations: &[&'a Operation], from: usize, to: usize) -> Vec<&'a Operation> {
     let is_inside = |place: usize| (from..to).contains(&place);
-    let others = operations.iter().enumerate().filter(|&(place, _)| !is_inside(place));
-    let last_reads = last_reads(others.map(|(_, &operation)| operation));
+    let others: Vec<&Operation> = operations
+        .iter()
+        .enumerate()
+        .filter(|&(place, _)| !is_inside(place))
+        .map(|(_, &operation)| operation)
+        .collect();
+    let rest = Rest::new(&others);
+    let ends = deadlines(operations);
     let stays = |&(place, operation): &(usize, &&Operation)| {
-        let last_read = last_reads.get(&**operation.value());
-        let may_go = operation.is_get() || last_read.is_none_or(|&read| read < operation.invoked);
-        !(is_inside(place) && may_go)
+        !is_inside(place) || !rest.can_spare(operation, operation.returned.or(ends[place]))
     };
     operations.iter().enumerate().filter(stays).map(|(_, &operation)| operation).collect()
+}
+
+/// What of the operations that remain decides whether a put may go.
+struct Rest<'a> {
+    reads: HashMap<&'a str, Reads>,
+    last_puts: HashMap<&'a str, u64>, // when the last put of each value that may be read was invoked
+    overwrites: Overwrites<&'a str>,
+}
+
+/// The gets of a value.
+struct Reads {
+    first_invoked: u64,
+    last_returned: u64,
+}
+
+impl<'a> Rest<'a> {
+    fn new(operations: &[&'a Operation]) -> Self {
+        let mut reads: HashMap<&str, Reads> = HashMap::new();
+        let mut certain = Vec::new();
+        for operation in operations {
+            let (value, invoked) = (&**operation.value(), operation.invoked);
+            let Some(returned) = operation.returned else { continue };
+            certain.push((invoked, returned, value));
+            if operation.is_get() {
+                let new = Reads { first_invoked: invoked, last_returned: returned };
+                let reads = reads.entry(value).or_insert(new);
+                reads.first_invoked = reads.first_invoked.min(invoked);
+                reads.last_returned = reads.last_returned.max(returned);
+            }
+        }
+        let mut last_puts = HashMap::new();
+        for put in operations.iter().filter(|operation| !operation.is_get()) {
+            if reads.get(&**put.value()).is_some_and(|reads| put.invoked <= reads.last_returned) {
+                let last = last_puts.entry(&**put.value()).or_insert(put.invoked);
+                *last = put.invoked.max(*last);
+            }
+        }
+        Self { reads, last_puts, overwrites: Overwrites::new(certain) }
+    }
+
+    /// `end` is when the operation has taken effect at the latest.
+    fn can_spare(&self, operation: &'a Operation, end: Option<u64>) -> bool {
+        let value = &**operation.value();
+        let Some(reads) = self.reads.get(value).filter(|_| !operation.is_get()) else { return true };
+        let is_overwritten = || {
+            let is_gone = end.is_some_and(|end| self.overwrites.gone(value, end) < reads.first_invoked);
+            is_gone && self.last_puts.get(value).is_some_and(|&last| last > operation.invoked)
+        };
+        reads.last_returned < operation.invoked || is_overwritten()
+    }
 }
