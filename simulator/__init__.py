@@ -8,10 +8,13 @@ A run, in the order in which its files matter:
     loop         the event loop; lets time pass for one cluster, or for two side by side
     simulation   one cluster and its clients; owns the processes
     replica      one process: start, output, end
-    transport    the two dialects: bytes to and from a replica
+    transport    the three dialects: bytes to and from a replica
     messages     bytes -> a message with its common fields checked
     network      counts, drops, partitions; follows the leader
     clients      requests, answers, retries; judges every answer
+    client       what one client knows of its own keys
+    causes       which messages of whom a packet storm or a circle is made of
+    chronicle    what happened to the cluster, and when
     events       kills and partitions
     figures      all counts of a run in one record
     checks       figures and the verdict on the history -> correct or not
@@ -20,6 +23,8 @@ A run, in the order in which its files matter:
     report       a result -> the blocks of text
     history      the requests -> one JSON line each
     judge        the history -> linearizable or not, as our checker says
+    contradiction  what surrounded answers that cannot be right
+    diagnosis    which dialect a replica speaks that did not join
     suite        `all`
 
 `network`, `clients`, `workload`, `checks` and `tiers` do no input or output: every rule of the protocol
