@@ -228,7 +228,7 @@ class EndToEnd(unittest.TestCase):
         run = self.finished("not linearizable")
         self.assertEqual(run.exit_code, 1, run.stdout + run.stderr)
         self.assertIn(
-            "     Linearizable history: no\n     the first line\n         of a diagram\n", run.stdout
+            "     Linearizable history: no\n     the first line\\x1b[2J\n         of a diagram\n", run.stdout
         )
         self.assertIs(run.result()["linearizable"], False)
 
