@@ -1,13 +1,13 @@
 //! The replicated state machine: a map, and a session per client so that a write
 //! takes effect at most once however often it stands in the log.
 //!
-//! The values are in a hash table, because this is where a write spends most of its time. No code goes through
-//! it, so the order in it, which differs from process to process, reaches no output.
+//! A copy of it is cheap: it shares what neither side changes.
 
 mod digest;
 mod session;
+mod values;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::Id;
@@ -17,6 +17,7 @@ use crate::request::RequestId;
 pub use digest::digest;
 pub use session::{Fate, NAMES_WINDOW, SESSION_WINDOW};
 use session::{Put, Session};
+use values::Values;
 
 /// A client's write, as the log carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +33,8 @@ pub struct Command {
 /// The state that every replica reaches by applying the same log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kv {
-    values: HashMap<Arc<str>, Arc<str>>,
-    sessions: BTreeMap<Id, Session>,
+    values: Values,
+    sessions: BTreeMap<Id, Arc<Session>>,
     planted: Planted,
 }
 
@@ -70,10 +71,10 @@ impl Kv {
     /// changes nothing.
     pub fn apply(&mut self, command: &Command) -> Fate {
         let session = self.sessions.entry(command.request.client).or_default();
-        let fate = session.record(&command.put());
+        let fate = Arc::make_mut(session).record(&command.put());
         let fate = self.mistake(fate);
         if fate == Fate::New {
-            self.values.insert(Arc::clone(&command.key), Arc::clone(&command.value));
+            self.values.insert(&command.key, &command.value);
         }
         fate
     }

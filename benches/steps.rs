@@ -1,0 +1,181 @@
+//! How long a step of a replica takes while its log and its map grow: whatever a replica holds, no step may be long,
+//! because it answers nobody meanwhile, and a leader that stands still is deposed.
+//!
+//! `cargo bench --bench steps [-- KEYS]`
+//!
+//! Three replicas in one thread, whose network is a loop, put five million new keys, or as many as are asked for: an
+//! eighth of them for a client whose MIDs are random, the rest for seven that count. A step is a batch as the pipeline's
+//! consensus thread makes it, of up to 64 puts or of what another replica sent. It is measured in processor time of
+//! the thread, so a busy machine does not count. Then a leader that is owed as many answers as it can be steps down.
+
+use std::collections::BTreeMap;
+
+use kvstore::id::Id;
+use kvstore::raft::types::Micros;
+use kvstore::replica::{Options, Replica};
+use kvstore::request::{Operation, Outcome, Request, RequestId};
+use kvstore::transport::SEQPACKET_MAX_DATAGRAM;
+use kvstore::wire::{Inbound, Outbound};
+use rustix::time::{ClockId, clock_gettime};
+
+const REPLICAS: u16 = 3;
+const KEYS: usize = 5_000_000;
+const BATCH: usize = 64;
+const CLIENTS: u16 = 8;
+/// As many as a replica takes on.
+const OWED: usize = 65_536;
+
+fn main() {
+    // Cargo's own arguments begin with a dash.
+    let keys = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(KEYS);
+    let mut cluster = Cluster::new();
+    let leader = cluster.elect();
+    cluster.steps = Steps::default();
+    let mut rng = fastrand::Rng::with_seed(1);
+    for first in (0..keys).step_by(BATCH) {
+        let puts = (first..keys.min(first + BATCH)).map(|number| put(number, &mut rng));
+        let puts = puts.map(Inbound::Client).collect();
+        cluster.inboxes.insert(leader, puts);
+        cluster.settle();
+    }
+    assert_eq!(cluster.stored, keys, "every put is stored");
+    cluster.steps.print(&format!("{keys} new keys"));
+    cluster.steps = Steps::default();
+    cluster.step_down(leader, keys, &mut rng);
+    cluster.steps.print(&format!("{OWED} requests, a leader steps down"));
+}
+
+fn id(number: u16) -> Id {
+    Id::new(number).expect("not reserved")
+}
+
+fn put(number: usize, rng: &mut fastrand::Rng) -> Request {
+    let client = number as u16 % CLIENTS;
+    let mid = if client == 0 { format!("{:032X}", rng.u128(..)) } else { format!("{number:08x}") };
+    let id = RequestId { client: id(0x1000 + client), mid: mid.into() };
+    let key = format!("{:032X}", rng.u128(..)).into();
+    Request { id, operation: Operation::Put { key, value: "0123456789ABCDEF".repeat(2).into() } }
+}
+
+/// Processor time of this thread, in nanoseconds.
+fn processor_ns() -> u64 {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+#[derive(Default)]
+struct Steps {
+    count: usize,
+    total_ns: u64,
+    above_1_ms: usize,
+    above_10_ms: usize,
+    longest: (u64, u64), // nanoseconds, and how many entries the replica's log had then
+}
+
+impl Steps {
+    fn note(&mut self, ns: u64, entries: u64) {
+        self.count += 1;
+        self.total_ns += ns;
+        self.above_1_ms += usize::from(ns > 1_000_000);
+        self.above_10_ms += usize::from(ns > 10_000_000);
+        self.longest = self.longest.max((ns, entries));
+    }
+
+    fn print(&self, what: &str) {
+        let ms = |ns: u64| ns as f64 / 1e6;
+        let (longest, entries) = self.longest;
+        println!(
+            "{what}: {} steps, {:.0} ms; above 1 ms: {}, above 10 ms: {}; longest: {:.2} ms with {entries} entries",
+            self.count,
+            ms(self.total_ns),
+            self.above_1_ms,
+            self.above_10_ms,
+            ms(longest),
+        );
+    }
+}
+
+/// A cluster whose network is a loop.
+struct Cluster {
+    replicas: BTreeMap<Id, Replica>,
+    inboxes: BTreeMap<Id, Vec<Inbound>>,
+    now: Micros,
+    stored: usize,
+    steps: Steps,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        let replica = |own| {
+            let peers = (0..REPLICAS).filter(|&peer| peer != own).map(id).collect();
+            let options = Options::new(id(own), peers, SEQPACKET_MAX_DATAGRAM, u64::from(own));
+            (id(own), Replica::new(&options, Default::default(), 0))
+        };
+        let replicas = (0..REPLICAS).map(replica).collect();
+        Self { replicas, inboxes: BTreeMap::new(), now: 0, stored: 0, steps: Steps::default() }
+    }
+
+    /// Ends a batch of each replica that has something to do, and again, until none has.
+    fn settle(&mut self) {
+        while !self.inboxes.is_empty() {
+            self.now += 10;
+            for (to, inbox) in std::mem::take(&mut self.inboxes) {
+                self.step(to, inbox);
+            }
+        }
+    }
+
+    fn step(&mut self, to: Id, inbox: Vec<Inbound>) {
+        let replica = self.replicas.get_mut(&to).expect("it is one of them");
+        let mut out = Vec::new();
+        let begin = processor_ns();
+        inbox.into_iter().for_each(|inbound| replica.handle(self.now, inbound));
+        replica.tick(self.now);
+        replica.finish_in_memory(self.now, &mut out);
+        self.steps.note(processor_ns() - begin, replica.node().log().last_index());
+        for outbound in out {
+            match outbound {
+                Outbound::Peer { to: peer, message, .. } => {
+                    self.inboxes.entry(peer).or_default().push(Inbound::Peer { from: to, message });
+                }
+                Outbound::Client(response) => {
+                    self.stored += usize::from(response.outcome == Outcome::Stored);
+                }
+            }
+        }
+    }
+
+    /// Does what is due next.
+    fn go_on(&mut self) {
+        self.now = self.replicas.values().map(Replica::deadline).min().expect("there are some").max(self.now);
+        (0..REPLICAS).for_each(|own| self.step(id(own), Vec::new()));
+    }
+
+    /// Lets 0000 hold a request until a replica leads, and returns which.
+    fn elect(&mut self) -> Id {
+        self.step(id(0), vec![Inbound::Client(put(0, &mut fastrand::Rng::with_seed(2)))]);
+        loop {
+            self.settle();
+            let leads = |replica: &&Replica| replica.node().is_leader();
+            if let Some(leader) = self.replicas.values().find(leads) {
+                self.stored = 0;
+                return leader.node().id();
+            }
+            self.go_on();
+        }
+    }
+
+    /// The leader is cut off with as many requests as it takes on, until it has given up.
+    fn step_down(&mut self, leader: Id, first: usize, rng: &mut fastrand::Rng) {
+        self.replicas.retain(|own, _| *own == leader);
+        for number in (first..first + OWED).step_by(BATCH) {
+            let puts = (number..number + BATCH).map(|number| put(number, rng)).map(Inbound::Client).collect();
+            self.step(leader, puts);
+        }
+        while self.replicas[&leader].owes() > 0 {
+            self.now = self.replicas[&leader].deadline().max(self.now);
+            self.step(leader, Vec::new());
+        }
+        self.inboxes.clear();
+    }
+}
