@@ -55,6 +55,9 @@ pub const HOLD_US: Micros = ELECTION_TIMEOUT_US / 4 * 5;
 /// one may know more; or so is everybody, and then clients should not go round all the time.
 const LATE_HOLD_US: Micros = ELECTION_TIMEOUT_US / 4;
 
+/// How many requests one batch sends on at most when this replica has stopped to lead or has found a leader: 3 ms of work.
+const SENT_ON_AT_ONCE: usize = 4_096;
+
 /// How many requests may be owed an answer; further ones are refused at once.
 const MAX_OWED: usize = 65_536;
 
@@ -120,11 +123,14 @@ pub struct Replica {
     node: Node,
     kv: Kv,
     owed: BTreeMap<RequestId, Owed>,
-    held: VecDeque<Held>, // oldest first; those that are owed as Held, and some that were answered since
+    held: VecDeque<Held>, // oldest first; those that wait for a leader, and some that were answered since
+    to_review: usize,     // how many of them, from the front, are to be looked at once more
+    abandoned: VecDeque<RequestId>, // those that this replica had taken on when it stopped to lead
     reads: BTreeMap<ReadId, (RequestId, Arc<str>)>, // the key of each read that the core was asked for
     next_read: ReadId,
     redirected_at: BTreeMap<Id, Micros>, // when each client was last sent to a leader; at most one per client ID
     seen: (Option<Id>, Option<Micros>),  // leader and contact when the held were last looked at
+    batch_at: Micros,                    // when the last batch ended
     leaderless_since: Option<Micros>,    // since when that leader is none
     max_datagram: usize,
     way_bytes: usize, // what an append needs of that besides its entries if it goes through several followers
@@ -166,6 +172,9 @@ impl Replica {
             kv: Kv::new(planted),
             owed: BTreeMap::new(),
             held: VecDeque::new(),
+            to_review: 0,
+            abandoned: VecDeque::new(),
+            batch_at: now,
             reads: BTreeMap::new(),
             next_read: 0,
             redirected_at: BTreeMap::new(),
@@ -210,11 +219,17 @@ impl Replica {
     }
 
     fn end_batch(&mut self, now: Micros) {
+        self.batch_at = now;
         self.perform_actions(now);
+        self.send_abandoned_on();
         let seen = (self.node.leader(), self.node.leader_contact());
         if seen != self.seen || self.hold_deadline().is_some_and(|until| until <= now) {
             self.note_leader(now, seen);
-            self.release_held(now);
+            self.held.rotate_left(self.to_review); // oldest first again
+            self.to_review = self.held.len();
+        }
+        if self.to_review > 0 {
+            self.review_held(now);
             self.perform_actions(now);
         }
         if self.planted.has(Bug::AnswersOutOfOrder) {
@@ -243,7 +258,9 @@ impl Replica {
 
     /// When [`tick`](Self::tick) and [`finish`](Self::finish) are due if nothing arrives before.
     pub fn deadline(&self) -> Micros {
-        self.hold_deadline().map_or(self.node.deadline(), |until| until.min(self.node.deadline()))
+        let goes_on = self.to_review > 0 || !self.abandoned.is_empty();
+        let own = goes_on.then_some(self.batch_at).or(self.hold_deadline());
+        own.map_or(self.node.deadline(), |until| until.min(self.node.deadline()))
     }
 
     /// A redirect to anybody for each request that is owed an answer, because this replica stops.
@@ -413,11 +430,16 @@ impl Replica {
     fn abandon(&mut self) {
         self.reads.clear();
         let asked = self.owed.iter().filter(|(_, owed)| owed.waits_for == WaitsFor::Core);
-        let asked: Vec<RequestId> = asked.map(|(id, _)| id.clone()).collect();
-        debug!(requests = asked.len(), "leads no more");
+        self.abandoned.extend(asked.map(|(id, _)| id.clone()));
+        debug!(requests = self.abandoned.len(), "leads no more");
+    }
+
+    /// Sends the clients of some requests that this replica has abandoned on to another one.
+    fn send_abandoned_on(&mut self) {
         let pretends = self.planted.has(Bug::StaleLeaderAnswersOk);
         let outcome = if pretends { Outcome::Stored } else { Outcome::Redirect };
-        for id in asked {
+        for _ in 0..SENT_ON_AT_ONCE {
+            let Some(id) = self.abandoned.pop_front() else { return };
             self.answer(&id, outcome.clone(), self.node.leader());
         }
     }
@@ -437,9 +459,11 @@ impl Replica {
         self.held.front().map(|held| held.until)
     }
 
-    /// Looks at everything that is held once more; what still finds no leader is held on.
-    fn release_held(&mut self, now: Micros) {
-        for Held { request, until } in std::mem::take(&mut self.held) {
+    /// Looks at some of what is held once more; what still finds no leader is held on.
+    fn review_held(&mut self, now: Micros) {
+        for _ in 0..self.to_review.min(SENT_ON_AT_ONCE) {
+            self.to_review -= 1;
+            let Some(Held { request, until }) = self.held.pop_front() else { return };
             let owed = self.owed.get(&request.id);
             if owed.is_some_and(|owed| owed.waits_for == WaitsFor::Leader) {
                 self.route(now, request, until);

@@ -436,6 +436,47 @@ fn more_requests_than_can_wait_are_refused_at_once() {
     assert_eq!(cluster.answers(), [(id(0), MAX_OWED.to_string(), Outcome::Fail, None)]);
 }
 
+/// Ends empty batches of a replica at this instant until it has nothing more to do, and returns how many
+/// requests each of them answered.
+fn answers_per_batch(replica: &mut Replica, now: Micros) -> Vec<usize> {
+    let mut counts = Vec::new();
+    while counts.is_empty() || replica.deadline() <= now {
+        assert!(counts.len() < 100, "it comes to an end");
+        let mut out = Vec::new();
+        replica.tick(now);
+        replica.finish_in_memory(now, &mut out);
+        counts.push(out.iter().filter(|outbound| matches!(outbound, Outbound::Client(_))).count());
+    }
+    counts
+}
+
+#[test]
+fn leader_that_steps_down_sends_many_clients_on_in_several_batches() {
+    let (mut cluster, leader) = Cluster::elected();
+    cluster.blocked = (0..5).map(id).collect();
+    let count = 2 * SENT_ON_AT_ONCE + 1;
+    cluster.ask(leader, &(0..count).map(|n| put(&n.to_string(), "k", "v")).collect::<Vec<_>>());
+    let replica = cluster.replicas.get_mut(&leader).expect("the leader");
+    let answers = (0..1_000).flat_map(|_| {
+        cluster.now = cluster.now.max(replica.deadline());
+        answers_per_batch(replica, cluster.now)
+    });
+    let answers: Vec<usize> = answers.filter(|&count| count > 0).take(3).collect();
+    assert_eq!(answers, [SENT_ON_AT_ONCE, SENT_ON_AT_ONCE, 1]);
+    assert_eq!(replica.owes(), 0);
+}
+
+#[test]
+fn many_requests_that_are_held_are_sent_on_in_several_batches() {
+    let (follower, mut lone) = (id(1), Cluster::new());
+    lone.blocked = (0..5).map(id).collect();
+    let count = 2 * SENT_ON_AT_ONCE + 1;
+    lone.ask(follower, &(0..count).map(|n| get(&n.to_string(), "k")).collect::<Vec<_>>());
+    let replica = lone.replicas.get_mut(&follower).expect("a follower");
+    assert_eq!(answers_per_batch(replica, HOLD_US - 1).iter().sum::<usize>(), 0);
+    assert_eq!(answers_per_batch(replica, HOLD_US), [SENT_ON_AT_ONCE, SENT_ON_AT_ONCE, 1]);
+}
+
 #[test]
 fn a_replica_that_stops_answers_what_it_owes() {
     let mut cluster = Cluster::new();
