@@ -1,5 +1,5 @@
-//! Schedules that showed a fault once, kept as plans in `tests/plans` and run in virtual time. Each file has no seed
-//! of its own: `explore --scenario tests/plans/FILE --seeds 40` prints the figures of forty.
+//! Schedules that showed a fault once, kept as plans in `tests/plans` and run in virtual time. With a file that has no
+//! seed of its own, `explore --scenario tests/plans/FILE --seeds 40` prints the figures of forty seeds.
 
 use std::path::Path;
 
@@ -8,10 +8,14 @@ use kvstore::planted::Planted;
 use kvstore::sim::scenario::Source;
 use kvstore::sim::{Figures, run};
 
+fn source(name: &str) -> Source {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans").join(name).with_extension("json");
+    Source::read(&path).expect("a plan")
+}
+
 /// The figures of a plan over twenty seeds, with its levers changed. No rule may be broken.
 fn figures(name: &str, change: impl Fn(&mut Levers)) -> Vec<Figures> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans").join(name).with_extension("json");
-    let source = Source::read(&path).expect("a plan");
+    let source = source(name);
     let figures = |seed| {
         let mut plan = source.plan(seed);
         assert_eq!(plan.seed, seed, "the file has no seed of its own");
@@ -32,4 +36,12 @@ fn every_put_takes_at_most(name: &str, most_us: u64, change: impl Fn(&mut Levers
 #[test]
 fn plain_raft_commits_at_once_while_the_disk_of_its_leader_hangs() {
     assert!(every_put_takes_at_most("leader-disk-hangs", 10_000, |levers| levers.thrifty = false));
+}
+
+/// Neither batches nor coalescing: clients ask more often than the cluster can answer them.
+#[test]
+fn liveness_rule_tells_overload_from_a_stall() {
+    let outcome = run(&source("overload").plan(0), Planted::NONE, false);
+    assert_eq!(outcome.violation, None);
+    assert!(outcome.coverage.overloads > 0);
 }

@@ -66,8 +66,7 @@ class Endpoint:
                 return None
             self._begun += raw
         line, self._begun = self._begun.split(b"\n", 1)
-        message: dict[str, Any] = json.loads(line)
-        return message
+        return json.loads(line)
 
     def _read(self, size: int, within: float | None) -> bytes | None:
         # Not a time-out of the socket, which would end a send that has to wait as well.

@@ -130,8 +130,7 @@ class Run:
         return self
 
     def result(self) -> dict[str, Any]:
-        result: dict[str, Any] = json.loads(self.json.read_text())
-        return result
+        return json.loads(self.json.read_text())
 
     def survivors(self) -> list[int]:
         """Processes of this run that still live, told by the mark in their environment."""

@@ -10,7 +10,6 @@ use super::invariants;
 use super::leader::Leader;
 use super::log::Log;
 use super::message::{AppendEntriesResponse, AppendOutcome, Body, Message, RequestVote, RequestVoteResponse};
-#[cfg(any(test, feature = "planted-bugs"))]
 use super::progress::Progress;
 use super::relay::Overheard;
 use super::types::{Configuration, Entry, HardState, Index, MAX_TERMS_AHEAD, Micros, Saved, Term};
@@ -232,6 +231,14 @@ impl Node {
         let leader = if let Role::Leader(leader) = &self.role { Some(leader) } else { None };
         let followers = leader.into_iter().flat_map(|leader| &leader.followers);
         followers.map(|(id, progress)| (*id, progress.match_index))
+    }
+
+    /// When each follower that was heard is known to have followed this replica, by its own clock, if it leads.
+    pub fn contacts(&self) -> impl Iterator<Item = (Id, Micros)> + '_ {
+        let leader = if let Role::Leader(leader) = &self.role { Some(leader) } else { None };
+        let followers = leader.into_iter().flat_map(|leader| &leader.followers);
+        let contact = |(id, progress): (&Id, &Progress)| (*id, progress.acked_sent_at);
+        followers.map(contact).filter(|(_, sent_at)| *sent_at > 0)
     }
 
     /// When this replica last heard a leader, if ever.

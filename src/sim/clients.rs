@@ -17,6 +17,9 @@ use crate::request::{Operation, Outcome, Request, RequestId, Response};
 /// disk need, or clients would give up every attempt just before it succeeds.
 const PATIENT_TIMEOUT_US: Micros = 2_000_000;
 
+/// How many IDs are used before one comes again, where each operation has its own.
+const FRESH_IDS: usize = 60_000;
+
 /// The key of the probe.
 const PROBE: &str = "probe";
 
@@ -27,9 +30,11 @@ pub struct Clients {
     rng: Rng,
     intents: Vec<Intent>,
     begun: usize, // how many of these have a time or were made
+    first_id: usize,
     clients: Vec<Client>,
     asked: Vec<Asked>, // its place is its name
     completed: usize,
+    stored: usize, // acknowledgements of puts, also of those whose client did not wait for them
     duplicates: usize,
     redirects: usize,
 }
@@ -80,10 +85,9 @@ pub struct Sending {
 impl Clients {
     /// Clients of a cluster of `replicas`, and their whole plan.
     pub fn new(workload: Workload, replicas: usize, mut rng: Rng) -> Self {
-        let id =
-            |n: usize| Id::new((replicas + 16 + n) as u16).unwrap_or_else(|| unreachable!("few clients"));
+        let first_id = replicas + 16;
         let client = |n| Client {
-            id: id(n),
+            id: client_id(first_id + n),
             leader: None,
             keys: Vec::new(),
             readable: Vec::new(),
@@ -95,11 +99,13 @@ impl Clients {
         Self {
             intents,
             begun,
+            first_id,
             clients: (0..workload.clients).map(client).collect(),
             workload,
             rng,
             asked: Vec::new(),
             completed: 0,
+            stored: 0,
             duplicates: 0,
             redirects: 0,
         }
@@ -117,10 +123,20 @@ impl Clients {
             Some(key) => Operation::Get { key },
             None => self.put(&intent),
         };
+        if self.workload.fresh_ids {
+            self.renew(intent.client);
+        }
         if self.workload.wander > 0.0 && self.rng.f64() < self.workload.wander {
             self.clients[intent.client].leader = None;
         }
         self.ask(now, now, intent.client, operation, None, up)
+    }
+
+    /// From now on this client asks under another ID, and knows no leader.
+    fn renew(&mut self, client: usize) {
+        let number = self.first_id + self.clients.len() + self.asked.len() % FRESH_IDS;
+        let client = &mut self.clients[client];
+        (client.id, client.leader) = (client_id(number), None);
     }
 
     /// A client that was answered makes the next request, if it waited for that and there is another one.
@@ -275,6 +291,7 @@ impl Clients {
         let number = self.number(&response.id).ok_or_else(|| format!("nobody asked {:?}", response.id))?;
         let asked = &mut self.asked[number];
         asked.answers += 1;
+        self.stored += usize::from(response.outcome == Outcome::Stored);
         if asked.answers > asked.copies {
             return Err(format!(
                 "{} was sent {} times and answered more often",
@@ -294,6 +311,7 @@ impl Clients {
             self.redirects += usize::from(response.outcome == Outcome::Redirect);
             let retry = self.ask(now, wanted, client, operation, None, up);
             self.asked[retry.number].retry_of = are_copies_settled.then_some(number);
+            self.asked[retry.number].request.id.client = response.id.client; // whatever it has asked since
             return Ok(Some(retry));
         }
         self.completed += 1;
@@ -349,6 +367,16 @@ impl Clients {
         self.workload.timeout_us = Some(timeout_us.max(PATIENT_TIMEOUT_US));
     }
 
+    /// Every client waits eight times as long from now on before it asks again.
+    pub fn back_off(&mut self) {
+        self.workload.timeout_us = self.workload.timeout_us.map(|timeout_us| 8 * timeout_us);
+    }
+
+    /// How many acknowledgements of puts came, also to clients that have asked again since.
+    pub fn stored(&self) -> usize {
+        self.stored
+    }
+
     /// How many requests got what they asked for.
     pub fn completed(&self) -> usize {
         self.completed
@@ -400,6 +428,13 @@ impl Asked {
             retry_of: self.retry_of.map(|number| format!("{number:x}").into()),
         })
     }
+}
+
+fn client_id(number: usize) -> Id {
+    u16::try_from(number)
+        .ok()
+        .and_then(Id::new)
+        .unwrap_or_else(|| unreachable!("there are not so many clients"))
 }
 
 fn pick<T>(from: &[T], choice: f64) -> Option<&T> {

@@ -37,6 +37,7 @@ pub struct Cluster {
     pub(super) coverage: Coverage,
     pub(super) invariants: Invariants,
     pub(super) trace: Trace,
+    pub(super) recovery_us: Option<Micros>, // how long it took a healthy majority to acknowledge a put
     queue: Queue,
     decoders: Vec<Decoder>, // used if datagrams are to be written out
     held: Vec<(usize, usize, Vec<Message>)>,
@@ -57,7 +58,7 @@ impl Cluster {
             let peers = ids.iter().copied().filter(|&id| id != own).collect();
             let max_datagram = plan.network.max_datagram;
             let options = Options { own, peers, max_datagram, seed: 0, levers: plan.levers, planted };
-            Server::new(options, plan.storage, plan.clock_rate(n))
+            Server::new(options, plan.storage, plan.clock_origin, plan.clock_rate(n))
         };
         let mut cluster = Self {
             servers: ids.iter().enumerate().map(server).collect(),
@@ -68,6 +69,7 @@ impl Cluster {
             coverage: Coverage::default(),
             invariants: Invariants::new(plan.replicas),
             trace: Trace::new(traced, plan.replicas),
+            recovery_us: None,
             queue: Queue::default(),
             decoders: ids.iter().map(|&own| Decoder::new(own, ids.iter().copied())).collect(),
             held: Vec::new(),
@@ -159,6 +161,11 @@ impl Cluster {
     /// What was written down.
     pub fn trace(&self) -> &Trace {
         &self.trace
+    }
+
+    /// How long it took a healthy majority to acknowledge a put, by the slowest clock, if it was not overloaded.
+    pub fn recovery_us(&self) -> Option<Micros> {
+        self.recovery_us
     }
 
     /// Virtual time that has passed.

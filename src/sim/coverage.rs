@@ -77,6 +77,8 @@ counters! {
     leased_reads true,
     /// Reads that were served after a round of heartbeats.
     confirmed_reads true,
+    /// Clusters that had more to do than they could do, until the clients asked more rarely.
+    overloads false,
     /// Requests that were answered.
     answers true,
 }

@@ -2,7 +2,7 @@
 
 use super::cluster::Cluster;
 use super::invariants::{Before, Violation};
-use super::plan::{FaultKind, Storage, Target, Trigger};
+use super::plan::{FaultKind, Shape, Storage, Target, Trigger};
 use super::queue::Event;
 use super::trace::Place;
 use crate::outbox::Datagram;
@@ -101,6 +101,7 @@ impl Cluster {
             }
             FaultKind::Partition(ref side) => Some(self.divide(side)),
             FaultKind::Halve { with_leader } => Some(self.halve(with_leader)),
+            FaultKind::Partial(shape, ref order) => Some(self.shape(shape, order)),
             FaultKind::Cut(from, to) => Some(self.cut(vec![(from, to)])),
             FaultKind::Isolate(target) => {
                 let at = self.resolve(target)?;
@@ -187,7 +188,7 @@ impl Cluster {
         }
         self.servers[at].stop();
         let damage = self.servers[at].disk.crash(&mut self.rng);
-        self.invariants.after_crash(at);
+        self.invariants.after_crash(self.now, at, &self.servers);
         self.coverage.crashes += 1;
         self.coverage.unsynced_lost += damage.lost as u64;
         self.coverage.torn += u64::from(damage.torn);
@@ -231,6 +232,18 @@ impl Cluster {
         let all = 0..self.servers.len();
         let pairs = all.clone().flat_map(|from| all.clone().map(move |to| (from, to)));
         self.cut(pairs.filter(|(from, to)| side.contains(from) != side.contains(to)).collect())
+    }
+
+    /// Only those of this order hear each other that the shape joins.
+    fn shape(&mut self, shape: Shape, order: &[usize]) -> Undo {
+        let all = 0..self.servers.len();
+        let pairs = all.clone().flat_map(|from| all.clone().map(move |to| (from, to)));
+        let place = |at: usize| order.iter().position(|&other| other == at);
+        let is_cut = |&(from, to): &(usize, usize)| match (place(from), place(to)) {
+            (Some(one), Some(other)) => one != other && !shape.joins(one, other, order.len()),
+            _ => from != to,
+        };
+        self.cut(pairs.filter(is_cut).collect())
     }
 
     /// Just over half of the replicas on one side; the dead only where the living do not suffice.

@@ -6,17 +6,20 @@ use super::invariants::Violation;
 use super::plan::{Broken, Liveness, Storage};
 use super::trace::Place;
 use crate::raft::types::{Micros, Term};
-use crate::replica::{ELECTION_TIMEOUT_US, PATIENCE_US};
+use crate::replica::ELECTION_TIMEOUT_US;
 
-/// How long the majority may need to acknowledge a new write, by whichever clock is the slowest: a client may first try
-/// all that are broken, and at the latest somebody's patience ends.
-const MAX_RECOVERY_US: Micros = 2 * PATIENCE_US + 10 * ELECTION_TIMEOUT_US;
+/// How long the majority may acknowledge nothing, by whichever clock is the slowest. A client may wait in vain for some
+/// that are broken, two seconds each time, before a replica that is well hears of it and misses its leader.
+const MAX_STALL_US: Micros = 18 * ELECTION_TIMEOUT_US;
+
+/// How often an overload is relieved, and for how long each time.
+const RELIEFS: Micros = 24;
 
 /// How long it goes on then before anything else is looked at.
 const CATCH_UP_US: Micros = ELECTION_TIMEOUT_US;
 
 /// How long it has to answer everybody and to bring each of its members up to date.
-const MAX_SETTLING_US: Micros = 2 * MAX_RECOVERY_US;
+const MAX_SETTLING_US: Micros = 6 * MAX_STALL_US;
 
 /// By how much the term may grow meanwhile: one election, and a few that end without a winner.
 const MAX_TERM_GROWTH: Term = 6;
@@ -45,20 +48,43 @@ pub(super) fn run(cluster: &mut Cluster, liveness: &Liveness) -> Result<(), Viol
     let sending = cluster.clients.probe(cluster.now, &up);
     cluster.ask(sending);
 
-    let max_recovery_us = by_the_slowest_clock(cluster, MAX_RECOVERY_US);
-    let deadline = cluster.now + max_recovery_us;
-    while !cluster.clients.is_probe_acknowledged() {
-        if cluster.now >= deadline {
-            let detail = format!("a healthy majority has acknowledged nothing for {max_recovery_us} us");
-            return Err(Violation::new(NAME, cluster.now, liveness.majority[0], detail));
-        }
-        cluster.run_until(cluster.now + STEP_US)?;
-    }
+    recover(cluster, liveness.majority[0])?;
     let term_then = highest_term(cluster);
     wander(cluster)?;
     settle(cluster, &liveness.majority)?;
     check_terms(cluster, term_before, MAX_TERM_GROWTH)?;
     check_terms(cluster, term_then, MAX_TERM_GROWTH_AT_WORK)
+}
+
+/// Waits until the probe is acknowledged. A cluster that acknowledges nothing for too long stalls. One that acknowledges
+/// other puts meanwhile has more to do than it can do: then the clients ask ever more rarely, until the probe gets through.
+fn recover(cluster: &mut Cluster, at: usize) -> Result<(), Violation> {
+    let began = cluster.now;
+    let max_stall_us = by_the_slowest_clock(cluster, MAX_STALL_US);
+    let (mut stored, mut progress_at, mut relief_at) = (0, began, began + max_stall_us);
+    while !cluster.clients.is_probe_acknowledged() {
+        if cluster.clients.stored() > stored {
+            (stored, progress_at) = (cluster.clients.stored(), cluster.now);
+        }
+        if cluster.now >= progress_at + max_stall_us {
+            let detail = format!("a healthy majority has acknowledged nothing for {max_stall_us} us");
+            return Err(Violation::new(NAME, cluster.now, at, detail));
+        }
+        if cluster.now >= began + RELIEFS * max_stall_us {
+            let detail =
+                format!("one put has waited for {} us while others were acknowledged", cluster.now - began);
+            return Err(Violation::new(NAME, cluster.now, at, detail));
+        }
+        if cluster.now >= relief_at {
+            cluster.clients.back_off();
+            cluster.coverage.overloads += u64::from(relief_at == began + max_stall_us);
+            relief_at += max_stall_us;
+        }
+        cluster.run_until(cluster.now + STEP_US)?;
+    }
+    let true_us = cluster.now - began;
+    cluster.recovery_us = (relief_at == began + max_stall_us).then(|| true_us * MAX_STALL_US / max_stall_us);
+    Ok(())
 }
 
 /// A client asks now one replica and now another, as clients do that know no leader. Whoever it comes back to has
@@ -81,10 +107,16 @@ fn by_the_slowest_clock(cluster: &Cluster, span_us: Micros) -> Micros {
 
 /// Clients ask on until they are answered; then nobody owes them anything and all have applied the same.
 fn settle(cluster: &mut Cluster, majority: &[usize]) -> Result<(), Violation> {
-    let deadline = cluster.now + MAX_SETTLING_US;
+    let (mut stored, mut deadline) = (cluster.clients.stored(), cluster.now + MAX_SETTLING_US);
     loop {
         cluster.run_until(cluster.now + CATCH_UP_US)?;
+        let is_overloaded = cluster.clients.stored() > stored;
         match check_answers(cluster).and_then(|()| check_progress(cluster, majority)) {
+            Err(_) if cluster.now >= deadline && is_overloaded => {
+                cluster.clients.back_off();
+                cluster.coverage.overloads += 1;
+                (stored, deadline) = (cluster.clients.stored(), cluster.now + MAX_SETTLING_US);
+            }
             Err(violation) if cluster.now >= deadline => return Err(violation),
             Err(_) => {}
             Ok(()) => return Ok(()),

@@ -85,7 +85,12 @@ impl Network {
             return Fate::Lost { cut: false };
         }
         let twice = self.settings.duplicate > 0.0 && self.rng.f64() < self.settings.duplicate;
-        Fate::Arrives((0..=usize::from(twice)).map(|_| self.arrival(now, from, to)).collect())
+        let first = self.arrival(now, from, to);
+        let second = twice.then(|| match self.settings.echo_us {
+            0 => self.arrival(now, from, to),
+            echo_us => first + self.rng.u64(0..=echo_us), // out of order, as an echo is
+        });
+        Fate::Arrives([first].into_iter().chain(second).collect())
     }
 
     fn arrival(&mut self, now: Micros, from: usize, to: usize) -> Micros {
@@ -190,6 +195,7 @@ mod tests {
             slow: 0.0,
             loss: 0.0,
             duplicate: 0.0,
+            echo_us: 0,
             wire: false,
             reorder: false,
             max_datagram: 16_384,

@@ -24,6 +24,9 @@ pub struct Plan {
     pub storage: Storage,
     /// How fast each replica's clock runs, in millionths more or less than true time.
     pub clock_ppm: Vec<i64>,
+    /// What each replica's clock shows when the replica starts.
+    #[serde(default)]
+    pub clock_origin: ClockOrigin,
     /// What the replicas trade messages and latency by.
     pub levers: Levers,
     /// What the clients do.
@@ -56,6 +59,9 @@ pub struct Network {
     pub loss: f64,
     /// How often a message between replicas arrives twice.
     pub duplicate: f64,
+    /// How much later than the first one the second arrives at most, in microseconds. With 0 each draws its own delay.
+    #[serde(default)]
+    pub echo_us: Micros,
     /// Whether every datagram is written out as JSON and read back, as the pipeline does.
     pub wire: bool,
     /// Whether messages of one pair may overtake each other.
@@ -66,11 +72,24 @@ pub struct Network {
     pub stage_us: (Micros, Micros),
 }
 
+/// What a clock shows when its replica starts or starts again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockOrigin {
+    /// Zero in each life: then stamps of different lives are equal as often as they can be.
+    #[default]
+    Zero,
+    /// Any time, another one in each life.
+    Any,
+    /// What it would show if the replica had never stopped: the clock of a machine that went on.
+    Running,
+}
+
 /// Where a replica keeps what it must not forget.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Storage {
-    /// Nowhere but in memory: a replica that crashes never comes back.
+    /// Nowhere but in memory, as the program does: a replica that crashes never comes back.
     Memory,
     /// On a disk that needs this long at least and at most to make what was written last.
     Disk {
@@ -108,6 +127,9 @@ pub struct Workload {
     pub timeout_us: Option<Micros>,
     /// How often a client asks any replica instead of the leader that it knows.
     pub wander: f64,
+    /// Whether each operation comes from a client ID of its own, which its attempts share. No such client knows a leader.
+    #[serde(default)]
+    pub fresh_ids: bool,
     /// Whether a client reads what it has put as soon as that is acknowledged, from another replica.
     pub read_back: bool,
     /// How long the loop that sends all requests sleeps at most, in microseconds, 0 to 1,000,000. A datagram of any
@@ -150,6 +172,8 @@ pub enum FaultKind {
         /// Whether the leader is on the larger side for certain.
         with_leader: bool,
     },
+    /// Only some pairs of replicas hear each other, in the order that is given.
+    Partial(Shape, Vec<usize>),
     /// The second does not hear the first.
     Cut(usize, usize),
     /// A replica neither hears nor is heard.
@@ -168,6 +192,33 @@ pub enum FaultKind {
     Stall(Target),
     /// More messages are lost.
     Loss(f64),
+}
+
+/// Who hears whom in a partial partition of replicas that stand in an order. Replicas out of the order hear nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// The first one and each other.
+    Hub,
+    /// Neighbours; the last one is the neighbour of the first.
+    Ring,
+    /// Neighbours.
+    Chain,
+    /// Two halves, each complete, with the middle replica in both.
+    Bridge,
+}
+
+impl Shape {
+    /// Whether replicas at these two places of an order of so many hear each other.
+    pub fn joins(self, one: usize, other: usize, of: usize) -> bool {
+        let (low, high) = (one.min(other), one.max(other));
+        match self {
+            Self::Hub => low == 0,
+            Self::Ring => high - low == 1 || (low, high + 1) == (0, of),
+            Self::Chain => high - low == 1,
+            Self::Bridge => high <= of / 2 || low >= of / 2,
+        }
+    }
 }
 
 /// What brings a replica down that does it. What it says to whom it matters most leaves; all else does not.

@@ -21,6 +21,9 @@ pub struct Outcome {
     pub coverage: Coverage,
     /// What `run.py` would report.
     pub figures: Figures,
+    /// How long it took a healthy majority to acknowledge a put, by the slowest clock; `None` if there was no liveness
+    /// phase, or an overload.
+    pub recovery_us: Option<Micros>,
     /// Virtual time that has passed.
     pub virtual_us: Micros,
     /// The transcript, if it was wanted.
@@ -68,6 +71,7 @@ pub fn run(plan: &Plan, planted: Planted, traced: bool) -> Outcome {
         violation,
         coverage: cluster.coverage().clone(),
         figures: figures(&cluster),
+        recovery_us: cluster.recovery_us(),
         virtual_us: cluster.now(),
         trace: cluster.trace().text().to_owned(),
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::plan::{Fault, FaultKind, Network, Plan, Storage, Target, Trigger, Workload};
+use super::plan::{ClockOrigin, Fault, FaultKind, Network, Plan, Storage, Target, Trigger, Workload};
 use crate::levers::Levers;
 use crate::raft::types::Micros;
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
@@ -153,7 +153,9 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
         FaultKind::SlowDisk(target, _) => named(target),
         FaultKind::Delay(target, by_us) => named(target) || *by_us > LONGEST_DELAY_US,
         FaultKind::Cut(from, to) => *from.max(to) >= plan.replicas,
-        FaultKind::Partition(side) => side.iter().any(|&at| at >= plan.replicas),
+        FaultKind::Partition(side) | FaultKind::Partial(_, side) => {
+            side.iter().any(|&at| at >= plan.replicas)
+        }
         FaultKind::Loss(probability) => !(0.0..=1.0).contains(probability),
         FaultKind::CrashOn(_) | FaultKind::Halve { .. } => false,
     };
@@ -225,6 +227,7 @@ impl Scenario {
                 slow: 0.0,
                 loss: self.drops,
                 duplicate: 0.0,
+                echo_us: 0,
                 wire: false,
                 reorder: false,
                 max_datagram: SEQPACKET_MAX_DATAGRAM,
@@ -232,6 +235,7 @@ impl Scenario {
             },
             storage: Storage::Memory,
             clock_ppm: vec![0; self.replicas],
+            clock_origin: ClockOrigin::Zero,
             levers: Levers::DEFAULT,
             workload: Workload {
                 clients: CLIENTS,
@@ -247,6 +251,7 @@ impl Scenario {
                 wander: 0.0,
                 timeout_us: self.client_timeout.map(micros),
                 read_back: self.read_back,
+                fresh_ids: false,
                 poll_us: micros(self.poll),
             },
             faults: self.faults(),

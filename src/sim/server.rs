@@ -7,10 +7,11 @@ use std::collections::VecDeque;
 use fastrand::Rng;
 
 use super::disk::Disk;
-use super::plan::Storage;
+use super::plan::{ClockOrigin, Storage};
 use crate::id::Id;
 use crate::outbox::Outbox;
-use crate::raft::types::Micros;
+use crate::raft::action::Persist;
+use crate::raft::types::{Entry, Index, Micros};
 use crate::replica::{Effect, Options, Replica};
 use crate::wire::{Inbound, Outbound};
 
@@ -35,6 +36,11 @@ impl Clock {
     fn shows(self, now: Micros) -> Micros {
         let since = i128::from(now - self.started_at);
         self.origin + (since * self.rate() / Self::MILLION) as Micros
+    }
+
+    /// How much it goes on in a span of true time.
+    fn span(self, true_us: Micros) -> Micros {
+        (i128::from(true_us) * self.rate() / Self::MILLION) as Micros
     }
 
     /// The first true time at which it shows this or more.
@@ -63,6 +69,7 @@ pub struct Server {
     pub wake_at: Option<Micros>,
     options: Options,
     storage: Storage,
+    clock_origin: ClockOrigin,
     clock: Clock,
     replica: Option<Replica>, // None while it is down
     inbox: VecDeque<Inbound>,
@@ -73,7 +80,7 @@ pub struct Server {
 
 impl Server {
     /// A replica that is down and has never been up.
-    pub fn new(options: Options, storage: Storage, clock_ppm: i64) -> Self {
+    pub fn new(options: Options, storage: Storage, clock_origin: ClockOrigin, clock_ppm: i64) -> Self {
         Self {
             outbox: outbox(&options),
             disk: Disk::default(),
@@ -85,6 +92,7 @@ impl Server {
             wake_at: None,
             options,
             storage,
+            clock_origin,
             clock: Clock { started_at: 0, origin: 0, ppm: clock_ppm },
             replica: None,
             inbox: VecDeque::new(),
@@ -108,12 +116,16 @@ impl Server {
         self.replica.is_some() && self.paused == 0
     }
 
-    /// Starts with what the disk has. Its clock begins at 0, so that times of different lives are equal as often as they
-    /// can be: none may be taken for another.
+    /// Starts with what the disk has.
     pub fn start(&mut self, now: Micros, rng: &mut Rng) {
         self.life += 1;
         self.options.seed = rng.u64(..);
-        self.clock = Clock { started_at: now, origin: 0, ..self.clock };
+        let origin = match self.clock_origin {
+            ClockOrigin::Any => rng.u64(..1 << 40),
+            ClockOrigin::Zero => 0,
+            ClockOrigin::Running => self.clock.shows(now),
+        };
+        self.clock = Clock { started_at: now, origin, ..self.clock };
         let saved = self.disk.durable().clone();
         self.replica = Some(Replica::new(&self.options, saved, self.clock.shows(now)));
     }
@@ -136,6 +148,16 @@ impl Server {
     /// What its clock shows.
     pub fn shows(&self, now: Micros) -> Micros {
         self.clock.shows(now)
+    }
+
+    /// How much its clock goes on in a span of true time.
+    pub fn own_span(&self, true_us: Micros) -> Micros {
+        self.clock.span(true_us)
+    }
+
+    /// When, in true time, its clock showed this in this life, at the rate that it has now; `None` if that is not known.
+    pub fn when_shown(&self, shown: Micros) -> Option<Micros> {
+        (shown >= self.clock.origin).then(|| self.clock.when(shown))
     }
 
     /// Until when, in true time, it serves reads without asking anybody.
@@ -166,17 +188,27 @@ impl Server {
             replica.handle(now, inbound);
         }
         replica.tick(now);
-        let mut effects = replica.finish(now);
-        let mut looked_at = 0;
-        while self.storage == Storage::Memory && looked_at < effects.len() {
-            if let Effect::Persist(persist) = &effects[looked_at] {
-                replica.persisted(now, persist.number);
-                replica.tick(now);
-                effects.extend(replica.finish(now));
-            }
-            looked_at += 1;
+        if self.storage != Storage::Memory {
+            return replica.finish(now);
         }
-        effects
+        let mut sent = Vec::new();
+        replica.finish_in_memory(now, &mut sent);
+        self.memory_change().into_iter().chain(sent.into_iter().map(Effect::Send)).collect()
+    }
+
+    /// What has changed in memory since the last batch, as a disk would have to be told.
+    fn memory_change(&self) -> Option<Effect> {
+        let (node, before) = (self.replica.as_ref()?.node(), self.disk.durable());
+        let (hard_state, entries) = (node.hard_state(), node.log().entries());
+        // Logs that have an entry in common have all before it in common (paper, 5.3).
+        let is_kept = |entry: &Entry| node.log().term_at(entry.index) == Some(entry.term);
+        let kept = before.entries.partition_point(is_kept);
+        let is_same =
+            kept == before.entries.len() && kept == entries.len() && hard_state == before.hard_state;
+        let first_index = kept as Index + 1;
+        let entries = entries[kept..].to_vec();
+        let persist = Persist { number: self.disk.sync_number() + 1, hard_state, first_index, entries };
+        (!is_same).then_some(Effect::Persist(persist))
     }
 
     /// Whether another batch waits already.

@@ -3,8 +3,10 @@
 
 use fastrand::Rng;
 
-use super::plan::{Broken, Fault, FaultKind, Liveness, Network, Plan, Storage, Target, Trigger, Workload};
-use crate::levers::{Levers, MAX_COALESCE_WINDOW_US, Reads, Topology};
+use super::plan::{
+    Broken, ClockOrigin, Fault, FaultKind, Liveness, Network, Plan, Shape, Storage, Target, Trigger, Workload,
+};
+use crate::levers::{Detection, Levers, MAX_COALESCE_WINDOW_US, Reads, Topology};
 use crate::raft::types::Micros;
 use crate::replica::ELECTION_TIMEOUT_US;
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
@@ -21,42 +23,129 @@ const WILD_DRIFT_PPM: i64 = 500_000;
 /// A network in which a message takes up to a third of an election time-out, and ten times that if it is slow.
 const WILD_DELAY_US: (Micros, Micros) = (MS, ELECTION_TIMEOUT_US / 3);
 
-/// The plan of this seed.
+/// An echo comes up to several leaders later.
+const LONGEST_ECHO_US: Micros = 6 * ELECTION_TIMEOUT_US;
+
+/// The plan of this seed. Each part has a generator of its own, so that a change of one part leaves the others alone.
 pub fn plan(seed: u64) -> Plan {
-    let mut rng = Rng::with_seed(seed);
-    let replicas = one_of(&mut rng, &[3, 3, 3, 4, 5, 5, 7]);
-    let lifetime_us = rng.u64(3_000..16_000) * MS;
-    let network = network(&mut rng);
-    let storage = storage(&mut rng);
-    let reads = if rng.u8(0..4) == 0 { Reads::ReadIndex } else { Reads::Lease };
-    let levers = Levers { reads, ..Levers::DEFAULT };
-    let most = if reads != Reads::Lease { WILD_DRIFT_PPM } else { MAX_DRIFT_PPM };
-    let drift_ppm = if rng.u8(0..4) == 0 { 100 } else { most };
-    let clock_ppm = (0..replicas).map(|_| drift(&mut rng, drift_ppm)).collect();
-    let workload = workload(&mut rng, lifetime_us, &network);
-    let mut faults = faults(&mut rng, replicas, lifetime_us);
-    match rng.u8(0..7) {
-        0 | 1 => depose_leaders(&mut rng, lifetime_us, &mut faults),
-        2 => figure_8(&mut rng, lifetime_us, &mut faults),
-        3 => late_answers(&mut rng, lifetime_us, &mut faults),
-        4 => congest(&mut rng, lifetime_us, &mut faults),
-        5 => outlive(&mut rng, replicas, &mut faults),
-        _ => {}
-    }
-    if reads == Reads::Lease {
+    let mut root = Rng::with_seed(seed);
+    let mut rng = root.fork();
+    let size = size(&mut rng);
+    let replicas = match size {
+        Size::Small | Size::Busy => one_of(&mut rng, &[2, 3, 3, 3, 4, 5, 5, 6, 7]),
+        Size::Large => rng.usize(8..=21),
+    };
+    let lifetime_us = if size == Size::Small { rng.u64(3_000..16_000) } else { rng.u64(3_000..8_000) } * MS;
+    let mut network = network(&mut root.fork());
+    let storage = storage(&mut root.fork());
+    let levers = levers(&mut root.fork(), size);
+    // Where single entries overtake each other, a follower refuses most of them, and a backlog takes for ever.
+    network.reorder &= levers.batch;
+    let (clock_origin, clock_ppm) = clocks(&mut root.fork(), replicas, levers.reads);
+    let workload = workload(&mut root.fork(), size, lifetime_us, &network);
+    let liveness = liveness(&mut root.fork(), replicas);
+    let mut faults = faults(&mut root.fork(), replicas, lifetime_us);
+    add_pattern(&mut root.fork(), replicas, lifetime_us, &mut faults);
+    if levers.reads == Reads::Lease {
         // A lease rests on clocks that run at about the same rate.
         faults.retain(|fault| !matches!(fault.kind, FaultKind::SlowClock(_)));
     }
     if storage == Storage::Memory {
-        // Who has no disk never comes back, and the plan must leave a majority.
-        faults.retain(|fault| !matches!(fault.kind, FaultKind::Crash(_) | FaultKind::CrashOn(_)));
+        spare_majority(&mut root.fork(), replicas, &liveness, &mut faults);
     }
-    let liveness = Some(liveness(&mut rng, replicas));
-    let topology = one_of(&mut rng, &[Topology::Star, Topology::Relay, Topology::Adaptive]);
+    let liveness = Some(liveness);
+    Plan {
+        seed,
+        replicas,
+        lifetime_us,
+        network,
+        storage,
+        clock_ppm,
+        clock_origin,
+        levers,
+        workload,
+        faults,
+        liveness,
+    }
+}
+
+/// What makes a run long: its requests or its replicas. Few seeds are long, or there would be few seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    Small,
+    /// Thousands of requests.
+    Busy,
+    /// Up to 21 replicas.
+    Large,
+}
+
+fn size(rng: &mut Rng) -> Size {
+    match rng.u8(0..40) {
+        0 => Size::Busy,
+        1..4 => Size::Large,
+        _ => Size::Small,
+    }
+}
+
+/// The defaults for half of the seeds, with the choices that make the most of the schedule drawn; else all choices.
+fn levers(rng: &mut Rng, size: Size) -> Levers {
+    let reads = one_of(rng, &[Reads::Lease, Reads::Lease, Reads::Lease, Reads::ReadIndex]);
+    let topology = one_of(rng, &[Topology::Star, Topology::Relay, Topology::Adaptive]);
     let window_us = rng.u64(1..=MAX_COALESCE_WINDOW_US);
-    let coalesce_window_us = one_of(&mut rng, &[0, 0, 0, window_us]);
-    let levers = Levers { topology, coalesce_window_us, ..levers };
-    Plan { seed, replicas, lifetime_us, network, storage, clock_ppm, levers, workload, faults, liveness }
+    let coalesce_window_us = one_of(rng, &[0, 0, 0, window_us]);
+    let usual = Levers { reads, topology, coalesce_window_us, ..Levers::DEFAULT };
+    if rng.bool() || size == Size::Busy {
+        return usual;
+    }
+    let coalesce = rng.u8(0..4) > 0;
+    let thrifty = rng.bool();
+    Levers {
+        batch: rng.u8(0..4) > 0,
+        commit_notices: rng.bool(),
+        coalesce,
+        coalesce_window_us: if coalesce { coalesce_window_us } else { 0 },
+        thrifty,
+        topology: if thrifty { topology } else { Topology::Star },
+        reads: one_of(rng, &[reads, reads, Reads::Log]),
+        detection: one_of(rng, &[Detection::OnDemand, Detection::Heartbeats]),
+    }
+}
+
+fn clocks(rng: &mut Rng, replicas: usize, reads: Reads) -> (ClockOrigin, Vec<i64>) {
+    let most = if reads != Reads::Lease { WILD_DRIFT_PPM } else { MAX_DRIFT_PPM };
+    let drift_ppm = if rng.u8(0..4) == 0 { 100 } else { most };
+    let origin = one_of(rng, &[ClockOrigin::Any, ClockOrigin::Zero, ClockOrigin::Running]);
+    (origin, (0..replicas).map(|_| drift(rng, drift_ppm)).collect())
+}
+
+/// Faults that chance alone hardly brings together.
+fn add_pattern(rng: &mut Rng, replicas: usize, lifetime_us: Micros, faults: &mut Vec<Fault>) {
+    match rng.u8(0..10) {
+        0 | 1 => depose_leaders(rng, lifetime_us, faults),
+        2 => figure_8(rng, lifetime_us, faults),
+        3 => late_answers(rng, lifetime_us, faults),
+        4 => congest(rng, lifetime_us, faults),
+        5 => constrain(rng, replicas, lifetime_us, faults),
+        6 => outlive(rng, replicas, faults),
+        7 => restart_under_promise(rng, replicas, lifetime_us, faults),
+        _ => {}
+    }
+    faults.retain(|fault| fault.at_us < lifetime_us);
+}
+
+/// A replica without a disk never comes back. Only those stop that the cluster can do without.
+fn spare_majority(rng: &mut Rng, replicas: usize, liveness: &Liveness, faults: &mut Vec<Fault>) {
+    let others: Vec<usize> = (0..replicas).filter(|at| !liveness.majority.contains(at)).collect();
+    faults.retain(|fault| match fault.kind {
+        FaultKind::Crash(_) => !others.is_empty(),
+        FaultKind::CrashOn(_) => false,
+        _ => true,
+    });
+    for fault in faults {
+        if let FaultKind::Crash(target) = &mut fault.kind {
+            *target = Target::Replica(one_of(rng, &others));
+        }
+    }
 }
 
 fn one_of<T: Copy>(rng: &mut Rng, choice: &[T]) -> T {
@@ -83,6 +172,7 @@ fn network(rng: &mut Rng) -> Network {
         slow: sometimes(rng, 0.1),
         loss: sometimes(rng, 0.3),
         duplicate: sometimes(rng, 0.2),
+        echo_us: if rng.u8(0..4) == 0 { LONGEST_ECHO_US } else { 0 },
         wire: rng.u8(0..8) == 0,
         reorder: rng.bool(),
         max_datagram: if rng.bool() { 2_000 } else { SEQPACKET_MAX_DATAGRAM },
@@ -100,8 +190,10 @@ fn storage(rng: &mut Rng) -> Storage {
     }
 }
 
-fn workload(rng: &mut Rng, lifetime_us: Micros, network: &Network) -> Workload {
-    Workload {
+fn workload(rng: &mut Rng, size: Size, lifetime_us: Micros, network: &Network) -> Workload {
+    // Less than a few round trips would only make a storm of repetitions.
+    let timeout_us = rng.u64(100..1_500) * MS + 6 * network.delay_us.1;
+    let usual = Workload {
         clients: rng.usize(1..6),
         requests: rng.usize(20..150),
         closed_loop: false,
@@ -114,11 +206,26 @@ fn workload(rng: &mut Rng, lifetime_us: Micros, network: &Network) -> Workload {
         // round trip brings only the few that happen to arrive in order, and a backlog takes for ever.
         value_bytes: if rng.bool() || network.reorder { 0 } else { 300 },
         loss: sometimes(rng, 0.2),
-        // Less than a few round trips would only make a storm of repetitions.
-        timeout_us: Some(rng.u64(100..1_500) * MS + 6 * network.delay_us.1),
+        timeout_us: Some(timeout_us),
         wander: sometimes(rng, 0.7),
         read_back: rng.bool(),
-        poll_us: 0,
+        fresh_ids: rng.u8(0..4) == 0,
+        poll_us: one_of(rng, &[0, 0, 0, 50 * MS]),
+    };
+    match size {
+        Size::Small | Size::Large => usual,
+        // A retry comes later than a thousand other requests of its client.
+        Size::Busy => Workload {
+            clients: 1,
+            requests: rng.usize(1_500..4_000),
+            gets: 0.1,
+            value_bytes: 0,
+            loss: 0.03,
+            timeout_us: Some(rng.u64(1_000..5_000) * MS),
+            wander: 0.0,
+            read_back: false,
+            ..usual
+        },
     }
 }
 
@@ -176,7 +283,6 @@ fn figure_8(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
         act(3 * ELECTION_TIMEOUT_US, 2, FaultKind::CrashOn(Trigger::Commit));
         at_us += rng.u64(6 * ELECTION_TIMEOUT_US..9 * ELECTION_TIMEOUT_US);
     }
-    faults.retain(|fault| fault.at_us < lifetime_us);
 }
 
 /// A leader's followers answer it, the answers are late, and by then there is another leader: whatever the
@@ -191,7 +297,6 @@ fn late_answers(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
         faults.push(Fault { at_us: soon_us, for_us, kind: FaultKind::Mute(Target::Leader) });
         at_us += rng.u64(3 * ELECTION_TIMEOUT_US..5 * ELECTION_TIMEOUT_US);
     }
-    faults.retain(|fault| fault.at_us < lifetime_us);
 }
 
 /// A leader hears its followers late, and what it says waits for so long that much of it becomes one: what was sent
@@ -205,7 +310,41 @@ fn congest(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
         faults.push(Fault { at_us: soon_us, for_us: Some(for_us), kind: FaultKind::Clog(Target::Leader) });
         at_us += rng.u64(ELECTION_TIMEOUT_US / 2..2 * ELECTION_TIMEOUT_US);
     }
-    faults.retain(|fault| fault.at_us < lifetime_us);
+}
+
+/// The leader is cut off and the others are connected only in part: whoever may win may not be reached, and whoever is
+/// reached may lack the last entry (the constrained election of *Omni-Paxos*, 2023).
+fn constrain(rng: &mut Rng, replicas: usize, lifetime_us: Micros, faults: &mut Vec<Fault>) {
+    let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
+    while at_us < lifetime_us {
+        let for_us = Some(rng.u64(ELECTION_TIMEOUT_US..6 * ELECTION_TIMEOUT_US));
+        faults.push(Fault { at_us, for_us, kind: partial(rng, replicas) });
+        if rng.bool() {
+            faults.push(Fault { at_us, for_us, kind: FaultKind::Isolate(Target::Leader) });
+        }
+        at_us += rng.u64(3 * ELECTION_TIMEOUT_US..9 * ELECTION_TIMEOUT_US);
+    }
+}
+
+/// Followers restart one after the other within an election time-out, while the leader is not heard by some. What they
+/// promised it before the restart still holds.
+fn restart_under_promise(rng: &mut Rng, replicas: usize, lifetime_us: Micros, faults: &mut Vec<Fault>) {
+    let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
+    while at_us < lifetime_us {
+        let for_us = Some(rng.u64(ELECTION_TIMEOUT_US / 2..3 * ELECTION_TIMEOUT_US));
+        let kind = match rng.u8(0..3) {
+            0 => FaultKind::Mute(Target::Leader),
+            1 => FaultKind::Isolate(Target::Leader),
+            _ => FaultKind::Crash(Target::Leader),
+        };
+        faults.push(Fault { at_us, for_us, kind });
+        for at in 0..replicas {
+            let at_us = at_us + rng.u64(0..ELECTION_TIMEOUT_US / 2);
+            let kind = FaultKind::Crash(Target::Replica(at));
+            faults.push(Fault { at_us, for_us: Some(rng.u64(1..50) * MS), kind });
+        }
+        at_us += rng.u64(3 * ELECTION_TIMEOUT_US..6 * ELECTION_TIMEOUT_US);
+    }
 }
 
 /// All replicas restart at once, and what they sent shortly before arrives about when their clocks, which begin anew,
@@ -229,7 +368,7 @@ fn outlive(rng: &mut Rng, replicas: usize, faults: &mut Vec<Fault>) {
 }
 
 /// How many kinds there are in [`draw_fault`].
-const KINDS: u8 = 14;
+const KINDS: u8 = 16;
 
 const TRIGGERS: [Trigger; 4] = [Trigger::Ack, Trigger::Vote, Trigger::Lead, Trigger::Commit];
 
@@ -248,8 +387,16 @@ fn draw_fault(rng: &mut Rng, replicas: usize, kind: u8) -> FaultKind {
         10 => FaultKind::Cut(rng.usize(0..replicas), rng.usize(0..replicas)),
         11 => FaultKind::Lag(target(rng, replicas)),
         12 => FaultKind::Clog(target(rng, replicas)),
+        13 => partial(rng, replicas),
+        14 => FaultKind::SlowDisk(target(rng, replicas), rng.u64(1..1_000) * MS),
         _ => FaultKind::Loss(rng.f64() * 0.7),
     }
+}
+
+fn partial(rng: &mut Rng, replicas: usize) -> FaultKind {
+    let mut order: Vec<usize> = (0..replicas).collect();
+    rng.shuffle(&mut order);
+    FaultKind::Partial(one_of(rng, &[Shape::Hub, Shape::Ring, Shape::Chain, Shape::Bridge]), order)
 }
 
 fn target(rng: &mut Rng, replicas: usize) -> Target {

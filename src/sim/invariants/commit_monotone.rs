@@ -1,7 +1,8 @@
 //! The commit index of a replica never goes down while it is up; when it starts again it begins at 0.
 
 use super::{Invariant, Knowledge, Moment};
-use crate::raft::types::Index;
+use crate::raft::types::{Index, Micros};
+use crate::sim::server::Server;
 
 #[derive(Debug)]
 pub(super) struct CommitMonotone {
@@ -25,7 +26,7 @@ impl Invariant for CommitMonotone {
         if now < before { Err(format!("it had committed {before} and has {now}")) } else { Ok(()) }
     }
 
-    fn crashed(&mut self, at: usize) {
+    fn crashed(&mut self, _: Micros, at: usize, _: &[Server]) {
         self.committed[at] = 0;
     }
 }

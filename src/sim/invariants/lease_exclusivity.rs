@@ -2,6 +2,7 @@
 
 use super::{Invariant, Knowledge, Moment};
 use crate::raft::types::Micros;
+use crate::sim::server::Server;
 
 #[derive(Debug)]
 pub(super) struct LeaseExclusivity {
@@ -35,7 +36,7 @@ impl Invariant for LeaseExclusivity {
         }
     }
 
-    fn crashed(&mut self, at: usize) {
+    fn crashed(&mut self, _: Micros, at: usize, _: &[Server]) {
         self.until[at] = 0;
     }
 }

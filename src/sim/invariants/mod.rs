@@ -11,6 +11,7 @@ mod answered_is_durable;
 mod answers_in_order;
 mod at_most_once;
 mod commit_monotone;
+mod contacts_are_true;
 mod election_safety;
 mod knowledge;
 mod leader_append_only;
@@ -179,8 +180,8 @@ trait Invariant: fmt::Debug {
     /// Looks at a batch.
     fn check(&mut self, moment: &Moment<'_>, knowledge: &Knowledge) -> Result<(), String>;
 
-    /// A replica went down: what it held in memory is gone.
-    fn crashed(&mut self, _at: usize) {}
+    /// A replica went down: what it held in memory is gone. Its clock can still be read.
+    fn crashed(&mut self, _now: Micros, _at: usize, _servers: &[Server]) {}
 }
 
 /// All rules together.
@@ -215,6 +216,7 @@ impl Invariants {
                 Box::new(answered_is_durable::AnsweredIsDurable),
                 Box::new(answers_in_order::AnswersInOrder),
                 Box::new(matches_are_true::MatchesAreTrue),
+                Box::new(contacts_are_true::ContactsAreTrue::default()),
             ],
         }
     }
@@ -248,8 +250,8 @@ impl Invariants {
     }
 
     /// A replica went down.
-    pub fn after_crash(&mut self, at: usize) {
-        self.rules.iter_mut().for_each(|rule| rule.crashed(at));
+    pub fn after_crash(&mut self, now: Micros, at: usize, servers: &[Server]) {
+        self.rules.iter_mut().for_each(|rule| rule.crashed(now, at, servers));
     }
 
     /// Checks what the clients saw, when all is over.

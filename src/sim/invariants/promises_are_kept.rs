@@ -1,18 +1,42 @@
-//! Who has heard a leader votes for nobody, itself included, before an election time-out has passed by its own
-//! clock (dissertation, 6.4.1). Leases rest on it, and so does a leader whom only some do not hear.
+//! A replica that has heard a leader votes for no other replica and not for itself, before an election time-out has
+//! passed by its own clock (dissertation, 6.4.1). A restart does not end that. Leases rest on it, and so does a leader
+//! that only some replicas do not hear.
 
 use super::{Invariant, Knowledge, Moment};
 use crate::raft::types::Micros;
 use crate::replica::ELECTION_TIMEOUT_US;
+use crate::sim::server::Server;
 
 #[derive(Debug)]
 pub(super) struct PromisesAreKept {
-    until: Vec<Micros>, // per replica, by its own clock: what it has promised by the end of its batch before
+    promises: Vec<Promise>, // per replica
+}
+
+/// What a replica has promised by the end of its batch before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Promise {
+    until: Micros,                  // by the clock of this life
+    left: Option<(Micros, Micros)>, // when an earlier life ended, and how much of its promise was left then
 }
 
 impl PromisesAreKept {
     pub(super) fn new(replicas: usize) -> Self {
-        Self { until: vec![0; replicas] }
+        Self { promises: vec![Promise::default(); replicas] }
+    }
+}
+
+impl Promise {
+    /// What an earlier life has left is brought to the clock of this one, whose first batch this is.
+    fn inherit(&mut self, moment: &Moment<'_>) {
+        let Some((ended_at, left)) = self.left.take() else { return };
+        let server = &moment.servers[moment.at];
+        let still_left = left.saturating_sub(server.own_span(moment.now - ended_at));
+        self.until = self.until.max(server.shows(moment.now) + still_left);
+    }
+
+    /// A replica heard a leader then.
+    fn note(&mut self, contact: Option<Micros>) {
+        self.until = contact.map_or(0, |contact| contact + ELECTION_TIMEOUT_US).max(self.until);
     }
 }
 
@@ -22,14 +46,18 @@ impl Invariant for PromisesAreKept {
     }
 
     fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
-        let (before, hard_state) = (moment.before, moment.node().hard_state());
-        let until = &mut self.until[moment.at];
+        let (before, node) = (moment.before, moment.node());
+        let hard_state = node.hard_state();
+        let promise = &mut self.promises[moment.at];
+        promise.inherit(moment);
+        promise.note(before.leader_contact);
+        let until = promise.until;
         // What it has heard in this batch it may have heard after it voted.
-        *until = before.leader_contact.map_or(0, |contact| contact + ELECTION_TIMEOUT_US).max(*until);
+        promise.note(node.leader_contact());
         let earlier = (before.term, before.voted_for);
         let Some(voted_for) = hard_state.voted_for else { return Ok(()) };
         let now = moment.servers[moment.at].shows(moment.now);
-        if (hard_state.current_term, hard_state.voted_for) != earlier && now < *until {
+        if (hard_state.current_term, hard_state.voted_for) != earlier && now < until {
             let term = hard_state.current_term;
             return Err(format!(
                 "it voted for {voted_for} in term {term} at {now} us of its clock, and had promised not to before {until}"
@@ -38,7 +66,11 @@ impl Invariant for PromisesAreKept {
         Ok(())
     }
 
-    fn crashed(&mut self, at: usize) {
-        self.until[at] = 0; // its clock begins anew
+    fn crashed(&mut self, now: Micros, at: usize, servers: &[Server]) {
+        let promise = &mut self.promises[at];
+        let left = promise.until.saturating_sub(servers[at].shows(now));
+        // One that had no batch since its last start still owes what it owed then.
+        let left = promise.left.map_or((now, left), |(ended_at, before)| (ended_at, before.max(left)));
+        *promise = Promise { until: 0, left: Some(left) };
     }
 }

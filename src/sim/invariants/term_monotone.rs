@@ -3,7 +3,8 @@
 
 use super::{Invariant, Knowledge, Moment};
 use crate::raft::message::Body;
-use crate::raft::types::Term;
+use crate::raft::types::{Micros, Term};
+use crate::sim::server::Server;
 
 #[derive(Debug)]
 pub(super) struct TermMonotone {
@@ -44,7 +45,7 @@ impl Invariant for TermMonotone {
         Ok(())
     }
 
-    fn crashed(&mut self, at: usize) {
+    fn crashed(&mut self, _: Micros, at: usize, _: &[Server]) {
         self.term[at] = 0;
     }
 }
