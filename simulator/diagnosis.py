@@ -10,8 +10,6 @@ from simulator.replica import Replica
 from simulator.transport import TRANSPORTS, Transport
 from simulator.workspace import private_directory
 
-# How long a replica may take to join in another dialect.
-TRIAL_SECONDS = 2.0
 _GRACE_SECONDS = 1.0
 
 
@@ -38,24 +36,26 @@ class _Trial:
 
 
 def dialect_of(
-    command: Sequence[str], replicas: Sequence[str], tried: str, environment: Mapping[str, str]
+    command: Sequence[str], replicas: Sequence[str], tried: str, environment: Mapping[str, str],
+    join_seconds: float,
 ) -> str | None:
     """The dialect, other than `tried`, in which `command` joins when it is started as the first replica."""
     for name, transport in TRANSPORTS.items():
-        if name != tried and _joins(command, replicas, transport, environment):
+        if name != tried and _joins(command, replicas, transport, environment, join_seconds):
             return name
     return None
 
 
 def _joins(
-    command: Sequence[str], replicas: Sequence[str], dialect: type[Transport], environment: Mapping[str, str]
+    command: Sequence[str], replicas: Sequence[str], dialect: type[Transport],
+    environment: Mapping[str, str], join_seconds: float,
 ) -> bool:
     with selectors.EpollSelector() as selector, private_directory() as directory:
         trial = _Trial()
         transport = dialect(directory, replicas, selector, trial)
         arguments = [*command, *transport.arguments(replicas[0])]
         replica = Replica(replicas[0], arguments, directory, selector, None, environment)
-        deadline = time.monotonic() + TRIAL_SECONDS
+        deadline = time.monotonic() + join_seconds
         try:
             while not (trial.has_joined or replica.has_exited() or time.monotonic() >= deadline):
                 for key, ready in selector.select(0.01):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 from pathlib import Path
 
-from simulator import history
+from simulator import history, signals
 from simulator.checks import Verdict
 from simulator.client import Request
+from simulator.messages import printable
 from simulator.workspace import private_directory
 
 _LINEARIZABLE, _NOT_LINEARIZABLE, _UNDECIDED = 0, 1, 3
@@ -32,15 +32,20 @@ def judge(checker: Path, requests: list[Request]) -> Verdict:
     if done.returncode == _LINEARIZABLE:
         return Verdict(True)
     if done.returncode == _NOT_LINEARIZABLE:
-        return Verdict(False, done.stdout.rstrip())
+        return Verdict(False, _shown(done.stdout))
     if done.returncode == _UNDECIDED:
         return Verdict(None, _last_line(done.stdout))
     return Verdict(None, f"{checker} {_end(done.returncode)}: {_last_line(done.stderr)}")
 
 
+def _shown(diagram: str) -> str:
+    """What the checker says, line by line fit for a terminal."""
+    return "\n".join(printable(line) for line in diagram.rstrip().splitlines())
+
+
 def _end(code: int) -> str:
-    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"quit with exit code {code}"
+    return f"was ended by {signals.name_of(-code)}" if code < 0 else f"quit with exit code {code}"
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it printed nothing"])[-1]
+    return printable((text.strip().splitlines() or ["it printed nothing"])[-1])

@@ -54,7 +54,7 @@ def simulate(
             raise StartError(f"the run could not be set up: {error}") from None
         loop = Loop(scenario, simulations, console, signals, selector)
         try:
-            loop.launch()
+            loop.launch(join_seconds)
             loop.gather(join_seconds)
             loop.play()
             return [simulation.result() for simulation in simulations]
@@ -107,9 +107,9 @@ class Loop:
         for simulation in self._simulations:
             simulation.lose_exited()
 
-    def launch(self) -> None:
+    def launch(self, join_seconds: float) -> None:
         for simulation in self._simulations:
-            simulation.launch()
+            simulation.launch(join_seconds)
 
     def gather(self, join_seconds: float = JOIN_SECONDS) -> None:
         """Wait until each replica has joined or has had its time; then the clocks start, each a turn later."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Callable, Mapping
 
 from simulator.messages import printable
+from simulator.signals import name_of
 
 # The exit code of a program that does not understand its command line.
 REFUSAL = 2
@@ -92,7 +93,7 @@ class Replica:
     def epitaph(self) -> str:
         """How it ended, with the last that it said on stderr."""
         code = self.process.returncode
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        how = f"signal {name_of(-code)}" if code < 0 else f"exit code {code}"
         said = "".join(f"\n    {line}" for line in self.last_errors)
         return f"{how}, last lines of stderr:{said}" if said else f"{how}, nothing on stderr"
 

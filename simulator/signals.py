@@ -44,3 +44,11 @@ class Signals:
     def request_stop(self, *_: object) -> None:
         """End the run as if a signal had asked for it."""
         self.stop = True
+
+
+def name_of(number: int) -> str:
+    """As in `SIGTERM`; a real-time signal has none, so it is its number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)

@@ -70,6 +70,7 @@ class Simulation:
         self._selector = selector
         self._directory = directory
         self._environment = environment
+        self._join_seconds = 0.0
         # One generator per purpose, so that the use of one does not change what another draws.
         root = Random(seed)
         workload, drops, choices, targets, client_drops = (
@@ -107,7 +108,9 @@ class Simulation:
 
     # Before time zero.
 
-    def launch(self) -> None:
+    def launch(self, join_seconds: float) -> None:
+        """Start the replicas, which have so long to join."""
+        self._join_seconds = join_seconds
         show = None if self._cluster.silence else self._show_output
         for id in self.network.replicas:
             command = [*self._command, *self._transport.arguments(id)]
@@ -129,7 +132,8 @@ class Simulation:
     def _guess_dialect(self) -> None:
         """Help a user whose replicas cannot join because they were started in the wrong dialect."""
         dialect = dialect_of(
-            self._command, self.network.replicas, self._cluster.transport, self._environment
+            self._command, self.network.replicas, self._cluster.transport, self._environment,
+            self._join_seconds,
         )
         if dialect is not None:
             self._console.notice(

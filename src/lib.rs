@@ -12,6 +12,7 @@
 //! | [`outbox`] | what waits to be sent: merging and packing per destination | `wire` |
 //! | [`clock`] | the one clock, which goes on while the machine is suspended | |
 //! | [`log`] | lines for stderr, which can neither kill nor stop the process | |
+//! | [`output`] | lines for stdout, which may be closed or full | |
 //! | [`transport`] | the networks | `clock` |
 //! | [`pipeline`] | three threads around it: receive, decide, send | everything |
 //! | [`history`] | was it linearizable? The judge of what clients saw; no part of a replica | |
@@ -33,6 +34,7 @@ pub mod kv;
 pub mod levers;
 pub mod log;
 pub mod outbox;
+pub mod output;
 pub mod pipeline;
 pub mod planted;
 pub mod raft;

@@ -1,6 +1,8 @@
 //! The explorer as a user runs it.
 
+use std::fs::File;
 use std::path::Path;
+use std::process::Stdio;
 
 use assert_cmd::Command;
 
@@ -74,4 +76,28 @@ fn a_failure_is_shown_with_its_seed_its_rule_and_how_to_see_it_again() {
         "{stdout}"
     );
     assert!(stdout.contains("faults (found in"), "{stdout}");
+}
+
+/// Standard output and standard error that take nothing.
+#[test]
+fn output_that_takes_nothing_ends_it_without_a_panic() {
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").expect("every Linux has it"));
+    let closed = || {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        Stdio::from(writer)
+    };
+    let run = |arguments: &[&str], stdout: Stdio, stderr: Stdio| {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("explore"));
+        let child = command.args(arguments).stdout(stdout).stderr(stderr).spawn().expect("it starts");
+        let output = child.wait_with_output().expect("it ends");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, stderr) = run(&["--bug", "list"], full(), Stdio::piped());
+    assert_eq!((code, stderr.lines().count()), (Some(2), 1), "{stderr}");
+    assert!(stderr.starts_with("can't write to stdout: "), "{stderr}");
+    assert_eq!(run(&["--bug", "list"], closed(), Stdio::piped()), (Some(2), String::new()));
+    for stderr in [full(), closed()] {
+        assert_eq!(run(&["--scenario", "/no/such/file"], Stdio::null(), stderr).0, Some(2));
+    }
 }

@@ -66,7 +66,8 @@ class Endpoint:
                 return None
             self._begun += raw
         line, self._begun = self._begun.split(b"\n", 1)
-        return json.loads(line)
+        message: dict[str, Any] = json.loads(line)
+        return message
 
     def _read(self, size: int, within: float | None) -> bytes | None:
         # Not a time-out of the socket, which would end a send that has to wait as well.

@@ -13,7 +13,7 @@ with open(path) as file:
 print(f"read {len(requests)} requests", file=sys.stderr)
 verdict = os.environ.get("FAKE_VERDICT", "linearizable")
 if verdict == "not linearizable":
-    print("the first line\n    of a diagram")
+    print("the first line\x1b[2J\n    of a diagram")
     sys.exit(1)
 if verdict == "undecided":
     print("undecided: it is too hard")

@@ -23,6 +23,8 @@ class Replica:
         self.store = {}
         self.requests = 0
         self.burst = 0
+        self.declined = []
+        self.late = {}
 
     def send(self, destination, type, **fields):
         self.endpoint.send(destination, type, LEADER, **fields)
@@ -58,7 +60,23 @@ class Replica:
         if BEHAVIOUR == "fails" and self.requests % 10 == 0:
             self.send(message["src"], "fail", MID=message["MID"])
             return
-        self.answer(message)
+        if BEHAVIOUR == "applies_twice" and message["type"] == "put":
+            self.apply_twice(message)
+        else:
+            self.answer(message)
+
+    def apply_twice(self, put):
+        """Decline the first attempt of each put, and apply every other one again after the next of its key."""
+        if put["value"] not in self.declined:
+            self.declined.append(put["value"])
+            self.send(put["src"], "redirect", MID=put["MID"])
+            return
+        self.answer(put)
+        late = self.late.pop(put["key"], None)
+        if late is None:
+            self.late[put["key"]] = put["value"]
+        else:
+            self.store[put["key"]] = late
 
     def misbehave_once(self, message):
         if BEHAVIOUR == "malformed":

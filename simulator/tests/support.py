@@ -130,7 +130,8 @@ class Run:
         return self
 
     def result(self) -> dict[str, Any]:
-        return json.loads(self.json.read_text())
+        result: dict[str, Any] = json.loads(self.json.read_text())
+        return result
 
     def survivors(self) -> list[int]:
         """Processes of this run that still live, told by the mark in their environment."""

@@ -53,7 +53,7 @@ def setUpModule() -> None:
     runs.add("storm", "storm", max_packets=500)
     for behaviour in (
         "wrong_value", "malformed", "impostor", "too_long", "unknown_mid", "unknown_destination", "quits",
-        "fails", "answers_twice", "stubborn", "hangs_up",
+        "applies_twice", "fails", "answers_twice", "stubborn", "hangs_up",
     ):
         runs.add(behaviour, behaviour)
 
@@ -228,7 +228,7 @@ class EndToEnd(unittest.TestCase):
         run = self.finished("not linearizable")
         self.assertEqual(run.exit_code, 1, run.stdout + run.stderr)
         self.assertIn(
-            "     Linearizable history: no\n     the first line\n         of a diagram\n", run.stdout
+            "     Linearizable history: no\n     the first line\\x1b[2J\n         of a diagram\n", run.stdout
         )
         self.assertIs(run.result()["linearizable"], False)
 
@@ -266,6 +266,14 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(len(errors), 4)
         self.assertRegex(errors[0], r"^\[  \d\.\d{3}\] \*\*\* Replica Error - incorrect value: from replica 0000: get ")
         self.assertIn(f"incorrect value: from replica 0000: {incorrect} times in all, of which 3 are shown", errors[3])
+
+    def test_put_that_is_applied_twice_is_called_so(self) -> None:
+        run = self.finished("applies_twice")
+        self.assert_incorrect(run, "Incorrect responses: ", "incorrect value: from replica 0000: ")
+        self.assertRegex(
+            run.stdout, r"\n    Put [0-9a-f]{8} was sent \d+ times: if it was applied twice, "
+            r"the second time after put [0-9a-f]{8}, that explains get [0-9a-f]{8}\.\n",
+        )
 
     def test_a_malformed_message_is_caught(self) -> None:
         run = self.finished("malformed")
@@ -369,7 +377,8 @@ class Ends(unittest.TestCase):
                 self.assertEqual((run.survivors(), run.leftovers()), ([], []))
 
     def test_run_ends_with_its_last_replica(self) -> None:
-        kills = [{"type": "kill_non_leader", "time": 0.5}] * 2 + [{"type": "kill_leader", "time": 0.5}]
+        # Whether a leader is known by then or not.
+        kills = [{"type": "kill_non_leader", "time": 0.5}] * 3 + [{"type": "kill_leader", "time": 0.5}]
         run = self.start("correct", lifetime=100, requests=900, end_wait=90, events=kills).finish()
         self.assertIn("] no replica lives any more: the ", run.stdout)
         figures = run.result()["figures"]

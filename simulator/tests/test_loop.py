@@ -5,7 +5,7 @@ import selectors
 import time
 import unittest
 from dataclasses import replace
-from typing import Any, Iterator
+from typing import Any, Iterator, cast
 from unittest import mock
 
 from simulator.console import Console
@@ -52,7 +52,7 @@ class Turns(unittest.TestCase):
         scenario = small_scenario(lifetime=12, start_wait=1, end_wait=1, requests=100)  # one in 0.1 s
         clusters = [Joined(12), Joined(12)]
         with Signals() as signals, selectors.EpollSelector() as selector:
-            Loop(scenario, clusters, Console(), signals, selector).gather()
+            Loop(scenario, cast(Any, clusters), Console(), signals, selector).gather()
         self.assertAlmostEqual(clusters[1].origin - clusters[0].origin, 0.05)
 
     def test_the_run_ends_when_the_last_cluster_has_had_its_time(self) -> None:
@@ -60,7 +60,7 @@ class Turns(unittest.TestCase):
         scenario = replace(small_scenario(), lifetime=0.2, start_wait=0, end_wait=0, requests=1)
         clusters = [Joined(0.2), Joined(0.2)]
         with Signals() as signals, selectors.EpollSelector() as selector:
-            loop = Loop(scenario, clusters, Console(), signals, selector)
+            loop = Loop(scenario, cast(Any, clusters), Console(), signals, selector)
             loop.gather()
             loop.play()
         self.assertGreaterEqual(time.monotonic(), clusters[1].end)
@@ -111,7 +111,7 @@ class Polling(unittest.TestCase):
         cluster = Asking(0.4, [0.06, 0.12, 0.18, 0.24], clock)
         cluster.begin(0)
         with Signals() as signals, mock.patch("time.monotonic", clock.monotonic):
-            Loop(scenario, [cluster], Console(), signals, clock).play()
+            Loop(scenario, cast(Any, [cluster]), Console(), signals, cast(Any, clock)).play()
         return cluster.sent
 
     def test_requests_without_poll_are_punctual(self) -> None:

@@ -77,6 +77,12 @@ class Files(unittest.TestCase):
         self.assertIsNone(verdict.linearizable)
         self.assertEqual(verdict.explanation, f"it could not be written down: {FULL}")
 
+    def test_a_checker_that_a_real_time_signal_ends_is_named_by_its_number(self) -> None:
+        ended = subprocess.CompletedProcess([], -40, stdout="", stderr="\x1b[2J")
+        with mock.patch("subprocess.run", return_value=ended):
+            verdict = judge(FAKE_CHECKER, [])
+        self.assertEqual(verdict.explanation, f"{FAKE_CHECKER} was ended by 40: \\x1b[2J")
+
     def test_no_room_for_the_directory_of_the_replicas_is_told(self) -> None:
         full = OSError(errno.ENOSPC, FULL)
         scenario = small_scenario()

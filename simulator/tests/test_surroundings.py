@@ -104,7 +104,7 @@ class Build(unittest.TestCase):
         os.utime(self.program, (0, 0))
         self.assertTrue(self.is_built())
 
-    def fail(self, version: str) -> str:
+    def said_of_failure(self, version: str) -> str:
         """What is said when the build fails under a cargo of this version."""
         (build.REPOSITORY / "Cargo.toml").write_text('[package]\nrust-version = "1.88"\n')
 
@@ -131,12 +131,12 @@ class Build(unittest.TestCase):
         for version in ("1.87.0", "1.9.1", "0.99.0"):
             with self.subTest(version):
                 said = f"kvstore could not be built: cargo {version} is too old, 1.88 or newer is needed"
-                self.assertEqual(self.fail(version), said)
+                self.assertEqual(self.said_of_failure(version), said)
 
     def test_another_failed_build_is_told(self) -> None:
         for version in ("1.88.0", "1.100.2", "2.0.0-nightly"):
             with self.subTest(version):
-                self.assertIn("could not be built: Command", self.fail(version))
+                self.assertIn("could not be built: Command", self.said_of_failure(version))
 
     def test_a_missing_cargo_is_told_with_the_version_that_is_needed(self) -> None:
         (build.REPOSITORY / "Cargo.toml").write_text('rust-version = "1.88"\n')

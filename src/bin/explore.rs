@@ -15,6 +15,7 @@ use kvstore::sim::minimise::{Minimal, minimise};
 use kvstore::sim::plan::Plan;
 use kvstore::sim::scenario::Source;
 use kvstore::sim::{Figures, Outcome, run, swarm};
+use kvstore::{err_line as eprintln, out as print, out_line as println};
 use parking_lot::Mutex;
 
 /// Something was found, or not reached.
