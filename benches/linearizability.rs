@@ -105,6 +105,14 @@ fn linearizability(c: &mut Criterion) {
         ("2000 on 1 key, 64 clients", Shape { clients: 64, ..ONE_KEY }),
         ("2000 on 1 key, half unknown", Shape { unknown: 0.5, ..ONE_KEY }),
         ("2000 on 1 key, 50 values", Shape { values: 50, ..ONE_KEY }),
+        (
+            "1000 on 1 key, 64 clients, 50 values",
+            Shape { operations: 1_000, clients: 64, values: 50, ..ONE_KEY },
+        ),
+        (
+            "50000 on 1 key, 5 clients, 5 values, 15 % unknown",
+            Shape { operations: 50_000, clients: 5, values: 5, unknown: 0.15, ..ONE_KEY },
+        ),
     ];
     let mut group = c.benchmark_group("check");
     group.sample_size(10);

@@ -10,12 +10,13 @@
 //!   rest.
 //! * **A put that is overwritten before every remaining get of its value**, because a remaining operation of
 //!   another value is invoked after the put has ended, and returns before any of these gets is invoked.
-//!   Again no remaining get stands between this put and the next one. A later put of the value must remain.
+//!   Again no remaining get stands between this put and the next one. A later put of the value must remain,
+//!   and no remaining put may repeat this one: that it was applied twice may be what explains all.
 //!
 //! A put that some get may have read stays, even if it is not the one that was read, and so does the last
 //! one of a value that is read: without it the get would look as if its value came from nowhere.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Operation;
 use super::attempts::deadlines;
@@ -136,6 +137,7 @@ fn without<'a>(operations: &[&'a Operation], from: usize, to: usize) -> Vec<&'a 
 struct Rest<'a> {
     reads: HashMap<&'a str, Reads>,
     last_puts: HashMap<&'a str, u64>, // when the last put of each value that may be read was invoked
+    repeated: HashSet<&'a str>,       // the names of attempts that others repeat
     overwrites: Overwrites<&'a str>,
 }
 
@@ -167,7 +169,8 @@ impl<'a> Rest<'a> {
                 *last = put.invoked.max(*last);
             }
         }
-        Self { reads, last_puts, overwrites: Overwrites::new(certain) }
+        let repeated = operations.iter().filter_map(|operation| operation.retry_of.as_deref()).collect();
+        Self { reads, last_puts, repeated, overwrites: Overwrites::new(certain) }
     }
 
     /// `end` is when the operation has taken effect at the latest.
@@ -176,7 +179,10 @@ impl<'a> Rest<'a> {
         let Some(reads) = self.reads.get(value).filter(|_| !operation.is_get()) else { return true };
         let is_overwritten = || {
             let is_gone = end.is_some_and(|end| self.overwrites.gone(value, end) < reads.first_invoked);
-            is_gone && self.last_puts.get(value).is_some_and(|&last| last > operation.invoked)
+            let is_repeated = || self.repeated.contains(&*operation.name);
+            is_gone
+                && !is_repeated()
+                && self.last_puts.get(value).is_some_and(|&last| last > operation.invoked)
         };
         reads.last_returned < operation.invoked || is_overwritten()
     }

@@ -441,3 +441,102 @@ fn declined_put_without_an_acknowledged_retry_stays_open() {
         Verdict::NotLinearizable(_)
     ));
 }
+
+#[test]
+fn value_put_once_and_read_on_both_sides_of_another_is_explained() {
+    // The put of "a" has not ended when "b" comes, so that "a" need not be older.
+    let twice = [put("a", 1, 20), get("a", 2, 3), put("b", 4, 5), get("a", 6, 7)];
+    assert_eq!(reason(twice), "get 1 and get 3 can both only have read put 0, and put 2 came between.");
+    let unknown = [maybe("a", 1), get("a", 2, 3), put("b", 4, 5), get("a", 6, 7)];
+    assert_eq!(
+        reason(unknown),
+        "get 1 and get 3 can both only have read put 0, and put 2 came between, as if that put were applied twice."
+    );
+}
+
+#[test]
+fn split_brain_is_explained() {
+    let disputed = [put("a", 1, 5), put("b", 2, 6), get("a", 10, 20), get("b", 11, 21)];
+    assert_eq!(
+        reason(disputed),
+        "get 2 returned \"a\" and get 3 returned \"b\", each after both put 0 and put 1 had ended: they disagree \
+         on which put came last."
+    );
+}
+
+#[test]
+fn values_that_come_before_each_other_are_explained() {
+    let circle =
+        [put("a", 1, 30), put("b", 1, 30), get("a", 2, 3), get("b", 5, 6), get("b", 2, 4), get("a", 5, 7)];
+    assert_eq!(
+        reason(circle),
+        "\"a\" was put once and so was \"b\", but \"a\" came before \"b\" (get 2 ended before get 3) and \"b\" before \
+         \"a\" (get 4 ended before get 5)."
+    );
+}
+
+#[test]
+fn declined_put_that_comes_late_is_explained_and_drawn_with_its_answer() {
+    let [first, second] = retried("a", "a", 1);
+    let found = contradiction(&[first, second, put("b", 20, 21), get("a", 30, 31)]);
+    let shown = found.to_string();
+    assert!(shown.contains("  0.000000002 redirect  first of 1\n"), "{shown}");
+    let sentence = "get  returned \"a\" although put  had put \"b\", which is newer, before it was invoked, as if put \
+                    first of 1, which put second of 1 repeats, were applied twice.";
+    assert_eq!(found.reason(), sentence);
+}
+
+#[test]
+fn contradiction_without_a_name_is_told_by_its_size() {
+    let twice = [maybe("a", 1), maybe("a", 1), maybe("b", 1), maybe("b", 1)];
+    let gets =
+        ["a", "b", "a", "b", "a"].into_iter().zip(1..).map(|(value, n)| get(value, 10 * n, 10 * n + 1));
+    let reason = reason(twice.into_iter().chain(gets));
+    assert!(reason.starts_with("No order of these "), "{reason}");
+}
+
+#[test]
+fn puts_that_are_overwritten_before_all_gets_are_not_shown() {
+    let mut operations = Vec::new();
+    for n in 0..2_000 {
+        operations.push(put(&format!("v{}", n % 3), 10 * n, 10 * n + 5));
+    }
+    operations.extend([put("v0", 30_000, 30_001), put("v1", 30_002, 30_003), get("v0", 30_004, 30_005)]);
+    assert_eq!(refused(operations), "2000 2001 2002");
+}
+
+#[test]
+fn diagram_of_many_operations_shows_some_and_counts_the_others() {
+    // A hundred puts can have been seen a hundred times, but not once more.
+    let puts = (0..100).map(|n| maybe("x", n));
+    let seen =
+        (0..101).flat_map(|n| [put("y", 200 + 9 * n, 202 + 9 * n), get("x", 204 + 9 * n, 206 + 9 * n)]);
+    let found = contradiction(&named(puts.chain(seen)));
+    assert!(found.operations.len() > 250, "{}", found.operations.len());
+    let shown = found.to_string();
+    assert_eq!(shown.lines().count(), 1 + 40 + 1 + 2, "{shown}");
+    let hidden = format!("  … and {} more operations", found.operations.len() - 40);
+    assert!(shown.lines().any(|line| line == hidden), "{shown}");
+}
+
+#[test]
+fn diagram_of_many_moments_stays_narrow() {
+    let gets = (0..30).map(|n| get("x", 100 + 7 * n, 103 + 7 * n));
+    let operations = named([put("x", 1, 90)].into_iter().chain(gets));
+    let shown = Contradiction { key: "k".into(), operations }.to_string();
+    let widest = shown.lines().map(|line| line.chars().count()).max();
+    assert!(widest.is_some_and(|widest| widest < 160), "{shown}");
+}
+
+#[test]
+fn wide_characters_do_not_shift_the_diagram() {
+    let operations = named([put("鍵鍵", 1, 2), get("", 3, 4)]);
+    let shown = Contradiction { key: "k".into(), operations }.to_string();
+    let rows: Vec<&str> = shown.lines().take(3).collect();
+    let expected = [
+        "  client  operation   order in time, not to scale  invoked      returned     id",
+        "  c0      put \"鍵鍵\"  |-------|                    0.000000001  0.000000002  0",
+        "  c1      get → \"\"                    |-------|    0.000000003  0.000000004  1",
+    ];
+    assert_eq!(rows, expected);
+}
