@@ -36,9 +36,10 @@ pub const PATIENCE_US: Micros = 10_000_000;
 /// appends keeps everybody fresh without it.
 pub const HEARTBEAT_INTERVAL_US: Micros = 3_000_000;
 
-/// How long a leader goes on that asks and hears no quorum: its clients wait as long. More than a busy machine stands
-/// still, less than it takes to elect another one.
-const STALL_US: Micros = ELECTION_TIMEOUT_US / 2;
+/// How long a leader goes on at least that asks and hears no quorum: its clients wait as long. It bears a network that
+/// is gone for 300 ms. The clients that it then sends on are in time for the end of its followers' promise, because a
+/// follower needs the remaining quarter to find out that the leader is gone.
+const STALL_US: Micros = ELECTION_TIMEOUT_US * 3 / 4;
 
 /// How long answers of a quorum let the leader serve reads: two hundredths less than the promise that
 /// they rest on, and clocks of today's machines differ by less than a thousandth.

@@ -45,3 +45,15 @@ fn liveness_rule_tells_overload_from_a_stall() {
     assert_eq!(outcome.violation, None);
     assert!(outcome.coverage.overloads > 0);
 }
+
+/// The leader is cut off for 0.3 s in each second, and 90 puts come per second. A leader that is deposed costs 0.48 s.
+#[test]
+fn leader_that_is_cut_off_for_a_moment_stays() {
+    assert!(every_put_takes_at_most("leader-is-cut-off-each-second", 350_000, |_| ()));
+}
+
+/// Round trips take 80 ms and 30 % of the messages are lost. A leader that steps down costs 0.8 s or more.
+#[test]
+fn leader_stays_where_round_trips_are_long_and_messages_are_lost() {
+    assert!(every_put_takes_at_most("long-way-loses-a-third", 750_000, |_| ()));
+}

@@ -3,13 +3,17 @@
 
 use super::node::{Node, Role, Settings};
 use super::progress::Progress;
+use super::round_trip::RoundTrip;
 use super::types::Micros;
 use crate::planted::Bug;
 
-/// In how many parts the silence is divided after which a follower counts as lost. After each but the last it is asked
-/// again if a quorum depends on it: a leader that writes nothing sends nothing else, and one lost message in three would
-/// depose it time and again. At 30 % loss four questions in a row go unanswered in one of fifteen cases.
-const SILENCE_PARTS: Micros = 4;
+/// The leader probes a silent follower so many times per stall limit, from when an answer is due, if a quorum depends on
+/// it: a leader that writes nothing sends nothing else, and one lost message in three would depose it time and again.
+const PROBES_PER_STALL: Micros = 8;
+
+/// A follower counts as lost when, at its measured answer rate, so many unanswered probes in a row are less likely than
+/// this: three where nothing is lost, seven at 30 % loss, sixteen at 50 %.
+const TOO_SILENT: f64 = 0.01;
 
 impl Node {
     /// Asks those again without whom there is no quorum: they may not have got the question, or the answer was lost.
@@ -46,7 +50,7 @@ impl Node {
 
 impl Progress {
     /// When a follower that has been asked and says nothing no longer counts as one that can be reached: after
-    /// `stall_us`, or twice the retransmission time if that is longer; after `first_us` if it was never heard.
+    /// `stall_us`, or later where round trips are long or messages are lost; after `first_us` if it was never heard.
     pub fn lost_at(&self, stall_us: Micros, first_us: Micros) -> Micros {
         self.silent_since.map_or(Micros::MAX, |since| since + self.patience_us(stall_us, first_us))
     }
@@ -55,16 +59,36 @@ impl Progress {
     /// the last question, when it is lost ([`lost_at`](Self::lost_at)).
     pub fn doubtful_at(&self, stall_us: Micros, first_us: Micros) -> Micros {
         let Some(since) = self.silent_since else { return Micros::MAX };
-        let patience_us = self.patience_us(stall_us, first_us);
-        let mut questions = (1..SILENCE_PARTS).map(|part| since + patience_us * part / SILENCE_PARTS);
-        questions.find(|at| self.last_sent_at < *at).unwrap_or(since + patience_us)
+        let spacing_us = probe_spacing_us(stall_us);
+        let first_at = since + spacing_us.max(self.answer_us().unwrap_or(0));
+        let next_at = match self.last_sent_at.checked_sub(first_at) {
+            Some(after_us) => first_at + (after_us / spacing_us + 1) * spacing_us,
+            None => first_at,
+        };
+        next_at.min(self.lost_at(stall_us, first_us))
     }
 
-    /// How long its silence lasts until it counts as lost.
+    /// How long its silence lasts until it counts as lost: long enough for so many probes that their loss is no
+    /// accident, and for the answer to the last of them, but at most two of the election time-outs `first_us`.
     fn patience_us(&self, stall_us: Micros, first_us: Micros) -> Micros {
-        let known = [self.round_trip, self.relay_round_trip].into_iter().flatten();
-        known.map(|known| stall_us.max(2 * known.timeout_us())).max().unwrap_or(first_us)
+        let Some(answer_us) = self.answer_us() else { return first_us };
+        let silence = 1.0 - self.answer_rate();
+        let probes = if silence > 0.0 { (TOO_SILENT.ln() / silence.ln()).ceil() as Micros } else { 1 };
+        let spacing_us = probe_spacing_us(stall_us);
+        let probing_us = spacing_us.max(answer_us) + probes.saturating_sub(2).saturating_mul(spacing_us);
+        stall_us.max(2 * answer_us).max((probing_us + answer_us).min(2 * first_us))
     }
+
+    /// How long an answer takes at most, if any came.
+    fn answer_us(&self) -> Option<Micros> {
+        let known = [self.round_trip, self.relay_round_trip].into_iter().flatten();
+        known.map(RoundTrip::timeout_us).max()
+    }
+}
+
+/// How long the leader waits between two probes of a silent follower.
+fn probe_spacing_us(stall_us: Micros) -> Micros {
+    (stall_us / PROBES_PER_STALL).max(1)
 }
 
 #[cfg(test)]
@@ -124,21 +148,22 @@ mod tests {
 
     #[test]
     fn a_leader_asks_the_silent_again_before_it_steps_down_if_there_is_no_quorum_without_them() {
-        assert_eq!(asks_silent(&[2, 3, 4]), (3, true));
+        // Two probes in vain for each, one that arrives, the entry, and one more in vain as a retransmission.
+        assert_eq!(asks_silent(&[2, 3, 4]), (13, true));
         assert_eq!(asks_silent(&[2, 3]), (0, true));
     }
 
     #[test]
-    fn who_is_silent_is_asked_three_times_more_before_it_is_lost() {
+    fn silent_follower_is_probed_at_even_intervals_until_it_is_lost() {
         let mut progress = Progress::new(0, 0);
-        let doubtful_at = |progress: &Progress| progress.doubtful_at(0, 400_000);
+        let doubtful_at = |progress: &Progress| progress.doubtful_at(800_000, 400_000);
         assert_eq!(doubtful_at(&progress), Micros::MAX);
         progress.sent(1, 1_000);
         for at in [101_000, 201_000, 301_000, 401_000] {
             assert_eq!(doubtful_at(&progress), at);
             progress.sent(1, at);
         }
-        assert_eq!(doubtful_at(&progress), progress.lost_at(0, 400_000));
+        assert_eq!(doubtful_at(&progress), progress.lost_at(800_000, 400_000));
         let mut progress = Progress::new(0, 0);
         progress.sent(1, 1_000);
         progress.sent(1, 51_000);
@@ -171,5 +196,51 @@ mod tests {
         relay.sent_on_relay(1, 300_000, 0);
         let timeout_us = relay.relay_round_trip.expect("measured").timeout_us();
         assert_eq!(lost_at(&relay), 300_000 + 2 * timeout_us, "the way through others is slow");
+    }
+
+    /// A follower that answers one of so many messages, each after `round_trip_us`, and is asked now.
+    fn asked(answers_one_of: u64, round_trip_us: Micros) -> Progress {
+        let mut progress = Progress::new(0, 0);
+        for n in 1..=1_000 {
+            progress.sent(n, n * 1_000_000);
+            if n % answers_one_of == 0 {
+                progress.heard(n * 1_000_000, n * 1_000_000 + round_trip_us);
+            }
+        }
+        progress.sent(1_001, 2_000_000_000);
+        progress
+    }
+
+    #[test]
+    fn silence_that_loses_a_follower_follows_its_losses_and_round_trips() {
+        let patience = |progress: Progress| progress.lost_at(360_000, 480_000) - 2_000_000_000;
+        assert_eq!(patience(asked(1, 100)), 360_000);
+        assert_eq!(patience(asked(1, 240_000)), 480_000, "twice the round trip");
+        let lossy = patience(asked(2, 80_000));
+        assert!((360_000..500_000).contains(&lossy), "{lossy}");
+        let lossier = patience(asked(4, 80_000));
+        assert!((600_000..960_000).contains(&lossier), "{lossier}");
+        assert_eq!(patience(asked(50, 80_000)), 960_000, "there is a limit");
+    }
+
+    #[test]
+    fn isolated_leader_steps_down_in_time_although_an_old_answer_is_repeated() {
+        let mut cluster = Cluster::new(3, 1, ON_DEMAND);
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        cluster.step(id(1), [put("k", "v")]);
+        cluster.deliver(0);
+        let answer = cluster.network.back().expect("a follower answers").clone();
+        cluster.stabilize();
+        cluster.partition(&[vec![id(1)], vec![id(2), id(3)]]);
+        cluster.step(id(1), [put("l", "w")]);
+        let isolated_at = cluster.now;
+        while cluster.nodes[&id(1)].is_leader() && cluster.now < isolated_at + 4 * ON_DEMAND.stall_us {
+            cluster.elapse(10_000, true);
+            let (from, message) = (answer.from, answer.message.clone());
+            cluster.step(id(1), [Input::Receive { from, message }]);
+        }
+        let held_on = cluster.now - isolated_at;
+        assert!((ON_DEMAND.stall_us..2 * ON_DEMAND.stall_us).contains(&held_on), "{held_on}");
     }
 }

@@ -35,7 +35,7 @@ pub struct Leader {
     pub(super) reads: VecDeque<PendingRead>,
     pub(super) elected_at: Micros, // every `sent_at` of this leader is later
     pub(super) last_stamp: Micros, // `sent_at` of the latest message; strictly increases
-    pub(super) proposed: usize,    // how many writes came since the latest drain
+    pub(super) proposed: usize, // how many writes came since the latest drain
 }
 
 impl Leader {
@@ -120,6 +120,7 @@ impl Node {
                 progress.matched(match_index);
             }
             AppendOutcome::Matched { .. } => return, // claims what this log never had
+            AppendOutcome::Conflict { .. } if !progress.is_news(response.sent_at) => return,
             AppendOutcome::Conflict { prev_log_index, conflict_term, conflict_index } => {
                 // Our last entry of the follower's term, if we have that term, else before all of that
                 // term: a term, not an entry, per round trip (paper, end of 5.3).
@@ -189,6 +190,7 @@ impl Node {
             self.ping_all();
         }
         self.serve_reads();
+        self.catch_up_followers();
         self.ask_for_entries();
         self.ask_for_reads();
         self.send_appends();
@@ -214,11 +216,11 @@ impl Node {
     fn ask_for_entries(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
         let several = std::mem::take(&mut leader.proposed) > 1;
+        let wanted = self.configuration.quorum() - 1;
         let last_index = self.log.last_index();
         if self.commit_index == last_index {
             return;
         }
-        let wanted = self.configuration.quorum() - 1;
         let relays = self.relays(several);
         // A relay asks exactly enough; more would only be a second one.
         let likely = if relays { 0.0 } else { LIKELY };
@@ -229,6 +231,7 @@ impl Node {
         }
         let asked = |progress: &Progress| match progress {
             _ if progress.match_index >= last_index => Some(1.0),
+            _ if progress.is_far_behind() => None,
             _ if progress.is_responsive() && progress.goal >= last_index => Some(progress.answer_rate()),
             _ => None,
         };
@@ -236,7 +239,7 @@ impl Node {
         leader.set_goals(&chosen, last_index);
         if several {
             let mut reserve = leader.choose(wanted + 1, 0.0, asked);
-            reserve.retain(|id| leader.followers.get(id).is_some_and(Progress::is_responsive));
+            reserve.retain(|id| leader.followers.get(id).is_some_and(|progress| !progress.is_last_resort()));
             leader.set_goals(&reserve, last_index);
         }
         if relays {
@@ -249,7 +252,7 @@ impl Node {
         for (&to, progress) in &mut leader.followers {
             while progress.wants_message(self.settings.max_in_flight) {
                 let sent_at = stamp(&mut leader.last_stamp, self.now);
-                let (from, goal) = (progress.next_index, progress.goal);
+                let (from, goal) = (progress.next_index, progress.sendable_up_to());
                 let append = AppendEntries {
                     prev_log_index: from - 1,
                     prev_log_term: self.log.term_at(from - 1).unwrap_or(0),
@@ -262,6 +265,9 @@ impl Node {
                         self.settings.entry_len,
                     ),
                 };
+                if append.last_index() < goal {
+                    progress.filled_append(append.entries.len());
+                }
                 progress.sent(append.last_index(), sent_at);
                 let message =
                     Message { term: self.hard_state.current_term, body: Body::AppendEntries(append) };

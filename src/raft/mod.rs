@@ -71,6 +71,7 @@
 
 pub mod action;
 mod candidate;
+mod catch_up;
 mod check_quorum;
 mod doubt;
 mod follower;

@@ -49,7 +49,7 @@ impl Odds {
 impl Leader {
     /// Chooses whom to ask besides those who were asked already, so that `wanted` answers come with the chance
     /// `likely`, or at least can come. `asked` says for whom that holds, and with which chance the answer comes. The
-    /// responsive go before the others, then who may know what others have, then whoever was left alone longest.
+    /// responsive that are not far behind go before the others, then who may know what others have, then whoever was left alone longest.
     pub(super) fn choose(
         &self,
         wanted: usize,
@@ -62,15 +62,15 @@ impl Leader {
             match asked(progress) {
                 Some(chance) => odds.ask(chance),
                 None => {
-                    let unresponsive = !progress.is_responsive();
-                    others.push(((unresponsive, !progress.may_recall, progress.last_sent_at, *id), progress));
+                    let last_resort = progress.is_last_resort();
+                    others.push(((last_resort, !progress.may_recall, progress.last_sent_at, *id), progress));
                 }
             }
         }
         others.sort_by_key(|&(order, _)| order);
         let mut chosen = Vec::new();
-        for ((unresponsive, .., id), progress) in others {
-            if odds.could_suffice() && (unresponsive || odds.suffice() >= likely) {
+        for ((last_resort, .., id), progress) in others {
+            if odds.could_suffice() && (last_resort || odds.suffice() >= likely) {
                 break;
             }
             odds.ask(progress.answer_rate());

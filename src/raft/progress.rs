@@ -58,6 +58,8 @@ pub struct Progress {
     pub silent_since: Option<Micros>,
     /// Whether it was the last on a way that was not answered: then it may know that those before it have what it brought.
     pub may_recall: bool,
+    pub(super) catch_up_to: Index, // the end of a bulk transfer that goes on until the follower has all of it; 0 if there is none
+    pub(super) entries_per_append: Index, // in the latest append that had no room for all; 0 before the first
     in_flight: VecDeque<InFlight>, // unanswered messages, oldest first
     pub(super) round_trip: Option<RoundTrip>,
     pub(super) relay_round_trip: Option<RoundTrip>, // of what went through other followers: a longer way
@@ -89,6 +91,8 @@ impl Progress {
             heard_at: now,
             silent_since: None,
             may_recall: false,
+            catch_up_to: 0,
+            entries_per_append: 0,
             in_flight: VecDeque::new(),
             round_trip: None,
             relay_round_trip: None,
@@ -106,6 +110,7 @@ impl Progress {
     /// Whether something is to be sent now: a ping always, entries while the window has room.
     pub fn wants_message(&self, max_in_flight: usize) -> bool {
         let window = match self.state {
+            ProgressState::Replicate if self.is_catching_up() && self.is_late() => 1,
             ProgressState::Replicate if self.is_responsive() => max_in_flight,
             _ => 1,
         };
@@ -142,16 +147,24 @@ impl Progress {
         self.silent_since.get_or_insert(sent_at);
     }
 
+    /// Whether an answer to the message that was sent at `sent_at` is the first that shows that the follower lived then
+    /// or later. A network may repeat an answer, and hold it back; such an answer is no sign of life and no measure.
+    pub fn is_news(&self, sent_at: Micros) -> bool {
+        sent_at > self.acked_sent_at
+    }
+
     /// An answer arrived to the message that was sent at `sent_at`; what it says of the log is known already.
     pub fn heard(&mut self, sent_at: Micros, now: Micros) {
-        self.note_heard(sent_at, now);
-        RoundTrip::update(&mut self.round_trip, now.saturating_sub(sent_at));
+        if self.note_heard(sent_at, now) {
+            RoundTrip::update(&mut self.round_trip, now.saturating_sub(sent_at));
+        }
     }
 
     /// The same, and another follower has brought it.
     pub fn heard_on_relay(&mut self, sent_at: Micros, now: Micros) {
-        self.note_heard(sent_at, now);
-        RoundTrip::update(&mut self.relay_round_trip, now.saturating_sub(sent_at));
+        if self.note_heard(sent_at, now) {
+            RoundTrip::update(&mut self.relay_round_trip, now.saturating_sub(sent_at));
+        }
     }
 
     /// The same, long ago, and another follower still knew it.
@@ -175,10 +188,14 @@ impl Progress {
         }
     }
 
-    fn note_heard(&mut self, sent_at: Micros, now: Micros) {
+    /// False, and nothing is changed, unless this [`is_news`](Self::is_news).
+    fn note_heard(&mut self, sent_at: Micros, now: Micros) -> bool {
+        if !self.is_news(sent_at) {
+            return false;
+        }
         self.heard_at = now;
         self.silent_since = None;
-        self.acked_sent_at = self.acked_sent_at.max(sent_at);
+        self.acked_sent_at = sent_at;
         self.failures = 0;
         self.may_recall = false;
         // What was sent before it and is still unanswered is lost, unless it arrived as a part of this.
@@ -187,12 +204,14 @@ impl Progress {
             self.in_flight.pop_front();
             self.count_answer(answered);
         }
+        true
     }
 
     /// Whether a message may go through this follower to another: the logs are known to agree, it
-    /// answers, and its window has room.
+    /// answers, it lacks no bulk of entries, and its window has room.
     pub fn may_relay(&self, max_in_flight: usize) -> bool {
-        self.state == ProgressState::Replicate && self.is_responsive() && self.in_flight.len() < max_in_flight
+        let answers = self.state == ProgressState::Replicate && self.is_responsive();
+        answers && !self.is_catching_up() && self.in_flight.len() < max_in_flight
     }
 
     /// `sent_at` of the oldest message in flight, if that went through other followers.
@@ -324,8 +343,8 @@ mod tests {
     #[test]
     fn an_answer_that_was_held_for_long_does_not_make_it_long() {
         let mut progress = Progress::new(0, 0);
-        progress.heard(0, 9_000_000);
-        progress.heard_on_relay(0, 9_000_000);
+        progress.heard(1, 9_000_000);
+        progress.heard_on_relay(2, 9_000_000);
         progress.sent(1, 10_000_000);
         assert_eq!(progress.retransmit_deadline(MAX_US), Some(10_250_000));
         assert_eq!(progress.lost_at(240_000, 480_000), 10_500_000);
@@ -439,5 +458,25 @@ mod tests {
         assert!(progress.wants_message(8));
         progress.sent(1, 5);
         assert!(!progress.wants_message(8));
+    }
+
+    #[test]
+    fn repeated_or_overtaken_answer_is_no_sign_of_life_and_no_round_trip() {
+        let mut progress = Progress::new(0, 0);
+        progress.sent(1, 10);
+        progress.sent(2, 20);
+        progress.matched(2);
+        progress.heard(20, 21);
+        progress.sent(3, 30);
+        let deadline = progress.retransmit_deadline(MAX_US);
+        for old in [10, 20] {
+            progress.heard(old, 400_000);
+            progress.heard_on_relay(old, 400_000);
+            progress.recalled(old, 400_000);
+        }
+        assert_eq!((progress.heard_at, progress.silent_since), (21, Some(30)));
+        assert_eq!(progress.retransmit_deadline(MAX_US), deadline);
+        progress.heard(30, 400_000);
+        assert_eq!((progress.heard_at, progress.silent_since), (400_000, None));
     }
 }

@@ -1,0 +1,170 @@
+//! How a follower that lacks much is caught up.
+//!
+//! **A follower that is far behind does not delay new entries.** It has no turn in the rotation. The leader sends it the
+//! whole log beside the new entries, also where no client writes, and counts it as asked again when little is left.
+//!
+//! **A late answer does not end the transfer.** The leader goes on from the last entry that the follower has acknowledged,
+//! with one message until an answer comes. Only a follower that no longer answers at all ends it.
+//!
+//! **A silent follower gets no entries.** It is probed with an empty append, and gets the entries when it answers.
+
+use super::node::{Node, Role};
+use super::progress::Progress;
+use super::types::Index;
+
+/// A follower is far behind if the entries that it was not even sent fill more than so many appends. The window of a
+/// replica holds twice as many, so a follower that is less far behind has a new entry within a few round trips.
+const FAR_APPENDS: Index = 32;
+
+impl Node {
+    /// Followers that are far behind are caught up beside the new entries, which do not wait for them.
+    pub(super) fn catch_up_followers(&mut self) {
+        let last_index = self.log.last_index();
+        let Role::Leader(leader) = &mut self.role else { return };
+        leader.followers.values_mut().for_each(|progress| progress.catch_up(last_index));
+    }
+}
+
+impl Progress {
+    /// The last entry that may be sent now. A silent follower is probed without entries: a datagram that is full of
+    /// them would be lost as well.
+    pub fn sendable_up_to(&self) -> Index {
+        if self.is_responsive() { self.goal } else { self.next_index - 1 }
+    }
+
+    /// An append had no room for all that it was to bring, but for so many entries.
+    pub fn filled_append(&mut self, entries: usize) {
+        self.entries_per_append = entries as Index;
+    }
+
+    /// Whether the leader waits for this follower only where the others are too few: it is silent or far behind.
+    pub fn is_last_resort(&self) -> bool {
+        !self.is_responsive() || self.is_far_behind()
+    }
+
+    /// Whether a new entry would reach this follower only after many others. The leader does not wait for its answer.
+    pub fn is_far_behind(&self) -> bool {
+        self.lacks_many(self.catch_up_to)
+    }
+
+    fn lacks_many(&self, last_index: Index) -> bool {
+        let unsent = last_index.saturating_sub(self.next_index - 1);
+        self.entries_per_append > 0 && unsent > FAR_APPENDS * self.entries_per_append
+    }
+
+    pub(super) fn is_catching_up(&self) -> bool {
+        self.catch_up_to > 0
+    }
+
+    /// Begins, continues or ends a bulk transfer: a follower that answers and is far behind is sent the whole log,
+    /// whether it is chosen for new entries or not.
+    pub fn catch_up(&mut self, last_index: Index) {
+        if !self.is_responsive() || self.match_index >= self.catch_up_to {
+            self.catch_up_to = 0;
+        }
+        if self.is_responsive() && self.lacks_many(last_index) {
+            self.catch_up_to = last_index;
+        }
+        self.goal = self.goal.max(self.catch_up_to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::harness::{Cluster, ON_DEMAND, id, put};
+    use crate::raft::message::Body;
+
+    /// So many entries are far more than one that is not far behind may lack: ten fit into an append here.
+    const MANY: usize = 1_000;
+
+    /// 1 leads three replicas; 3 is cut off, has missed [`MANY`] puts and counts as silent.
+    fn with_3_far_behind() -> Cluster {
+        let mut cluster = Cluster::new(3, 1, ON_DEMAND);
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        cluster.blocked = [(id(1), id(3)), (id(3), id(1))].into();
+        for _ in 0..MANY / 10 {
+            cluster.step(id(1), (0..10).map(|_| put("k", "v")));
+            cluster.stabilize();
+            cluster.elapse(10_000, true);
+        }
+        cluster.take_transcript();
+        cluster
+    }
+
+    /// How many entries each append to 3 has that waits in the network.
+    fn entries_to_3(cluster: &Cluster) -> Vec<usize> {
+        let to_3 = cluster.network.iter().filter(|envelope| envelope.to == id(3));
+        let entries = |body: &Body| {
+            if let Body::AppendEntries(append) = body { Some(append.entries.len()) } else { None }
+        };
+        to_3.filter_map(|envelope| entries(&envelope.message.body)).collect()
+    }
+
+    fn lacks(cluster: &Cluster) -> Index {
+        let last_index = |number| cluster.nodes[&id(number)].log().last_index();
+        last_index(1) - last_index(3)
+    }
+
+    /// Lets 3 be heard again, up to the first append with entries that it gets.
+    fn heal(cluster: &mut Cluster) {
+        cluster.blocked.clear();
+        while entries_to_3(cluster).iter().all(|&entries| entries == 0) {
+            if cluster.network.is_empty() { cluster.timeout(id(1)) } else { cluster.deliver(0) }
+        }
+    }
+
+    #[test]
+    fn silent_follower_is_probed_with_empty_appends_and_gets_entries_when_it_answers() {
+        let mut cluster = with_3_far_behind();
+        cluster.elapse(20 * ON_DEMAND.heartbeat_interval_us, true);
+        let transcript = cluster.take_transcript();
+        let probes = transcript.lines().filter(|line| line.starts_with("1 → 3 ")).collect::<Vec<_>>();
+        assert!(probes.len() >= 19 && probes.iter().all(|line| line.ends_with("[] (lost)")), "{probes:?}");
+        heal(&mut cluster);
+        assert_eq!(entries_to_3(&cluster), [10; ON_DEMAND.max_in_flight]);
+    }
+
+    #[test]
+    fn put_does_not_wait_for_a_follower_that_is_far_behind() {
+        let mut cluster = with_3_far_behind();
+        heal(&mut cluster);
+        cluster.deliver(0); // now the leader knows that 3 needs more than one window
+        cluster.deliver(cluster.network.len() - 1);
+        cluster.step(id(1), [put("k", "w")]);
+        assert!(lacks(&cluster) > 300);
+        let last = cluster.network.back().expect("the put");
+        assert_eq!(last.to, id(2));
+        cluster.deliver(cluster.network.len() - 1);
+        cluster.deliver(cluster.network.len() - 1);
+        let leader = &cluster.nodes[&id(1)];
+        assert_eq!(leader.commit_index(), leader.log().last_index());
+    }
+
+    #[test]
+    fn bulk_transfer_goes_on_after_late_answers_without_a_heartbeat() {
+        let mut cluster = with_3_far_behind();
+        heal(&mut cluster);
+        let healed_at = cluster.now;
+        while lacks(&cluster) > 0 {
+            cluster.elapse(30_000, false); // each answer is late
+            cluster.stabilize();
+        }
+        assert!(cluster.now - healed_at < ON_DEMAND.heartbeat_interval_us, "{}", cluster.now - healed_at);
+    }
+
+    #[test]
+    fn late_answer_in_a_bulk_transfer_is_followed_by_one_message_until_the_next_answer() {
+        let mut cluster = with_3_far_behind();
+        heal(&mut cluster);
+        cluster.deliver(0);
+        cluster.deliver(cluster.network.len() - 1);
+        cluster.network.clear();
+        cluster.timeout(id(1));
+        assert_eq!(entries_to_3(&cluster), [10]);
+        cluster.deliver(0);
+        cluster.deliver(0);
+        assert_eq!(entries_to_3(&cluster), [10; ON_DEMAND.max_in_flight]);
+    }
+}
