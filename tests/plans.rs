@@ -46,6 +46,11 @@ fn liveness_rule_tells_overload_from_a_stall() {
     assert!(outcome.coverage.overloads > 0);
 }
 
+#[test]
+fn put_takes_no_longer_than_in_plain_raft_while_the_disk_of_the_leader_hangs() {
+    assert!(every_put_takes_at_most("leader-disk-hangs", 20_000, |_| ()));
+}
+
 /// The leader is cut off for 0.3 s in each second, and 90 puts come per second. A leader that is deposed costs 0.48 s.
 #[test]
 fn leader_that_is_cut_off_for_a_moment_stays() {

@@ -21,6 +21,7 @@ use super::action::Action;
 use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message};
 use super::node::{Node, Role};
 use super::odds::LIKELY;
+use super::own_disk::OwnDisk;
 use super::progress::Progress;
 use super::reads::PendingRead;
 use super::types::{Index, Micros, Payload};
@@ -35,6 +36,7 @@ pub struct Leader {
     pub(super) reads: VecDeque<PendingRead>,
     pub(super) elected_at: Micros, // every `sent_at` of this leader is later
     pub(super) last_stamp: Micros, // `sent_at` of the latest message; strictly increases
+    pub(super) own_disk: OwnDisk,
     pub(super) proposed: usize, // how many writes came since the latest drain
 }
 
@@ -85,6 +87,7 @@ impl Node {
             reads: VecDeque::new(),
             elected_at: self.now,
             last_stamp: self.now,
+            own_disk: OwnDisk::default(),
             proposed: 0,
         });
         #[cfg(any(test, feature = "planted-bugs"))]
@@ -168,7 +171,8 @@ impl Node {
             let heartbeat = progress.last_sent_at + heartbeat_us;
             progress.retransmit_deadline(heartbeat_us).map_or(heartbeat, |deadline| deadline.min(heartbeat))
         };
-        leader.followers.values().map(follower_deadline).fold(self.doubt_deadline(), Micros::min)
+        let others = self.doubt_deadline().min(leader.own_disk_deadline().unwrap_or(Micros::MAX));
+        leader.followers.values().map(follower_deadline).fold(others, Micros::min)
     }
 
     /// The largest value that a quorum has reached, this leader with `own`.
@@ -216,7 +220,7 @@ impl Node {
     fn ask_for_entries(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
         let several = std::mem::take(&mut leader.proposed) > 1;
-        let wanted = self.configuration.quorum() - 1;
+        let wanted = self.wanted_followers();
         let last_index = self.log.last_index();
         if self.commit_index == last_index {
             return;

@@ -84,6 +84,7 @@ pub mod message;
 mod mistakes;
 mod node;
 mod odds;
+mod own_disk;
 mod progress;
 #[cfg(test)]
 mod properties;

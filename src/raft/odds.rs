@@ -86,6 +86,7 @@ mod tests {
 
     use super::*;
     use crate::raft::harness::id;
+    use crate::raft::own_disk::OwnDisk;
     use crate::raft::types::Micros;
 
     /// A follower that answers one message of so many; a silent one answers none any more.
@@ -117,6 +118,7 @@ mod tests {
             reads: VecDeque::new(),
             elected_at: 0,
             last_stamp: 0,
+            own_disk: OwnDisk::default(),
             proposed: 0,
         };
         let asked = |progress: &Progress| (progress.heard_at == 1).then_some(progress.answer_rate());

@@ -267,6 +267,11 @@ impl Progress {
         self.answer_rate += (f64::from(u8::from(answered)) - self.answer_rate) * ANSWER_RATE_WEIGHT;
     }
 
+    /// How long an answer to an append may take before another follower is asked.
+    pub fn answer_limit_us(&self) -> Micros {
+        self.retransmit_us(false, Micros::MAX)
+    }
+
     /// The retransmission time: it follows the measured round trip. It doubles with each failure once
     /// the follower is unresponsive; before that, a loss is more likely than a slow network.
     fn retransmit_us(&self, relayed: bool, max_us: Micros) -> Micros {
