@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use kvstore::planted::Planted;
+use kvstore::raft::types::Micros;
+use kvstore::sim::plan::Plan;
 use kvstore::sim::run;
 use kvstore::sim::scenario::Source;
 use serde_json::{Value, json};
@@ -12,24 +14,30 @@ use crate::output::{Report, Row};
 /// So many seeds show how much is chance.
 const SEEDS: u64 = 100;
 
+/// How long the loop that sends requests may sleep at a time. A replica is judged incorrect that sends too few messages,
+/// and it sends fewest where requests come in bursts.
+const POLLS_US: [Micros; 3] = [0, 50_000, 100_000];
+
 /// Messages beside what the scenario asks for.
 pub fn table(report: &mut Report) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
     let files = std::fs::read_dir(directory).expect("the scenarios are there").flatten();
     let mut paths: Vec<PathBuf> = files.map(|file| file.path()).filter(|path| path.is_file()).collect();
     paths.sort();
-    let rows: Vec<Row> = paths.iter().map(|path| row(path)).collect();
+    let rows: Vec<Row> = paths.iter().flat_map(|path| POLLS_US.map(|poll_us| row(path, poll_us))).collect();
     let title = format!("The scenarios, {SEEDS} seeds each: messages of the whole run");
     report.table("scenarios", &title, &Row::new(), &rows);
 }
 
-fn row(path: &Path) -> Row {
+fn row(path: &Path, poll_us: Micros) -> Row {
     let source = Source::read(path).expect("a scenario");
     let mut failures = 0;
     let mut median_latencies = Vec::new();
     let mut messages: Vec<u64> = Vec::new();
     for seed in 1..=SEEDS {
-        let outcome = run(&source.plan(seed), Planted::NONE, false);
+        let mut plan = source.plan(seed);
+        plan.workload.poll_us = poll_us;
+        let outcome = run(&plan, Planted::NONE, false);
         assert_eq!(outcome.violation, None, "{} with seed {seed}", path.display());
         failures += outcome.figures.failures;
         median_latencies.push(outcome.figures.median_latency_us);
@@ -41,6 +49,8 @@ fn row(path: &Path) -> Row {
     let thresholds = thresholds(path);
     vec![
         ("scenario", json!(path.file_stem().map(|stem| stem.to_string_lossy()))),
+        ("poll (s)", json!(poll_us as f64 / 1e6)),
+        ("least allowed", json!(least_allowed(&source.plan(0)))),
         ("minimum", json!(messages[0])),
         ("median", json!(median)),
         ("maximum", json!(messages[messages.len() - 1])),
@@ -51,6 +61,12 @@ fn row(path: &Path) -> Row {
         ("failures", json!(failures)),
         ("median latency (us)", json!(median_latencies[median_latencies.len() / 2])),
     ]
+}
+
+/// What the family's check of the replication demands at least.
+fn least_allowed(plan: &Plan) -> f64 {
+    let puts = plan.workload.requests as f64 * (1.0 - plan.workload.gets);
+    (puts * plan.replicas as f64 * 0.5).round()
 }
 
 /// What `total_msgs` must stay below.
