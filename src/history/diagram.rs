@@ -9,11 +9,9 @@ use super::{Contradiction, Operation, Refusal};
 
 /// How wide the axis gets, in columns, if its moments fit.
 const AXIS_WIDTH: usize = 48;
-/// How wide it gets at most; more moments share columns.
-const WIDEST_AXIS: usize = 96;
 /// The widest step from one moment to the next, in columns.
 const WIDEST_STEP: usize = 8;
-/// How many operations are shown at most.
+/// How many operations are shown at most, which have twice as many moments.
 const MOST_ROWS: usize = 40;
 
 const HEADER: [&str; 6] = ["client", "operation", "order in time, not to scale", "invoked", "returned", "id"];
@@ -61,10 +59,10 @@ impl Contradiction {
     }
 }
 
-/// The moments at which something happens, ascending, and how many columns they have.
+/// The moments at which something happens, ascending, and how far apart they are shown.
 struct Axis {
     moments: Vec<u64>,
-    width: usize,
+    step: usize,
 }
 
 impl Axis {
@@ -73,13 +71,11 @@ impl Axis {
         moments.sort_unstable();
         moments.dedup();
         let step = (AXIS_WIDTH / moments.len().max(1)).clamp(1, WIDEST_STEP);
-        let width = (moments.len() * step).min(WIDEST_AXIS);
-        Self { moments, width }
+        Self { moments, step }
     }
 
     fn column(&self, moment: u64) -> usize {
-        let place = self.moments.partition_point(|&other| other < moment);
-        place * self.width / self.moments.len().max(1)
+        self.moments.partition_point(|&other| other < moment) * self.step
     }
 
     /// From invocation to the end, or past the last moment if there is none.
@@ -87,7 +83,7 @@ impl Axis {
         let from = self.column(from);
         let (to, end) = match to {
             Some(to) => (self.column(to), '|'),
-            None => (self.width, '>'),
+            None => (self.moments.len() * self.step, '>'),
         };
         let mut bar = " ".repeat(from);
         if from < to {

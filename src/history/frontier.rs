@@ -189,3 +189,28 @@ impl<'a> Frontier<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frontier_takes_no_more_memory_than_its_budget_has() {
+        let layout = Layout::new(200, 0);
+        let budget = &mut Budget { work: u64::MAX, memory: 100_000 };
+        let mut row = vec![0; layout.words()];
+        let mut frontier = Frontier::new(layout, usize::MAX, usize::MAX, &row, budget);
+        let _earlier = frontier.open();
+        let mut add_all = || {
+            for number in 0..1_000_000 {
+                row[0] = number; // as many states as configurations: none is superfluous
+                frontier.add(&row)?;
+            }
+            Ok(())
+        };
+        let result: Result<(), OutOfBudget> = add_all();
+        assert!(result.is_err());
+        let bytes = frontier.rows.bytes();
+        assert!((80_000..=100_000).contains(&bytes), "{bytes}");
+    }
+}

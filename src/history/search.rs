@@ -58,8 +58,8 @@ pub enum Finding {
     Explained,
     /// There is none.
     Contradiction {
-        /// The earliest moment at which that shows: in any order some operation that has returned by then
-        /// contradicts others.
+        /// It does not show earlier than now: there is an order for what has returned before. 0 if that is
+        /// not known.
         moment: u64,
     },
     /// The budget was spent before the end.
@@ -82,9 +82,12 @@ pub fn search_from(mut width: usize, operations: &[&Operation], budget: &mut Bud
     loop {
         let mut search = Search::new(&timeline, width, budget);
         match search.run() {
+            Err(OutOfBudget) if timeline.has_orphan => return Finding::Contradiction { moment: 0 },
             Err(OutOfBudget) => return Finding::OutOfBudget,
             Ok(None) => return Finding::Explained,
             Ok(Some(moment)) if search.frontier.is_complete() => return Finding::Contradiction { moment },
+            // It may be long before an attempt leaves nothing out, and this is certain now.
+            Ok(Some(_)) if timeline.has_orphan => return Finding::Contradiction { moment: 0 },
             Ok(Some(_)) => width = width.saturating_mul(WIDER),
         }
     }

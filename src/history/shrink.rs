@@ -187,3 +187,39 @@ impl<'a> Rest<'a> {
         reads.last_returned < operation.invoked || is_overwritten()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::Kind;
+
+    fn operation(text: &str, invoked: u64, returned: u64) -> Operation {
+        let (kind, value) = text.split_once(' ').expect("two words");
+        let value = value.into();
+        Operation {
+            name: text.into(),
+            client: "c".into(),
+            key: "k".into(),
+            kind: if kind == "get" { Kind::Get { value } } else { Kind::Put { value } },
+            invoked,
+            returned: Some(returned),
+            declined: None,
+            retry_of: None,
+        }
+    }
+
+    #[test]
+    fn overwritten_put_stays_if_an_earlier_get_or_no_later_put_remains() {
+        let overwritten = [operation("put a", 1, 2), operation("put b", 3, 5)];
+        let later = [operation("put a", 10, 11), operation("get a", 12, 13)];
+        let count = |operations: &[Operation]| {
+            let all: Vec<&Operation> = operations.iter().collect();
+            without(&all, 0, 1).len()
+        };
+        assert_eq!(count(&[&overwritten[..], &later].concat()), 3);
+        // This get may have read it, for "b" need not be there yet.
+        let early = [operation("get a", 4, 6)];
+        assert_eq!(count(&[&overwritten[..], &early, &later].concat()), 5);
+        assert_eq!(count(&[&overwritten[..], &later[1..]].concat()), 3);
+    }
+}

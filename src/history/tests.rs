@@ -316,14 +316,24 @@ fn each_key_has_a_budget_of_its_own() {
     // Whichever comes first; the hard key leaves nothing of its budget.
     let on = |key: &str, operation: Operation| Operation { key: key.into(), ..operation };
     let hard: Vec<Operation> = many_choices(30).into_iter().map(|operation| on("hard", operation)).collect();
-    assert!(matches!(check(&hard, 400), Verdict::OutOfBudget { .. }));
+    assert!(matches!(check(&hard, 20_000), Verdict::OutOfBudget { .. }));
     let easy: Vec<Operation> = ambiguous().into_iter().map(|operation| on("easy", operation)).collect();
-    let stale = on("easy", put("z", 80, 81));
-    let easy = [easy, vec![stale, on("easy", get("x", 90, 91)), on("easy", get("y", 92, 93))]].concat();
+    let twice = [maybe("q", 70), get("q", 80, 81), put("r", 82, 83), get("q", 84, 85)];
+    let easy: Vec<Operation> = easy.into_iter().chain(twice.map(|operation| on("easy", operation))).collect();
+    assert!(matches!(check(&named(easy.clone()), 0), Verdict::OutOfBudget { .. }));
     for operations in [[&hard[..], &easy].concat(), [&easy[..], &hard].concat()] {
-        let Verdict::NotLinearizable(found) = check(&named(operations), 400) else { panic!("stale") };
+        let Verdict::NotLinearizable(found) = check(&named(operations), 20_000) else { panic!("read twice") };
         assert_eq!(&*found.key, "easy");
     }
+}
+
+#[test]
+fn value_that_no_put_can_have_written_is_found_in_a_hard_history() {
+    let hard = || many_choices(30).into_iter();
+    let invented = || hard().chain([get("?", 400, 401)]);
+    let Verdict::NotLinearizable(found) = check(&named(invented()), 20_000) else { panic!("certain") };
+    assert!(found.operations.iter().any(|operation| &**operation.value() == "?"));
+    assert!(matches!(check(&named(hard()), 20_000), Verdict::OutOfBudget { .. }));
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub struct Timeline {
     pub tasks: Vec<Task>,
     /// By time. At equal times invocations come first, so that what touches counts as concurrent.
     pub events: Vec<Event>,
+    /// Whether some get returned a value that no put can have written.
+    pub has_orphan: bool,
     /// When each event happens.
     pub moments: Vec<u64>,
     /// Values are numbered from 0, which is [`NEVER_PUT`], and there are this many.
@@ -71,6 +73,7 @@ impl Timeline {
         for (span, &value) in spans.iter().zip(&values).filter(|(span, _)| span.is_get) {
             last_reads[value] = last_reads[value].max(span.end);
         }
+        let has_orphan = has_orphan(&spans, &values, count);
         let mut tasks = Vec::with_capacity(spans.len());
         let mut moments = Vec::with_capacity(2 * spans.len());
         for (span, value) in spans.iter().zip(values) {
@@ -97,8 +100,17 @@ impl Timeline {
         let slots = assign_slots(&mut tasks, &events);
         let counters = assign_counters(&mut tasks, &events, count);
         let moments = moments.into_iter().map(|(moment, ..)| moment).collect();
-        Self { tasks, events, moments, values: count, slots, counters }
+        Self { tasks, events, has_orphan, moments, values: count, slots, counters }
     }
+}
+
+fn has_orphan(spans: &[Span<'_>], values: &[usize], count: usize) -> bool {
+    let mut is_put = vec![false; count];
+    is_put[NEVER_PUT] = true;
+    for (span, &value) in spans.iter().zip(values) {
+        is_put[value] |= !span.is_get;
+    }
+    values.iter().any(|&value| !is_put[value])
 }
 
 fn spans<'a>(operations: &[&'a Operation]) -> Vec<Span<'a>> {
