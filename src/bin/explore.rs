@@ -367,6 +367,7 @@ fn report_figures(figures: &[Figures]) {
     row("failures", |figures| figures.failures as u64);
     row("duplicates", |figures| figures.duplicates as u64);
     row("redirects", |figures| figures.redirects as u64);
+    row("early reads", |figures| figures.early_reads as u64);
     row("median latency (us)", |figures| figures.median_latency_us);
     row("p99 latency (us)", |figures| figures.p99_latency_us);
     row("puts: p50 (us)", |figures| figures.puts.p50_us);

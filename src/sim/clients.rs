@@ -1,7 +1,7 @@
 //! The clients: what they ask, whom they ask, and what they do with the answer. The rules are those of
 //! `run.py` (`simulator/clients.py`), so that the same scenario means the same in virtual time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fastrand::Rng;
@@ -37,16 +37,18 @@ pub struct Clients {
     stored: usize, // acknowledgements of puts, also of those whose client did not wait for them
     duplicates: usize,
     redirects: usize,
+    early_reads: usize,
 }
 
 #[derive(Debug)]
 struct Client {
     id: Id,
     leader: Option<usize>,
-    keys: Vec<Arc<str>>,        // own keys that it has put
-    readable: Vec<Arc<str>>,    // those of which a put was acknowledged
-    unread: BTreeSet<Arc<str>>, // the others
-    busy: BTreeSet<Arc<str>>,   // those with a put on its way
+    keys: Vec<Arc<str>>,                        // own keys that it has put
+    readable: Vec<Arc<str>>,                    // those of which a put was acknowledged
+    unread: BTreeSet<Arc<str>>,                 // the others
+    busy: BTreeSet<Arc<str>>,                   // those with a put on its way
+    acknowledged: BTreeMap<Arc<str>, Arc<str>>, // per own key, the value of the last put that was acknowledged
 }
 
 /// A request as it was sent. A retry after a redirect is another request, with another name.
@@ -93,6 +95,7 @@ impl Clients {
             readable: Vec::new(),
             unread: BTreeSet::new(),
             busy: BTreeSet::new(),
+            acknowledged: BTreeMap::new(),
         };
         let intents = intents::draw(&workload, &mut rng);
         let begun = if workload.closed_loop { intents.len().min(workload.clients) } else { intents.len() };
@@ -108,6 +111,7 @@ impl Clients {
             stored: 0,
             duplicates: 0,
             redirects: 0,
+            early_reads: 0,
         }
     }
 
@@ -316,10 +320,23 @@ impl Clients {
         }
         self.completed += 1;
         let follows = match operation {
-            Operation::Put { key, .. } => self.acknowledged(now, client, key, from, up),
-            Operation::Get { .. } => None,
+            Operation::Put { key, value } => {
+                self.clients[client].acknowledged.insert(Arc::clone(&key), value);
+                self.acknowledged(now, client, key, from, up)
+            }
+            Operation::Get { key } => {
+                self.note_read(client, &key, &response.outcome);
+                None
+            }
         };
         Ok(follows.or_else(|| self.go_on(now, client, up)))
+    }
+
+    /// A value whose put was not acknowledged yet is right, but other simulators want the acknowledged one.
+    fn note_read(&mut self, client: usize, key: &str, outcome: &Outcome) {
+        let expected = self.clients[client].acknowledged.get(key);
+        let read = if let Outcome::Value(value) = outcome { Some(value) } else { None };
+        self.early_reads += usize::from(self.workload.shared_keys == 0 && read != expected);
     }
 
     fn acknowledged(
@@ -390,6 +407,12 @@ impl Clients {
     /// How many requests were sent on to another replica.
     pub fn redirects(&self) -> usize {
         self.redirects
+    }
+
+    /// How many gets of a client's own keys were answered with another value than that of the put which was
+    /// acknowledged last.
+    pub fn early_reads(&self) -> usize {
+        self.early_reads
     }
 
     /// What the clients saw, for the linearizability checker.

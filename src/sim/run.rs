@@ -41,6 +41,8 @@ pub struct Figures {
     pub duplicates: usize,
     /// Requests that were sent on.
     pub redirects: usize,
+    /// Gets that brought a value before its put was acknowledged: incorrect for other simulators of the family.
+    pub early_reads: usize,
     /// The median time from a request to its answer, of whatever kind.
     pub median_latency_us: Micros,
     /// The time within which 99 % of the answers came.
@@ -89,6 +91,7 @@ fn figures(cluster: &Cluster) -> Figures {
         failures,
         duplicates: clients.duplicates(),
         redirects: clients.redirects(),
+        early_reads: clients.early_reads(),
         median_latency_us: latencies.get(latencies.len() / 2).copied().unwrap_or(0),
         p99_latency_us: latencies.get(latencies.len() * 99 / 100).copied().unwrap_or(0),
         puts: Latencies::of_puts(clients.all(), 0),
