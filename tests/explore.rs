@@ -21,7 +21,16 @@ fn many_seeds_are_summed_up() {
     let (code, stdout, _) = explore(&["--seeds", "20"]);
     assert_eq!(code, 0, "{stdout}");
     assert!(stdout.starts_with("20 seeds, "), "{stdout}");
+    assert!(stdout.contains("Every rule holds in all 20 seeds."), "{stdout}");
     assert!(stdout.contains("refused pre votes"), "{stdout}");
+}
+
+#[test]
+fn batch_with_the_last_seeds_of_all_ends() {
+    let first = (u64::MAX - 3).to_string();
+    let (code, stdout, _) = explore(&["--first", &first, "--seeds", "9", "--jobs", "4"]);
+    assert_eq!(code, 0, "{stdout}");
+    assert!(stdout.contains("Every rule holds in all 3 seeds."), "{stdout}");
 }
 
 #[test]

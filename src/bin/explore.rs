@@ -119,6 +119,7 @@ fn explore(options: &Options) -> Result<bool, Refusal> {
     let explorer = Explorer { options, source, levers };
     match options.bug.as_deref() {
         Some("list") => {
+            println!("{:<22}what it does", "bug");
             Bug::ALL.iter().for_each(|bug| println!("{:<22}{}", bug.name(), bug.description()));
             Ok(true)
         }
@@ -194,6 +195,7 @@ impl Explorer<'_> {
             self.show_failure(seed, planted)?;
             return Ok(false);
         }
+        println!("Every rule holds in all {} seeds.", findings.runs);
         if self.source.is_some() {
             report_figures(&findings.figures);
             return Ok(true);
@@ -230,7 +232,10 @@ impl Explorer<'_> {
                 );
                 Ok(true)
             }
-            Some(_) if self.options.trace => Ok(false),
+            Some(violation) if self.options.trace => {
+                println!("{violation}");
+                Ok(false)
+            }
             Some(_) => self.show_failure(seed, planted).map(|()| false),
         }
     }
@@ -249,7 +254,8 @@ impl Explorer<'_> {
         };
         let (faults, all) = (minimal.faults.len(), plan.faults.len());
         println!("\nWith {faults} of {all} faults (found in {runs} runs): {violation}");
-        minimal.faults.iter().for_each(|fault| println!("  {fault:?}"));
+        let numbered = minimal.faults.iter().enumerate();
+        numbered.for_each(|(number, fault)| println!("  fault {number}: {fault}"));
         save(&self.options.save, &minimal)?;
         let trace = run(&minimal, planted, true).trace;
         let lines: Vec<&str> = trace.lines().collect();

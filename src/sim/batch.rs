@@ -19,10 +19,9 @@ pub fn run_many(
     let (next, failed) = (AtomicU64::new(seeds.start), AtomicU64::new(seeds.end));
     let work = || {
         loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= failed.load(Ordering::Relaxed) {
-                break;
-            }
+            let end = failed.load(Ordering::Relaxed);
+            let take_one = |seed: u64| (seed < end).then(|| seed + 1); // the last seed of all has no successor
+            let Ok(seed) = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one) else { break };
             let outcome = run(&plan(seed), planted, false);
             if outcome.violation.is_some() {
                 failed.fetch_min(seed, Ordering::Relaxed);

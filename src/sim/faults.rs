@@ -51,7 +51,7 @@ impl Faults {
 impl Cluster {
     pub(super) fn begin_fault(&mut self, number: usize) {
         let fault = self.plan.faults[number].clone();
-        self.trace.say(self.now, Place::Network, || format!("fault {number}: {:?}", fault.kind));
+        self.trace.say(self.now, Place::Network, || format!("fault {number}: {}", fault.kind));
         self.coverage.faults += 1;
         if let FaultKind::CrashOn(trigger) = fault.kind {
             self.faults.armed.push((number, trigger));

@@ -2,6 +2,8 @@
 //! ([`swarm`](super::swarm)), a scenario file makes one ([`scenario`](super::scenario)), it can be written to a file and
 //! read from one, and a shorter one can be made by leaving out faults.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::levers::Levers;
@@ -269,4 +271,62 @@ pub enum Broken {
     Deaf,
     /// They hear and are not heard.
     Mute,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} from {:.6} s", self.kind, self.at_us as f64 / 1e6)?;
+        match self.for_us {
+            Some(for_us) => write!(f, " for {:.6} s", for_us as f64 / 1e6),
+            None => write!(f, " for good"),
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Crash(target) => write!(f, "{target} is down"),
+            Self::CrashOn(trigger) => write!(f, "the next replica that {trigger} is down"),
+            Self::Pause(target) => write!(f, "{target} stands still"),
+            Self::SlowDisk(target, least_us) => {
+                write!(f, "each sync of {target} takes at least {least_us} us")
+            }
+            Self::SlowClock(target) => write!(f, "the clock of {target} runs at a tenth of its rate"),
+            Self::Partition(side) => write!(f, "{side:?} and the others do not hear each other"),
+            Self::Halve { with_leader: true } => write!(f, "half of the replicas is cut off, not the leader"),
+            Self::Halve { with_leader: false } => write!(f, "half of the replicas is cut off"),
+            Self::Partial(shape, order) => write!(f, "the replicas {order:?} are connected as a {shape:?}"),
+            Self::Cut(from, to) => write!(f, "{to:04X} does not hear {from:04X}"),
+            Self::Isolate(target) => write!(f, "{target} neither hears nor is heard"),
+            Self::Deaf(target) => write!(f, "{target} hears nothing"),
+            Self::Mute(target) => write!(f, "{target} is not heard"),
+            Self::Lag(target) => write!(f, "messages to {target} wait"),
+            Self::Clog(target) => write!(f, "messages wait in the outbox of {target}"),
+            Self::Stall(target) => write!(f, "messages to and from {target} wait"),
+            Self::Loss(probability) => write!(f, "{:.1} % of the messages are lost", probability * 100.0),
+            Self::Delay(target, until_us) => write!(f, "messages from {target} take {until_us} us longer"),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replica(at) => write!(f, "{at:04X}"),
+            Self::Leader => write!(f, "the leader"),
+            Self::Follower => write!(f, "a follower"),
+        }
+    }
+}
+
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ack => "acknowledges a put",
+            Self::Vote => "votes for another",
+            Self::Lead => "begins to lead",
+            Self::Commit => "commits as a leader",
+        })
+    }
 }

@@ -1,6 +1,7 @@
 //! A file becomes a plan: a scenario of `run.py`, which the same seed plays here in virtual time, or a plan that was
 //! written down.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -164,8 +165,10 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
     let probabilities =
         [network.loss, network.slow, network.duplicate, workload.loss, workload.gets, workload.wander];
     let majority = plan.liveness.as_ref().map(|liveness| &liveness.majority);
-    let majority_is_wrong =
-        majority.is_some_and(|m| m.iter().any(|&at| at >= plan.replicas) || m.len() < plan.replicas / 2 + 1);
+    let majority_is_wrong = majority.is_some_and(|members| {
+        let distinct: BTreeSet<usize> = members.iter().copied().collect();
+        members.iter().any(|&at| at >= plan.replicas) || distinct.len() < plan.replicas / 2 + 1
+    });
     let sync_is_wrong = matches!(plan.storage, Storage::Disk { sync_us: (least, most) } if least > most);
     match () {
         () if !(2..=21).contains(&plan.replicas) => Err("replicas must be 2 to 21"),
@@ -181,6 +184,10 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
         () if !(1..=1_000).contains(&network.uneven) => Err("uneven must be 1 to 1000"),
         () if network.max_datagram < 2_000 || workload.value_bytes > 300 => {
             Err("max_datagram must be at least 2000, value_bytes at most 300")
+        }
+        () if workload.requests > 900_000 => Err("requests must be at most 900000"),
+        () if workload.timeout_us.is_some_and(|timeout_us| timeout_us < 1_000) => {
+            Err("timeout_us must be at least 1000")
         }
         () if workload.poll_us > 1_000_000 => Err("poll_us must be at most 1000000"),
         () if plan.levers.check().is_err() => Err("levers contradict each other or are out of range"),

@@ -10,8 +10,10 @@ use super::disk::Disk;
 use super::plan::{ClockOrigin, Storage};
 use crate::id::Id;
 use crate::outbox::Outbox;
+use crate::raft::Node;
 use crate::raft::action::Persist;
-use crate::raft::types::{Entry, Index, Micros};
+use crate::raft::message::Body;
+use crate::raft::types::{Entry, Index, Micros, Term};
 use crate::replica::{Effect, Options, Replica};
 use crate::wire::{Inbound, Outbound};
 
@@ -65,6 +67,8 @@ pub struct Server {
     pub batch_due: bool,
     /// Whether its sender stage has been woken.
     pub transmit_due: bool,
+    /// The leaders of earlier terms whose appends were in its last batch, with these terms.
+    pub stale: Vec<(Id, Term)>,
     /// When its timer is set.
     pub wake_at: Option<Micros>,
     options: Options,
@@ -89,6 +93,7 @@ impl Server {
             clogged: 0,
             batch_due: false,
             transmit_due: false,
+            stale: Vec::new(),
             wake_at: None,
             options,
             storage,
@@ -184,7 +189,9 @@ impl Server {
             replica.persisted(now, number);
         }
         let size = self.inbox.len().min(self.options.levers.batch_of(MAX_BATCH));
+        self.stale.clear();
         for inbound in self.inbox.drain(..size) {
+            self.stale.extend(stale(replica.node(), &inbound));
             replica.handle(now, inbound);
         }
         replica.tick(now);
@@ -242,6 +249,18 @@ impl Server {
     pub fn outbox(&mut self) -> &mut Outbox {
         &mut self.outbox
     }
+}
+
+/// The leader and the term of an append, if the replica that gets it is in a later term.
+fn stale(node: &Node, inbound: &Inbound) -> Option<(Id, Term)> {
+    let Inbound::Peer { from, message } = inbound else { return None };
+    let leader = match &message.body {
+        Body::AppendEntries(_) => *from,
+        Body::RelayEntries(relay) => relay.leader,
+        _ => return None,
+    };
+    let is_stale = message.term < node.hard_state().current_term && leader != node.id();
+    is_stale.then_some((leader, message.term))
 }
 
 /// An outbox with nothing in it.

@@ -190,6 +190,18 @@ fn a_file_that_is_no_plan_is_refused_with_its_reason() {
     assert!(refusal(&scenario(r#""events": [{"type": "quake", "time": 1}]"#)).contains("unknown variant"));
     assert!(refusal(r#"{"lifetime": 1, "replicas": 5, "requests": 5}"#).contains("lifetime"));
     assert!(refusal(r#"{"lifetime": 30, "replicas": 99, "requests": 5}"#).contains("replicas must be"));
+    let with = |change: fn(&mut Plan)| {
+        let mut plan = swarm::plan(1);
+        change(&mut plan);
+        refusal(&serde_json::to_string(&plan).expect("JSON"))
+    };
+    assert!(with(|plan| plan.workload.requests = usize::MAX).contains("requests must be at most"));
+    assert!(with(|plan| plan.workload.timeout_us = Some(0)).contains("timeout_us must be"));
+    let thrice_the_same = |plan: &mut Plan| {
+        let members = plan.liveness.iter_mut().flat_map(|liveness| &mut liveness.majority);
+        members.for_each(|at| *at = 0);
+    };
+    assert!(with(thrice_the_same).contains("the majority must be"));
     let mut plan = swarm::plan(1);
     plan.faults = vec![Fault { at_us: 1, for_us: None, kind: FaultKind::Crash(Target::Replica(9)) }];
     let text = serde_json::to_string(&plan).expect("JSON");

@@ -23,6 +23,7 @@ mod matches_are_true;
 mod no_gaps;
 mod own_state;
 mod promises_are_kept;
+mod stale_leaders_are_told;
 mod state_machine_safety;
 mod states_equal;
 mod term_monotone;
@@ -216,6 +217,7 @@ impl Invariants {
                 Box::new(answered_is_durable::AnsweredIsDurable),
                 Box::new(answers_in_order::AnswersInOrder),
                 Box::new(matches_are_true::MatchesAreTrue),
+                Box::new(stale_leaders_are_told::StaleLeadersAreTold::default()),
                 Box::new(contacts_are_true::ContactsAreTrue::default()),
             ],
         }
