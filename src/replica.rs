@@ -29,12 +29,17 @@ mod tests;
 /// clients wait for a new leader, and from above on how far apart reads may be that cost nothing.
 pub const ELECTION_TIMEOUT_US: Micros = 480_000;
 
-/// How long a silent leader is borne with that nobody misses. Requests find out a dead one long before.
-pub const PATIENCE_US: Micros = 10_000_000;
+/// How long a follower bears the silence of its leader before it asks the leader of its own accord: one heartbeat, and as
+/// much as that may be late. Requests find out a dead leader long before, where clients ask other replicas, too. One
+/// lost heartbeat therefore costs three messages, and clients that ask the dead leader alone wait three seconds at most.
+pub const PATIENCE_US: Micros = HEARTBEAT_INTERVAL_US + ELECTION_TIMEOUT_US / 4;
 
-/// The longest silence of a leader: three in a row may be lost before patience ends. Under load the rotation of
-/// appends keeps everybody fresh without it.
-pub const HEARTBEAT_INTERVAL_US: Micros = 3_000_000;
+/// The longest silence of a leader. Under load the rotation of appends keeps everybody fresh without it.
+pub const HEARTBEAT_INTERVAL_US: Micros = 2_000_000;
+
+/// How long a client may need to reach the leader to which it was sent and to come back in vain. Somebody who asks this
+/// replica sooner than that is another client, which says nothing about the leader.
+const REDIRECT_US: Micros = ELECTION_TIMEOUT_US / 12;
 
 /// How long a leader goes on at least that asks and hears no quorum: its clients wait as long. It bears a network that
 /// is gone for 300 ms. The clients that it then sends on are in time for the end of its followers' promise, because a
@@ -129,10 +134,10 @@ pub struct Replica {
     abandoned: VecDeque<RequestId>, // those that this replica had taken on when it stopped to lead
     reads: BTreeMap<ReadId, (RequestId, Arc<str>)>, // the key of each read that the core was asked for
     next_read: ReadId,
-    redirected_at: BTreeMap<Id, Micros>, // when each client was last sent to a leader; at most one per client ID
-    seen: (Option<Id>, Option<Micros>),  // leader and contact when the held were last looked at
-    batch_at: Micros,                    // when the last batch ended
-    leaderless_since: Option<Micros>,    // since when that leader is none
+    redirected: Option<(Id, Micros)>, // the first client that was sent to the leader since that was heard, and when
+    seen: (Option<Id>, Option<Micros>), // leader and contact when the held were last looked at
+    batch_at: Micros,                 // when the last batch ended
+    leaderless_since: Option<Micros>, // since when that leader is none
     max_datagram: usize,
     way_bytes: usize, // what an append needs of that besides its entries if it goes through several followers
     planted: Planted,
@@ -178,7 +183,7 @@ impl Replica {
             batch_at: now,
             reads: BTreeMap::new(),
             next_read: 0,
-            redirected_at: BTreeMap::new(),
+            redirected: None,
             seen: (None, None),
             leaderless_since: Some(now),
             max_datagram,
@@ -320,8 +325,10 @@ impl Replica {
         }
         match self.node.leader() {
             Some(leader) if leader == self.node.id() => self.ask_core(now, request),
-            Some(leader) if !self.node.doubts_leader() && !self.suspects_leader(request.id.client) => {
-                self.redirected_at.insert(request.id.client, now);
+            Some(leader) if !self.node.doubts_leader() && !self.suspects_leader(now, request.id.client) => {
+                let contact = self.node.leader_contact();
+                let earlier = self.redirected.filter(|(_, redirected_at)| Some(*redirected_at) > contact);
+                self.redirected = earlier.or(Some((request.id.client, now)));
                 self.answer(&request.id, Outcome::Redirect, Some(leader));
             }
             _ if now >= until => self.answer(&request.id, Outcome::Redirect, None),
@@ -332,11 +339,15 @@ impl Replica {
         }
     }
 
-    /// Whether this client comes back from the leader that it was sent to, and nothing was heard of that
-    /// leader since: it may be dead, and naming it again would send the client in circles.
-    fn suspects_leader(&self, client: Id) -> bool {
+    /// Whether the leader may be dead, so that naming it could send this client in circles. Either the leader has been
+    /// silent for so long that others may have elected another one, or a request was sent to it since it was last heard.
+    /// That request need not come back to say so: its client may give up, or return under another ID.
+    fn suspects_leader(&self, now: Micros, client: Id) -> bool {
         let contact = self.node.leader_contact().unwrap_or(0);
-        self.redirected_at.get(&client).is_some_and(|&redirected| redirected > contact)
+        let comes_back = |&(earlier, redirected_at): &(Id, Micros)| {
+            redirected_at > contact && (client == earlier || now >= redirected_at + REDIRECT_US)
+        };
+        now >= contact + ELECTION_TIMEOUT_US || self.redirected.as_ref().is_some_and(comes_back)
     }
 
     /// This replica leads: the request goes into the log, or waits for proof of leadership.

@@ -380,4 +380,6 @@ fn report_figures(figures: &[Figures]) {
     row("puts: p99 (us)", |figures| figures.puts.p99_us);
     row("gets: p50 (us)", |figures| figures.gets.p50_us);
     row("gets: p99 (us)", |figures| figures.gets.p99_us);
+    row("next election (us)", |figures| figures.election_us);
+    row("recovery (us)", |figures| figures.recovery_us);
 }

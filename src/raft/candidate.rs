@@ -1,10 +1,30 @@
 //! What a candidate does: first it asks whether it would win (pre-vote;
 //! dissertation, 9.6), which changes nobody's term, then it asks for votes (paper, 5.2).
+//!
+//! **Losses and cuts.** A candidate that has lately heard a quorum, itself included, takes silence for loss: it repeats
+//! its requests and does not slow down. One that has not is cut off, and asks ever more rarely.
+//!
+//! **Turns.** A replica that grants a pre-vote leaves that candidate the time for an election. It does so once and then
+//! tries itself before it does so again. In a star only the hub is heard by a quorum, and each of the others asks it.
+//!
+//! **A replica that cannot win helps one that can.** An entry goes to as few followers as needed, so the only replica
+//! that a quorum hears may lack the last one, and the replicas that have it refuse their votes. A replica whose own
+//! attempt was in vain therefore sends with its refusal the entries that the candidate lacks.
+//!
+//!     leader (cut off)  1 2 3 4        A and B cannot win: each hears the hub only.
+//!     A, B (spokes)     1 2 3 4        The hub cannot win: A and B refuse.
+//!     hub               1 2 3          A sends 4, and the hub asks again.
+//!     C (spoke)         1 2 3
+//!
+//! To take entries from a replica that does not lead is safe. Every entry was created by the leader of its term, and two
+//! logs that have the same entry at an index are equal up to it (log matching; paper, 5.3), so the candidate's log is
+//! then one that the sender had. Nothing is cut off: what this replica has acknowledged to a leader it must keep while
+//! that leader's term lasts, and only that leader may know better. It acknowledges nothing to any leader by that.
 
 use std::collections::BTreeMap;
 
-use super::message::{RequestVote, RequestVoteResponse};
-use super::node::{Node, Role};
+use super::message::{Body, LogTail, RequestVote, RequestVoteResponse};
+use super::node::{Node, Role, Settings};
 use super::types::{Micros, Term};
 use crate::id::Id;
 use crate::planted::Bug;
@@ -13,13 +33,17 @@ use crate::planted::Bug;
 /// round trip, so this is generous on one machine and enough within one region.
 const FIRST_RETRY_US: Micros = 25_000;
 
-/// How much longer each further wait for a vote is: two or three attempts in an election
-/// time-out get through a lossy network, and cost little in a partition.
-const RETRY_FACTOR: Micros = 4;
+/// How much longer each further wait for a vote is. Five requests in an election time-out get through where half of all
+/// messages are lost, and a quorum has just answered the pre-vote, so the candidate is hardly cut off.
+const RETRY_FACTOR: Micros = 2;
 
-/// By how many doublings the waits between fruitless attempts grow: to four times as long. Who is cut off from a quorum
-/// asks ever more rarely; what ends that is a leader that looks for it, or its own next attempt.
+/// By how many doublings the waits between fruitless attempts grow: to four times as long. A candidate that is cut off
+/// from a quorum asks ever more rarely; a leader that looks for it ends that, or its own next attempt.
 const MAX_DOUBLINGS: u32 = 2;
+
+/// For how many election time-outs a replica counts as reached after it was heard. Where half of all messages are lost,
+/// a candidate hears each of the others in that time with near certainty.
+const REACHED_TIMEOUTS: Micros = 2;
 
 /// A candidate's own state.
 #[derive(Debug)]
@@ -30,7 +54,7 @@ pub struct Candidate {
     election_deadline: Micros,
     retry_at: Micros, // when those who have not answered are asked again, if they are
     retry_us: Micros,
-    retries: u32, // how often they will be
+    retries: u32, // how often they will be while too few are heard for a quorum
 }
 
 impl Candidate {
@@ -39,13 +63,13 @@ impl Candidate {
         self.election_deadline = self.election_deadline.max(deadline);
     }
 
-    fn next_retry(&self) -> Micros {
-        if self.retries > 0 { self.retry_at } else { Micros::MAX }
+    fn next_retry(&self, is_cut_off: bool) -> Micros {
+        if self.retries > 0 || !is_cut_off { self.retry_at } else { Micros::MAX }
     }
 
     /// When the candidate has something to do if nothing arrives.
-    pub(super) fn deadline(&self) -> Micros {
-        let next = self.election_deadline.min(self.next_retry());
+    pub(super) fn deadline(&self, is_cut_off: bool) -> Micros {
+        let next = self.election_deadline.min(self.next_retry(is_cut_off));
         self.own_vote_at.map_or(next, |at| at.min(next))
     }
 }
@@ -60,9 +84,12 @@ impl Node {
         }
         self.campaigns += 1;
         let timeout_us = self.settings.election_timeout_us;
-        let doublings = if pre_vote { self.fruitless.min(MAX_DOUBLINGS) } else { 0 };
-        // Those who are silent on a pre-vote are asked again once for each that grants it, and once besides in a first
-        // attempt: who is heard by nobody asks no more.
+        if matches!(self.role, Role::Candidate(_)) && pre_vote {
+            self.has_yielded = false; // its own attempt was in vain
+        }
+        let doublings = if pre_vote && self.is_cut_off() { self.fruitless.min(MAX_DOUBLINGS) } else { 0 };
+        // A candidate that seems to be cut off repeats its pre-vote request to silent voters once, in its first attempt.
+        // A candidate that reaches a quorum blames the silence of the others on losses, and goes on asking.
         let retries = if pre_vote { u32::from(self.fruitless == 0) } else { u32::MAX };
         self.fruitless = if pre_vote { self.fruitless.saturating_add(1) } else { 0 };
         let at_once = self.planted(Bug::OwnVoteUnderPromise);
@@ -83,6 +110,44 @@ impl Node {
         self.count_votes(); // a cluster of one needs nobody else's
     }
 
+    /// Sends the entries that a candidate lacks, from the last one on that both logs may share.
+    pub(super) fn send_log_tail(&mut self, to: Id, request: &RequestVote) {
+        let shared = self.log.last_index_of_term(request.last_log_term).unwrap_or(self.commit_index);
+        let prev_log_index = shared.min(request.last_log_index);
+        let Some(prev_log_term) = self.log.term_at(prev_log_index) else { return };
+        let Settings { max_append_bytes, entry_len, .. } = self.settings;
+        let (first, last) = (prev_log_index + 1, self.log.last_index());
+        let entries = self.log.slice(first, last, max_append_bytes, entry_len);
+        self.send(to, Body::LogTail(LogTail { prev_log_index, prev_log_term, entries }));
+    }
+
+    /// A replica that refused its pre-vote sends what this one lacks. With it, this one asks again at once.
+    pub(super) fn receive_log_tail(&mut self, term: Term, tail: LogTail) {
+        let asks = match &self.role {
+            Role::Follower(follower) => follower.leader.is_none(),
+            Role::Candidate(candidate) => candidate.pre_vote,
+            Role::Leader(_) => false,
+        };
+        let Some(last) = tail.entries.last().filter(|_| asks) else { return };
+        let last_index = self.log.last_index();
+        if last.index <= last_index || self.log.term_at(tail.prev_log_index) != Some(tail.prev_log_term) {
+            return;
+        }
+        if term > self.hard_state.current_term {
+            self.become_follower(term, None); // no entry's term exceeds its replica's
+        }
+        if self.log.store(tail.entries, last_index) {
+            self.campaign(true);
+        }
+    }
+
+    /// Whether too few replicas were heard lately for a quorum.
+    pub(super) fn is_cut_off(&self) -> bool {
+        let since = self.now.saturating_sub(REACHED_TIMEOUTS * self.settings.election_timeout_us);
+        let is_reached = |id| id == self.id || self.heard_at.get(&id).is_some_and(|&at| at >= since);
+        !self.configuration.is_quorum(is_reached)
+    }
+
     /// Of two that have each other's pre-vote, the one with the shorter log, or the smaller number, leaves the
     /// election to the other: both would win their pre-votes and split the votes.
     pub(super) fn give_way(&mut self, to: Id, request: &RequestVote) {
@@ -99,11 +164,12 @@ impl Node {
         if candidate.own_vote_at.take_if(|at| *at <= self.now).is_some() {
             self.count_votes();
         }
+        let is_cut_off = self.is_cut_off();
         let Role::Candidate(candidate) = &mut self.role else { return };
         if self.now >= candidate.election_deadline {
             self.campaign(true);
-        } else if self.now >= candidate.next_retry() {
-            candidate.retries -= 1;
+        } else if self.now >= candidate.next_retry(is_cut_off) {
+            candidate.retries = candidate.retries.saturating_sub(1);
             if !candidate.pre_vote {
                 candidate.retry_us *= RETRY_FACTOR;
             }
@@ -123,11 +189,7 @@ impl Node {
         if !this_attempt || (response.granted && term != asked_term) {
             return;
         }
-        let is_new = candidate.votes.insert(from, response.granted) != Some(response.granted);
-        if is_new && response.granted && candidate.pre_vote {
-            // Whoever is heard is not cut off, so the silence of others may be loss.
-            candidate.retries += 1;
-        }
+        candidate.votes.insert(from, response.granted);
         self.count_votes();
     }
 
@@ -142,7 +204,7 @@ impl Node {
         }
     }
 
-    /// Asks those who have not answered.
+    /// Asks the voters that have not answered.
     fn request_votes(&mut self) {
         let Role::Candidate(candidate) = &self.role else { return };
         let pre_vote = candidate.pre_vote;
@@ -160,16 +222,15 @@ mod tests {
     use crate::raft::harness::{Cluster, ON_DEMAND, SETTINGS, id};
     use crate::raft::message::{Body, Message};
 
-    /// Whom one of five asks again when, in the time-out after its attempt of this number began, if 3 has answered it,
-    /// twice, 4 has refused it, and 2 and 5 say nothing.
-    fn asks_again(pre_vote: bool, attempt: u64, granted: bool) -> Vec<(Id, Micros)> {
+    /// Whom one of five asks again when, in the time-out after its attempt of this number began, if these have refused it
+    /// and the others say nothing.
+    fn asks_again(pre_vote: bool, attempt: u64, refused_by: &[u16]) -> Vec<(Id, Micros)> {
         let mut cluster = Cluster::new(5, 1, SETTINGS);
         (0..attempt).for_each(|_| cluster.node(id(1)).campaign(pre_vote));
         let (start, mut asked_at) = (cluster.now, Vec::new());
-        let current_term = cluster.nodes[&id(1)].hard_state().current_term;
-        for (from, granted) in [(3, granted), (3, granted), (4, false)] {
-            let response = RequestVoteResponse { pre_vote, campaign: attempt, granted };
-            let term = current_term + Term::from(pre_vote && granted);
+        let term = cluster.nodes[&id(1)].hard_state().current_term;
+        for &from in refused_by {
+            let response = RequestVoteResponse { pre_vote, campaign: attempt, granted: false };
             let message = Message { term, body: Body::RequestVoteResponse(response) };
             cluster.step(id(1), [Input::Receive { from: id(from), message }]);
         }
@@ -182,23 +243,25 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_answer_is_asked_again() {
+    fn candidate_that_reaches_a_quorum_goes_on_asking_the_silent() {
         let silent = |times: &[Micros]| -> Vec<_> {
             times.iter().flat_map(|&at| [(id(2), at), (id(5), at)]).collect()
         };
         let pre_vote_us = SETTINGS.election_timeout_us / 4;
-        for granted in [false, true] {
-            assert_eq!(asks_again(false, 1, granted), silent(&[25_000, 125_000, 525_000]));
+        let votes = silent(&[25_000, 75_000, 175_000, 375_000, 775_000]);
+        assert_eq!(asks_again(false, 1, &[3, 4]), votes);
+        for attempt in [1, 2] {
+            let pre_votes = silent(&[pre_vote_us, 2 * pre_vote_us, 3 * pre_vote_us]);
+            assert_eq!(asks_again(true, attempt, &[3, 4]), pre_votes, "it reaches a quorum");
         }
-        assert_eq!(asks_again(true, 1, false), silent(&[pre_vote_us]));
-        assert_eq!(asks_again(true, 1, true), silent(&[pre_vote_us, 2 * pre_vote_us]));
     }
 
     #[test]
-    fn who_asks_once_more_asks_the_silent_ones_again_only_if_somebody_is_for_it() {
-        assert_eq!(asks_again(true, 2, false), []);
-        let again_us = SETTINGS.election_timeout_us / 4;
-        assert_eq!(asks_again(true, 2, true), [(id(2), again_us), (id(5), again_us)]);
+    fn candidate_that_reaches_no_quorum_repeats_its_request_once() {
+        let pre_vote_us = SETTINGS.election_timeout_us / 4;
+        let again = [2, 4, 5].map(|number| (id(number), pre_vote_us));
+        assert_eq!(asks_again(true, 1, &[3]), again);
+        assert_eq!(asks_again(true, 2, &[3]), []);
     }
 
     /// Who of 1 and 2 is still a candidate when each has the other's request, with entries of these terms in their logs.
@@ -233,9 +296,7 @@ mod tests {
         let mut asked_at = Vec::new();
         while asked_at.len() < 12 {
             cluster.timeout(id(1));
-            asked_at.extend(
-                cluster.network.drain(..).filter(|envelope| envelope.to == id(2)).map(|_| cluster.now),
-            );
+            asked_at.extend(cluster.network.drain(..).take(1).map(|_| cluster.now));
         }
         let waits: Vec<Micros> = asked_at.windows(2).map(|at| at[1] - at[0]).collect();
         assert_eq!(waits[0], SETTINGS.election_timeout_us / 4);

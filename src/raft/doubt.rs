@@ -1,7 +1,8 @@
-//! How a dead leader is found out without heartbeats: by those who miss it.
+//! How a dead leader is found out with few heartbeats: by those who miss it.
 //!
-//! A follower begins to *doubt* its leader when a client comes back from it in vain, or when another replica asks for a
-//! pre-vote, which means that somebody misses it. It asks the leader, twice, by a pre-vote request that goes to the leader
+//! A follower begins to *doubt* its leader when a client asks although nothing was heard of the leader lately
+//! (`Replica::suspects_leader`), when another replica asks for a pre-vote, which means that it misses the leader, or when
+//! a heartbeat stays away. It asks the leader, twice, by a pre-vote request that goes to the leader
 //! alone; a leader that lives answers every request for a vote with an append. If nothing comes, the follower has
 //! no leader any more: it asks for votes itself, or leaves that to whoever asked first.
 //!
@@ -59,7 +60,7 @@ impl Node {
 
     /// Asks the leader at `act_at`, or before if it is doubted already. With `campaigns`, this replica asks for
     /// votes when the leader is gone.
-    fn doubt(&mut self, campaigns: bool, act_at: Micros) {
+    pub(super) fn doubt(&mut self, campaigns: bool, act_at: Micros) {
         if self.settings.levers.detection != Detection::OnDemand {
             return;
         }

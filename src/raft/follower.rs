@@ -7,6 +7,7 @@ use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
 use super::node::{Node, Role};
 use super::types::{Micros, Term};
 use crate::id::Id;
+use crate::levers::Detection;
 use crate::planted::Bug;
 
 /// A follower's own state.
@@ -47,10 +48,15 @@ impl Node {
         follower.election_deadline = follower.election_deadline.min(before);
     }
 
-    /// A follower that has heard no leader in time asks whether it would win an election.
+    /// A follower that has heard no leader in time asks whether it would win an election. One that is without heartbeats
+    /// for a moment only asks its leader first.
     pub(super) fn tick_follower(&mut self) {
-        let Role::Follower(follower) = &self.role else { return };
-        if self.now >= follower.election_deadline {
+        let on_demand = self.settings.levers.detection == Detection::OnDemand;
+        let Role::Follower(follower) = &mut self.role else { return };
+        if self.now >= follower.election_deadline && follower.leader.is_some() && on_demand {
+            follower.election_deadline = Micros::MAX; // the doubt ends in an election or in news of the leader
+            self.doubt(true, self.now);
+        } else if self.now >= follower.election_deadline {
             self.campaign(true);
         } else if self.now >= follower.deadline() {
             self.pursue_doubt();
@@ -60,8 +66,8 @@ impl Node {
     /// There is a leader, or a candidate with this replica's vote: it gets a whole time-out.
     pub(super) fn postpone_election(&mut self) {
         let led = self.leader().is_some();
-        let timeout_us = if led { self.settings.patience_us } else { self.settings.election_timeout_us };
-        let deadline = self.draw_deadline(timeout_us);
+        let extra_us = if led { self.settings.patience_us - self.settings.election_timeout_us } else { 0 };
+        let deadline = self.draw_deadline(self.settings.election_timeout_us) + extra_us;
         match &mut self.role {
             Role::Follower(follower) => follower.election_deadline = deadline,
             Role::Candidate(candidate) => candidate.postpone(deadline),
@@ -84,6 +90,7 @@ impl Node {
         }
         self.leader_contact = Some(self.now);
         self.fruitless = 0;
+        self.has_yielded = false;
         self.waiting.clear();
         self.become_follower(self.hard_state.current_term, Some(leader));
         self.postpone_election();

@@ -28,6 +28,8 @@ pub enum Body {
     /// The receiver's append or relay came in an earlier term than the message's. It acknowledges nothing, so it
     /// names neither the append nor the time of its sending.
     StaleTerm,
+    /// The end of a log, for a candidate whose own log is behind it.
+    LogTail(LogTail),
     /// An append that each follower on its way stores and sends on.
     RelayEntries(RelayEntries),
     /// What the last of them tells the leader for all.
@@ -108,6 +110,17 @@ pub enum AppendOutcome {
         /// The first index that the follower has of that term; if its log ends before, the index after its last.
         conflict_index: Index,
     },
+}
+
+/// What a candidate lacks of the sender's log (`candidate.rs`). The sender does not lead, and no answer is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogTail {
+    /// Index of the entry before the first of `entries`.
+    pub prev_log_index: Index,
+    /// Term of that entry.
+    pub prev_log_term: Term,
+    /// Entries `prev_log_index + 1 ..`, without a gap; at least one.
+    pub entries: Vec<Entry>,
 }
 
 /// An [`AppendEntries`] that goes through several followers, and what it has been answered so far (`relay.rs`).

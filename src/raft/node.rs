@@ -25,7 +25,8 @@ pub struct Settings {
     /// from one to two of it (paper, 5.2). Also how long a replica that has heard a leader refuses its vote
     /// (dissertation, 6.4.1).
     pub election_timeout_us: Micros,
-    /// How long a follower bears the silence of its leader if nobody misses it, drawn from one to two of it.
+    /// How long a follower bears the silence of its leader before it acts of its own accord: at least this, and at most an
+    /// election time-out more. At least an election time-out.
     pub patience_us: Micros,
     /// The longest silence of a leader towards a follower; a fraction of the patience.
     pub heartbeat_interval_us: Micros,
@@ -69,6 +70,8 @@ pub struct Node {
     pub(super) leader_contact: Option<Micros>, // when a leader was last heard; outlives terms, as the promise does
     pub(super) campaigns: u64,                 // how often this replica asked for votes
     pub(super) fruitless: u32, // how often it did since a leader was heard or a quorum answered
+    pub(super) heard_at: BTreeMap<Id, Micros>, // when each other replica was last heard while none led
+    pub(super) has_yielded: bool, // whether it has left an election to another one since it last tried in vain itself
     pub(super) waiting: BTreeMap<Id, (Term, RequestVote)>, // pre-votes that can't be answered yet; one per voter
     pub(super) overheard: Overheard,
     pub(super) now: Micros, // never decreases
@@ -110,6 +113,8 @@ impl Node {
             leader_contact,
             campaigns,
             fruitless: 0,
+            heard_at: BTreeMap::new(),
+            has_yielded: false,
             waiting: BTreeMap::new(),
             overheard: Overheard::default(),
             now,
@@ -206,7 +211,7 @@ impl Node {
     pub fn deadline(&self) -> Micros {
         let of_role = match &self.role {
             Role::Follower(follower) => follower.deadline(),
-            Role::Candidate(candidate) => candidate.deadline(),
+            Role::Candidate(candidate) => candidate.deadline(self.is_cut_off()),
             Role::Leader(leader) => self.leader_deadline(leader),
         };
         self.waiting_deadline().map_or(of_role, |waiting| waiting.min(of_role))
@@ -280,12 +285,16 @@ impl Node {
         if from == self.id || !self.configuration.contains(from) {
             return;
         }
+        if self.leader().is_none() {
+            self.heard_at.insert(from, self.now);
+        }
         let Message { term, body } = message;
         if term > self.hard_state.current_term.saturating_add(MAX_TERMS_AHEAD) {
             return;
         }
         match body {
             Body::RequestVote(request) => self.receive_request_vote(from, term, request),
+            Body::LogTail(tail) => self.receive_log_tail(term, tail),
             Body::RequestVoteResponse(response) if response.pre_vote && response.granted => {
                 self.receive_vote(from, term, response); // the term is only a proposal
             }
@@ -305,7 +314,7 @@ impl Node {
                     Body::RelayEntries(relay) => self.receive_relay_entries(relay),
                     Body::RelayEntriesResponse(response) => self.receive_relay_entries_response(&response),
                     Body::RequestVoteResponse(response) => self.receive_vote(from, term, response),
-                    Body::RequestVote(_) | Body::StaleTerm => {}
+                    Body::RequestVote(_) | Body::LogTail(_) | Body::StaleTerm => {}
                 }
             }
         }
@@ -349,7 +358,10 @@ impl Node {
             term == self.hard_state.current_term && self.may_vote_for(from)
         };
         let granted = may_vote && free && self.is_up_to_date(&request);
-        if granted {
+        // A replica that reaches a quorum and has yielded to another candidate does not yield again before it has tried
+        // itself: it may be the only one that can win.
+        if granted && (!request.pre_vote || !self.has_yielded || self.is_cut_off()) {
+            self.has_yielded |= request.pre_vote;
             self.postpone_election();
             self.give_way(from, &request);
         }
@@ -360,6 +372,9 @@ impl Node {
             RequestVoteResponse { pre_vote: request.pre_vote, campaign: request.campaign, granted };
         let answer_term = if granted { term } else { self.hard_state.current_term };
         self.send_in(answer_term, from, Body::RequestVoteResponse(response));
+        if request.pre_vote && may_vote && free && !granted && self.fruitless > 0 {
+            self.send_log_tail(from, &request);
+        }
     }
 
     fn may_vote_for(&self, candidate: Id) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::message::{Acknowledgement, AppendEntries, AppendOutcome, Body, Message};
+use super::message::{Acknowledgement, AppendEntries, AppendOutcome, Body, LogTail, Message};
 use super::node::{Node, Role};
 use super::types::{Entry, Payload};
 use crate::id::Id;
@@ -38,6 +38,11 @@ impl fmt::Display for Message {
             Body::RelayEntriesResponse(response) => {
                 let acknowledged = numbers(ids(&response.acknowledged));
                 write!(f, "Relayed term={term} {} acks={acknowledged}", response.match_index)
+            }
+            Body::LogTail(tail) => {
+                let LogTail { prev_log_index, prev_log_term, entries } = tail;
+                let entries: Vec<String> = entries.iter().map(Entry::to_string).collect();
+                write!(f, "LogTail term={term} prev={prev_log_index}@{prev_log_term} [{}]", entries.join(" "))
             }
             Body::StaleTerm => write!(f, "StaleTerm term={term}"),
             Body::AppendEntriesResponse(response) => match response.outcome {

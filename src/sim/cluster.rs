@@ -43,7 +43,8 @@ pub struct Cluster {
     held: Vec<(usize, usize, Vec<Message>)>,
     requester: Requester,
     pub(super) traffic: Traffic,
-    scales: Option<Vec<u8>>, // where datagrams are written to be weighed, if they are to be
+    pub(super) elected_at: Vec<Micros>, // when a replica began to lead, in order
+    scales: Option<Vec<u8>>,            // where datagrams are written to be weighed, if they are to be
 }
 
 impl Cluster {
@@ -75,6 +76,7 @@ impl Cluster {
             held: Vec::new(),
             requester: Requester::new(plan.workload.poll_us),
             traffic: Traffic::default(),
+            elected_at: Vec::new(),
             scales: None,
             rng: rng.fork(),
             plan,
@@ -217,9 +219,10 @@ impl Cluster {
         self.servers[at].life == life && self.servers[at].replica().is_some()
     }
 
-    /// Who is up, as clients see it: who does not accept a connection.
+    /// To which replicas clients send: those that accept a connection, or all.
     pub(super) fn up(&self) -> Vec<bool> {
-        self.servers.iter().map(|server| server.replica().is_some()).collect()
+        let asks_all = self.plan.workload.asks_the_dead;
+        self.servers.iter().map(|server| asks_all || server.replica().is_some()).collect()
     }
 
     pub(super) fn start(&mut self, at: usize) {
@@ -347,6 +350,9 @@ impl Cluster {
         };
         self.invariants.after_batch(&moment)?;
         self.coverage.note(&moment, self.invariants.knowledge());
+        if !before.led && moment.node().is_leader() {
+            self.elected_at.push(self.now);
+        }
         let strike = self.strike_on(at, &before, &effects);
         self.perform(at, effects);
         if let Some(number) = strike {

@@ -73,7 +73,7 @@ impl Cluster {
         match *kind {
             FaultKind::Crash(target) => {
                 let at = self.resolve(target)?;
-                if target == Target::Leader {
+                if target == Target::Leader && !self.plan.workload.asks_the_dead {
                     self.clients.forget_leader();
                 }
                 self.crash(at).then_some(Undo::Start(at))
@@ -175,7 +175,7 @@ impl Cluster {
     }
 
     /// Who leads in the latest term in which anybody leads.
-    fn leader(&self) -> Option<usize> {
+    pub(super) fn leader(&self) -> Option<usize> {
         let nodes = self.servers.iter().map(|server| server.replica().map(Replica::node));
         let leaders = nodes.enumerate().filter_map(|(at, node)| Some((at, node.filter(|n| n.is_leader())?)));
         leaders.max_by_key(|(_, node)| node.hard_state().current_term).map(|(at, _)| at)

@@ -129,7 +129,7 @@ impl Experiment {
         }
     }
 
-    fn plan(&self, seed: u64) -> Plan {
+    pub(super) fn plan(&self, seed: u64) -> Plan {
         let requests = self.warm_up() + self.requests;
         let span_us = match self.load {
             Load::Open(per_second) => requests as Micros * 1_000_000 / per_second as Micros,
@@ -169,8 +169,9 @@ impl Experiment {
                 loss: 0.0,
                 timeout_us: None,
                 wander: 0.0,
-                read_back: false,
                 fresh_ids: false,
+                asks_the_dead: false,
+                read_back: false,
                 poll_us: 0,
             },
             faults: Vec::new(),

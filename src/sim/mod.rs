@@ -48,6 +48,8 @@ pub mod clients;
 pub mod cluster;
 pub mod coverage;
 mod disk;
+#[cfg(test)]
+mod failover;
 mod faults;
 mod intents;
 pub mod invariants;

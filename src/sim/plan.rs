@@ -132,6 +132,10 @@ pub struct Workload {
     /// Whether each operation comes from a client ID of its own, which its attempts share. No such client knows a leader.
     #[serde(default)]
     pub fresh_ids: bool,
+    /// Whether clients send to replicas that are down, too. What they send there is lost; otherwise the connection is
+    /// refused, and they ask another replica at once.
+    #[serde(default)]
+    pub asks_the_dead: bool,
     /// Whether a client reads what it has put as soon as that is acknowledged, from another replica.
     pub read_back: bool,
     /// How long the loop that sends all requests sleeps at most, in microseconds, 0 to 1,000,000. A datagram of any

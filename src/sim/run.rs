@@ -51,6 +51,10 @@ pub struct Figures {
     pub puts: Latencies,
     /// How long it took until gets had their values, redirects included.
     pub gets: Latencies,
+    /// The longest time from a fault to the next election, if there was one.
+    pub election_us: Micros,
+    /// The longest time from a fault until a put was acknowledged that was first asked after it.
+    pub recovery_us: Micros,
     /// What replicas sent to each other.
     pub traffic: Traffic,
 }
@@ -96,6 +100,22 @@ fn figures(cluster: &Cluster) -> Figures {
         p99_latency_us: latencies.get(latencies.len() * 99 / 100).copied().unwrap_or(0),
         puts: Latencies::of_puts(clients.all(), 0),
         gets: Latencies::of_gets(clients.all(), 0),
+        election_us: longest(&cluster.plan, |at| {
+            cluster.elected_at.iter().copied().find(|&elected| elected > at)
+        }),
+        recovery_us: longest(&cluster.plan, |at| Some(recovered_at(cluster, at))),
         traffic: cluster.traffic().clone(),
     }
+}
+
+/// The longest time from a fault to what ends its effect.
+fn longest(plan: &Plan, ends_at: impl Fn(Micros) -> Option<Micros>) -> Micros {
+    plan.faults.iter().filter_map(|fault| Some(ends_at(fault.at_us)? - fault.at_us)).max().unwrap_or(0)
+}
+
+/// When the first put was acknowledged that was first asked after `fault_at`; the end of the run if none was.
+fn recovered_at(cluster: &Cluster, fault_at: Micros) -> Micros {
+    let is_stored = |asked: &&super::clients::Asked| asked.outcome == Some(Answer::Stored);
+    let stored = cluster.clients().all().iter().filter(|asked| asked.wanted >= fault_at).filter(is_stored);
+    stored.filter_map(|asked| asked.returned).min().unwrap_or(cluster.now().max(fault_at))
 }

@@ -208,6 +208,7 @@ fn workload(rng: &mut Rng, size: Size, lifetime_us: Micros, network: &Network) -
         loss: sometimes(rng, 0.2),
         timeout_us: Some(timeout_us),
         wander: sometimes(rng, 0.7),
+        asks_the_dead: false,
         read_back: rng.bool(),
         fresh_ids: rng.u8(0..4) == 0,
         poll_us: one_of(rng, &[0, 0, 0, 50 * MS]),

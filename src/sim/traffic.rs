@@ -28,7 +28,7 @@ impl Traffic {
     /// A core wants this sent.
     pub(super) fn note_message(&mut self, message: &Message) {
         let count = match &message.body {
-            Body::RequestVote(_) | Body::RequestVoteResponse(_) => &mut self.votes,
+            Body::RequestVote(_) | Body::RequestVoteResponse(_) | Body::LogTail(_) => &mut self.votes,
             Body::AppendEntries(AppendEntries { entries, .. }) if entries.is_empty() => &mut self.pings,
             Body::AppendEntries(_) | Body::RelayEntries(_) => &mut self.appends,
             Body::AppendEntriesResponse(_) | Body::RelayEntriesResponse(_) | Body::StaleTerm => {

@@ -16,8 +16,8 @@ use super::size::escaped_len;
 use crate::id::{Id, IdError};
 use crate::kv::Command;
 use crate::raft::message::{
-    Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries,
-    RelayEntriesResponse, RequestVote, RequestVoteResponse,
+    Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, LogTail, Message,
+    RelayEntries, RelayEntriesResponse, RequestVote, RequestVoteResponse,
 };
 use crate::raft::types::{Entry, Index, MAX_NUMBER, Payload, Term};
 use crate::request::{Operation, Request, RequestId};
@@ -177,6 +177,7 @@ impl Decoder {
             kind::REQUEST_VOTE => read_request_vote(message),
             kind::REQUEST_VOTE_RESPONSE => read_request_vote_response(message),
             kind::APPEND_ENTRIES_RESPONSE => read_append_entries_response(message),
+            kind::LOG_TAIL => self.read_log_tail(message),
             kind::STALE_TERM => read_stale_term(message),
             kind::APPEND_ENTRIES => {
                 let (term, append) = self.read_append_entries(message)?;
@@ -189,14 +190,29 @@ impl Decoder {
     }
 
     fn read_append_entries(&self, message: &Object<'_, '_>) -> Result<(Term, AppendEntries), Malformed> {
-        let [term, prev_log_index, prev_log_term, leader_commit, sent_at, entries] =
-            pick(message, ["term", "prev_log_index", "prev_log_term", "leader_commit", "sent_at", "entries"]);
+        let [leader_commit, sent_at] = pick(message, ["leader_commit", "sent_at"]);
+        let (term, LogTail { prev_log_index, prev_log_term, entries }) = self.read_entries(message)?;
+        let (leader_commit, sent_at) = (leader_commit.number()?, sent_at.number()?);
+        Ok((term, AppendEntries { prev_log_index, prev_log_term, leader_commit, sent_at, entries }))
+    }
+
+    fn read_log_tail(&self, message: &Object<'_, '_>) -> Result<Message, Malformed> {
+        let (term, tail) = self.read_entries(message)?;
+        if tail.entries.is_empty() {
+            return Err(Malformed::BadField("entries"));
+        }
+        Ok(Message { term, body: Body::LogTail(tail) })
+    }
+
+    /// The term of a message and the part of a log that it shows.
+    fn read_entries(&self, message: &Object<'_, '_>) -> Result<(Term, LogTail), Malformed> {
+        let [term, prev_log_index, prev_log_term, entries] =
+            pick(message, ["term", "prev_log_index", "prev_log_term", "entries"]);
         let term = term.positive()?;
         let (prev_log_index, prev_log_term) = (prev_log_index.number()?, prev_log_term.number()?);
         if prev_log_term > term || !is_log_end(prev_log_index, prev_log_term) {
             return Err(Malformed::BadField("prev_log_term"));
         }
-        let (leader_commit, sent_at) = (leader_commit.number()?, sent_at.number()?);
         let list = entries.list()?;
         let mut entries = Vec::with_capacity(list.len());
         let mut last = (prev_log_index, prev_log_term);
@@ -208,7 +224,7 @@ impl Decoder {
             last = (entry.index, entry.term);
             entries.push(entry);
         }
-        Ok((term, AppendEntries { prev_log_index, prev_log_term, leader_commit, sent_at, entries }))
+        Ok((term, LogTail { prev_log_index, prev_log_term, entries }))
     }
 
     /// Whoever is on the way is there once: the leader, those who have acknowledged, of whom the last one is the

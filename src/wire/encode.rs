@@ -105,6 +105,13 @@ impl<'a> Json<'a> {
                 self.number("term", message.term);
                 self.append_entries_response(answer);
             }
+            Body::LogTail(tail) => {
+                self.kind(kind::LOG_TAIL);
+                self.number("term", message.term);
+                self.number("prev_log_index", tail.prev_log_index);
+                self.number("prev_log_term", tail.prev_log_term);
+                self.list("entries", &tail.entries, Self::entry);
+            }
             Body::StaleTerm => {
                 self.kind(kind::STALE_TERM);
                 self.number("term", message.term);

@@ -14,9 +14,10 @@
 //! | `append_entries` | `term`, `prev_log_index`, `prev_log_term`, `leader_commit`, `sent_at`, `entries` |
 //! | `append_entries_response` | `term`, `sent_at`, and either `match_index` or `prev_log_index`, `conflict_term`, `conflict_index` |
 //! | `stale_term` | `term` |
+//! | `log_tail` | `term`, `prev_log_index`, `prev_log_term`, `entries` |
 //! | `relay_entries` | those of `append_entries`, and `leader_id`, `way`, `acknowledged`: an ID, a list of IDs, and a list of lists of an ID and a `sent_at` |
 //! | `relay_entries_response` | `term`, `sent_at`, `match_index`, `acknowledged` |
-//! | `bundle` | `messages`: several of the seven above, each without `src`, `dst` and `leader` |
+//! | `bundle` | `messages`: several of the eight above, each without `src`, `dst` and `leader` |
 //!
 //! An entry is a list, because there are many of them: `[index, term]` when it is a no-op, and
 //! `[index, term, client, MID, key, value]` when it is a command. It states its index, although that follows from
@@ -87,6 +88,7 @@ mod kind {
     pub const REQUEST_VOTE_RESPONSE: &str = "request_vote_response";
     pub const APPEND_ENTRIES: &str = "append_entries";
     pub const APPEND_ENTRIES_RESPONSE: &str = "append_entries_response";
+    pub const LOG_TAIL: &str = "log_tail";
     pub const STALE_TERM: &str = "stale_term";
     pub const RELAY_ENTRIES: &str = "relay_entries";
     pub const RELAY_ENTRIES_RESPONSE: &str = "relay_entries_response";

@@ -17,7 +17,9 @@ use super::encode::encode_peer;
 use super::size::{BUNDLE_ENVELOPE_BYTES, message_len_at_most};
 use crate::id::Id;
 use crate::kv::Command;
-use crate::raft::message::{Acknowledgement, AppendEntries, AppendOutcome, Body, Message, RequestVote};
+use crate::raft::message::{
+    Acknowledgement, AppendEntries, AppendOutcome, Body, LogTail, Message, RequestVote,
+};
 use crate::raft::types::{Entry, Index, MAX_NUMBER, Payload, Term};
 use crate::request::{Operation, Request, RequestId};
 
@@ -136,6 +138,11 @@ fn check_message(sender: Id, message: &Message) {
             assert!(term > 0, "{message:?}");
             check_outcome(term, response.outcome);
         }
+        Body::LogTail(tail) => {
+            let LogTail { prev_log_index, prev_log_term, entries } = tail;
+            assert!(!entries.is_empty(), "{message:?}");
+            check_entries(term, (*prev_log_index, *prev_log_term), entries);
+        }
         Body::StaleTerm => assert!(term > 0, "{message:?}"),
         Body::RelayEntries(relay) => {
             check_append(term, &relay.append);
@@ -168,13 +175,17 @@ fn check_replicas(ids: &[Id]) {
 fn check_append(term: Term, append: &AppendEntries) {
     let &AppendEntries { prev_log_index, prev_log_term, leader_commit, sent_at, .. } = append;
     check_numbers(&[leader_commit, sent_at]);
+    check_entries(term, (prev_log_index, prev_log_term), &append.entries);
+}
+
+fn check_entries(term: Term, (prev_log_index, prev_log_term): (Index, Term), entries: &[Entry]) {
     check_log_end(prev_log_index, prev_log_term);
-    assert!(term > 0 && prev_log_term <= term, "{append:?} in term {term}");
+    assert!(term > 0 && prev_log_term <= term, "{entries:?} in term {term}");
     let mut last = (prev_log_index, prev_log_term);
-    for entry in &append.entries {
+    for entry in entries {
         check_log_end(entry.index, entry.term);
-        assert_eq!(entry.index, last.0 + 1, "{append:?}");
-        assert!((last.1..=term).contains(&entry.term), "{append:?} in term {term}");
+        assert_eq!(entry.index, last.0 + 1, "{entries:?}");
+        assert!((last.1..=term).contains(&entry.term), "{entries:?} in term {term}");
         last = (entry.index, entry.term);
         if let Payload::Command(command) = &entry.payload {
             check_name(&command.request, MAX_ENTRY_MID_BYTES);

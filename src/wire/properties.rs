@@ -12,8 +12,8 @@ use super::*;
 use crate::id::Id;
 use crate::kv::Command;
 use crate::raft::message::{
-    Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries,
-    RelayEntriesResponse, RequestVote, RequestVoteResponse,
+    Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, LogTail, Message,
+    RelayEntries, RelayEntriesResponse, RequestVote, RequestVoteResponse,
 };
 use crate::raft::types::{Entry, MAX_NUMBER, Payload};
 use crate::request::{Outcome, RequestId, Response};
@@ -96,6 +96,15 @@ pub fn message() -> impl Strategy<Value = Message> {
             let body = Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome });
             Message { term, body }
         });
+    let log_tail = append_entries().prop_filter_map("no entries", |message| match message.body {
+        Body::AppendEntries(AppendEntries { prev_log_index, prev_log_term, entries, .. })
+            if !entries.is_empty() =>
+        {
+            let tail = LogTail { prev_log_index, prev_log_term, entries };
+            Some(Message { term: message.term, body: Body::LogTail(tail) })
+        }
+        _ => None,
+    });
     let stale_term = positive().prop_map(|term| Message { term, body: Body::StaleTerm });
     prop_oneof![
         vote,
@@ -103,6 +112,7 @@ pub fn message() -> impl Strategy<Value = Message> {
         append_entries(),
         append_response,
         stale_term,
+        log_tail,
         relay_entries(),
         relay_response()
     ]

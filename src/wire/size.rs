@@ -30,6 +30,8 @@ const MATCHED: usize =
 const CONFLICT: usize = r#"{"type":"append_entries_response","term":,"sent_at":,"prev_log_index":,"conflict_term":,"conflict_index":}"#
     .len()
     + 5 * NUMBER;
+const LOG_TAIL: usize =
+    r#"{"type":"log_tail","term":,"prev_log_index":,"prev_log_term":,"entries":[]}"#.len() + 3 * NUMBER;
 const STALE_TERM: usize = r#"{"type":"stale_term","term":}"#.len() + NUMBER;
 const RELAY_ENTRIES_RESPONSE: usize =
     r#"{"type":"relay_entries_response","term":,"sent_at":,"match_index":,"acknowledged":[]}"#.len()
@@ -93,6 +95,7 @@ pub fn message_len_at_most(message: &Message) -> usize {
             RELAY_ENTRIES_RESPONSE + answer.acknowledged.len() * ACKNOWLEDGEMENT
         }
         Body::StaleTerm => STALE_TERM,
+        Body::LogTail(tail) => LOG_TAIL + tail.entries.iter().map(entry_len).sum::<usize>(),
         Body::AppendEntriesResponse(answer) => match answer.outcome {
             AppendOutcome::Matched { .. } => MATCHED,
             AppendOutcome::Conflict { .. } => CONFLICT,

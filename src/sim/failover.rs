@@ -1,0 +1,165 @@
+//! How long a cluster is without a leader, in virtual time, where that was once too long: each schedule with the longest
+//! time that its median, or the worst of its seeds, may take.
+
+use super::cluster::Cluster;
+use super::plan::{Fault, FaultKind, Plan, Shape, Target};
+use super::run;
+use super::{Figures, measure};
+use crate::levers::{Detection, Levers};
+use crate::planted::Planted;
+use crate::raft::types::Micros;
+
+const SECOND: Micros = 1_000_000;
+
+/// So many seeds of each schedule are run.
+const SEEDS: u64 = 20;
+
+/// Clients of five healthy replicas that ask steadily, so often per second, from second 2 to 18 of 22.
+fn steady(seed: u64, per_second: usize) -> Plan {
+    let mut plan = measure::Experiment::new(5, measure::Load::Open(per_second)).plan(seed);
+    plan.lifetime_us = 22 * SECOND;
+    plan.workload.requests = 16 * per_second;
+    (plan.workload.start_us, plan.workload.end_us) = (2 * SECOND, 18 * SECOND);
+    plan
+}
+
+/// About second 6, another time for each seed.
+fn soon(seed: u64) -> Micros {
+    6 * SECOND + seed * 37_000
+}
+
+fn for_good(at_us: Micros, kind: FaultKind) -> Fault {
+    Fault { at_us, for_us: None, kind }
+}
+
+fn kill_leader(plan: Plan) -> Plan {
+    let faults = vec![for_good(soon(plan.seed), FaultKind::Crash(Target::Leader))];
+    Plan { faults, ..plan }
+}
+
+/// The figure of each seed, rising.
+fn figures(plan: impl Fn(u64) -> Plan, of: impl Fn(&Figures) -> u64) -> Vec<u64> {
+    let figure = |seed| {
+        let outcome = run(&plan(seed), Planted::NONE, false);
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        of(&outcome.figures)
+    };
+    let mut figures: Vec<u64> = (0..SEEDS).map(figure).collect();
+    figures.sort_unstable();
+    figures
+}
+
+/// The median and the greatest figure; they are printed, too.
+fn over_seeds(name: &str, plan: impl Fn(u64) -> Plan, of: impl Fn(&Figures) -> u64) -> (u64, u64) {
+    let figures = figures(plan, of);
+    let (median, most) = (figures[figures.len() / 2], figures[figures.len() - 1]);
+    println!("{name}: median {median}, at most {most}");
+    (median, most)
+}
+
+/// Every client has one address, that of the leader, which is killed.
+fn one_address(seed: u64, idle: bool) -> Plan {
+    let mut plan = kill_leader(steady(seed, 20));
+    (plan.workload.gets, plan.workload.asks_the_dead) = (0.8, true);
+    plan.workload.end_us = 20 * SECOND;
+    if idle {
+        plan.workload.requests = 20;
+        (plan.workload.start_us, plan.workload.end_us) = (SECOND, 2 * SECOND);
+    }
+    plan
+}
+
+#[test]
+fn dead_leader_is_found_out_when_clients_ask_no_other_replica() {
+    let busy =
+        over_seeds("one address, busy", |seed| one_address(seed, false), |figures| figures.election_us);
+    let idle = over_seeds("one address, idle", |seed| one_address(seed, true), |figures| figures.election_us);
+    assert!(busy.1.max(idle.1) < 3 * SECOND, "{busy:?} {idle:?}");
+}
+
+/// Each request comes from a client of its own, asks any replica, follows one redirect, and waits for ever.
+fn fresh_clients(seed: u64) -> Plan {
+    let mut plan = kill_leader(steady(seed, 20));
+    (plan.workload.fresh_ids, plan.workload.wander, plan.workload.asks_the_dead) = (true, 1.0, true);
+    plan
+}
+
+/// One client asks one request after the other, and asks another replica when it has waited for `timeout_us`.
+fn lone_client(seed: u64, timeout_us: Micros) -> Plan {
+    let mut plan = kill_leader(steady(seed, 20));
+    (plan.workload.clients, plan.workload.closed_loop, plan.workload.requests) = (1, true, 15_000);
+    (plan.workload.timeout_us, plan.workload.asks_the_dead) = (Some(timeout_us), true);
+    plan.workload.start_us = 5 * SECOND;
+    plan
+}
+
+#[test]
+fn failover_does_not_wait_for_a_client_to_come_back_under_the_same_id() {
+    let fresh = over_seeds("fresh IDs", fresh_clients, |figures| figures.recovery_us);
+    for timeout_us in [SECOND, 3 * SECOND] {
+        let plan = |seed| lone_client(seed, timeout_us);
+        let lone = over_seeds("one client", plan, |figures| figures.election_us);
+        assert!(lone.0 < timeout_us + SECOND / 4, "{lone:?}");
+    }
+    assert!(fresh.0 < 6 * SECOND / 5, "{fresh:?}");
+}
+
+/// A leader is killed while so many messages are lost.
+fn lossy(seed: u64, loss: f64) -> Plan {
+    let mut plan = kill_leader(steady(seed, 40));
+    (plan.network.loss, plan.workload.gets) = (loss, 0.2);
+    plan
+}
+
+#[test]
+fn service_is_back_soon_although_many_messages_are_lost() {
+    let recovery = |loss| {
+        let name = format!("{loss} lost");
+        over_seeds(&format!("{name}, messages"), |seed| lossy(seed, loss), |figures| figures.messages);
+        over_seeds(&name, |seed| lossy(seed, loss), |figures| figures.recovery_us)
+    };
+    let [none, some, many, half] = [0.0, 0.1, 0.3, 0.5].map(recovery);
+    assert!(none.0 < SECOND && some.0 < SECOND && many.0 < SECOND, "{none:?} {some:?} {many:?}");
+    assert!(half.0 < 2 * SECOND, "{half:?}");
+}
+
+/// The leader is cut off, and the others are connected through one of them only.
+fn hub(seed: u64, per_second: usize, detection: Detection) -> Plan {
+    let mut plan = steady(seed, per_second);
+    plan.levers = Levers { detection, ..plan.levers };
+    let at_us = soon(seed);
+    let mut before = Cluster::new(plan.clone(), Planted::NONE, false);
+    before.run_until(at_us).expect("no rule is broken");
+    let leader = before.leader().expect("a leader");
+    let order = (0..plan.replicas).cycle().skip(seed as usize % plan.replicas).take(plan.replicas);
+    let order = order.filter(|&at| at != leader).collect();
+    plan.faults = vec![for_good(at_us, FaultKind::Partial(Shape::Hub, order))];
+    plan
+}
+
+#[test]
+fn hub_that_lacks_the_last_entries_becomes_leader_all_the_same() {
+    for detection in [Detection::OnDemand, Detection::Heartbeats] {
+        for per_second in [50, 100] {
+            let plan = |seed| hub(seed, per_second, detection);
+            let name = format!("hub, {detection:?}, {per_second} per second");
+            let recovery = over_seeds(&name, plan, |figures| figures.recovery_us);
+            assert!(recovery.1 < 4 * SECOND, "{recovery:?}");
+        }
+    }
+}
+
+/// Of 21 replicas, from the start, each hears the first one only.
+fn star(seed: u64) -> Plan {
+    let mut plan = steady(seed, 20);
+    plan.replicas = 21;
+    plan.faults = vec![for_good(0, FaultKind::Partial(Shape::Hub, (0..21).collect()))];
+    plan.workload.start_us = 0;
+    plan
+}
+
+#[test]
+fn hub_of_a_star_is_elected_although_all_others_ask_it_for_votes() {
+    let election = over_seeds("star of 21", star, |figures| figures.election_us);
+    assert!(election.1 < 4 * SECOND, "{election:?}");
+}
