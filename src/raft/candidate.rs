@@ -11,10 +11,12 @@
 //! that a quorum hears may lack the last one, and the replicas that have it refuse their votes. A replica whose own
 //! attempt was in vain therefore sends with its refusal the entries that the candidate lacks.
 //!
-//!     leader (cut off)  1 2 3 4        A and B cannot win: each hears the hub only.
-//!     A, B (spokes)     1 2 3 4        The hub cannot win: A and B refuse.
-//!     hub               1 2 3          A sends 4, and the hub asks again.
-//!     C (spoke)         1 2 3
+//! ```text
+//! leader (cut off)  1 2 3 4        A and B cannot win: each hears the hub only.
+//! A, B (spokes)     1 2 3 4        The hub cannot win: A and B refuse.
+//! hub               1 2 3          A sends 4, and the hub asks again.
+//! C (spoke)         1 2 3
+//! ```
 //!
 //! To take entries from a replica that does not lead is safe. Every entry was created by the leader of its term, and two
 //! logs that have the same entry at an index are equal up to it (log matching; paper, 5.3), so the candidate's log is
