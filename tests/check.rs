@@ -127,9 +127,9 @@ fn a_contradiction_is_shown_as_a_diagram_and_a_sentence() {
     assert_eq!((ended.code, &*ended.stderr), (Some(1), ""));
     let expected = r#"not linearizable: 2 of 5 operations on key "k" contradict each other
 
-  client  operation  order in time, not to scale  invoked      returned     id
-  0010    put "b"    |-------|                    4.000000000  4.500000000  5
-  0011    get → ""                   |-------|    5.000000000  5.500000000  6
+  client  operation  time, not to scale         invoked  returned  id
+  0010    put "b"    |-------|                  4.000    4.500     5
+  0011    get → ""                   |-------|  5.000    5.500     6
 
 get 6 returned "" although put 5 had put "b" before it was invoked.
 "#;

@@ -46,7 +46,9 @@ struct Facts<'a> {
     ends: Vec<Option<u64>>,   // by operation: when it has taken effect at the latest
     values: Vec<usize>,       // by operation: its value
     sources: Vec<Vec<usize>>, // by value: its puts
-    gets: Vec<usize>,         // all answered gets, by time of invocation
+    // By value: of its operations that returned the first to do so, and the last to be invoked.
+    extremes: Vec<Option<(usize, usize)>>,
+    gets: Vec<usize>, // all answered gets, by time of invocation
 }
 
 impl<'a> Facts<'a> {
@@ -62,10 +64,20 @@ impl<'a> Facts<'a> {
         for put in (0..all.len()).filter(|&place| !all[place].is_get()) {
             sources[values[put]].push(put);
         }
+        let mut extremes = vec![None; count];
+        for place in (0..all.len()).filter(|&place| all[place].returned.is_some()) {
+            let (first, last) = extremes[values[place]].get_or_insert((place, place));
+            if all[place].returned < all[*first].returned {
+                *first = place;
+            }
+            if all[place].invoked >= all[*last].invoked {
+                *last = place;
+            }
+        }
         let mut gets: Vec<usize> =
             (0..all.len()).filter(|&place| all[place].is_get() && ends[place].is_some()).collect();
         gets.sort_by_key(|&get| all[get].invoked);
-        Self { operations, ends, values, sources, gets }
+        Self { operations, ends, values, sources, extremes, gets }
     }
 
     fn explain(&self) -> Option<Explanation> {
@@ -108,7 +120,7 @@ impl<'a> Facts<'a> {
         let is_invented = !self.operations[get].value().is_empty() && self.candidates(get).next().is_none();
         is_invented.then(|| Explanation {
             sentence: format!(
-                "{} returned {} before anybody had asked to put it.",
+                "{} returned {} although no put of that value was invoked before it returned.",
                 self.name(get),
                 self.value(get)
             ),
@@ -210,14 +222,14 @@ impl<'a> Facts<'a> {
     /// Two values each of which would have to come before the other.
     fn circle(&self, get: usize) -> Option<Explanation> {
         self.only_source(get)?;
-        let own = self.extremes(get)?;
-        let conflicts = |&other: &usize| {
+        let own = self.extremes[self.values[get]]?;
+        let conflicts = |other: usize| {
             self.only_source(other).filter(|_| self.values[other] != self.values[get])?;
-            let others = self.extremes(other)?;
+            let others = self.extremes[self.values[other]]?;
             let is_circle = self.is_before(own.0, others.1) && self.is_before(others.0, own.1);
             is_circle.then_some(others)
         };
-        let others = (0..self.operations.len()).collect::<Vec<usize>>().iter().find_map(conflicts)?;
+        let others = (0..self.operations.len()).find_map(conflicts)?;
         let before = |one, other| format!("{} ended before {}", self.name(one), self.name(other));
         let (value, other) = (self.value(own.0), self.value(others.0));
         Some(Explanation {
@@ -229,17 +241,6 @@ impl<'a> Facts<'a> {
             ),
             places: vec![own.0, own.1, others.0, others.1],
         })
-    }
-
-    /// Of the operations of a value the one that ends first and the one that is invoked last.
-    fn extremes(&self, place: usize) -> Option<(usize, usize)> {
-        let same = || (0..self.operations.len()).filter(|&other| self.values[other] == self.values[place]);
-        let ended = same().filter(|&other| self.operations[other].returned.is_some());
-        let last = same().filter(|&other| self.operations[other].returned.is_some());
-        Some((
-            ended.min_by_key(|&other| self.operations[other].returned)?,
-            last.max_by_key(|&other| self.operations[other].invoked)?,
-        ))
     }
 
     fn name(&self, place: usize) -> String {

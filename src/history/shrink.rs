@@ -24,9 +24,12 @@ use super::epochs::Overwrites;
 use super::frontier::Budget;
 use super::search::{Finding, search};
 
-/// How many operations all searches may look at together, and how many for each of the whole.
+/// What all searches may cost together, as [`effort`] counts it, beside so many searches of the whole.
 const LEAST_EFFORT: usize = 1_000_000;
-const EFFORT_PER_OPERATION: usize = 12;
+const WHOLE_SEARCHES: usize = 12;
+
+/// Comparing so many bytes of values takes about as long as one operation.
+const BYTES_PER_OPERATION: usize = 128;
 
 /// Some of these contradictory operations that still contradict each other, by time of invocation: among the gets,
 /// only those that returned up to the moment when the history became impossible; and of what is left no operation
@@ -38,7 +41,7 @@ pub fn smallest<'a>(
     budget: &mut Budget,
 ) -> Vec<&'a Operation> {
     operations.sort_by_key(|operation| (operation.invoked, operation.returned.unwrap_or(u64::MAX)));
-    let mut shrinker = Shrinker { budget, effort: LEAST_EFFORT + EFFORT_PER_OPERATION * operations.len() };
+    let mut shrinker = Shrinker { budget, effort: LEAST_EFFORT + WHOLE_SEARCHES * effort(&operations) };
     let mut operations = shrinker.shortest_prefix(operations, moment);
     // Large chunks first, so that most of a long history is gone after a few searches.
     let mut chunk = operations.len().div_ceil(2);
@@ -53,14 +56,19 @@ pub fn smallest<'a>(
     }
 }
 
+/// What searching these operations once costs.
+fn effort(operations: &[&Operation]) -> usize {
+    operations.iter().map(|operation| 1 + operation.value().len() / BYTES_PER_OPERATION).sum()
+}
+
 struct Shrinker<'b> {
     budget: &'b mut Budget,
-    effort: usize, // how many operations may still be looked at
+    effort: usize, // what may still be spent
 }
 
 impl Shrinker<'_> {
     fn contradicts(&mut self, operations: &[&Operation]) -> bool {
-        let left = self.effort.checked_sub(operations.len());
+        let left = self.effort.checked_sub(effort(operations));
         self.effort = left.unwrap_or(0);
         left.is_some() && matches!(search(operations, self.budget), Finding::Contradiction { .. })
     }
@@ -94,7 +102,7 @@ impl Shrinker<'_> {
     /// Goes through the operations once and leaves out what it can, so many at a time.
     fn without_chunks<'a>(&mut self, mut operations: Vec<&'a Operation>, chunk: usize) -> Vec<&'a Operation> {
         let mut place = 0;
-        while place < operations.len() && self.effort >= operations.len() {
+        while place < operations.len() && self.effort >= effort(&operations) {
             let fewer = without(&operations, place, place + chunk);
             if fewer.len() < operations.len() && self.contradicts(&fewer) {
                 operations = fewer;

@@ -110,7 +110,10 @@ fn a_lost_update_is_refused() {
 fn a_value_that_nobody_wrote_is_refused() {
     let invented = [put("a", 1, 2), get("x", 3, 4)];
     assert_eq!(refused(invented.clone()), "1");
-    assert_eq!(reason(invented), "get 1 returned \"x\" before anybody had asked to put it.");
+    assert_eq!(
+        reason(invented),
+        "get 1 returned \"x\" although no put of that value was invoked before it returned."
+    );
 }
 
 #[test]
@@ -379,11 +382,11 @@ fn the_diagram_shows_who_overlapped_whom() {
     operations[1].client = "\u{1b}[31m".into();
     let shown = Contradiction { key: "k".into(), operations }.to_string();
     let expected = r#"
-  client      operation                     order in time, not to scale                invoked      returned     id
-  c0          put "0123456789…789ABCDEF"    |-------|                                  0.000000001  0.000000002  0
-  \u{1b}[31m  put "b"                               |------------------------------->  0.000000002  unknown      1
-  c2          get → "b"                                     |-------|                  0.000000003  0.000000004  2
-  c3          get → "0123456789…789ABCDEF"                                  |          0.000000005  0.000000005  3
+  client      operation                     time, not to scale          invoked      returned     id
+  c0          put "0123456789…789ABCDEF"    |----|                      0.000000001  0.000000002  0
+  \u{1b}[31m  put "b"                            |------------------->  0.000000002  unknown      1
+  c2          get → "b"                               |----|            0.000000003  0.000000004  2
+  c3          get → "0123456789…789ABCDEF"                      |       0.000000005  0.000000005  3
 
 get 3 returned "0123456789…789ABCDEF" although get 2 had returned "b", which is newer, before it was invoked."#;
     assert_eq!(shown.trim_start(), expected.trim_start());
@@ -539,14 +542,43 @@ fn diagram_of_many_moments_stays_narrow() {
 }
 
 #[test]
+fn diagram_of_few_operations_fits_a_hundred_columns() {
+    let [red, blue] = ["b1946ac92492d2347c6235b4d2611184", "591785b794601e212b260e25925636fd"];
+    let ms = 1_000_000;
+    let mut operations = named([
+        put(red, 12_345 * ms + 1, 12_346 * ms),
+        put(red, 12_347 * ms, 12_348 * ms),
+        put(blue, 12_349 * ms, 12_350 * ms),
+        get(red, 12_351 * ms, 12_352 * ms + 999),
+    ]);
+    for (n, operation) in (1..).zip(&mut operations) {
+        operation.name = format!("MID0000{n}A0015").into();
+    }
+    let declined = Declined { with: Refusal::Redirect, at: Some(12_346 * ms) };
+    operations[0] = Operation { returned: None, declined: Some(declined), ..operations[0].clone() };
+    operations[1].retry_of = Some(Arc::clone(&operations[0].name));
+    let shown = Contradiction { key: "k".into(), operations }.to_string();
+    let expected = r#"
+  client  operation                     time, not to scale  invoked  returned         id
+  c0      put "b1946ac924…4d2611184"    |---|               12.345   12.346 redirect  MID00001A0015
+  c1      put "b1946ac924…4d2611184"      |-|               12.347   12.348           MID00002A0015
+  c2      put "591785b794…5925636fd"          |-|           12.349   12.350           MID00003A0015
+  c3      get → "b1946ac924…4d2611184"            |-|       12.351   12.352           MID00004A0015
+"#;
+    let rows: Vec<&str> = shown.lines().take(5).collect();
+    assert_eq!(rows, expected.trim_matches('\n').lines().collect::<Vec<&str>>());
+    assert!(shown.lines().take(5).all(|row| row.chars().count() <= 100), "{shown}");
+}
+
+#[test]
 fn wide_characters_do_not_shift_the_diagram() {
     let operations = named([put("鍵鍵", 1, 2), get("", 3, 4)]);
     let shown = Contradiction { key: "k".into(), operations }.to_string();
     let rows: Vec<&str> = shown.lines().take(3).collect();
     let expected = [
-        "  client  operation   order in time, not to scale  invoked      returned     id",
-        "  c0      put \"鍵鍵\"  |-------|                    0.000000001  0.000000002  0",
-        "  c1      get → \"\"                    |-------|    0.000000003  0.000000004  1",
+        "  client  operation   time, not to scale         invoked      returned     id",
+        "  c0      put \"鍵鍵\"  |-------|                  0.000000001  0.000000002  0",
+        "  c1      get → \"\"                    |-------|  0.000000003  0.000000004  1",
     ];
     assert_eq!(rows, expected);
 }
