@@ -53,8 +53,11 @@ impl Layout {
         row[self.set(set).start + slot / 64] |= 1 << (slot % 64);
     }
 
-    pub fn remove(&self, row: &mut [u64], set: Set, slot: usize) {
+    /// Whether it was there.
+    pub fn remove(&self, row: &mut [u64], set: Set, slot: usize) -> bool {
+        let had = self.has(row, set, slot);
         row[self.set(set).start + slot / 64] &= !(1 << (slot % 64));
+        had
     }
 
     pub fn clear(&self, row: &mut [u64], set: Set) {
@@ -83,15 +86,21 @@ impl Layout {
         row[word] = row[word] & !(u64::from(u32::MAX) << shift) | u64::from(count) << shift;
     }
 
-    /// Whether all that is possible for the other, if it has the same state, is possible for this one.
-    pub fn is_no_heavier_than(&self, row: &[u64], other: &[u64]) -> bool {
-        let sets = 1..1 + SETS * self.set_words;
+    /// The first word, counted from the state, of which this row has a burden that the other has not. `None` if
+    /// all that is possible for the other, if it has the same state, is possible for this one.
+    pub fn first_heavier_word(&self, row: &[u64], other: &[u64]) -> Option<usize> {
+        let counters = 1 + SETS * self.set_words;
         let halves = |word: u64| (word as u32, (word >> 32) as u32);
-        row[sets.clone()].iter().zip(&other[sets.clone()]).all(|(own, other)| own & !other == 0)
-            && row[sets.end..].iter().zip(&other[sets.end..]).all(|(&own, &other)| {
+        let mut sets = row[1..counters].iter().zip(&other[1..counters]);
+        let mut counts = row[counters..].iter().zip(&other[counters..]);
+        let in_sets = sets.position(|(own, other)| own & !other != 0).map(|place| 1 + place);
+        in_sets.or_else(|| {
+            let is_heavier = |(&own, &other): (&u64, &u64)| {
                 let (own, other) = (halves(own), halves(other));
-                own.0 <= other.0 && own.1 <= other.1
-            })
+                own.0 > other.0 || own.1 > other.1
+            };
+            counts.position(is_heavier).map(|place| counters + place)
+        })
     }
 
     /// How much of a burden a configuration has to bear.
@@ -109,11 +118,15 @@ impl Layout {
 pub struct Rows {
     words: usize, // of a row
     all: Vec<u64>,
+    touched: usize, // words that hold memory: the most that there were since memory was given back
 }
+
+/// Less memory is not worth giving back, in words.
+const WORTH_RETURNING: usize = 16_384;
 
 impl Rows {
     pub fn new(layout: &Layout) -> Self {
-        Self { words: layout.words(), all: Vec::new() }
+        Self { words: layout.words(), all: Vec::new(), touched: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -126,10 +139,20 @@ impl Rows {
 
     pub fn clear(&mut self) {
         self.all.clear();
+        self.return_memory();
     }
 
     pub fn push(&mut self, row: &[u64]) {
         self.all.extend_from_slice(row);
+        self.touched = self.touched.max(self.all.len());
+    }
+
+    /// Gives back what is not needed now, if it is much.
+    fn return_memory(&mut self) {
+        if self.touched > WORTH_RETURNING.max(self.all.len() + self.all.len() / 2) {
+            self.all.shrink_to_fit();
+            self.touched = self.all.len();
+        }
     }
 
     pub fn get(&self, place: usize) -> &[u64] {
@@ -151,10 +174,47 @@ impl Rows {
             self.all.copy_within(from..from + self.words, to * self.words);
         }
         self.all.truncate(places.len() * self.words);
+        self.return_memory();
     }
 
-    /// What they take, in bytes.
+    /// The memory that they take, in bytes.
     pub fn bytes(&self) -> usize {
-        self.all.len() * size_of::<u64>()
+        self.touched * size_of::<u64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_leave_take_memory_until_it_is_returned() {
+        let layout = Layout::new(64, 0);
+        let row = vec![0; layout.words()];
+        let mut rows = Rows::new(&layout);
+        (0..100_000).for_each(|_| rows.push(&row));
+        let bytes = |count: usize| count * layout.words() * size_of::<u64>();
+        assert_eq!(rows.bytes(), bytes(100_000));
+        let places: Vec<u32> = (0..80_000).collect();
+        rows.retain(&places); // too few leave
+        assert_eq!((rows.len(), rows.bytes()), (80_000, bytes(100_000)));
+        rows.retain(&places[..10]);
+        assert_eq!((rows.len(), rows.bytes()), (10, bytes(10)));
+        assert!(rows.all.capacity() < 1_000);
+    }
+
+    #[test]
+    fn heavier_word_is_the_first_with_a_burden_of_its_own() {
+        let layout = Layout::new(65, 3); // the state, two words for each set, and two for counters
+        let mut light = vec![0; layout.words()];
+        let mut heavy = light.clone();
+        assert_eq!(layout.first_heavier_word(&heavy, &light), None);
+        layout.set_count(&mut heavy, 2, 1);
+        assert_eq!(layout.first_heavier_word(&heavy, &light), Some(8));
+        layout.insert(&mut heavy, Set::Used, 64);
+        assert_eq!(layout.first_heavier_word(&heavy, &light), Some(4));
+        assert_eq!(layout.first_heavier_word(&light, &heavy), None);
+        layout.insert(&mut light, Set::Owed, 0);
+        assert_eq!(layout.first_heavier_word(&light, &heavy), Some(1));
     }
 }

@@ -2,11 +2,23 @@
 
 use super::configuration::{Layout, Rows};
 
-/// Reading so many words of two configurations, to compare them, takes about as long as making one word.
-const COMPARED_PER_MADE: usize = 16;
+/// So many pairs of configurations, or words of both, are compared for a unit of work.
+const COMPARED_PER_WORK: usize = 8;
 
-/// What making a configuration costs beside its words, in words.
-const OVERHEAD_WORDS: usize = 4;
+/// So many words of a configuration are made for a unit of work.
+const MADE_PER_WORK: usize = 4;
+
+/// What making a configuration costs beside its words.
+const OVERHEAD: usize = 4;
+
+/// What sorting costs for each configuration.
+const SORTED: usize = 4;
+
+/// So many slots of a configuration are looked at for a unit of work.
+const LOOKED_PER_WORK: usize = 32;
+
+/// So many configurations are left alone by an event for a unit of work.
+const PASSED_PER_WORK: usize = 4;
 
 /// How much memory a configuration takes beside its words while it is compared with others, in bytes.
 const OVERHEAD_BYTES: usize = 2 * size_of::<u32>();
@@ -17,19 +29,21 @@ const MOST_UNCOMPARED: usize = 4_096;
 /// What the search of one key may spend.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    work: u64,     // words of configurations that may still be made
-    memory: usize, // bytes that configurations may take at any moment
+    /// Units that may still be spent, of 2 to 40 nanoseconds.
+    pub(super) work: u64,
+    /// Bytes that configurations may take at any moment.
+    pub(super) memory: usize,
 }
 
 impl Budget {
-    /// So many bytes at any moment, and eight times as many made in all, which bounds the time. The first
+    /// So many bytes at any moment, and twice as many units of work, which bounds the time. The first
     /// configuration after each event costs nothing, for there must be one.
     pub fn new(bytes: u64) -> Self {
-        Self { work: bytes, memory: usize::try_from(bytes).unwrap_or(usize::MAX) }
+        Self { work: bytes.saturating_mul(2), memory: usize::try_from(bytes).unwrap_or(usize::MAX) }
     }
 
-    fn spend(&mut self, words: usize) -> Result<(), OutOfBudget> {
-        let left = self.work.checked_sub(words as u64);
+    fn spend(&mut self, units: usize) -> Result<(), OutOfBudget> {
+        let left = self.work.checked_sub(units as u64);
         self.work = left.unwrap_or(0);
         left.map(drop).ok_or(OutOfBudget)
     }
@@ -82,6 +96,10 @@ impl<'a> Frontier<'a> {
         self.rows.is_empty()
     }
 
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     pub fn rows(&self) -> impl Iterator<Item = &[u64]> {
         self.rows.iter()
     }
@@ -100,7 +118,7 @@ impl<'a> Frontier<'a> {
 
     pub fn add(&mut self, row: &[u64]) -> Result<(), OutOfBudget> {
         if !self.rows.is_empty() {
-            self.budget.spend(row.len() + OVERHEAD_WORDS)?;
+            self.budget.spend(row.len() / MADE_PER_WORK + OVERHEAD)?;
             self.check_memory(0)?;
         }
         self.rows.push(row);
@@ -112,7 +130,7 @@ impl<'a> Frontier<'a> {
 
     /// Adds a configuration to those of a switch, which are fewer than the frontier may have.
     pub fn add_to(&mut self, rows: &mut Rows, row: &[u64]) -> Result<(), OutOfBudget> {
-        self.budget.spend(row.len() + OVERHEAD_WORDS)?;
+        self.budget.spend(row.len() / MADE_PER_WORK + OVERHEAD)?;
         self.check_memory(self.bytes(rows))?;
         rows.push(row);
         Ok(())
@@ -131,16 +149,27 @@ impl<'a> Frontier<'a> {
         result
     }
 
+    /// Pays for looking at so many slots in each of so many configurations; in the first one it costs nothing.
+    pub fn look(&mut self, configurations: usize, slots: usize) -> Result<(), OutOfBudget> {
+        self.budget.spend(configurations.saturating_sub(1).saturating_mul(slots) / LOOKED_PER_WORK)
+    }
+
     /// The event is over; `earlier` is what `open` returned.
     pub fn close(&mut self, earlier: Rows) -> Result<(), OutOfBudget> {
         self.spare = earlier;
         self.earlier_bytes = 0;
-        self.settle()
+        self.settle(true)
     }
 
-    /// Configurations were changed, and some may be superfluous now.
-    pub fn settle(&mut self) -> Result<(), OutOfBudget> {
-        if self.rows.len() > 1 { self.reduce() } else { Ok(()) }
+    /// The event is over, and has left the configurations as they were but for what this says; so some may be
+    /// superfluous now.
+    pub fn settle(&mut self, is_changed: bool) -> Result<(), OutOfBudget> {
+        let count = self.rows.len();
+        if count == 1 {
+            return Ok(());
+        }
+        self.budget.spend(count.div_ceil(PASSED_PER_WORK))?;
+        if is_changed { self.reduce() } else { Ok(()) }
     }
 
     fn bytes(&self, rows: &Rows) -> usize {
@@ -155,9 +184,11 @@ impl<'a> Frontier<'a> {
     /// Leaves out each configuration that can do no more than another one, and the heaviest if there are too
     /// many.
     fn reduce(&mut self) -> Result<(), OutOfBudget> {
+        self.budget.spend(self.rows.len() * SORTED)?;
         let rows = &self.rows;
         let row = |place: u32| rows.get(place as usize);
         self.order.clear();
+        self.order.shrink_to(2 * rows.len());
         self.order.extend(0..rows.len() as u32);
         self.order.sort_unstable_by(|&one, &other| row(one).cmp(row(other)));
         let mut kept = 0; // of the order, from its start on
@@ -170,8 +201,14 @@ impl<'a> Frontier<'a> {
                 first = if state == self.nothing { 0 } else { kept };
             }
             let rivals = &self.order[first..kept];
-            self.budget.spend(rivals.len() * self.layout.words() / COMPARED_PER_MADE)?;
-            if !rivals.iter().any(|&rival| self.layout.is_no_heavier_than(row(rival), row(place))) {
+            let mut read = 0; // pairs, and words of both
+            let is_superfluous = rivals.iter().any(|&rival| {
+                let heavier = self.layout.first_heavier_word(row(rival), row(place));
+                read += 1 + heavier.unwrap_or(self.layout.words());
+                heavier.is_none()
+            });
+            self.budget.spend(read / COMPARED_PER_WORK)?;
+            if !is_superfluous {
                 self.order[kept] = place;
                 kept += 1;
             }

@@ -55,7 +55,7 @@ use search::Finding;
 pub use text::{legible, printable};
 
 /// What the search of one key may spend in [`check`], unless told otherwise: so many bytes for what it
-/// remembers at any moment, and eight times as many written in all, which takes some seconds. Memory for
+/// remembers at any moment, and twice as many units of work, which take less than a minute. Memory for
 /// the operations themselves comes on top. Histories of clients that write different values need
 /// nothing of it, however long they are.
 pub const DEFAULT_BUDGET: u64 = 500_000_000;
@@ -153,6 +153,11 @@ pub fn check(operations: &[Operation], budget: u64) -> Verdict {
         match search::search(&operations, &mut Budget::new(budget)) {
             Finding::Explained => {}
             Finding::Contradiction { moment } => {
+                let operations = match moment {
+                    Some(_) => operations,
+                    None => timeline::unambiguous(&operations),
+                };
+                let moment = moment.unwrap_or(0);
                 let operations = shrink::smallest(operations, moment, &mut Budget::new(budget));
                 let operations = operations.into_iter().cloned().collect();
                 return Verdict::NotLinearizable(Contradiction { key: Arc::clone(key), operations });

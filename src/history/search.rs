@@ -10,7 +10,8 @@
 //! The search makes several attempts. The first one keeps only the lightest configurations after each
 //! event. If one of them reaches the end, there is an order. If none does and none was left out, the
 //! history contradicts itself. Else the next attempt keeps four times as many. Most histories are
-//! decided by the first attempt, in a time proportional to their length.
+//! decided by the first attempt, in a time proportional to their length. Before the second one, a
+//! contradiction is looked for without the gets of ambiguous values; the others are never hard.
 //!
 //! The operations are only puts and gets of one value, which allows more. Let the *state* be the value of the
 //! key, and call a change of it by a put a *switch*. A get is *owed* until it has found its value, and *to
@@ -49,7 +50,7 @@
 use super::Operation;
 use super::configuration::{Layout, Rows, Set};
 use super::frontier::{Budget, Frontier, OutOfBudget};
-use super::timeline::{Event, NEVER_PUT, Task, TaskKind, Timeline};
+use super::timeline::{Event, NEVER_PUT, Task, TaskKind, Timeline, unambiguous};
 
 /// What the search found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +59,9 @@ pub enum Finding {
     Explained,
     /// There is none.
     Contradiction {
-        /// It does not show earlier than now: there is an order for what has returned before. 0 if that is
-        /// not known.
-        moment: u64,
+        /// It does not show earlier than now: there is an order for what has returned before. `None` if
+        /// those that are `unambiguous` contradict each other.
+        moment: Option<u64>,
     },
     /// The budget was spent before the end.
     OutOfBudget,
@@ -71,6 +72,9 @@ const FIRST_WIDTH: usize = 16;
 /// How many times as many the next attempt keeps; so all attempts take little longer than the last one.
 const WIDER: usize = 4;
 
+/// What a search of values with one source each may spend, in bytes; it needs little.
+const UNAMBIGUOUS_BUDGET: u64 = 1_000_000;
+
 /// Searches for an order that explains these operations, which are of one key.
 pub fn search(operations: &[&Operation], budget: &mut Budget) -> Finding {
     search_from(FIRST_WIDTH, operations, budget)
@@ -79,18 +83,28 @@ pub fn search(operations: &[&Operation], budget: &mut Budget) -> Finding {
 /// Does so with attempts that keep `width` configurations, and more and more.
 pub fn search_from(mut width: usize, operations: &[&Operation], budget: &mut Budget) -> Finding {
     let timeline = Timeline::new(operations);
+    let mut is_first = true;
     loop {
         let mut search = Search::new(&timeline, width, budget);
         match search.run() {
-            Err(OutOfBudget) if timeline.has_orphan => return Finding::Contradiction { moment: 0 },
-            Err(OutOfBudget) => return Finding::OutOfBudget,
             Ok(None) => return Finding::Explained,
-            Ok(Some(moment)) if search.frontier.is_complete() => return Finding::Contradiction { moment },
-            // It may be long before an attempt leaves nothing out, and this is certain now.
-            Ok(Some(_)) if timeline.has_orphan => return Finding::Contradiction { moment: 0 },
+            Ok(moment) if search.frontier.is_complete() => return Finding::Contradiction { moment },
+            // Wider attempts may take long, and this is certain at once.
+            _ if is_first && contradicts_unambiguously(operations) => {
+                return Finding::Contradiction { moment: None };
+            }
             Ok(Some(_)) => width = width.saturating_mul(WIDER),
+            Err(OutOfBudget) => return Finding::OutOfBudget,
         }
+        is_first = false;
     }
+}
+
+fn contradicts_unambiguously(operations: &[&Operation]) -> bool {
+    let timeline = Timeline::new(&unambiguous(operations));
+    let mut budget = Budget::new(UNAMBIGUOUS_BUDGET);
+    let mut search = Search::new(&timeline, FIRST_WIDTH, &mut budget);
+    matches!(search.run(), Ok(Some(_))) && search.frontier.is_complete()
 }
 
 struct Search<'a> {
@@ -99,8 +113,10 @@ struct Search<'a> {
     values: Vec<Value>,   // and one more, which no get returns
     value_in: Vec<usize>, // by slot: the value of the task that has it
     frontier: Frontier<'a>,
-    detoured: Rows, // scratch: where a switch leads to
-    row: Vec<u64>,  // scratch: the configuration that is looked at
+    switches: u64,     // how many were looked at
+    seen_at: Vec<u64>, // by value: at which switch a detour to it was last considered
+    detoured: Rows,    // scratch: where a switch leads to
+    row: Vec<u64>,     // scratch: the configuration that is looked at
 }
 
 /// What is the same in all configurations for one value.
@@ -142,6 +158,8 @@ impl<'a> Search<'a> {
             values,
             value_in: vec![0; timeline.slots],
             frontier: Frontier::new(layout, timeline.values, width, &first, budget),
+            switches: 0,
+            seen_at: vec![0; timeline.values + 1],
             detoured: Rows::new(&layout),
             row: Vec::new(),
         }
@@ -194,16 +212,19 @@ impl<'a> Search<'a> {
     }
 
     fn end(&mut self, task: Task) -> Result<(), OutOfBudget> {
+        let value = &self.values[task.value];
+        self.frontier.look(self.frontier.len(), value.gets.len() + value.puts.len())?;
         let is_indifferent = |row| match task.kind {
             TaskKind::Get => !self.layout.has(row, Set::Owed, task.slot),
             TaskKind::Put { .. } | TaskKind::Declined => self.may_end(row, task),
             TaskKind::Maybe => true,
         };
         if self.frontier.rows().all(is_indifferent) {
-            self.forget(task);
-            return self.frontier.settle();
+            let is_changed = self.forget(task);
+            return self.frontier.settle(is_changed);
         }
         let before = self.frontier.open();
+        self.frontier.look(before.len(), self.timeline.slots)?;
         let mut row = std::mem::take(&mut self.row);
         for place in 0..before.len() {
             row.clear();
@@ -219,8 +240,9 @@ impl<'a> Search<'a> {
         self.frontier.close(before)
     }
 
-    /// Takes out of all configurations what no longer matters after the end of a task.
-    fn forget(&mut self, task: Task) {
+    /// Takes out of all configurations what no longer matters after the end of a task. Whether that was
+    /// anything.
+    fn forget(&mut self, task: Task) -> bool {
         let value = &mut self.values[task.value];
         value.gets.retain(|&slot| slot != task.slot);
         value.puts.retain(|put| put.slot != task.slot);
@@ -229,15 +251,20 @@ impl<'a> Search<'a> {
         if is_last_get {
             value.maybes = 0;
         }
+        let mut is_changed = false;
         for row in self.frontier.rows_mut() {
-            self.layout.remove(row, Set::Used, task.slot); // it is another's now
-            if let Some(counter) = counter {
+            is_changed |= self.layout.remove(row, Set::Used, task.slot); // it is another's now
+            if let Some(counter) = counter.filter(|&counter| self.layout.count(row, counter) > 0) {
                 self.layout.set_count(row, counter, 0);
+                is_changed = true;
             }
-            if self.values[row[0] as usize].gets_to_come == 0 {
+            let state = row[0] as usize;
+            if state != self.timeline.values && self.values[state].gets_to_come == 0 {
                 row[0] = self.timeline.values as u64;
+                is_changed = true;
             }
         }
+        is_changed
     }
 
     fn end_get(&mut self, row: &mut [u64], task: Task) -> Result<(), OutOfBudget> {
@@ -291,7 +318,6 @@ impl<'a> Search<'a> {
             return self.frontier.add(row);
         }
         let mut detoured = std::mem::take(&mut self.detoured);
-        detoured.clear();
         detoured.push(row);
         for value in choices {
             for place in 0..detoured.len() {
@@ -304,19 +330,22 @@ impl<'a> Search<'a> {
         for row in detoured.iter() {
             self.frontier.add(row)?;
         }
+        detoured.clear();
         self.detoured = detoured;
         Ok(())
     }
 
     /// The values that can be visited for owed gets on the way to another: those to which nothing
     /// speaks against, and those where a put is spent that may be missed later.
-    fn detours(&self, row: &[u64], to: usize) -> (Vec<usize>, Vec<usize>) {
+    fn detours(&mut self, row: &[u64], to: usize) -> (Vec<usize>, Vec<usize>) {
         let (mut sure, mut choices) = (Vec::new(), Vec::new());
+        self.switches += 1;
         for value in self.layout.slots(row, Set::Owed).map(|slot| self.value_in[slot]) {
-            if value == to || sure.contains(&value) || choices.contains(&value) {
+            if self.seen_at[value] == self.switches {
                 continue;
             }
-            if self.first_open(row, value).is_none() {
+            self.seen_at[value] = self.switches;
+            if value == to || self.first_open(row, value).is_none() {
                 continue;
             }
             if self.values[value].gets_to_come == 0 {

@@ -321,7 +321,8 @@ fn each_key_has_a_budget_of_its_own() {
     let hard: Vec<Operation> = many_choices(30).into_iter().map(|operation| on("hard", operation)).collect();
     assert!(matches!(check(&hard, 20_000), Verdict::OutOfBudget { .. }));
     let easy: Vec<Operation> = ambiguous().into_iter().map(|operation| on("easy", operation)).collect();
-    let twice = [maybe("q", 70), get("q", 80, 81), put("r", 82, 83), get("q", 84, 85)];
+    let puts = [maybe("q", 70), maybe("q", 70), put("r", 82, 83), put("s", 86, 87)];
+    let twice = puts.into_iter().chain([80, 84, 88].map(|at| get("q", at, at + 1)));
     let easy: Vec<Operation> = easy.into_iter().chain(twice.map(|operation| on("easy", operation))).collect();
     assert!(matches!(check(&named(easy.clone()), 0), Verdict::OutOfBudget { .. }));
     for operations in [[&hard[..], &easy].concat(), [&easy[..], &hard].concat()] {
@@ -340,6 +341,14 @@ fn value_that_no_put_can_have_written_is_found_in_a_hard_history() {
 }
 
 #[test]
+fn contradiction_without_ambiguity_is_found_in_a_hard_history() {
+    let twice = [maybe("q", 400), get("q", 410, 411), put("r", 420, 421), get("q", 430, 431)];
+    let operations = named(many_choices(30).into_iter().chain(twice));
+    let Verdict::NotLinearizable(found) = check(&operations, 20_000) else { panic!("read twice") };
+    assert_eq!(found.operations.len(), 4);
+}
+
+#[test]
 fn choices_that_do_not_matter_cost_next_to_nothing() {
     // Two to the power of sixty ways to begin.
     assert_eq!(check(&named(many_choices(60)), DEFAULT_BUDGET / 10), Verdict::Linearizable);
@@ -350,11 +359,33 @@ fn search_stops_when_its_memory_is_spent() {
     use super::frontier::Budget;
     use super::search::{Finding, search_from};
 
-    let operations = named(many_choices(30));
+    let operations = named(many_choices(12));
     let all: Vec<&Operation> = operations.iter().collect();
-    // With all configurations from the start there are too many to be held.
-    let found = search_from(usize::MAX, &all, &mut Budget::new(10_000_000));
-    assert_eq!(found, Finding::OutOfBudget);
+    // All configurations from the start, whatever they cost but memory.
+    let found = |memory| search_from(usize::MAX, &all, &mut Budget { work: u64::MAX, memory });
+    assert_eq!(found(100_000), Finding::OutOfBudget);
+    assert_eq!(found(usize::MAX), Finding::Explained);
+}
+
+#[test]
+fn events_cost_work_for_each_configuration_that_they_leave_alone() {
+    use super::frontier::Budget;
+    use super::search::{Finding, search_from};
+
+    let far = |operation: Operation| Operation {
+        invoked: operation.invoked * 100_000,
+        returned: operation.returned.map(|end| end * 100_000),
+        ..operation
+    };
+    let choices: Vec<Operation> = many_choices(8).into_iter().map(far).collect();
+    let calm = (0..20_000).map(|n| get("y", 1_100_000 + 20 * n, 1_100_010 + 20 * n));
+    let found = |operations: Vec<Operation>| {
+        let operations = named(operations);
+        let all: Vec<&Operation> = operations.iter().collect();
+        search_from(usize::MAX, &all, &mut Budget { work: 500_000, memory: usize::MAX })
+    };
+    assert_eq!(found(choices.clone()), Finding::Explained);
+    assert_eq!(found(choices.into_iter().chain(calm).collect()), Finding::OutOfBudget);
 }
 
 #[test]

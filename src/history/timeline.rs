@@ -13,8 +13,6 @@ pub struct Timeline {
     pub tasks: Vec<Task>,
     /// By time. At equal times invocations come first, so that what touches counts as concurrent.
     pub events: Vec<Event>,
-    /// Whether some get returned a value that no put can have written.
-    pub has_orphan: bool,
     /// When each event happens.
     pub moments: Vec<u64>,
     /// Values are numbered from 0, which is [`NEVER_PUT`], and there are this many.
@@ -73,7 +71,6 @@ impl Timeline {
         for (span, &value) in spans.iter().zip(&values).filter(|(span, _)| span.is_get) {
             last_reads[value] = last_reads[value].max(span.end);
         }
-        let has_orphan = has_orphan(&spans, &values, count);
         let mut tasks = Vec::with_capacity(spans.len());
         let mut moments = Vec::with_capacity(2 * spans.len());
         for (span, value) in spans.iter().zip(values) {
@@ -100,17 +97,23 @@ impl Timeline {
         let slots = assign_slots(&mut tasks, &events);
         let counters = assign_counters(&mut tasks, &events, count);
         let moments = moments.into_iter().map(|(moment, ..)| moment).collect();
-        Self { tasks, events, has_orphan, moments, values: count, slots, counters }
+        Self { tasks, events, moments, values: count, slots, counters }
     }
 }
 
-fn has_orphan(spans: &[Span<'_>], values: &[usize], count: usize) -> bool {
-    let mut is_put = vec![false; count];
-    is_put[NEVER_PUT] = true;
-    for (span, &value) in spans.iter().zip(values) {
-        is_put[value] |= !span.is_get;
+/// The operations without gets of values that several puts write. If these contradict each other, so do all
+/// of them, for any get may go; and searching them takes next to nothing.
+pub fn unambiguous<'a>(operations: &[&'a Operation]) -> Vec<&'a Operation> {
+    let is_told = |operation: &&Operation| operation.returned.is_some() || !operation.is_get();
+    let told: Vec<&Operation> = operations.iter().copied().filter(is_told).collect();
+    let (values, count) = epochs::split(&spans(&told));
+    let mut sources = vec![0; count];
+    sources[NEVER_PUT] = 1;
+    for (_, &value) in told.iter().zip(&values).filter(|(operation, _)| !operation.is_get()) {
+        sources[value] += 1;
     }
-    values.iter().any(|&value| !is_put[value])
+    let stays = |(operation, value): &(&Operation, usize)| !operation.is_get() || sources[*value] <= 1;
+    told.into_iter().zip(values).filter(stays).map(|(operation, _)| operation).collect()
 }
 
 fn spans<'a>(operations: &[&'a Operation]) -> Vec<Span<'a>> {
