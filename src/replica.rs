@@ -142,6 +142,7 @@ pub struct Replica {
     way_bytes: usize, // what an append needs of that besides its entries if it goes through several followers
     planted: Planted,
     restored_to: Index, // where the log ended that was found on disk
+    applied: u64,       // how many entries
     #[cfg(any(test, feature = "planted-bugs"))]
     leased: bool, // for `Bug::ReadsAfterLeading`
     out: Vec<Effect>,
@@ -190,6 +191,7 @@ impl Replica {
             way_bytes,
             planted,
             restored_to,
+            applied: 0,
             #[cfg(any(test, feature = "planted-bugs"))]
             leased: false,
             out: Vec::new(),
@@ -283,6 +285,11 @@ impl Replica {
     /// How many requests are owed an answer.
     pub fn owes(&self) -> usize {
         self.owed.len()
+    }
+
+    /// How many entries it has applied since it started.
+    pub fn applied(&self) -> u64 {
+        self.applied
     }
 
     /// The state machine, to look at.
@@ -417,6 +424,7 @@ impl Replica {
     }
 
     fn apply(&mut self, entry: Entry) {
+        self.applied += 1;
         if let Payload::Command(command) = entry.payload {
             let outcome = match self.kv.apply(&command) {
                 Fate::New | Fate::Applied => Outcome::Stored,

@@ -14,6 +14,7 @@ use kvstore::sim::coverage::Coverage;
 use kvstore::sim::minimise::{Minimal, minimise};
 use kvstore::sim::plan::Plan;
 use kvstore::sim::scenario::Source;
+use kvstore::sim::trace::excerpt;
 use kvstore::sim::{Figures, Outcome, run, swarm};
 use kvstore::{err_line as eprintln, out as print, out_line as println};
 use parking_lot::Mutex;
@@ -258,12 +259,13 @@ impl Explorer<'_> {
         numbered.for_each(|(number, fault)| println!("  fault {number}: {fault}"));
         save(&self.options.save, &minimal)?;
         let trace = run(&minimal, planted, true).trace;
-        let lines: Vec<&str> = trace.lines().collect();
-        println!("\n{}", lines[0]);
-        let shown = lines.len().saturating_sub(LINES_SHOWN).max(1);
-        lines[shown..].iter().for_each(|line| println!("{line}"));
+        println!("\n{}", excerpt(&trace, violation.at_us, LINES_SHOWN).join("\n"));
         println!("{violation}");
-        println!("\nall {} lines: {} --trace", lines.len(), self.command(Some(&self.options.save), seed));
+        println!(
+            "\nall {} lines: {} --trace",
+            trace.lines().count(),
+            self.command(Some(&self.options.save), seed)
+        );
         Ok(())
     }
 

@@ -70,7 +70,9 @@ impl Node {
         }
         let doubt = follower.doubt.get_or_insert(Doubt { questions: 0, act_at, campaigns });
         doubt.campaigns |= campaigns;
-        doubt.act_at = doubt.act_at.min(act_at);
+        if doubt.questions == 0 {
+            doubt.act_at = doubt.act_at.min(act_at);
+        } // else the leader has its time to answer, however many clients come
         if doubt.act_at <= self.now {
             self.pursue_doubt();
         }
@@ -111,7 +113,8 @@ impl Node {
     pub(super) fn hear_no_leader(&mut self, from: Id, campaign: u64) {
         let asked_now = campaign == self.campaigns;
         let Role::Follower(Follower { leader, doubt: Some(doubt), .. }) = &mut self.role else { return };
-        if asked_now && *leader == Some(from) {
+        // Without a question it answers an attempt from before this leader.
+        if asked_now && doubt.questions > 0 && *leader == Some(from) {
             doubt.questions = QUESTIONS;
             self.pursue_doubt();
         }
@@ -209,6 +212,15 @@ mod tests {
         to.filter_map(|envelope| request(&envelope.message.body)).collect()
     }
 
+    #[test]
+    fn leader_has_time_to_answer_however_many_clients_come_at_once() {
+        let mut cluster = led_by_1();
+        cluster.now += QUIET_US;
+        cluster.step(id(3), [Input::Suspect, Input::Suspect, Input::Suspect]);
+        assert_eq!((asked(&cluster, id(1)).len(), asked(&cluster, id(2)).len()), (1, 0));
+        assert_eq!(cluster.nodes[&id(3)].leader(), Some(id(1)));
+    }
+
     /// Lets 3 find out that its leader does not answer.
     fn give_up(cluster: &mut Cluster) {
         while cluster.nodes[&id(3)].leader().is_some() {
@@ -249,6 +261,18 @@ mod tests {
         assert!(ends_doubt(1, id(1)));
         assert!(!ends_doubt(0, id(1)));
         assert!(!ends_doubt(1, id(2)));
+    }
+
+    #[test]
+    fn late_answer_to_an_attempt_from_before_the_leader_says_nothing_about_it() {
+        let mut cluster = led_by_1();
+        cluster.step(id(3), [request(true, 1)]);
+        assert!(cluster.nodes[&id(3)].doubts_leader() && asked(&cluster, id(1)).is_empty());
+        let campaign = cluster.nodes[&id(3)].campaigns;
+        let response = RequestVoteResponse { pre_vote: true, campaign, granted: false };
+        let message = Message { term: 1, body: Body::RequestVoteResponse(response) };
+        cluster.step(id(3), [Input::Receive { from: id(1), message }]);
+        assert_eq!(cluster.nodes[&id(3)].leader(), Some(id(1)));
     }
 
     /// Whether 3 asks for votes after these inputs and when its leader did not answer.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 
+use super::circle::Circle;
 use super::intents::{self, Intent};
 use super::plan::Workload;
 use crate::history;
@@ -27,6 +28,7 @@ const PROBE: &str = "probe";
 #[derive(Debug)]
 pub struct Clients {
     workload: Workload,
+    replicas: usize,
     rng: Rng,
     intents: Vec<Intent>,
     begun: usize, // how many of these have a time or were made
@@ -49,6 +51,7 @@ struct Client {
     unread: BTreeSet<Arc<str>>,                 // the others
     busy: BTreeSet<Arc<str>>,                   // those with a put on its way
     acknowledged: BTreeMap<Arc<str>, Arc<str>>, // per own key, the value of the last put that was acknowledged
+    circle: Circle,
 }
 
 /// A request as it was sent. A retry after a redirect is another request, with another name.
@@ -64,7 +67,10 @@ pub struct Asked {
     pub returned: Option<Micros>,
     /// What the answer was.
     pub outcome: Option<Outcome>,
+    /// Which replica gave it.
+    pub answered_by: Option<usize>,
     retry_of: Option<usize>, // the attempt before this one, if no copy of it can still arrive
+    attempt: usize,          // which attempt of the same this is, from 1
     client: usize,
     to: usize,    // whom it was last sent to
     copies: u32,  // how often it was sent
@@ -84,6 +90,21 @@ pub struct Sending {
     pub again_at: Option<Micros>,
 }
 
+/// What follows from an answer.
+#[derive(Debug, Default)]
+pub struct Follows {
+    /// Requests that are to be sent now.
+    pub sendings: Vec<Sending>,
+    /// The client that pauses, and when it goes on.
+    pub pause: Option<(usize, Micros)>,
+}
+
+impl From<Option<Sending>> for Follows {
+    fn from(sending: Option<Sending>) -> Self {
+        Self { sendings: sending.into_iter().collect(), pause: None }
+    }
+}
+
 impl Clients {
     /// Clients of a cluster of `replicas`, and their whole plan.
     pub fn new(workload: Workload, replicas: usize, mut rng: Rng) -> Self {
@@ -96,6 +117,7 @@ impl Clients {
             unread: BTreeSet::new(),
             busy: BTreeSet::new(),
             acknowledged: BTreeMap::new(),
+            circle: Circle::default(),
         };
         let intents = intents::draw(&workload, &mut rng);
         let begun = if workload.closed_loop { intents.len().min(workload.clients) } else { intents.len() };
@@ -105,6 +127,7 @@ impl Clients {
             first_id,
             clients: (0..workload.clients).map(client).collect(),
             workload,
+            replicas,
             rng,
             asked: Vec::new(),
             completed: 0,
@@ -229,7 +252,9 @@ impl Clients {
             wanted,
             returned: None,
             outcome: None,
+            answered_by: None,
             retry_of: None,
+            attempt: 1,
             client,
             to: 0,
             copies: 0,
@@ -291,7 +316,7 @@ impl Clients {
         from: usize,
         response: &Response,
         up: &[bool],
-    ) -> Result<Option<Sending>, String> {
+    ) -> Result<Follows, String> {
         let number = self.number(&response.id).ok_or_else(|| format!("nobody asked {:?}", response.id))?;
         let asked = &mut self.asked[number];
         asked.answers += 1;
@@ -305,18 +330,18 @@ impl Clients {
         self.clients[asked.client].leader = response.leader.map(|id| usize::from(id.number()));
         if asked.outcome.is_some() {
             self.duplicates += usize::from(asked.copies == 1);
-            return Ok(None);
+            return Ok(Follows::default());
         }
         asked.outcome = Some(response.outcome.clone());
-        asked.returned = Some(now);
-        let (client, wanted, operation) = (asked.client, asked.wanted, asked.request.operation.clone());
-        let are_copies_settled = asked.answers == asked.copies;
+        (asked.returned, asked.answered_by) = (Some(now), Some(from));
+        let (client, attempt, operation) = (asked.client, asked.attempt, asked.request.operation.clone());
         if matches!(response.outcome, Outcome::Redirect | Outcome::Fail) {
             self.redirects += usize::from(response.outcome == Outcome::Redirect);
-            let retry = self.ask(now, wanted, client, operation, None, up);
-            self.asked[retry.number].retry_of = are_copies_settled.then_some(number);
-            self.asked[retry.number].request.id.client = response.id.client; // whatever it has asked since
-            return Ok(Some(retry));
+            if Circle::holds(attempt, self.replicas) {
+                let pause = self.clients[client].circle.enter(now, number).map(|at| (client, at));
+                return Ok(Follows { sendings: Vec::new(), pause });
+            }
+            return Ok(Some(self.ask_again(now, number, up)).into());
         }
         self.completed += 1;
         let follows = match operation {
@@ -329,7 +354,30 @@ impl Clients {
                 None
             }
         };
-        Ok(follows.or_else(|| self.go_on(now, client, up)))
+        let mut follows = Follows::from(follows.or_else(|| self.go_on(now, client, up)));
+        for declined in self.clients[client].circle.leave() {
+            follows.sendings.push(self.ask_again(now, declined, up));
+        }
+        Ok(follows)
+    }
+
+    /// A client in a circle has paused: it repeats the declined request that waits longest.
+    pub fn repeat(&mut self, now: Micros, client: usize, up: &[bool]) -> Follows {
+        let Some((number, next)) = self.clients[client].circle.next(now) else { return Follows::default() };
+        let sendings = vec![self.ask_again(now, number, up)];
+        Follows { sendings, pause: next.map(|at| (client, at)) }
+    }
+
+    /// What was declined is asked again, under another name.
+    fn ask_again(&mut self, now: Micros, declined: usize, up: &[bool]) -> Sending {
+        let Asked { wanted, client, attempt, .. } = self.asked[declined];
+        let Request { id, operation } = self.asked[declined].request.clone();
+        let again = self.ask(now, wanted, client, operation, None, up);
+        let are_copies_settled = self.asked[declined].answers == self.asked[declined].copies;
+        let asked = &mut self.asked[again.number];
+        (asked.retry_of, asked.attempt) = (are_copies_settled.then_some(declined), attempt + 1);
+        asked.request.id.client = id.client; // whatever it has asked since
+        again
     }
 
     /// A value whose put was not acknowledged yet is right, but other simulators want the acknowledged one.
@@ -360,6 +408,11 @@ impl Clients {
     fn number(&self, id: &RequestId) -> Option<usize> {
         let number = usize::from_str_radix(&id.mid, 16).ok()?;
         (self.asked.get(number)?.request.id == *id).then_some(number)
+    }
+
+    /// The request that has this name in the history.
+    pub fn named(&self, name: &str) -> Option<&Asked> {
+        self.asked.get(usize::from_str_radix(name, 16).ok()?)
     }
 
     /// A request that was made.

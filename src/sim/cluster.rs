@@ -4,7 +4,7 @@
 
 use fastrand::Rng;
 
-use super::clients::{Clients, Sending};
+use super::clients::{Clients, Follows, Sending};
 use super::coverage::Coverage;
 use super::faults::Faults;
 use super::invariants::{Before, Invariants, Moment, Violation};
@@ -177,7 +177,7 @@ impl Cluster {
 
     fn happen(&mut self, event: Event) -> Result<(), Violation> {
         match event {
-            Event::Start(_) | Event::TimeOut(_) if self.requester.sleeps() => {
+            Event::Start(_) | Event::TimeOut(_) | Event::Repeat(_) if self.requester.sleeps() => {
                 if let Some(until) = self.requester.wait(self.now, event) {
                     self.schedule(until, Event::Poll);
                 }
@@ -196,6 +196,11 @@ impl Cluster {
                     self.coverage.resent += 1;
                     self.ask(sending);
                 }
+            }
+            Event::Repeat(client) => {
+                let up = self.up();
+                let follows = self.clients.repeat(self.now, client, &up);
+                self.follow(follows);
             }
             Event::Response { from, response } => return self.respond(from, &response),
             Event::Deliver { from, to, messages } => self.deliver(from, to, messages),
@@ -268,10 +273,18 @@ impl Cluster {
         let up = self.up();
         let follows = self.clients.receive(self.now, from, response, &up);
         let follows = follows.map_err(|detail| Violation::new("answered once", self.now, from, detail))?;
-        if let Some(sending) = follows {
+        self.follow(follows);
+        Ok(())
+    }
+
+    /// The clients send what follows from an answer, or pause.
+    fn follow(&mut self, follows: Follows) {
+        for sending in follows.sendings {
             self.ask(sending);
         }
-        Ok(())
+        if let Some((client, at)) = follows.pause {
+            self.schedule(at, Event::Repeat(client));
+        }
     }
 
     // The stages of a replica.

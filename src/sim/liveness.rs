@@ -48,7 +48,7 @@ pub(super) fn run(cluster: &mut Cluster, liveness: &Liveness) -> Result<(), Viol
     let sending = cluster.clients.probe(cluster.now, &up);
     cluster.ask(sending);
 
-    recover(cluster, liveness.majority[0])?;
+    recover(cluster)?;
     let term_then = highest_term(cluster);
     wander(cluster)?;
     settle(cluster, &liveness.majority)?;
@@ -58,7 +58,7 @@ pub(super) fn run(cluster: &mut Cluster, liveness: &Liveness) -> Result<(), Viol
 
 /// Waits until the probe is acknowledged. A cluster that acknowledges nothing for too long stalls. One that acknowledges
 /// other puts meanwhile has more to do than it can do: then the clients ask ever more rarely, until the probe gets through.
-fn recover(cluster: &mut Cluster, at: usize) -> Result<(), Violation> {
+fn recover(cluster: &mut Cluster) -> Result<(), Violation> {
     let began = cluster.now;
     let max_stall_us = by_the_slowest_clock(cluster, MAX_STALL_US);
     let (mut stored, mut progress_at, mut relief_at) = (0, began, began + max_stall_us);
@@ -68,12 +68,12 @@ fn recover(cluster: &mut Cluster, at: usize) -> Result<(), Violation> {
         }
         if cluster.now >= progress_at + max_stall_us {
             let detail = format!("a healthy majority has acknowledged nothing for {max_stall_us} us");
-            return Err(Violation::new(NAME, cluster.now, at, detail));
+            return Err(Violation::new(NAME, cluster.now, None, detail));
         }
         if cluster.now >= began + RELIEFS * max_stall_us {
             let detail =
                 format!("one put has waited for {} us while others were acknowledged", cluster.now - began);
-            return Err(Violation::new(NAME, cluster.now, at, detail));
+            return Err(Violation::new(NAME, cluster.now, None, detail));
         }
         if cluster.now >= relief_at {
             cluster.clients.back_off();
@@ -179,7 +179,7 @@ fn check_terms(cluster: &Cluster, before: Term, most: Term) -> Result<(), Violat
     let growth = highest_term(cluster) - before;
     if growth > most {
         let detail = format!("the term grew by {growth} although a majority is healthy");
-        return Err(Violation::new(NAME, cluster.now, 0, detail));
+        return Err(Violation::new(NAME, cluster.now, None, detail));
     }
     Ok(())
 }

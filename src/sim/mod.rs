@@ -15,6 +15,7 @@
 //! | `intents` | what clients will ask, drawn before the run |
 //! | `requester` | when the loop that sends all requests is awake |
 //! | `clients` | what is asked, of whom, and what an answer leads to |
+//! | `circle` | when a client repeats what every replica declines |
 //! | `faults` | what goes wrong, and how it ends |
 //! | `liveness` | a majority gets well for good, and must work |
 //! | `invariants` | what must always hold, one file each |
@@ -44,6 +45,7 @@
 //! else looks like one before it or after it.
 
 pub mod batch;
+mod circle;
 pub mod clients;
 pub mod cluster;
 pub mod coverage;

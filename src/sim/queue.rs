@@ -16,6 +16,8 @@ pub(super) enum Event {
     Request { to: usize, number: usize },
     /// A client has waited long enough for an answer.
     TimeOut(usize),
+    /// A client that is sent in circles has paused long enough.
+    Repeat(usize),
     /// The loop that sends all requests has slept long enough.
     Poll,
     /// An answer arrives.

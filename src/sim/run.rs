@@ -70,7 +70,7 @@ pub fn run(plan: &Plan, planted: Planted, traced: bool) -> Outcome {
         Err(panic) => {
             let message = panic.downcast_ref::<String>().cloned();
             let message = message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            Some(Violation::new("no panic", cluster.now(), 0, message.unwrap_or_default()))
+            Some(Violation::new("no panic", cluster.now(), None, message.unwrap_or_default()))
         }
     };
     Outcome {

@@ -9,6 +9,7 @@ use fastrand::Rng;
 use super::disk::Disk;
 use super::plan::{ClockOrigin, Storage};
 use crate::id::Id;
+use crate::levers::Detection;
 use crate::outbox::Outbox;
 use crate::raft::Node;
 use crate::raft::action::Persist;
@@ -52,6 +53,40 @@ impl Clock {
     }
 }
 
+/// What other replicas have sent that must not go unanswered, by what the receiver was then.
+#[derive(Debug, Default)]
+pub struct Arrivals {
+    /// The leaders of earlier terms whose appends arrived, with these terms.
+    pub stale: Vec<(Id, Term)>,
+    /// The replicas that asked for a pre-vote when the receiver did not lead.
+    pub pre_votes: Vec<Id>,
+    /// The replicas that asked for a vote or a pre-vote when the receiver led.
+    pub missed_by: Vec<Id>,
+}
+
+impl Arrivals {
+    fn clear(&mut self) {
+        self.stale.clear();
+        self.pre_votes.clear();
+        self.missed_by.clear();
+    }
+
+    /// Looks at what a replica is about to take in.
+    fn note(&mut self, node: &Node, inbound: &Inbound) {
+        let Inbound::Peer { from, message } = inbound else { return };
+        let leader = match &message.body {
+            Body::RequestVote(_) if node.is_leader() => return self.missed_by.push(*from),
+            Body::RequestVote(request) if request.pre_vote => return self.pre_votes.push(*from),
+            Body::AppendEntries(_) => *from,
+            Body::RelayEntries(relay) => relay.leader,
+            _ => return,
+        };
+        if message.term < node.hard_state().current_term && leader != node.id() {
+            self.stale.push((leader, message.term));
+        }
+    }
+}
+
 /// One replica, up or down.
 #[derive(Debug)]
 pub struct Server {
@@ -67,17 +102,19 @@ pub struct Server {
     pub batch_due: bool,
     /// Whether its sender stage has been woken.
     pub transmit_due: bool,
-    /// The leaders of earlier terms whose appends were in its last batch, with these terms.
-    pub stale: Vec<(Id, Term)>,
+    /// What was in its last batch that it owes an answer for.
+    pub arrivals: Arrivals,
     /// When its timer is set.
     pub wake_at: Option<Micros>,
     options: Options,
     storage: Storage,
     clock_origin: ClockOrigin,
     clock: Clock,
+    began: (Micros, Micros),  // when this life did: true time, and by its clock
     replica: Option<Replica>, // None while it is down
     inbox: VecDeque<Inbound>,
     persisted: Option<u64>, // news of the disk
+    known_durable: u64,     // up to which change this life knows its disk to be
     outbox: Outbox,
     waiting: Vec<Outbound>, // for replicas, until a coalescing window ends
 }
@@ -93,15 +130,17 @@ impl Server {
             clogged: 0,
             batch_due: false,
             transmit_due: false,
-            stale: Vec::new(),
+            arrivals: Arrivals::default(),
             wake_at: None,
             options,
             storage,
             clock_origin,
             clock: Clock { started_at: 0, origin: 0, ppm: clock_ppm },
+            began: (0, 0),
             replica: None,
             inbox: VecDeque::new(),
             persisted: None,
+            known_durable: 0,
             waiting: Vec::new(),
         }
     }
@@ -124,6 +163,7 @@ impl Server {
     /// Starts with what the disk has.
     pub fn start(&mut self, now: Micros, rng: &mut Rng) {
         self.life += 1;
+        self.known_durable = 0;
         self.options.seed = rng.u64(..);
         let origin = match self.clock_origin {
             ClockOrigin::Any => rng.u64(..1 << 40),
@@ -131,6 +171,7 @@ impl Server {
             ClockOrigin::Running => self.clock.shows(now),
         };
         self.clock = Clock { started_at: now, origin, ..self.clock };
+        self.began = (now, origin);
         let saved = self.disk.durable().clone();
         self.replica = Some(Replica::new(&self.options, saved, self.clock.shows(now)));
     }
@@ -153,6 +194,11 @@ impl Server {
     /// What its clock shows.
     pub fn shows(&self, now: Micros) -> Micros {
         self.clock.shows(now)
+    }
+
+    /// When its last life began, in true time and by its clock.
+    pub fn began(&self) -> (Micros, Micros) {
+        self.began
     }
 
     /// How much its clock goes on in a span of true time.
@@ -181,17 +227,33 @@ impl Server {
         self.persisted = Some(number);
     }
 
+    /// How it finds out that its leader is dead.
+    pub fn detection(&self) -> Detection {
+        self.options.levers.detection
+    }
+
+    /// Whether it has a disk, and what it says may wait for that.
+    pub fn has_disk(&self) -> bool {
+        self.storage != Storage::Memory
+    }
+
+    /// Whether it knows that its disk has this change of this life. Where there is no disk, it always does.
+    pub fn knows_durable(&self, number: u64) -> bool {
+        !self.has_disk() || number <= self.known_durable
+    }
+
     /// The consensus stage: one batch. Returns what is to be done.
     pub fn batch(&mut self, now: Micros) -> Vec<Effect> {
         let now = self.clock.shows(now);
         let Some(replica) = &mut self.replica else { return Vec::new() };
         if let Some(number) = self.persisted.take() {
+            self.known_durable = number;
             replica.persisted(now, number);
         }
         let size = self.inbox.len().min(self.options.levers.batch_of(MAX_BATCH));
-        self.stale.clear();
+        self.arrivals.clear();
         for inbound in self.inbox.drain(..size) {
-            self.stale.extend(stale(replica.node(), &inbound));
+            self.arrivals.note(replica.node(), &inbound);
             replica.handle(now, inbound);
         }
         replica.tick(now);
@@ -249,18 +311,6 @@ impl Server {
     pub fn outbox(&mut self) -> &mut Outbox {
         &mut self.outbox
     }
-}
-
-/// The leader and the term of an append, if the replica that gets it is in a later term.
-fn stale(node: &Node, inbound: &Inbound) -> Option<(Id, Term)> {
-    let Inbound::Peer { from, message } = inbound else { return None };
-    let leader = match &message.body {
-        Body::AppendEntries(_) => *from,
-        Body::RelayEntries(relay) => relay.leader,
-        _ => return None,
-    };
-    let is_stale = message.term < node.hard_state().current_term && leader != node.id();
-    is_stale.then_some((leader, message.term))
 }
 
 /// An outbox with nothing in it.

@@ -4,9 +4,11 @@ use std::sync::Mutex;
 
 use super::batch::{processors, run_many};
 use super::coverage::Coverage;
+use super::invariants::Violation;
 use super::minimise::minimise;
 use super::plan::{Fault, FaultKind, Plan, Storage, Target};
 use super::scenario::Source;
+use super::trace::excerpt;
 use super::{Outcome, run, swarm};
 use crate::planted::{Bug, Planted};
 
@@ -20,8 +22,8 @@ fn explore(seeds: u64, planted: Planted) -> (Option<(u64, Outcome)>, Coverage) {
 }
 
 #[test]
-fn five_hundred_seeds_break_no_rule_and_reach_everything() {
-    let (found, coverage) = explore(500, Planted::NONE);
+fn three_hundred_seeds_break_no_rule_and_reach_everything() {
+    let (found, coverage) = explore(300, Planted::NONE);
     if let Some((seed, Outcome { violation: Some(violation), .. })) = found {
         panic!("seed {seed}: {violation}");
     }
@@ -83,6 +85,26 @@ fn a_plan_can_be_written_down_and_read_again() {
         std::fs::write(&path, serde_json::to_string(&plan).expect("JSON")).expect("written");
         assert_eq!(Source::read(&path).expect("a plan").plan(99), plan, "it keeps its own seed");
     }
+}
+
+#[test]
+fn contradiction_shows_its_last_answer_and_the_replica_that_gave_it() {
+    let planted = Planted::new(Bug::ServesReadsUnproven);
+    let failure = |seed| {
+        let outcome = run(&swarm::plan(seed), planted, true);
+        let violation = outcome.violation.clone().filter(|violation| violation.rule == "linearizability")?;
+        Some((outcome, violation))
+    };
+    let failures: Vec<(Outcome, Violation)> = (0..60).filter_map(failure).collect();
+    for (outcome, violation) in &failures {
+        assert!(violation.at_us < outcome.virtual_us);
+        let last = excerpt(&outcome.trace, violation.at_us, 10);
+        let answer = format!(" ← {:04X} #", violation.replica.expect("a replica answered"));
+        let time = format!("{:.6}", violation.at_us as f64 / 1e6);
+        let shown = last.iter().any(|line| line.contains(&time) && line.contains(&answer));
+        assert!(shown && last.len() == 11, "{violation}: {last:#?}");
+    }
+    assert!(failures.iter().any(|(_, violation)| violation.replica != Some(0)));
 }
 
 #[test]

@@ -119,6 +119,23 @@ impl Trace {
     }
 }
 
+/// The heading of a transcript and its last lines up to this time, at most so many.
+pub fn excerpt(transcript: &str, until_us: Micros, most: usize) -> Vec<&str> {
+    let mut lines = transcript.lines();
+    let heading = lines.next();
+    let until: Vec<&str> = lines.take_while(|line| time_of(line) <= until_us).collect();
+    heading.into_iter().chain(until[until.len().saturating_sub(most)..].iter().copied()).collect()
+}
+
+/// The time with which a line begins, in microseconds.
+fn time_of(line: &str) -> Micros {
+    let time = line.split_whitespace().next().and_then(|seconds| seconds.split_once('.'));
+    let micros = time.and_then(|(seconds, micros)| {
+        Some(1_000_000 * seconds.parse::<Micros>().ok()? + micros.parse::<Micros>().ok()?)
+    });
+    micros.unwrap_or(0)
+}
+
 fn answer(response: &Response) -> String {
     let mid = &response.id.mid;
     match (&response.outcome, response.leader) {

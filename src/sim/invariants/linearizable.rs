@@ -1,17 +1,32 @@
 //! Linearizability: what all clients saw together could have come from one store that does one thing at a
 //! time, each between its request and its answer (Herlihy and Wing, 1990).
 
-use crate::history::{self, Verdict};
-use crate::sim::clients::Clients;
+use super::Violation;
+use crate::history::{self, Contradiction, Verdict};
+use crate::raft::types::Micros;
+use crate::sim::clients::{Asked, Clients};
 
-pub(super) const NAME: &str = "linearizability";
+const NAME: &str = "linearizability";
 
-pub(super) fn check(clients: &Clients) -> Result<(), String> {
+/// Judges what the clients saw until now.
+pub(super) fn check(now: Micros, clients: &Clients) -> Result<(), Violation> {
     match history::check(&clients.history(), history::DEFAULT_BUDGET) {
         Verdict::Linearizable => Ok(()),
-        Verdict::NotLinearizable(contradiction) => Err(format!("\n{contradiction}")),
+        Verdict::NotLinearizable(contradiction) => {
+            let last = last_answer(&contradiction, clients);
+            let (at_us, replica) = last.unwrap_or((now, None));
+            Err(Violation::new(NAME, at_us, replica, format!("\n{contradiction}")))
+        }
         Verdict::OutOfBudget { key, operations } => {
-            Err(format!("undecided for the {operations} operations on {key}"))
+            let detail = format!("undecided for the {operations} operations on {key}");
+            Err(Violation::new(NAME, now, None, detail))
         }
     }
+}
+
+/// When the last answer of a contradiction came, and from which replica. Without that answer there is none.
+fn last_answer(contradiction: &Contradiction, clients: &Clients) -> Option<(Micros, Option<usize>)> {
+    let answered = contradiction.operations.iter().filter(|operation| operation.returned.is_some());
+    let asked = answered.filter_map(|operation| clients.named(&operation.name));
+    asked.filter_map(|asked: &Asked| Some((asked.returned?, asked.answered_by))).max()
 }

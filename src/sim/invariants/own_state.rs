@@ -1,5 +1,5 @@
-//! What one replica can know of itself: its log has no gaps, its terms never go down along the log, nothing
-//! is committed that is not there ([`invariants::check`]).
+//! What one replica can know of itself: its log has no gaps, its terms never go down along the log, nothing is committed
+//! that is not there, and no attempt in vain outlives the next leader ([`invariants::check`]).
 
 use super::{Invariant, Knowledge, Moment};
 use crate::raft::invariants;
@@ -13,7 +13,9 @@ impl Invariant for OwnState {
     }
 
     fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+        let node = moment.node();
         let changed_from = moment.persists().map(|persist| persist.first_index).min();
-        changed_from.map_or(Ok(()), |index| invariants::check(moment.node(), index.saturating_sub(1)))
+        let checked_to = changed_from.map_or(node.log().last_index(), |index| index.saturating_sub(1));
+        invariants::check(node, checked_to)
     }
 }

@@ -26,12 +26,14 @@ impl PromisesAreKept {
 }
 
 impl Promise {
-    /// What an earlier life has left is brought to the clock of this one, whose first batch this is.
+    /// What an earlier life has left is brought to the clock of this one, whose first batch this is. The clock's rate may
+    /// have changed between the start and that batch.
     fn inherit(&mut self, moment: &Moment<'_>) {
         let Some((ended_at, left)) = self.left.take() else { return };
         let server = &moment.servers[moment.at];
-        let still_left = left.saturating_sub(server.own_span(moment.now - ended_at));
-        self.until = self.until.max(server.shows(moment.now) + still_left);
+        let (began, shown) = server.began();
+        let still_left = left.saturating_sub(server.own_span(began - ended_at));
+        self.until = self.until.max(shown + still_left);
     }
 
     /// A replica heard a leader then.

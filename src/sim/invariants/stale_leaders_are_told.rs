@@ -1,5 +1,7 @@
 //! A leader of an earlier term is told so by each replica that gets an append of that term, whichever way the append
 //! came (paper, 5.1). Else a deposed leader that relays to a follower of its successor goes on until it counts silence.
+//! A replica tells it in the first batch in which the replica knows its disk to have all that it had changed by then.
+//! Where there is no disk that is the batch with the append.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +10,17 @@ use crate::id::Id;
 use crate::raft::types::{Micros, Term};
 use crate::sim::server::Server;
 
-/// What a replica says may wait for two syncs of a disk that hangs, and for as many batches.
-const LONGEST_WAIT: (Micros, u32) = (4_000_000, 64);
-
 #[derive(Debug, Default)]
 pub(super) struct StaleLeadersAreTold {
-    owed: BTreeMap<(usize, Id), Owed>, // who has to tell which leader
+    changes: BTreeMap<usize, u64>, // the last change that a replica has handed out for its disk in this life
+    owed: BTreeMap<(usize, Id, Term), Owed>, // by which replica, to which leader, of which term
 }
 
-/// A leader that has not been told yet.
+/// What a leader has to be told.
 #[derive(Clone, Copy, Debug)]
 struct Owed {
-    term: Term, // of the append
-    since: Micros,
-    batches: u32,
+    since: Micros, // when its append came
+    change: u64,   // which the disk must have before
 }
 
 impl Invariant for StaleLeadersAreTold {
@@ -30,32 +29,32 @@ impl Invariant for StaleLeadersAreTold {
     }
 
     fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
-        let at = moment.at;
-        for &(leader, term) in &moment.servers[at].stale {
-            let owed = self.owed.entry((at, leader)).or_insert(Owed { term, since: moment.now, batches: 0 });
-            owed.term = owed.term.max(term);
+        let (at, since, server) = (moment.at, moment.now, &moment.servers[moment.at]);
+        if let Some(number) = moment.persists().map(|persist| persist.number).max() {
+            self.changes.insert(at, number);
+        }
+        let change = self.changes.get(&at).copied().unwrap_or(0);
+        for &(leader, term) in &server.arrivals.stale {
+            self.owed.entry((at, leader, term)).or_insert(Owed { since, change });
         }
         if self.owed.is_empty() {
             return Ok(());
         }
-        let told: Vec<(Id, Term)> =
-            moment.messages().filter_map(|(to, message)| Some((Id::new(to as u16)?, message.term))).collect();
-        self.owed.retain(|(by, leader), owed| {
-            *by != at || !told.iter().any(|(to, term)| to == leader && *term > owed.term)
-        });
-        for ((_, leader), owed) in self.owed.iter_mut().filter(|((by, _), _)| *by == at) {
-            owed.batches += 1;
-            if owed.since + LONGEST_WAIT.0 < moment.now && owed.batches > LONGEST_WAIT.1 {
-                return Err(format!(
-                    "it has not told {leader}, whose append of term {} it got at {} us",
-                    owed.term, owed.since
-                ));
-            }
+        for (to, message) in moment.messages() {
+            let is_told = |by, leader: Id| by == at && usize::from(leader.number()) == to;
+            self.owed.retain(|&(by, leader, term), _| !is_told(by, leader) || message.term <= term);
         }
-        Ok(())
+        let mut owed = self.owed.iter().filter(|((by, _, _), _)| *by == at);
+        match owed.find(|(_, owed)| server.knows_durable(owed.change)) {
+            Some(((_, leader, term), Owed { since, .. })) => {
+                Err(format!("it has not told {leader}, whose append of term {term} it got at {since} us"))
+            }
+            None => Ok(()),
+        }
     }
 
     fn crashed(&mut self, _: Micros, at: usize, _: &[Server]) {
-        self.owed.retain(|(by, _), _| *by != at);
+        self.changes.remove(&at);
+        self.owed.retain(|(by, _, _), _| *by != at);
     }
 }

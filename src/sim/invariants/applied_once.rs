@@ -1,0 +1,22 @@
+//! A replica applies what it has committed, each entry once. Sessions hide a second time from clients, and no client is
+//! told of it.
+
+use super::{Invariant, Knowledge, Moment};
+
+#[derive(Debug)]
+pub(super) struct AppliedOnce;
+
+impl Invariant for AppliedOnce {
+    fn name(&self) -> &'static str {
+        "applied once"
+    }
+
+    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+        let applied = moment.server().replica().map_or(0, crate::replica::Replica::applied);
+        let committed = moment.node().commit_index();
+        if applied == committed {
+            return Ok(());
+        }
+        Err(format!("it has applied {applied} entries and committed {committed}"))
+    }
+}

@@ -1,0 +1,48 @@
+//! Where leaders are missed on demand, a replica gives its leader up only after a question to it, unless it has heard of a
+//! later term. Questions may wait for a disk; this rule looks at replicas without one.
+
+use std::collections::BTreeSet;
+
+use super::{Invariant, Knowledge, Moment};
+use crate::levers::Detection;
+use crate::raft::message::Body;
+use crate::raft::types::Micros;
+use crate::sim::server::Server;
+
+#[derive(Debug, Default)]
+pub(super) struct LeadersAreAskedFirst {
+    asked: BTreeSet<usize>, // the replicas that have asked their leader since they last heard it
+}
+
+impl Invariant for LeadersAreAskedFirst {
+    fn name(&self) -> &'static str {
+        "leaders are asked first"
+    }
+
+    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+        let (at, node, before) = (moment.at, moment.node(), moment.before);
+        if moment.server().has_disk() || moment.server().detection() != Detection::OnDemand {
+            return Ok(());
+        }
+        if node.leader_contact() != before.leader_contact {
+            self.asked.remove(&at);
+        }
+        let gives_up = before.leader.filter(|_| !before.led && moment.term() == before.term);
+        if let Some(leader) = gives_up.filter(|_| node.leader().is_none() && !self.asked.contains(&at)) {
+            return Err(format!("it has given {leader} up and has not asked it"));
+        }
+        // It may have heard the leader in this batch and asked it then.
+        let asks = moment.messages().any(|(to, message)| {
+            let is_asked = node.leader().is_some_and(|leader| usize::from(leader.number()) == to);
+            is_asked && matches!(&message.body, Body::RequestVote(request) if request.pre_vote)
+        });
+        if asks {
+            self.asked.insert(at);
+        }
+        Ok(())
+    }
+
+    fn crashed(&mut self, _: Micros, at: usize, _: &[Server]) {
+        self.asked.remove(&at);
+    }
+}

@@ -1,0 +1,32 @@
+//! A leader that is asked for a vote is missed by the replica that asks, and sends it an append at once, by itself or on
+//! the way of a relay. Else that replica gives up a leader that lives.
+
+use super::{Invariant, Knowledge, Moment};
+use crate::id::Id;
+use crate::raft::message::Body;
+
+#[derive(Debug)]
+pub(super) struct LeadersShowLife;
+
+impl Invariant for LeadersShowLife {
+    fn name(&self) -> &'static str {
+        "leaders show life"
+    }
+
+    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+        if !moment.node().is_leader() {
+            return Ok(());
+        }
+        let is_shown = |id: &&Id| {
+            moment.messages().any(|(to, message)| match &message.body {
+                Body::AppendEntries(_) => to == usize::from(id.number()),
+                Body::RelayEntries(relay) => to == usize::from(id.number()) || relay.way.contains(id),
+                _ => false,
+            })
+        };
+        match moment.server().arrivals.missed_by.iter().find(|id| !is_shown(id)) {
+            Some(id) => Err(format!("{id} has asked it for a vote and got no append")),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A replica that is asked for a pre-vote answers, unless it hears its leader meanwhile: at the latest when it follows no
+//! leader any more and its promise to the last one has ended. Where there is a disk, answers may wait for that too; this
+//! rule looks at replicas without one.
+
+use std::collections::BTreeSet;
+
+use super::{Invariant, Knowledge, Moment};
+use crate::id::Id;
+use crate::raft::message::Body;
+use crate::replica::ELECTION_TIMEOUT_US;
+use crate::sim::server::Server;
+
+#[derive(Debug, Default)]
+pub(super) struct PreVotesAreAnswered {
+    owed: BTreeSet<(usize, Id)>, // by which replica, to which candidate
+}
+
+impl Invariant for PreVotesAreAnswered {
+    fn name(&self) -> &'static str {
+        "pre-votes are answered"
+    }
+
+    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+        let (at, node) = (moment.at, moment.node());
+        if moment.server().has_disk() {
+            return Ok(());
+        }
+        self.owed.extend(moment.server().arrivals.pre_votes.iter().map(|&from| (at, from)));
+        if self.owed.is_empty() {
+            return Ok(());
+        }
+        for (to, message) in moment.messages() {
+            if matches!(&message.body, Body::RequestVoteResponse(response) if response.pre_vote) {
+                self.owed.retain(|&(by, id)| by != at || usize::from(id.number()) != to);
+            }
+        }
+        let contact = node.leader_contact();
+        if contact != moment.before.leader_contact || node.is_leader() {
+            self.owed.retain(|&(by, _)| by != at);
+        }
+        let is_free = contact.is_none_or(|contact| moment.shown() >= contact + ELECTION_TIMEOUT_US);
+        match self.owed.iter().find(|&&(by, _)| by == at && node.leader().is_none() && is_free) {
+            Some((_, candidate)) => {
+                Err(format!("it has not answered {candidate}, and nothing keeps it from that"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn crashed(&mut self, _: crate::raft::types::Micros, at: usize, _: &[Server]) {
+        self.owed.retain(|&(by, _)| by != at);
+    }
+}
