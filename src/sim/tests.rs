@@ -59,7 +59,7 @@ fn bugs_that_show_easily_are_found_within_a_hundred_seeds() {
 
 #[test]
 fn a_seed_gives_the_same_transcript_to_the_byte() {
-    for seed in 0..8 {
+    for seed in 0..4 {
         let plan = swarm::plan(seed);
         let (first, second) = (run(&plan, Planted::NONE, true), run(&plan, Planted::NONE, true));
         assert!(first.trace == second.trace, "seed {seed}");
@@ -91,9 +91,8 @@ fn a_plan_can_be_written_down_and_read_again() {
 fn contradiction_shows_its_last_answer_and_the_replica_that_gave_it() {
     let planted = Planted::new(Bug::ServesReadsUnproven);
     let failure = |seed| {
-        let outcome = run(&swarm::plan(seed), planted, true);
-        let violation = outcome.violation.clone().filter(|violation| violation.rule == "linearizability")?;
-        Some((outcome, violation))
+        let violation = run(&swarm::plan(seed), planted, false).violation?;
+        (violation.rule == "linearizability").then(|| (run(&swarm::plan(seed), planted, true), violation))
     };
     let failures: Vec<(Outcome, Violation)> = (0..60).filter_map(failure).collect();
     for (outcome, violation) in &failures {
