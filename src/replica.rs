@@ -67,6 +67,9 @@ const SENT_ON_AT_ONCE: usize = 4_096;
 /// How many requests may be owed an answer; further ones are refused at once.
 const MAX_OWED: usize = 65_536;
 
+/// How many bytes of MIDs, keys and values these requests may have together.
+const MAX_OWED_BYTES: usize = 32 << 20;
+
 /// What a replica wants done, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -104,6 +107,7 @@ impl Options {
 #[derive(Clone, Copy, Debug)]
 struct Owed {
     content: u64, // the digest of what it asks
+    bytes: usize, // of its MID, key and value
     waits_for: WaitsFor,
 }
 
@@ -129,6 +133,7 @@ pub struct Replica {
     node: Node,
     kv: Kv,
     owed: BTreeMap<RequestId, Owed>,
+    owed_bytes: usize,                              // of all of them
     held: VecDeque<Held>, // oldest first; those that wait for a leader, and some that were answered since
     to_review: usize,     // how many of them, from the front, are to be looked at once more
     abandoned: VecDeque<RequestId>, // those that this replica had taken on when it stopped to lead
@@ -178,6 +183,7 @@ impl Replica {
             node: Node::new(own, configuration, settings, fastrand::Rng::with_seed(seed), saved, now),
             kv: Kv::new(planted),
             owed: BTreeMap::new(),
+            owed_bytes: 0,
             held: VecDeque::new(),
             to_review: 0,
             abandoned: VecDeque::new(),
@@ -274,6 +280,7 @@ impl Replica {
     /// A redirect to anybody for each request that is owed an answer, because this replica stops.
     pub fn stop(&mut self) -> Vec<Response> {
         let redirect = |id| Response { id, outcome: Outcome::Redirect, leader: None };
+        self.owed_bytes = 0;
         std::mem::take(&mut self.owed).into_keys().map(redirect).collect()
     }
 
@@ -306,14 +313,15 @@ impl Replica {
             }
             return; // a repetition: the answer to the first one answers both
         }
-        let overloaded = self.owed.len() >= MAX_OWED;
-        self.owed.insert(request.id.clone(), Owed { content, waits_for: WaitsFor::Leader });
-        if overloaded {
-            warn!(client = %request.id.client, "refused a request: {MAX_OWED} others wait");
-            self.answer(&request.id, Outcome::Fail, self.node.leader());
-        } else {
-            self.route(now, request, self.hold_until(now));
+        let bytes = request.id.mid.len() + request.operation.text_len();
+        if self.owed.len() >= MAX_OWED || self.owed_bytes + bytes > MAX_OWED_BYTES {
+            let (others, waiting) = (self.owed.len(), self.owed_bytes);
+            warn!(client = %request.id.client, "refused a request: {others} others with {waiting} bytes wait");
+            return self.send_answer(request.id, Outcome::Fail, self.node.leader());
         }
+        self.owed_bytes += bytes;
+        self.owed.insert(request.id.clone(), Owed { content, bytes, waits_for: WaitsFor::Leader });
+        self.route(now, request, self.hold_until(now));
     }
 
     /// Until when a request is held that comes now. Of two that are held, the one that came first is not held longer.
@@ -466,7 +474,8 @@ impl Replica {
 
     /// Answers a request if it is owed an answer.
     fn answer(&mut self, id: &RequestId, outcome: Outcome, leader: Option<Id>) {
-        if let Some((id, _)) = self.owed.remove_entry(id) {
+        if let Some((id, owed)) = self.owed.remove_entry(id) {
+            self.owed_bytes -= owed.bytes;
             self.send_answer(id, outcome, leader);
         }
     }

@@ -33,6 +33,14 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// How many bytes its texts have.
+    pub fn text_len(&self) -> usize {
+        match self {
+            Self::Get { key } => key.len(),
+            Self::Put { key, value } => key.len() + value.len(),
+        }
+    }
+
     /// A digest of what is asked: two requests that ask something else have different ones.
     pub fn digest(&self) -> u64 {
         match self {

@@ -446,6 +446,25 @@ fn more_requests_than_can_wait_are_refused_at_once() {
     assert_eq!(cluster.answers(), [(id(0), MAX_OWED.to_string(), Outcome::Fail, None)]);
 }
 
+#[test]
+fn more_bytes_of_requests_than_can_wait_are_refused_until_some_are_answered() {
+    let mut cluster = Cluster::new();
+    cluster.blocked = (0..5).map(id).collect();
+    let long = "v".repeat(MAX_OWED_BYTES / 64 - 10);
+    let requests: Vec<Request> = (0..70).map(|n| put(&format!("{n:09}"), "k", &long)).collect();
+    cluster.ask(id(0), &requests);
+    let refused = (64..70).map(|n| (id(0), format!("{n:09}"), Outcome::Fail, None));
+    assert_eq!(cluster.answers(), refused.collect::<Vec<_>>());
+    cluster.ask(id(0), &[get("m", "k")]);
+    assert_eq!(cluster.answers(), [(id(0), "m".into(), Outcome::Fail, None)]);
+
+    let replica = cluster.replicas.get_mut(&id(0)).expect("it exists");
+    assert_eq!(answers_per_batch(replica, HOLD_US), [64]);
+    cluster.now = HOLD_US;
+    cluster.ask(id(0), &requests);
+    assert_eq!(cluster.answers().len(), 6, "what was answered makes room");
+}
+
 /// Ends empty batches of a replica at this instant until it has nothing more to do, and returns how many
 /// requests each of them answered.
 fn answers_per_batch(replica: &mut Replica, now: Micros) -> Vec<usize> {
