@@ -114,7 +114,7 @@ fn describe(verdict: &Verdict, operations: &[Operation], budget: u64, start: Ins
             )
         }
         Verdict::OutOfBudget { key, operations } => format!(
-            "undecided: {budget} MB were too little for the {operations} operations on key \"{}\"; --budget allows more",
+            "undecided: a budget of {budget} MB is too small for the {operations} operations on key \"{}\"; --budget allows more",
             legible(key)
         ),
     }

@@ -162,7 +162,11 @@ fn an_exhausted_budget_has_an_exit_code_of_its_own() {
     assert_eq!(check(AMBIGUOUS).code, Some(0));
     let ended = kvstore(&["check", "--budget", "0", "-"], AMBIGUOUS.as_bytes());
     assert_eq!((ended.code, &*ended.stderr), (Some(3), ""));
-    assert!(ended.stdout.starts_with("undecided: 0 MB were too little for the 5 operations on key \"k\""));
+    assert!(
+        ended
+            .stdout
+            .starts_with("undecided: a budget of 0 MB is too small for the 5 operations on key \"k\"")
+    );
 }
 
 #[test]
