@@ -62,10 +62,3 @@ fn leader_that_is_cut_off_for_a_moment_stays() {
 fn leader_stays_where_round_trips_are_long_and_messages_are_lost() {
     assert!(every_put_takes_at_most("long-way-loses-a-third", 750_000, |_| ()));
 }
-
-/// A replica restarts within its promise, and its clock changes its rate before its first batch and again later.
-#[test]
-fn promise_of_an_earlier_life_counts_from_the_start_of_this_one() {
-    let outcome = run(&source("clock-slows-down-after-a-restart").plan(0), Planted::NONE, false);
-    assert_eq!(outcome.violation, None);
-}
