@@ -7,11 +7,18 @@
 //! eighth of them for a client whose MIDs are random, the rest for seven that count. A step is a batch as the pipeline's
 //! consensus thread makes it, of up to 64 puts or of what another replica sent. It is measured in processor time of
 //! the thread, so a busy machine does not count. Then a leader that is owed as many answers as it can be steps down.
+//!
+//! At last a leader dies before either of two others knows that any of its entries is committed, a million small ones
+//! or 20,000 that fill a message each. The one that is elected commits all of them at once, and the other one
+//! learns it at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kvstore::id::Id;
-use kvstore::raft::types::Micros;
+use kvstore::kv::Command;
+use kvstore::raft::message::{AppendEntries, Body, Message};
+use kvstore::raft::types::{Entry, Micros, Payload};
 use kvstore::replica::{Options, Replica};
 use kvstore::request::{Operation, Outcome, Request, RequestId};
 use kvstore::transport::SEQPACKET_MAX_DATAGRAM;
@@ -24,6 +31,10 @@ const BATCH: usize = 64;
 const CLIENTS: u16 = 8;
 /// As many as a replica takes on.
 const OWED: usize = 65_536;
+/// How many entries two replicas have that do not know what is committed: small ones, and large ones of [`LARGE`] bytes.
+const TAIL: usize = 1_000_000;
+const LARGE_TAIL: usize = 20_000;
+const LARGE: usize = 60_000;
 
 fn main() {
     // Cargo's own arguments begin with a dash.
@@ -43,6 +54,11 @@ fn main() {
     cluster.steps = Steps::default();
     cluster.step_down(leader, keys, &mut rng);
     cluster.steps.print(&format!("{OWED} requests, a leader steps down"));
+    for (entries, value_len) in [(TAIL, 32), (LARGE_TAIL, LARGE)] {
+        let mut cluster = Cluster::new();
+        cluster.lose_leader(entries, &"v".repeat(value_len).into(), &mut rng);
+        cluster.steps.print(&format!("{entries} entries with {value_len} bytes are committed at once"));
+    }
 }
 
 fn id(number: u16) -> Id {
@@ -135,6 +151,7 @@ impl Cluster {
         self.steps.note(processor_ns() - begin, replica.node().log().last_index());
         for outbound in out {
             match outbound {
+                Outbound::Peer { to: peer, .. } if !self.replicas.contains_key(&peer) => {}
                 Outbound::Peer { to: peer, message, .. } => {
                     self.inboxes.entry(peer).or_default().push(Inbound::Peer { from: to, message });
                 }
@@ -148,7 +165,8 @@ impl Cluster {
     /// Does what is due next.
     fn go_on(&mut self) {
         self.now = self.replicas.values().map(Replica::deadline).min().expect("there are some").max(self.now);
-        (0..REPLICAS).for_each(|own| self.step(id(own), Vec::new()));
+        let all: Vec<Id> = self.replicas.keys().copied().collect();
+        all.into_iter().for_each(|own| self.step(own, Vec::new()));
     }
 
     /// Lets 0000 hold a request until a replica leads, and returns which.
@@ -176,6 +194,37 @@ impl Cluster {
             self.now = self.replicas[&leader].deadline().max(self.now);
             self.step(leader, Vec::new());
         }
-        self.inboxes.clear();
+    }
+
+    /// A leader stores puts of this value in two other replicas, never says that any is committed, and is gone.
+    fn lose_leader(&mut self, entries: usize, value: &Arc<str>, rng: &mut fastrand::Rng) {
+        let gone = id(REPLICAS - 1);
+        self.replicas.remove(&gone);
+        let mut entry = |index: usize| {
+            let request = put(index, rng).id;
+            let command = Command { request, key: format!("{index:x}").into(), value: Arc::clone(value) };
+            Entry { index: index as u64, term: 1, payload: Payload::Command(Arc::new(command)) }
+        };
+        for first in (1..=entries).step_by(BATCH) {
+            let append = AppendEntries {
+                prev_log_index: first as u64 - 1,
+                prev_log_term: u64::from(first > 1),
+                leader_commit: 0,
+                sent_at: first as u64,
+                entries: (first..=entries.min(first + BATCH - 1)).map(&mut entry).collect(),
+            };
+            let message = Message { term: 1, body: Body::AppendEntries(append) };
+            for to in 0..REPLICAS - 1 {
+                self.step(id(to), vec![Inbound::Peer { from: gone, message: message.clone() }]);
+            }
+        }
+        self.steps = Steps::default();
+        let leader = self.elect();
+        let lags = |replica: &Replica| replica.node().commit_index() <= entries as u64;
+        while self.replicas.values().any(lags) {
+            self.go_on();
+            self.settle();
+        }
+        assert!(self.replicas[&leader].node().is_leader());
     }
 }

@@ -70,6 +70,9 @@ const MAX_OWED: usize = 65_536;
 /// How many bytes of MIDs, keys and values these requests may have together.
 const MAX_OWED_BYTES: usize = 32 << 20;
 
+/// How many committed entries one batch applies: 1 ms of work, 8 ms if each entry fills a datagram of 64 KB.
+pub const APPLIED_AT_ONCE: usize = 256;
+
 /// What a replica wants done, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -90,6 +93,8 @@ pub struct Options {
     pub max_datagram: usize,
     /// Decides the jitter of election time-outs.
     pub seed: u64,
+    /// How many committed entries one batch applies, at least 1.
+    pub applied_at_once: usize,
     /// What trades messages against latency.
     pub levers: Levers,
     /// A bug that tests put in.
@@ -99,7 +104,8 @@ pub struct Options {
 impl Options {
     /// A replica as it is best, without bugs.
     pub fn new(own: Id, peers: Vec<Id>, max_datagram: usize, seed: u64) -> Self {
-        Self { own, peers, max_datagram, seed, levers: Levers::DEFAULT, planted: Planted::NONE }
+        let (levers, planted) = (Levers::DEFAULT, Planted::NONE);
+        Self { own, peers, max_datagram, seed, applied_at_once: APPLIED_AT_ONCE, levers, planted }
     }
 }
 
@@ -157,7 +163,7 @@ impl Replica {
     /// A replica with what its disk has. The state machine starts empty: the log is applied to it
     /// again as far as it turns out to be committed.
     pub fn new(options: &Options, saved: Saved, now: Micros) -> Self {
-        let &Options { own, max_datagram, seed, levers, planted, .. } = options;
+        let &Options { own, max_datagram, seed, applied_at_once, levers, planted, .. } = options;
         let on_demand = levers.detection == Detection::OnDemand;
         // What an append has room for has room on every way that it can take.
         let way_bytes = match levers.topology {
@@ -174,6 +180,7 @@ impl Replica {
             max_append_bytes: levers.batch_of(most),
             entry_len: wire::entry_len,
             max_in_flight: MAX_IN_FLIGHT,
+            applied_at_once,
             levers,
             planted,
         };

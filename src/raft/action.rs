@@ -66,7 +66,8 @@ pub enum Action {
     },
     /// Write a change to disk and say when it is there; meanwhile the core goes on.
     Persist(Persist),
-    /// The entry is committed: apply it. Every index comes once, in order.
+    /// The entry is committed: apply it. Every index comes once, in order. One drain hands out a bounded number,
+    /// and the next drain is due at once if more are committed.
     Apply(Entry),
     /// The read may be answered from the state as it is after all the `Apply` before this.
     Serve(ReadId),

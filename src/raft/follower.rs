@@ -115,7 +115,7 @@ impl Node {
         if self.planted(Bug::TruncatesOnAnyAppend) {
             self.log.truncate(prev_log_index);
         }
-        if !self.log.store(append.entries, self.commit_index) {
+        if !self.log.store(append.entries, self.known_committed) {
             return None; // leader completeness (5.4.3): no leader contradicts what is committed
         }
         // Not further than this message reaches: what lies behind may differ from the leader's.

@@ -26,6 +26,7 @@ pub(super) const SETTINGS: Settings = Settings {
     max_append_bytes: 1_000,
     entry_len: |_| 100,
     max_in_flight: 4,
+    applied_at_once: 1_000,
     levers: Levers { detection: Detection::Heartbeats, ..Levers::DEFAULT },
     planted: Planted::NONE,
 };

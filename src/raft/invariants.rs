@@ -14,8 +14,9 @@ pub type Violation = String;
 /// at before and has not changed since.
 pub fn check(node: &Node, checked_to: Index) -> Result<(), Violation> {
     let last_index = node.log.last_index();
-    if node.commit_index > last_index {
-        return Err(format!("{} committed {} but its log ends at {last_index}", node.id, node.commit_index));
+    if node.commit_index > last_index || node.known_committed > last_index {
+        let committed = node.known_committed.max(node.commit_index);
+        return Err(format!("{} committed {committed} but its log ends at {last_index}", node.id));
     }
     if node.log.last_term() > node.hard_state.current_term {
         return Err(format!("{} has an entry of term {}", node.id, node.log.last_term()));

@@ -41,6 +41,8 @@ pub struct Settings {
     pub entry_len: fn(&Entry) -> usize,
     /// How many unanswered messages a follower may have that answers.
     pub max_in_flight: usize,
+    /// How many entries one drain hands out to be applied, at least 1: a bound on how long a batch takes.
+    pub applied_at_once: usize,
     /// What trades messages against latency.
     pub levers: Levers,
     /// A bug that tests put in; none in any other build.
@@ -66,6 +68,8 @@ pub struct Node {
     saved_hard_state: HardState, // as it was last handed out for the disk
     pub(super) log: Log,
     pub(super) commit_index: Index, // <= log.last_index(); never decreases; all up to it was handed out as Apply
+    pub(super) known_committed: Index, // >= commit_index, which follows in the next drains
+    applied: usize,                 // how many entries this batch has handed out as Apply
     pub(super) role: Role,
     pub(super) leader_contact: Option<Micros>, // when a leader was last heard; outlives terms, as the promise does
     pub(super) campaigns: u64,                 // how often this replica asked for votes
@@ -109,6 +113,8 @@ impl Node {
             saved_hard_state: saved.hard_state,
             log: Log::restore(saved.entries),
             commit_index: 0,
+            known_committed: 0,
+            applied: 0,
             role,
             leader_contact,
             campaigns,
@@ -151,9 +157,11 @@ impl Node {
     /// that they proved is committed and served. `now` must have been read after the last of them arrived.
     pub fn drain(&mut self, now: Micros) -> Vec<Action> {
         self.now = self.now.max(now);
+        self.commit_to(self.known_committed);
         if self.is_leader() {
             self.drain_leader();
         }
+        self.applied = 0;
         self.persist();
         self.release_promises();
         debug_assert_eq!(invariants::check(self, self.log.durable_index()), Ok(()));
@@ -209,6 +217,9 @@ impl Node {
 
     /// When [`Input::Tick`] is due if nothing else happens before.
     pub fn deadline(&self) -> Micros {
+        if self.commit_index < self.known_committed {
+            return self.now;
+        }
         let of_role = match &self.role {
             Role::Follower(follower) => follower.deadline(),
             Role::Candidate(candidate) => candidate.deadline(self.is_cut_off()),
@@ -266,7 +277,7 @@ impl Node {
         &self.log
     }
 
-    /// The last entry that it knows to be committed.
+    /// The last entry that it has handed out as committed.
     pub fn commit_index(&self) -> Index {
         self.commit_index
     }
@@ -405,12 +416,17 @@ impl Node {
         self.leader_contact.map_or(0, |contact| contact + self.settings.election_timeout_us)
     }
 
-    /// Everything up to `index` is committed: the driver is to apply it.
+    /// Everything up to `index` is committed: the driver is to apply it, in this batch or in the next ones.
+    ///
+    /// Until it is handed out, this replica goes on as if it did not know: a commit index that lags is always true.
+    /// A leader acknowledges and serves only what it has handed out, so no read misses an acknowledged write.
     pub(super) fn commit_to(&mut self, index: Index) {
-        for index in self.commit_index + 1..=index {
-            let Some(entry) = self.log.get(index) else { break };
+        self.known_committed = self.known_committed.max(index.min(self.log.last_index()));
+        while self.commit_index < self.known_committed && self.applied < self.settings.applied_at_once {
+            let Some(entry) = self.log.get(self.commit_index + 1) else { break };
             self.actions.push(Action::Apply(entry.clone()));
-            self.commit_index = index;
+            self.commit_index += 1;
+            self.applied += 1;
         }
     }
 
@@ -518,6 +534,51 @@ mod tests {
     #[test]
     fn what_is_committed_is_never_cut_off() {
         assert!(!reacts(&mut led_by_1(), id(3), append(2, (0, 0), 2)));
+    }
+
+    /// The last of five entries of term 1 is committed, says the leader of term 2, and shows it to 2.
+    fn told_all_is_committed() -> Cluster {
+        let mut cluster = Cluster::new(3, 1, Settings { applied_at_once: 2, ..SETTINGS });
+        cluster.preset(id(2), &[1; 5], Some(2));
+        let Message { term, body: Body::AppendEntries(shown) } = append(2, (5, 1), 2) else {
+            panic!("an append")
+        };
+        let body = Body::AppendEntries(AppendEntries { leader_commit: 5, entries: Vec::new(), ..shown });
+        cluster.step(id(2), [Input::Receive { from: id(1), message: Message { term, body } }]);
+        cluster
+    }
+
+    #[test]
+    fn follower_told_of_many_committed_entries_applies_a_few_in_each_batch() {
+        let mut cluster = told_all_is_committed();
+        for committed in [2, 4, 5] {
+            let node = &cluster.nodes[&id(2)];
+            assert_eq!((node.commit_index(), cluster.applied[&id(2)].len() as Index), (committed, committed));
+            let due_at_once = node.deadline() <= cluster.now;
+            assert_eq!(due_at_once, committed < 5, "{committed}");
+            cluster.timeout(id(2));
+        }
+    }
+
+    #[test]
+    fn entry_known_to_be_committed_is_never_cut_off_before_it_is_applied() {
+        let mut cluster = told_all_is_committed();
+        cluster.step(id(2), [Input::Receive { from: id(3), message: append(3, (3, 1), 3) }]);
+        assert_eq!(cluster.nodes[&id(2)].log().term_at(4), Some(1));
+    }
+
+    #[test]
+    fn new_leader_serves_reads_after_it_has_applied_all_entries_of_earlier_terms() {
+        let mut cluster = Cluster::new(3, 1, Settings { applied_at_once: 1, ..SETTINGS });
+        (1..=3).for_each(|n| cluster.preset(id(n), &[1; 9], None));
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        cluster.step(id(1), [Input::Read(7)]);
+        assert!(cluster.nodes[&id(1)].commit_index() < 9, "it has not applied all so far");
+        cluster.elapse(SETTINGS.heartbeat_interval_us, true);
+        let transcript = cluster.take_transcript();
+        let at = |line: &str| transcript.find(line).unwrap_or_else(|| panic!("{line} in {transcript}"));
+        assert!(at("1 serves read 7") > at("1 applies 10"), "{transcript}");
     }
 
     #[test]

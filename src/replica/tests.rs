@@ -32,6 +32,7 @@ impl Cluster {
                 peers,
                 max_datagram: SEQPACKET_MAX_DATAGRAM,
                 seed: u64::from(own.number()),
+                applied_at_once: APPLIED_AT_ONCE,
                 levers: Levers::DEFAULT,
                 planted: Planted::NONE,
             };

@@ -12,6 +12,7 @@ use super::traffic::Traffic;
 use crate::levers::{Detection, Levers, Reads, Topology};
 use crate::planted::Planted;
 use crate::raft::types::Micros;
+use crate::replica::APPLIED_AT_ONCE;
 use crate::request::{Operation, Outcome};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 
@@ -155,6 +156,7 @@ impl Experiment {
             storage: Storage::Memory,
             clock_ppm: Vec::new(),
             clock_origin: ClockOrigin::Zero,
+            applied_at_once: APPLIED_AT_ONCE,
             levers: self.levers,
             workload: Workload {
                 clients: if let Load::Closed(outstanding) = self.load { outstanding } else { CLIENTS },

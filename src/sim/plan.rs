@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::levers::Levers;
 use crate::raft::types::Micros;
+use crate::replica::APPLIED_AT_ONCE;
 
 /// A whole run. The same plan gives the same run, to the byte.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,12 +32,19 @@ pub struct Plan {
     pub clock_origin: ClockOrigin,
     /// What the replicas trade messages and latency by.
     pub levers: Levers,
+    /// How many committed entries a batch of a replica applies, at least 1.
+    #[serde(default = "applied_at_once")]
+    pub applied_at_once: usize,
     /// What the clients do.
     pub workload: Workload,
     /// What goes wrong, in any order.
     pub faults: Vec<Fault>,
     /// How the run goes on after its lifetime, if it does.
     pub liveness: Option<Liveness>,
+}
+
+fn applied_at_once() -> usize {
+    APPLIED_AT_ONCE
 }
 
 impl Plan {

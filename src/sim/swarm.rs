@@ -8,7 +8,7 @@ use super::plan::{
 };
 use crate::levers::{Detection, Levers, MAX_COALESCE_WINDOW_US, Reads, Topology};
 use crate::raft::types::Micros;
-use crate::replica::ELECTION_TIMEOUT_US;
+use crate::replica::{APPLIED_AT_ONCE, ELECTION_TIMEOUT_US};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 
 const MS: Micros = 1_000;
@@ -53,6 +53,7 @@ pub fn plan(seed: u64) -> Plan {
     if storage == Storage::Memory {
         spare_majority(&mut root.fork(), replicas, &liveness, &mut faults);
     }
+    let applied_at_once = applied_at_once(&mut root.fork(), size);
     let liveness = Some(liveness);
     Plan {
         seed,
@@ -63,6 +64,7 @@ pub fn plan(seed: u64) -> Plan {
         clock_ppm,
         clock_origin,
         levers,
+        applied_at_once,
         workload,
         faults,
         liveness,
@@ -109,6 +111,12 @@ fn levers(rng: &mut Rng, size: Size) -> Levers {
         reads: one_of(rng, &[reads, reads, Reads::Log]),
         detection: one_of(rng, &[Detection::OnDemand, Detection::Heartbeats]),
     }
+}
+
+/// So few in a quarter of the small runs that replicas often know more to be committed than they have applied.
+fn applied_at_once(rng: &mut Rng, size: Size) -> usize {
+    let few = rng.usize(1..=4);
+    if size == Size::Small && rng.u8(0..4) == 0 { few } else { APPLIED_AT_ONCE }
 }
 
 fn clocks(rng: &mut Rng, replicas: usize, reads: Reads) -> (ClockOrigin, Vec<i64>) {
