@@ -44,10 +44,12 @@
 //! * **Pre-vote and a promise.** A candidate first asks whether it would win, and whoever has heard a
 //!   leader less than an election time-out ago does not vote for another, whatever the term. So a replica that comes
 //!   back from a partition deposes nobody, and a leader may trust the silence of its followers.
-//! * **Silence costs nothing.** Heartbeats find out a dead leader before anybody asks for it, and cost
-//!   more than all else while nothing fails. Here it is missed instead: a follower to whom a client comes back from
-//!   the leader in vain asks the leader, and then the others, who ask it too (`doubt`). A failover takes about
-//!   one election time-out, the promise to the old leader; heartbeats every few seconds are only the safety net.
+//! * **Silence costs little.** Frequent heartbeats find out a dead leader before any client asks for it, and cost
+//!   more than all else while nothing fails. Here requests find it out: a follower that sends clients on to a leader, and
+//!   hears nothing of it afterwards, asks the leader, and then the others, which ask it too (`doubt`). A failover
+//!   takes about one election time-out, the promise to the old leader. A heartbeat every two seconds is the
+//!   safety net: a follower that misses it asks by itself, so a cluster whose clients all wait at the dead leader
+//!   has a new one within three seconds.
 //! * **Reads cost no log entry.** They wait for proof that this replica still led *after* they arrived: usually a
 //!   lease, which rests on that promise (`Node::lease_end` in `reads.rs`), else one round of heartbeats (ReadIndex).
 //! * **An append goes to as few as needed.** With five replicas a write costs two appends and two
