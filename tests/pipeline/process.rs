@@ -9,6 +9,7 @@ use std::time::Duration;
 use assert_cmd::cargo::cargo_bin;
 use kvstore::id::Id;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, accept, bind,
@@ -21,6 +22,12 @@ use crate::cluster::{CLIENT, id};
 
 /// Longer than every step here takes; only a test that fails waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a client of the datagram dialect waits before it asks again.
+const REPEAT: Duration = Duration::from_secs(1);
+
+/// How many other messages of the replica, or waits, come before an answer at most.
+const REPEATS: u32 = 100;
 
 /// More than a replica sends in one message.
 const ROOM: usize = 70_000;
@@ -136,16 +143,32 @@ impl Process {
         self.child.wait().expect("it can be waited for")
     }
 
-    /// The replica answers a request, with whatever answer.
+    /// The replica answers a request, with whatever answer. A full buffer loses datagrams, the request's and the
+    /// answer's. The client of that dialect asks again whenever the replica says something else, or nothing for a while.
     pub fn assert_answers(&mut self, mid: &str) {
+        let is_lossy = self.voice.dialect == Dialect::Udp;
+        if is_lossy {
+            set_socket_timeout(&self.voice.fd, Timeout::Recv, Some(REPEAT)).expect("a socket has time-outs");
+        }
         self.ask("get", mid, "k", "");
-        while self.hear_answer()["MID"] != mid {}
+        for _ in 0..REPEATS {
+            let answer = std::iter::from_fn(|| self.hear_soon())
+                .map(|message| parse(&message)["MID"].clone())
+                .find(|answered| answered.is_null() || answered == mid);
+            if answer.is_some_and(|answered| !answered.is_null()) {
+                return set_patience(&self.voice.fd);
+            }
+            if is_lossy {
+                self.ask("get", mid, "k", "");
+            }
+        }
+        panic!("{} does not answer {mid}", self.own);
     }
 
     /// The next message to a client.
     pub fn hear_answer(&mut self) -> Value {
         loop {
-            let message: Value = serde_json::from_slice(&self.hear()).expect("replicas speak JSON");
+            let message = parse(&self.hear());
             if !message["MID"].is_null() {
                 return message;
             }
@@ -185,18 +208,22 @@ impl Process {
 
     /// The next message that the replica sends.
     pub fn hear(&mut self) -> Vec<u8> {
-        loop {
-            if let Some(message) = self.heard.pop_front() {
-                return message;
-            }
-            self.read();
-        }
+        self.hear_soon().expect("it says something")
     }
 
-    /// Reads from the socket once, and waits if there is nothing to read.
-    fn read(&mut self) {
+    /// The same, if there is one before the time-out of the socket.
+    fn hear_soon(&mut self) -> Option<Vec<u8>> {
+        while self.heard.is_empty() && self.read() {}
+        self.heard.pop_front()
+    }
+
+    /// Reads from the socket once, and waits if there is nothing to read. False if nothing came in time.
+    fn read(&mut self) -> bool {
         let mut buffer = vec![0; ROOM];
-        let (_, length) = recv(self.fd(), &mut buffer[..], RecvFlags::empty()).expect("it says something");
+        let length = match recv(self.fd(), &mut buffer[..], RecvFlags::empty()) {
+            Err(Errno::AGAIN) => return false,
+            received => received.expect("the connection lives").1,
+        };
         assert!(length > 0, "{} has hung up", self.own);
         buffer.truncate(length);
         if self.voice.dialect == Dialect::Stream {
@@ -208,6 +235,7 @@ impl Process {
         } else {
             self.heard.push_back(buffer);
         }
+        true
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
@@ -228,6 +256,10 @@ pub fn request(to: Id, kind: &str, mid: &str, key: &str, value: &str) -> Vec<u8>
         "type": kind, "MID": mid, "key": key, "value": value,
     });
     request.to_string().into_bytes()
+}
+
+fn parse(message: &[u8]) -> Value {
+    serde_json::from_slice(message).expect("replicas speak JSON")
 }
 
 fn set_patience(fd: &impl AsFd) {
