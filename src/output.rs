@@ -30,13 +30,13 @@ pub fn complain(text: fmt::Arguments<'_>) {
     let _lost = io::stderr().write_fmt(text);
 }
 
-/// As `print!`, but [`print`] says what happens if it fails.
+/// As `print!`, but [`print()`] says what happens if it fails.
 #[macro_export]
 macro_rules! out {
     ($($text:tt)*) => { $crate::output::print(format_args!($($text)*)) };
 }
 
-/// As `println!`, but [`print`] says what happens if it fails.
+/// As `println!`, but [`print()`] says what happens if it fails.
 #[macro_export]
 macro_rules! out_line {
     ($($text:tt)*) => { $crate::output::print(format_args!("{}\n", format_args!($($text)*))) };
