@@ -84,7 +84,12 @@ struct Remembered {
 impl Session {
     /// What is known of this put.
     pub fn fate(&self, put: &Put<'_>) -> Fate {
-        match self.contents.get(&super::digest(&[put.mid])) {
+        self.fate_under(super::digest(&[put.mid]), put)
+    }
+
+    /// The same, with the digest of its MID at hand.
+    fn fate_under(&self, mid: u64, put: &Put<'_>) -> Fate {
+        match self.contents.get(&mid) {
             Some(&content) if content == put.content => Fate::Applied,
             Some(_) => Fate::Reused,
             None if number(put.mid).is_some_and(|number| Some(number) <= self.settled) => Fate::Forgotten,
@@ -94,9 +99,9 @@ impl Session {
 
     /// Remembers a put that is applied, if it is new, and says what was known of it before.
     pub fn record(&mut self, put: &Put<'_>) -> Fate {
-        let fate = self.fate(put);
+        let mid = super::digest(&[put.mid]);
+        let fate = self.fate_under(mid, put);
         if fate == Fate::New {
-            let mid = super::digest(&[put.mid]);
             self.contents.insert(mid, put.content);
             self.order.push_back(Remembered { mid, number: number(put.mid) });
             self.rising += usize::from(self.rises(0));
