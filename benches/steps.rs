@@ -17,8 +17,9 @@ use std::sync::Arc;
 
 use kvstore::id::Id;
 use kvstore::kv::Command;
+use kvstore::micros::Micros;
 use kvstore::raft::message::{AppendEntries, Body, Message};
-use kvstore::raft::types::{Entry, Micros, Payload};
+use kvstore::raft::types::{Entry, Payload};
 use kvstore::replica::{Options, Replica};
 use kvstore::request::{Operation, Outcome, Request, RequestId};
 use kvstore::transport::SEQPACKET_MAX_DATAGRAM;

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::raft::types::Micros;
+use crate::micros::Micros;
 
 /// The longest coalescing window: beyond it a put takes longer than a round trip on most networks.
 pub const MAX_COALESCE_WINDOW_US: Micros = 10_000;

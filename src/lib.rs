@@ -2,7 +2,7 @@
 //!
 //! | module | job | depends on |
 //! |---|---|---|
-//! | [`id`], [`request`] | the words: who, and what clients ask and are told | |
+//! | [`id`], [`request`], [`micros`] | the words: who, what clients ask and are told, and when | |
 //! | [`levers`] | every switch between messages, latency and simplicity | |
 //! | [`planted`] | bugs for tests to plant; no replica has one | |
 //! | [`kv`] | the state machine, with a session per client | words |
@@ -33,6 +33,7 @@ pub mod id;
 pub mod kv;
 pub mod levers;
 pub mod log;
+pub mod micros;
 pub mod outbox;
 pub mod output;
 pub mod pipeline;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 use kvstore::id::Id;
+use kvstore::micros::Micros;
 use kvstore::raft::message::Message;
-use kvstore::raft::types::Micros;
 use kvstore::replica::{Options, Replica};
 use kvstore::request::{Operation, Outcome, Request, RequestId};
 use kvstore::transport::SEQPACKET_MAX_DATAGRAM;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use kvstore::micros::Micros;
 use kvstore::planted::Planted;
-use kvstore::raft::types::Micros;
 use kvstore::sim::plan::Plan;
 use kvstore::sim::run;
 use kvstore::sim::scenario::Source;

@@ -1,7 +1,7 @@
 //! One table for each question.
 
 use kvstore::levers::{Levers, Reads, Topology};
-use kvstore::raft::types::Micros;
+use kvstore::micros::Micros;
 use kvstore::sim::measure::{Experiment, LADDER, Latencies, Load, Measured};
 use serde_json::{Value, json};
 

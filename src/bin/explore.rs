@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use kvstore::levers::Levers;
+use kvstore::micros::Micros;
 use kvstore::planted::{Bug, Planted};
-use kvstore::raft::types::Micros;
 use kvstore::sim::batch::{processors, run_many};
 use kvstore::sim::coverage::Coverage;
 use kvstore::sim::minimise::{Minimal, minimise};

@@ -12,7 +12,7 @@ use super::load::Load;
 use super::receiver::Taken;
 use super::stages::{Stages, weight_of};
 use crate::clock::BootTime;
-use crate::raft::types::Micros;
+use crate::micros::Micros;
 use crate::replica::Replica;
 use crate::wire::{Inbound, Outbound};
 

@@ -1,6 +1,6 @@
 //! Whether there is more to do than one thread can.
 
-use crate::raft::types::Micros;
+use crate::micros::Micros;
 
 /// How many full batches in a row are too much for one thread. One may be what gathered while the thread was not running.
 const TOO_MANY: u32 = 4;

@@ -27,8 +27,9 @@ use std::collections::BTreeMap;
 
 use super::message::{Body, LogTail, RequestVote, RequestVoteResponse};
 use super::node::{Node, Role, Settings};
-use super::types::{Micros, Term};
+use super::types::Term;
 use crate::id::Id;
+use crate::micros::Micros;
 use crate::planted::Bug;
 
 /// The wait before those who have not answered are asked again; a vote takes one

@@ -4,7 +4,7 @@
 use super::node::{Node, Role, Settings};
 use super::progress::Progress;
 use super::round_trip::RoundTrip;
-use super::types::Micros;
+use crate::micros::Micros;
 use crate::planted::Bug;
 
 /// The leader probes a silent follower so many times per stall limit, from when an answer is due, if a quorum depends on

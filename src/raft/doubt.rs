@@ -19,9 +19,10 @@
 use super::follower::Follower;
 use super::message::{Body, RequestVote};
 use super::node::{Node, Role};
-use super::types::{Micros, Term};
+use super::types::Term;
 use crate::id::Id;
 use crate::levers::Detection;
+use crate::micros::Micros;
 use crate::planted::Bug;
 
 /// How often a leader is asked that may be dead: one question may get lost, and its answer too.

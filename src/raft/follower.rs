@@ -5,9 +5,10 @@ use super::action::Action;
 use super::doubt::Doubt;
 use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
 use super::node::{Node, Role};
-use super::types::{Micros, Term};
+use super::types::Term;
 use crate::id::Id;
 use crate::levers::Detection;
+use crate::micros::Micros;
 use crate::planted::Bug;
 
 /// A follower's own state.

@@ -10,10 +10,11 @@ use super::invariants::ClusterInvariants;
 use super::message::Message;
 use super::node::{Node, Settings};
 use super::text::describe;
-use super::types::{Configuration, Entry, Index, Micros, Payload, Saved, Term};
+use super::types::{Configuration, Entry, Index, Payload, Saved, Term};
 use crate::id::Id;
 use crate::kv::Command;
 use crate::levers::{Detection, Levers};
+use crate::micros::Micros;
 use crate::planted::Planted;
 use crate::request::RequestId;
 

@@ -24,9 +24,10 @@ use super::odds::LIKELY;
 use super::own_disk::OwnDisk;
 use super::progress::Progress;
 use super::reads::PendingRead;
-use super::types::{Index, Micros, Payload};
+use super::types::{Index, Payload};
 use crate::id::Id;
 use crate::kv::Command;
+use crate::micros::Micros;
 use crate::planted::Bug;
 
 /// A leader's own state (paper, figure 2: volatile state on leaders).

@@ -2,8 +2,9 @@
 //! for the pre-vote (dissertation, 9.6), the leader's time of sending, which a
 //! follower returns unchanged, and an append that goes from follower to follower.
 
-use super::types::{Entry, Index, Micros, Term};
+use super::types::{Entry, Index, Term};
 use crate::id::Id;
+use crate::micros::Micros;
 
 /// One message between two replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,9 +12,10 @@ use super::log::Log;
 use super::message::{AppendEntriesResponse, AppendOutcome, Body, Message, RequestVote, RequestVoteResponse};
 use super::progress::Progress;
 use super::relay::Overheard;
-use super::types::{Configuration, Entry, HardState, Index, MAX_TERMS_AHEAD, Micros, Saved, Term};
+use super::types::{Configuration, Entry, HardState, Index, MAX_TERMS_AHEAD, Saved, Term};
 use crate::id::Id;
 use crate::levers::Levers;
+use crate::micros::Micros;
 use crate::planted::{Bug, Planted};
 
 /// What a replica is told about its surroundings. All replicas of a cluster need the

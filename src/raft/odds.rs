@@ -85,9 +85,9 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::*;
+    use crate::micros::Micros;
     use crate::raft::harness::id;
     use crate::raft::own_disk::OwnDisk;
-    use crate::raft::types::Micros;
 
     /// A follower that answers one message of so many; a silent one answers none any more.
     fn follower(answers_one_of: u64, silent: bool) -> Progress {

@@ -5,7 +5,8 @@
 use super::leader::Leader;
 use super::node::{Node, Role};
 use super::progress::Progress;
-use super::types::{Index, Micros};
+use super::types::Index;
+use crate::micros::Micros;
 
 /// What a leader knows of its own disk.
 #[derive(Debug, Default)]

@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 
 use super::round_trip::{MIN_RETRANSMIT_US, RoundTrip};
-use super::types::{Index, Micros};
+use super::types::Index;
+use crate::micros::Micros;
 
 /// A follower is unresponsive when, at its measured answer rate, so many unanswered attempts in a row
 /// would be less likely than this: three of them where nothing is lost, ten at 30 % loss. It

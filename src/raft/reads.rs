@@ -5,8 +5,9 @@ use super::action::{Action, ReadId};
 use super::node::{Node, Role, Settings};
 use super::odds::LIKELY;
 use super::progress::Progress;
-use super::types::{Index, Micros, Payload};
+use super::types::{Index, Payload};
 use crate::levers::Reads;
+use crate::micros::Micros;
 use crate::planted::Bug;
 
 /// A read that waits for proof that this replica still leads.

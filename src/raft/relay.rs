@@ -38,9 +38,10 @@ use super::message::{
 };
 use super::node::{Node, Role};
 use super::progress::Progress;
-use super::types::{Index, Micros, Term};
+use super::types::{Index, Term};
 use crate::id::Id;
 use crate::levers::Topology;
+use crate::micros::Micros;
 use crate::planted::Bug;
 
 /// A leader that adapts relays through no more followers than this. A relay is all or nothing: through four of them at

@@ -1,6 +1,6 @@
 //! How long an answer takes: smoothed, with its variation (RFC 6298, section 2).
 
-use super::types::Micros;
+use crate::micros::Micros;
 
 /// The least retransmission time: some ten round trips on one machine, so that a
 /// busy scheduler is not taken for a lossy network.

@@ -12,10 +12,6 @@ pub type Term = u64;
 /// A position in the log; the first entry has index 1, 0 is "before the first" (paper, 5.3).
 pub type Index = u64;
 
-/// A point in time or a span, in microseconds. Points count from an arbitrary
-/// origin of the driver's; they are never compared between replicas.
-pub type Micros = u64;
-
 /// The largest term and index that a replica accepts from the wire: 2^53 - 1, the
 /// largest integer that every JSON implementation keeps exact. Sums of two stay far below overflow.
 pub const MAX_NUMBER: u64 = (1 << 53) - 1;

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::raft::types::Micros;
+use crate::micros::Micros;
 
 /// The first pause, in microseconds. Each later one is half as long again.
 const FIRST_PAUSE_US: Micros = 4_000;

@@ -11,7 +11,7 @@ use super::intents::{self, Intent};
 use super::plan::Workload;
 use crate::history;
 use crate::id::Id;
-use crate::raft::types::Micros;
+use crate::micros::Micros;
 use crate::request::{Operation, Outcome, Request, RequestId, Response};
 
 /// The least time-out of clients once they must get through: longer than the slowest network and

@@ -4,8 +4,8 @@
 use std::ops::AddAssign;
 
 use super::invariants::{Knowledge, Moment};
+use crate::micros::Micros;
 use crate::raft::message::{Acknowledgement, AppendOutcome, Body};
-use crate::raft::types::Micros;
 
 macro_rules! counters {
     ($($(#[doc = $text:literal])+ $name:ident $required:literal,)+) => {

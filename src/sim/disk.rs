@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 
 use fastrand::Rng;
 
+use crate::micros::Micros;
 use crate::raft::action::Persist;
-use crate::raft::types::{Micros, Saved};
+use crate::raft::types::Saved;
 
 /// One replica's disk.
 #[derive(Debug, Default)]

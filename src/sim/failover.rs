@@ -6,8 +6,8 @@ use super::plan::{Fault, FaultKind, Plan, Shape, Target};
 use super::run;
 use super::{Figures, measure};
 use crate::levers::{Detection, Levers};
+use crate::micros::Micros;
 use crate::planted::Planted;
-use crate::raft::types::Micros;
 
 const SECOND: Micros = 1_000_000;
 

@@ -4,7 +4,7 @@
 use fastrand::Rng;
 
 use super::plan::Workload;
-use crate::raft::types::Micros;
+use crate::micros::Micros;
 
 /// How often a put goes to a key that the client has put before, if keys are not shared.
 const REWRITE_PROBABILITY: f64 = 0.5;

@@ -5,7 +5,8 @@ use super::cluster::Cluster;
 use super::invariants::Violation;
 use super::plan::{Broken, Liveness, Storage};
 use super::trace::Place;
-use crate::raft::types::{Micros, Term};
+use crate::micros::Micros;
+use crate::raft::types::Term;
 use crate::replica::ELECTION_TIMEOUT_US;
 
 /// How long the majority may acknowledge nothing, by whichever clock is the slowest. A client may wait in vain for some

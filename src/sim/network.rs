@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 
 use super::plan;
-use crate::raft::types::Micros;
+use crate::micros::Micros;
 use crate::replica::ELECTION_TIMEOUT_US;
 
 /// How much longer a message takes that is slow.

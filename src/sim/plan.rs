@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::levers::Levers;
-use crate::raft::types::Micros;
+use crate::micros::Micros;
 use crate::replica::APPLIED_AT_ONCE;
 
 /// A whole run. The same plan gives the same run, to the byte.

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use crate::micros::Micros;
 use crate::raft::message::Message;
-use crate::raft::types::Micros;
 use crate::request::Response;
 
 /// Something that is due at a certain time.

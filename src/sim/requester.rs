@@ -2,7 +2,7 @@
 //! a fixed time, and send the requests that have become due when they wake up. Then requests come in bursts.
 
 use super::queue::Event;
-use crate::raft::types::Micros;
+use crate::micros::Micros;
 
 /// When the loop wakes up, and which requests wait for that.
 #[derive(Debug)]

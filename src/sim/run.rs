@@ -8,8 +8,8 @@ use super::invariants::Violation;
 use super::measure::Latencies;
 use super::plan::Plan;
 use super::traffic::Traffic;
+use crate::micros::Micros;
 use crate::planted::Planted;
-use crate::raft::types::Micros;
 use crate::request::Outcome as Answer;
 
 /// How a run ended, and what it was like.

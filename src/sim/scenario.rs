@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::plan::{ClockOrigin, Fault, FaultKind, Network, Plan, Storage, Target, Trigger, Workload};
 use crate::levers::Levers;
-use crate::raft::types::Micros;
+use crate::micros::Micros;
 use crate::replica::APPLIED_AT_ONCE;
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 

@@ -10,11 +10,12 @@ use super::disk::Disk;
 use super::plan::{ClockOrigin, Storage};
 use crate::id::Id;
 use crate::levers::Detection;
+use crate::micros::Micros;
 use crate::outbox::Outbox;
 use crate::raft::Node;
 use crate::raft::action::Persist;
 use crate::raft::message::Body;
-use crate::raft::types::{Entry, Index, Micros, Term};
+use crate::raft::types::{Entry, Index, Term};
 use crate::replica::{Effect, Options, Replica};
 use crate::wire::{Inbound, Outbound};
 

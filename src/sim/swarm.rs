@@ -7,7 +7,7 @@ use super::plan::{
     Broken, ClockOrigin, Fault, FaultKind, Liveness, Network, Plan, Shape, Storage, Target, Trigger, Workload,
 };
 use crate::levers::{Detection, Levers, MAX_COALESCE_WINDOW_US, Reads, Topology};
-use crate::raft::types::Micros;
+use crate::micros::Micros;
 use crate::replica::{APPLIED_AT_ONCE, ELECTION_TIMEOUT_US};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use super::invariants::Before;
 use super::server::Server;
+use crate::micros::Micros;
 use crate::raft::message::Message;
 use crate::raft::text::{describe, shortened};
-use crate::raft::types::Micros;
 use crate::replica::Effect;
 use crate::request::{Operation, Outcome, Request, Response};
 use crate::wire::Outbound;

@@ -17,10 +17,11 @@ use goldenscript::{Context, Runner};
 use super::action::Input;
 use super::harness::{Cluster, SETTINGS, describe_log, put};
 use super::text::describe;
-use super::types::{Configuration, Micros, Term};
+use super::types::{Configuration, Term};
 use super::{Node, Settings};
 use crate::id::Id;
 use crate::levers::{Detection, Topology};
+use crate::micros::Micros;
 
 /// As many replicas as any script needs; every step compares all logs with each other.
 const MAX_REPLICAS: u16 = 9;

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use super::{Invariant, Knowledge, Moment};
 use crate::id::Id;
+use crate::micros::Micros;
 use crate::raft::message::{Acknowledgement, AppendEntriesResponse, AppendOutcome, Body, Message};
-use crate::raft::types::{Index, Micros, Term};
+use crate::raft::types::{Index, Term};
 
 #[derive(Debug, Default)]
 pub(super) struct AcknowledgedIsDurable {

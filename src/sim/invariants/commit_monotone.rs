@@ -1,7 +1,8 @@
 //! The commit index of a replica never goes down while it is up; when it starts again it begins at 0.
 
 use super::{Invariant, Knowledge, Moment};
-use crate::raft::types::{Index, Micros};
+use crate::micros::Micros;
+use crate::raft::types::Index;
 use crate::sim::server::Server;
 
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use super::{Invariant, Knowledge, Moment};
 use crate::levers::Detection;
+use crate::micros::Micros;
 use crate::raft::message::Body;
-use crate::raft::types::Micros;
 use crate::sim::server::Server;
 
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! Lease exclusivity: at no instant of true time would two replicas serve a read without asking anybody.
 
 use super::{Invariant, Knowledge, Moment};
-use crate::raft::types::Micros;
+use crate::micros::Micros;
 use crate::sim::server::Server;
 
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 
 use super::Violation;
 use crate::history::{self, Contradiction, Verdict};
-use crate::raft::types::Micros;
+use crate::micros::Micros;
 use crate::sim::clients::{Asked, Clients};
 
 const NAME: &str = "linearizability";

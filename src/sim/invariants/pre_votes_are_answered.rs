@@ -47,7 +47,7 @@ impl Invariant for PreVotesAreAnswered {
         }
     }
 
-    fn crashed(&mut self, _: crate::raft::types::Micros, at: usize, _: &[Server]) {
+    fn crashed(&mut self, _: crate::micros::Micros, at: usize, _: &[Server]) {
         self.owed.retain(|&(by, _)| by != at);
     }
 }

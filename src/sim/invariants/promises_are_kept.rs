@@ -3,7 +3,7 @@
 //! that only some replicas do not hear.
 
 use super::{Invariant, Knowledge, Moment};
-use crate::raft::types::Micros;
+use crate::micros::Micros;
 use crate::replica::ELECTION_TIMEOUT_US;
 use crate::sim::server::Server;
 

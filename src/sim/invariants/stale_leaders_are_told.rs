@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use super::{Invariant, Knowledge, Moment};
 use crate::id::Id;
-use crate::raft::types::{Micros, Term};
+use crate::micros::Micros;
+use crate::raft::types::Term;
 use crate::sim::server::Server;
 
 #[derive(Debug, Default)]

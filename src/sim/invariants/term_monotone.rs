@@ -2,8 +2,9 @@
 //! promised something.
 
 use super::{Invariant, Knowledge, Moment};
+use crate::micros::Micros;
 use crate::raft::message::Body;
-use crate::raft::types::{Micros, Term};
+use crate::raft::types::Term;
 use crate::sim::server::Server;
 
 #[derive(Debug)]
