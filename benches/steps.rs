@@ -15,8 +15,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kvstore::command::Command;
 use kvstore::id::Id;
-use kvstore::kv::Command;
 use kvstore::micros::Micros;
 use kvstore::raft::message::{AppendEntries, Body, Message};
 use kvstore::raft::types::{Entry, Payload};

@@ -2,11 +2,12 @@
 //!
 //! | module | job | depends on |
 //! |---|---|---|
-//! | [`id`], [`request`], [`micros`] | the words: who, what clients ask and are told, and when | |
+//! | [`id`], [`micros`], [`request`], [`command`] | the words: who, when, what clients ask and are told, what the log carries | |
+//! | [`digest`] | a digest of texts that is the same on all replicas | |
 //! | [`levers`] | every switch between messages, latency and simplicity | |
 //! | [`planted`] | bugs for tests to plant; no replica has one | |
 //! | [`kv`] | the state machine, with a session per client | words |
-//! | [`raft`] | the core: one log on many replicas | words, `kv::Command` |
+//! | [`raft`] | the core: one log on many replicas | words |
 //! | [`wire`] | what reaches and what leaves a replica: JSON on one side, validated messages on the other | words, messages |
 //! | [`replica`] | one replica: core, state machine, and what is owed to clients | all of the above |
 //! | [`outbox`] | what waits to be sent: merging and packing per destination | `wire` |
@@ -28,6 +29,8 @@
 //! * A reply leaves only after what it promises holds, and in the order in which the operations took effect.
 
 pub mod clock;
+pub mod command;
+pub mod digest;
 pub mod history;
 pub mod id;
 pub mod kv;

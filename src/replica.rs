@@ -12,8 +12,9 @@ use std::sync::Arc;
 
 use tracing::{debug, info, warn};
 
+use crate::command::Command;
 use crate::id::Id;
-use crate::kv::{Command, Fate, Kv};
+use crate::kv::{Fate, Kv};
 use crate::levers::{Detection, Levers, Reads, Topology};
 use crate::micros::Micros;
 use crate::planted::{Bug, Planted};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::digest::digest;
 use crate::id::Id;
-use crate::kv::digest;
 
 /// One request of one client. A client that repeats a request repeats its
 /// `mid`, and that is how a repetition is recognised.

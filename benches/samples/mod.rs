@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use kvstore::command::Command;
 use kvstore::id::Id;
-use kvstore::kv::Command;
 use kvstore::raft::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message};
 use kvstore::raft::types::{Entry, Payload};
 use kvstore::request::RequestId;

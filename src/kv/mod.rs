@@ -3,32 +3,19 @@
 //!
 //! A copy of it is cheap: it shares what neither side changes.
 
-mod digest;
 mod session;
 mod values;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::command::Command;
 use crate::id::Id;
 use crate::planted::{Bug, Planted};
-use crate::request::RequestId;
 
-pub use digest::digest;
 pub use session::{Fate, NAMES_WINDOW, SESSION_WINDOW};
 use session::{Put, Session};
 use values::Values;
-
-/// A client's write, as the log carries it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
-    /// Who asked, and under which name.
-    pub request: RequestId,
-    /// The key to set.
-    pub key: Arc<str>,
-    /// The value to set it to.
-    pub value: Arc<str>,
-}
 
 /// The state that every replica reaches by applying the same log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,13 +23,6 @@ pub struct Kv {
     values: Values,
     sessions: BTreeMap<Id, Arc<Session>>,
     planted: Planted,
-}
-
-impl Command {
-    /// What a session keeps of it.
-    fn put(&self) -> Put<'_> {
-        Put { mid: &self.request.mid, content: digest(&[&self.key, &self.value]) }
-    }
 }
 
 impl Kv {
@@ -64,14 +44,14 @@ impl Kv {
     /// What its client's session says of a write that was not applied yet, or is asked for again.
     pub fn fate(&self, command: &Command) -> Fate {
         let session = self.sessions.get(&command.request.client);
-        self.mistake(session.map_or(Fate::New, |session| session.fate(&command.put())))
+        self.mistake(session.map_or(Fate::New, |session| session.fate(&Put::of(command))))
     }
 
     /// Applies a committed command if its request is new, and returns what the session said of it. Any other
     /// changes nothing.
     pub fn apply(&mut self, command: &Command) -> Fate {
         let session = self.sessions.entry(command.request.client).or_default();
-        let fate = Arc::make_mut(session).record(&command.put());
+        let fate = Arc::make_mut(session).record(&Put::of(command));
         let fate = self.mistake(fate);
         if fate == Fate::New {
             self.values.insert(&command.key, &command.value);
@@ -92,6 +72,7 @@ impl Kv {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::RequestId;
 
     fn put(client: u16, mid: &str, key: &str, value: &str) -> Command {
         let client = Id::new(client).expect("not reserved");

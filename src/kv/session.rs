@@ -29,6 +29,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::command::Command;
+use crate::digest::digest;
+
 /// How many of a client's latest puts its session remembers at least.
 pub const SESSION_WINDOW: usize = 1_024;
 
@@ -81,10 +84,17 @@ struct Remembered {
     number: Option<u64>,
 }
 
+impl<'a> Put<'a> {
+    /// What a session keeps of this command.
+    pub fn of(command: &'a Command) -> Self {
+        Self { mid: &command.request.mid, content: digest(&[&command.key, &command.value]) }
+    }
+}
+
 impl Session {
     /// What is known of this put.
     pub fn fate(&self, put: &Put<'_>) -> Fate {
-        self.fate_under(super::digest(&[put.mid]), put)
+        self.fate_under(digest(&[put.mid]), put)
     }
 
     /// The same, with the digest of its MID at hand.
@@ -99,7 +109,7 @@ impl Session {
 
     /// Remembers a put that is applied, if it is new, and says what was known of it before.
     pub fn record(&mut self, put: &Put<'_>) -> Fate {
-        let mid = super::digest(&[put.mid]);
+        let mid = digest(&[put.mid]);
         let fate = self.fate_under(mid, put);
         if fate == Fate::New {
             self.contents.insert(mid, put.content);

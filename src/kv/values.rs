@@ -14,7 +14,7 @@ use std::sync::Arc;
 use equivalent::{Comparable, Equivalent};
 use imbl::OrdMap;
 
-use super::digest;
+use crate::digest::digest;
 
 /// The map. A clone is cheap and independent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::message::Message;
 use super::types::{Entry, HardState, Index, Saved};
+use crate::command::Command;
 use crate::id::Id;
-use crate::kv::Command;
 
 /// The driver's name for a read that waits.
 pub type ReadId = u64;

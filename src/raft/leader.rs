@@ -25,8 +25,8 @@ use super::own_disk::OwnDisk;
 use super::progress::Progress;
 use super::reads::PendingRead;
 use super::types::{Index, Payload};
+use crate::command::Command;
 use crate::id::Id;
-use crate::kv::Command;
 use crate::micros::Micros;
 use crate::planted::Bug;
 

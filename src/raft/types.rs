@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::command::Command;
 use crate::id::Id;
-use crate::kv::Command;
 
 /// A term number; 0 before the first election (paper, 5.1).
 pub type Term = u64;

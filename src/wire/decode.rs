@@ -13,8 +13,8 @@ use simd_json::{Buffers, ErrorType, Tape};
 use super::Inbound;
 use super::kind;
 use super::size::escaped_len;
+use crate::command::Command;
 use crate::id::{Id, IdError};
-use crate::kv::Command;
 use crate::raft::message::{
     Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, LogTail, Message,
     RelayEntries, RelayEntriesResponse, RequestVote, RequestVoteResponse,

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use super::Inbound;
 use super::promises::{self, OWN, PEER, PEERS};
 use super::*;
+use crate::command::Command;
 use crate::id::Id;
-use crate::kv::Command;
 use crate::raft::message::{
     Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, LogTail, Message,
     RelayEntries, RelayEntriesResponse, RequestVote, RequestVoteResponse,

@@ -1,7 +1,7 @@
 //! How long messages are before they are written, so that a backlog can be split
 //! and packed without trial and error.
 
-use crate::kv::Command;
+use crate::command::Command;
 use crate::raft::message::{AppendEntries, AppendOutcome, Body, Message};
 use crate::raft::types::{Entry, MAX_NUMBER, Payload};
 

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::Inbound;
 use super::*;
+use crate::command::Command;
 use crate::id::Id;
-use crate::kv::Command;
 use crate::raft::message::{Acknowledgement, AppendOutcome, Body};
 use crate::raft::types::{MAX_NUMBER, Payload};
 use crate::request::{Operation, Outcome, RequestId, Response};
