@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kvstore::command::Command;
+use kvstore::exchange::{Inbound, Outbound};
 use kvstore::id::Id;
 use kvstore::micros::Micros;
 use kvstore::raft::message::{AppendEntries, Body, Message};
@@ -23,7 +24,6 @@ use kvstore::raft::types::{Entry, Payload};
 use kvstore::replica::{Options, Replica};
 use kvstore::request::{Operation, Outcome, Request, RequestId};
 use kvstore::transport::SEQPACKET_MAX_DATAGRAM;
-use kvstore::wire::{Inbound, Outbound};
 use rustix::time::{ClockId, clock_gettime};
 
 const REPLICAS: u16 = 3;

@@ -8,7 +8,8 @@
 //! | [`planted`] | bugs for tests to plant; no replica has one | |
 //! | [`kv`] | the state machine, with a session per client | words |
 //! | [`raft`] | the core: one log on many replicas | words |
-//! | [`wire`] | what reaches and what leaves a replica: JSON on one side, validated messages on the other | words, messages |
+//! | [`exchange`] | typed messages that cross the border of a replica | words, messages |
+//! | [`wire`] | JSON on one side, validated messages on the other | words, messages |
 //! | [`replica`] | one replica: core, state machine, and what is owed to clients | all of the above |
 //! | [`outbox`] | what waits to be sent: merging and packing per destination | `wire` |
 //! | [`clock`] | the one clock, which goes on while the machine is suspended | |
@@ -31,6 +32,7 @@
 pub mod clock;
 pub mod command;
 pub mod digest;
+pub mod exchange;
 pub mod history;
 pub mod id;
 pub mod kv;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use tracing::{debug, info, warn};
 
 use crate::command::Command;
+use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::kv::{Fate, Kv};
 use crate::levers::{Detection, Levers, Reads, Topology};
@@ -22,7 +23,7 @@ use crate::raft::action::Persist;
 use crate::raft::types::{Configuration, Entry, Index, Payload, Saved};
 use crate::raft::{Action, Input, Node, ReadId, Settings};
 use crate::request::{Operation, Outcome, Request, RequestId, Response};
-use crate::wire::{self, Inbound, Outbound};
+use crate::wire;
 
 #[cfg(test)]
 mod tests;

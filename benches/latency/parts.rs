@@ -6,13 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
+use kvstore::exchange::{Inbound, Outbound};
 use kvstore::id::Id;
 use kvstore::micros::Micros;
 use kvstore::raft::message::Message;
 use kvstore::replica::{Options, Replica};
 use kvstore::request::{Operation, Outcome, Request, RequestId};
 use kvstore::transport::SEQPACKET_MAX_DATAGRAM;
-use kvstore::wire::{self, Decoder, Inbound, Outbound};
+use kvstore::wire::{self, Decoder};
 
 use crate::clients::percentile;
 use crate::network::id;

@@ -1,13 +1,13 @@
 //! Each rule of merging and packing, and each thing that must stay apart.
 
 use super::*;
+use crate::exchange::Inbound;
 use crate::raft::message::{
     Acknowledgement, RelayEntries, RelayEntriesResponse, RequestVote, RequestVoteResponse,
 };
 use crate::raft::types::Payload;
 use crate::request::RequestId;
 use crate::wire::Decoder;
-use crate::wire::Inbound;
 
 const LIMIT: usize = 1_000;
 

@@ -12,9 +12,9 @@ use super::load::Load;
 use super::receiver::Taken;
 use super::stages::{Stages, weight_of};
 use crate::clock::BootTime;
+use crate::exchange::{Inbound, Outbound};
 use crate::micros::Micros;
 use crate::replica::Replica;
-use crate::wire::{Inbound, Outbound};
 
 /// How many inputs make a batch at most, so that timers and the sender get their turn.
 pub(super) const MAX_BATCH: usize = 256;

@@ -11,8 +11,9 @@ use tracing::debug;
 
 use super::counts::Counts;
 use crate::clock::BootTime;
+use crate::exchange::Inbound;
 use crate::transport::{Received, Transport};
-use crate::wire::{Decoder, Inbound, MAX_RECEIVED_BYTES, Malformed};
+use crate::wire::{Decoder, MAX_RECEIVED_BYTES, Malformed};
 
 /// How many datagrams the receiver thread hands over at once: few enough that the consensus thread
 /// works on the first while the next are decoded.

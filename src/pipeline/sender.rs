@@ -15,9 +15,9 @@ use crossbeam_channel as channel;
 
 use super::counts::Counts;
 use crate::clock::BootTime;
+use crate::exchange::Outbound;
 use crate::outbox::Outbox;
 use crate::transport::Transport;
-use crate::wire::Outbound;
 
 /// The sender stage. Whoever has it sends.
 pub(super) struct Sender {

@@ -21,8 +21,8 @@ use super::receiver::{self, Arrival, Receiver, Taken};
 use super::sender::{self, Patience, Sender};
 use super::{RECEIVER, SENDER, StageFailed, guard};
 use crate::clock::BootTime;
+use crate::exchange::{Inbound, Outbound};
 use crate::request::{Outcome, Response};
-use crate::wire::{Inbound, Outbound};
 
 /// How many hand-overs may wait for the consensus thread: a few of its batches.
 pub(super) const INBOX: usize = 32;

@@ -16,6 +16,7 @@ use super::requester::Requester;
 use super::server::Server;
 use super::trace::{Place, Trace};
 use super::traffic::Traffic;
+use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::outbox::Datagram;
@@ -23,7 +24,7 @@ use crate::planted::Planted;
 use crate::raft::message::Message;
 use crate::replica::{Effect, Options};
 use crate::request::Response;
-use crate::wire::{self, Decoder, Inbound, Outbound};
+use crate::wire::{self, Decoder};
 
 /// A cluster, its clients, and all that lies between.
 pub struct Cluster {

@@ -5,12 +5,12 @@ use super::invariants::{Before, Violation};
 use super::plan::{FaultKind, Shape, Storage, Target, Trigger};
 use super::queue::Event;
 use super::trace::Place;
+use crate::exchange::Outbound;
 use crate::micros::Micros;
 use crate::outbox::Datagram;
 use crate::raft::message::Body;
 use crate::replica::{Effect, Replica};
 use crate::request::Outcome;
-use crate::wire::Outbound;
 
 /// A tenth of the rate.
 const SLOW_CLOCK_PPM: i64 = -900_000;

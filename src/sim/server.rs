@@ -8,6 +8,7 @@ use fastrand::Rng;
 
 use super::disk::Disk;
 use super::plan::{ClockOrigin, Storage};
+use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::levers::Detection;
 use crate::micros::Micros;
@@ -17,7 +18,6 @@ use crate::raft::action::Persist;
 use crate::raft::message::Body;
 use crate::raft::types::{Entry, Index, Term};
 use crate::replica::{Effect, Options, Replica};
-use crate::wire::{Inbound, Outbound};
 
 /// How many inputs make a batch at most, as in the pipeline.
 const MAX_BATCH: usize = 256;

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 
 use super::invariants::Before;
 use super::server::Server;
+use crate::exchange::Outbound;
 use crate::micros::Micros;
 use crate::raft::message::Message;
 use crate::raft::text::{describe, shortened};
 use crate::replica::Effect;
 use crate::request::{Operation, Outcome, Request, Response};
-use crate::wire::Outbound;
 
 /// How wide a replica's column is.
 const COLUMN: usize = 12;

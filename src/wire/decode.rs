@@ -10,10 +10,10 @@ use simd_json::prelude::*;
 use simd_json::tape::{Array, Object, Value};
 use simd_json::{Buffers, ErrorType, Tape};
 
-use super::Inbound;
 use super::kind;
 use super::size::escaped_len;
 use crate::command::Command;
+use crate::exchange::Inbound;
 use crate::id::{Id, IdError};
 use crate::raft::message::{
     Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, LogTail, Message,

@@ -34,46 +34,12 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-use crate::id::Id;
-use crate::raft::message::Message;
-use crate::request::{Request, Response};
-
 pub use decode::{Decoder, MAX_ENTRY_MID_BYTES, MAX_MID_BYTES, MAX_NESTING, MAX_RECEIVED_BYTES, Malformed};
 pub use encode::{encode_hello, encode_peer, encode_response};
 pub use size::{
     APPEND_ENVELOPE_BYTES, BUNDLE_ENVELOPE_BYTES, MESSAGE_ENVELOPE_BYTES, entry_len, is_readable,
     is_storable, message_len_at_most, relay_extra_bytes,
 };
-
-/// What reaches a replica from outside, validated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Inbound {
-    /// Another replica says something.
-    Peer {
-        /// Which one.
-        from: Id,
-        /// What it says.
-        message: Message,
-    },
-    /// A client asks something.
-    Client(Request),
-}
-
-/// What leaves a replica, in the order in which it must leave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outbound {
-    /// To another replica.
-    Peer {
-        /// Which one.
-        to: Id,
-        /// The leader as this replica knows it.
-        leader: Option<Id>,
-        /// What to say.
-        message: Message,
-    },
-    /// To a client.
-    Client(Response),
-}
 
 /// The values of `type`, spelled once for both directions.
 mod kind {

@@ -11,11 +11,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Inbound;
 use super::decode::{Decoder, MAX_ENTRY_MID_BYTES, MAX_MID_BYTES, Malformed};
 use super::encode::encode_peer;
 use super::size::{BUNDLE_ENVELOPE_BYTES, message_len_at_most};
 use crate::command::Command;
+use crate::exchange::Inbound;
 use crate::id::Id;
 use crate::raft::message::{
     Acknowledgement, AppendEntries, AppendOutcome, Body, LogTail, Message, RequestVote,

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::Inbound;
 use super::promises::{self, OWN, PEER, PEERS};
 use super::*;
 use crate::command::Command;
+use crate::exchange::Inbound;
 use crate::id::Id;
 use crate::raft::message::{
     Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, LogTail, Message,

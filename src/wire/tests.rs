@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::Inbound;
 use super::*;
 use crate::command::Command;
+use crate::exchange::Inbound;
 use crate::id::Id;
 use crate::raft::message::{Acknowledgement, AppendOutcome, Body};
 use crate::raft::types::{MAX_NUMBER, Payload};

@@ -40,6 +40,7 @@ use std::fmt;
 
 use super::clients::Clients;
 use super::server::Server;
+use crate::exchange::Outbound;
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::raft::action::Persist;
@@ -47,7 +48,6 @@ use crate::raft::types::{Index, Term};
 use crate::raft::{Node, message};
 use crate::replica::Effect;
 use crate::request::Response;
-use crate::wire::Outbound;
 
 pub use knowledge::Knowledge;
 
