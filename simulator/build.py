@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _TARGET = REPOSITORY / "target"
@@ -43,7 +43,7 @@ def _needed() -> str:
 def _too_old() -> str | None:
     """Said of a cargo that is older than what is needed, which itself may not get so far as to say it."""
     try:
-        said = subprocess.run(["cargo", "--version"], capture_output=True, text=True).stdout
+        said = subprocess.run(["cargo", "--version"], capture_output=True, check=False, text=True).stdout
     except OSError:
         return None
     found = re.match(r"cargo ([\d.]+)", said)

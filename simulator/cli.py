@@ -8,10 +8,11 @@ import math
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 from simulator import build, config, contradiction, history, output, report, suite
 from simulator.config import ConfigError, Scenario
@@ -220,7 +221,7 @@ def _run_one(
 ) -> int:
     console = Console()
     results = _simulate(scenario, setup, console, signals)
-    for cluster, result in zip(setup.clusters, results):
+    for cluster, result in zip(setup.clusters, results, strict=True):
         if chosen.beside:
             console.line(f"\n# {report.title(cluster.name, result)}")
         console.line(report.render(result, coloured=console.is_terminal))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Callable
+from typing import Any
 
 from simulator import contradiction, messages
 from simulator.causes import Circles, is_in_circle, longer

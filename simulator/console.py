@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from typing import Callable, TextIO
+from collections.abc import Callable
+from typing import TextIO
 
 _MOST_SHOWN = 3
 _CLEAR_LINE = "\r\x1b[K"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import selectors
 import time
-from typing import Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from simulator.replica import Replica
 from simulator.transport import TRANSPORTS, Transport

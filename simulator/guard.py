@@ -8,6 +8,7 @@ all descendants of those.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -47,10 +48,9 @@ def sweep(mark: str) -> None:
     deadline = time.monotonic() + _MOST_SECONDS
     while (family := _family(mark.encode())) and time.monotonic() < deadline:
         for pid in family:
-            try:
+            # It may be gone already, or belong to another user.
+            with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-            except OSError:
-                pass  # It is gone already, or belongs to another user.
         time.sleep(_PAUSE_SECONDS)
 
 

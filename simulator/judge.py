@@ -23,7 +23,7 @@ def judge(checker: Path, requests: list[Request]) -> Verdict:
             try:
                 done = subprocess.run(
                     [str(checker), "check", str(path)], stdin=subprocess.DEVNULL,
-                    capture_output=True, text=True, errors="backslashreplace",
+                    capture_output=True, check=False, text=True, errors="backslashreplace",
                 )
             except OSError as error:
                 return Verdict(None, f"cannot run {checker}: {error.strerror}")

@@ -7,11 +7,11 @@ import heapq
 import math
 import selectors
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import count
 from operator import itemgetter
 from random import SystemRandom
-from typing import Callable, Iterator, Sequence
 
 from simulator.config import Scenario
 from simulator.console import Console, Labelled
@@ -79,7 +79,7 @@ def _set_up(
             Labelled(console, cluster.name) if len(clusters) > 1 else console,
             selector, directory, guard.environment,
         )
-        for cluster, directory in zip(clusters, directories)
+        for cluster, directory in zip(clusters, directories, strict=True)
     ]
 
 

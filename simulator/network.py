@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
-from typing import Sequence
 
 from simulator.messages import BROADCAST, UNKNOWN_LEADER
-
 
 # Replicas that disagree in each message may go on for a long time.
 MOST_LEADERS = 1000

@@ -10,7 +10,7 @@ import errno
 import io
 import os
 import sys
-from typing import Callable
+from collections.abc import Callable
 
 _IN, _OUT, _ERROR = 0, 1, 2
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import selectors
 import signal
 import subprocess
 from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Callable, Mapping
+from typing import IO
 
 from simulator.messages import printable
 from simulator.signals import name_of
@@ -61,7 +63,7 @@ class Replica:
                 stderr=subprocess.PIPE,
                 start_new_session=True,
                 env={**os.environ, **_ENVIRONMENT, **environment},
-                preexec_fn=_die_with_simulator,
+                preexec_fn=_die_with_simulator,  # noqa: PLW1509 (the simulator has one thread)
             )
         except OSError as error:
             raise StartError(f"cannot run {command[0]}: {error.strerror}") from None
@@ -104,10 +106,8 @@ class Replica:
         self._signal_group(signal.SIGKILL)
 
     def _signal_group(self, number: signal.Signals) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
-        except ProcessLookupError:
-            pass
 
 
 class _Pipe:

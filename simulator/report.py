@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from typing import Callable
+from collections.abc import Callable
 
 from simulator.checks import Check
 from simulator.figures import Figures, median_latency

@@ -7,12 +7,12 @@ import selectors
 import shlex
 import sys
 import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from random import Random
-from typing import Callable, Iterator, Mapping
 
 from simulator import messages
 from simulator.causes import Packets

@@ -10,9 +10,10 @@ import select
 import selectors
 import socket
 from collections import deque
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Callable, ClassVar, Protocol, Sequence
+from typing import ClassVar, Protocol
 
 from simulator import messages
 from simulator.messages import Malformed

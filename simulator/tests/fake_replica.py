@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A toy replica in all dialects: 0000 always leads. $FAKE_BEHAVIOUR names the way in which it misbehaves."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -160,10 +161,8 @@ def main(arguments):
     if BEHAVIOUR == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         subprocess.Popen(["sleep", "1000"])
-    try:
+    with contextlib.suppress(EOFError):
         Replica(arguments).run()
-    except EOFError:
-        pass
 
 
 main(sys.argv[1:])

@@ -1,5 +1,6 @@
 """What clients ask, whom they ask, and how they judge the answers."""
 
+import itertools
 import math
 import unittest
 import unittest.mock
@@ -440,7 +441,7 @@ class AskingAgain(ClientCase):
             self.at(number)
         targets = [target for target, _ in self.sent]
         self.assertEqual(set(targets[1:]), {"0000", "0002"})
-        self.assertTrue(all(one != next for one, next in zip(targets, targets[1:])), targets)
+        self.assertTrue(all(one != next for one, next in itertools.pairwise(targets)), targets)
 
     def test_the_only_one_that_lives_is_asked_again(self) -> None:
         self.network.remove("0001")
@@ -545,7 +546,7 @@ class Circling(ClientCase):
         pauses = self.decline(12)
         self.assertEqual(pauses[:3], [0, 0, 0])
         self.assertAlmostEqual(pauses[3], 0.004)
-        self.assertTrue(all(a < b for a, b in zip(pauses[3:9], pauses[4:10])), pauses)
+        self.assertTrue(all(a < b for a, b in itertools.pairwise(pauses[3:10])), pauses)
         self.assertAlmostEqual(pauses[-1], 0.05)
         self.assertEqual((self.clients.redirects, self.clients.generated.put), (12, 1))
 

@@ -75,8 +75,10 @@ class Explanations(unittest.TestCase):
             "", "What the replicas did:",
             "[  3.000] put 00000003: ok from 0001 at 3.250",
             "[  4.000] get 00000004: ok from 0002 at 4.250",
-            "Put 00000002 was sent 2 times: if it was applied twice, the second time after put 00000003, "
-            "that explains get 00000004. So does an old state of replica 0002.",
+            (
+                "Put 00000002 was sent 2 times: if it was applied twice, the second time after put 00000003, "
+                "that explains get 00000004. So does an old state of replica 0002."
+            ),
         ])
 
     def test_get_of_the_latest_value_needs_no_reason(self) -> None:

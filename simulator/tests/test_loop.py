@@ -4,8 +4,9 @@ import math
 import selectors
 import time
 import unittest
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Iterator, cast
+from typing import Any, cast
 from unittest import mock
 
 from simulator.console import Console

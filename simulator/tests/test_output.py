@@ -26,7 +26,7 @@ class Streams(unittest.TestCase):
         """Exit code, standard output and standard error of `run.py` with this redirection of the shell."""
         done = subprocess.run(
             ["sh", "-c", f'exec "$0" "$@" {redirection}', sys.executable, str(ROOT / "run.py"), *arguments],
-            capture_output=True, text=True,
+            capture_output=True, check=False, text=True,
         )
         return done.returncode, done.stdout, done.stderr
 

@@ -6,8 +6,8 @@ import selectors
 import tempfile
 import time
 import unittest
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 from unittest import mock
 
 from simulator import messages, simulation

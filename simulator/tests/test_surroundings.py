@@ -140,9 +140,11 @@ class Build(unittest.TestCase):
 
     def test_a_missing_cargo_is_told_with_the_version_that_is_needed(self) -> None:
         (build.REPOSITORY / "Cargo.toml").write_text('rust-version = "1.88"\n')
-        with mock.patch("subprocess.run", side_effect=FileNotFoundError("cargo")):
-            with self.assertRaisesRegex(build.BuildError, "there is no cargo; Rust 1.88 or newer"):
-                build.own_program()
+        with (
+            mock.patch("subprocess.run", side_effect=FileNotFoundError("cargo")),
+            self.assertRaisesRegex(build.BuildError, "there is no cargo; Rust 1.88 or newer"),
+        ):
+            build.own_program()
 
 
 class Workspace(unittest.TestCase):

@@ -7,11 +7,15 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from simulator import messages
-from simulator import transport
+from simulator import messages, transport
 from simulator.tests.support import HANG_SECONDS
 from simulator.transport import (
-    MESSAGE_BYTES, DatagramTransport, Outbox, SeqpacketTransport, StreamTransport, Transport,
+    MESSAGE_BYTES,
+    DatagramTransport,
+    Outbox,
+    SeqpacketTransport,
+    StreamTransport,
+    Transport,
 )
 
 

@@ -10,6 +10,7 @@ once a majority has stored it, and sends it to the others until they have. That 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -154,7 +155,5 @@ class Replica:
             self.store[key] = (version, value)
 
 
-try:
+with contextlib.suppress(EOFError):
     Replica(Endpoint(sys.argv[1:])).run()
-except EOFError:
-    pass
