@@ -24,9 +24,10 @@ import re
 import subprocess
 import sys
 import tokenize
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, Iterator, NamedTuple
+from typing import NamedTuple
 
 RELATIVES = ("those who", "he who", "whoever", "whatever", "who", "what")
 PERSONS = (
@@ -112,7 +113,8 @@ def _is_subject(sentence: str, found: re.Match[str]) -> bool:
     last = before.split()[-1].lower() if before else ""
     opens = not before or before[-1] in ":;,.!-" or sentence[found.start() - 1] == "("
     if found[1].lower() in PERSONS:
-        led = last in _PRONOUNS or (opens or last in _CONJUNCTIONS) and found[1].lower() != "none"
+        may_lead = opens or last in _CONJUNCTIONS
+        led = last in _PRONOUNS or (may_lead and found[1].lower() != "none")
         if sentence[found.end():].startswith("'") or last in _PREPOSITIONS:
             return False
         return _predicates(after[:8] if led else after[:1]) > 0
