@@ -18,7 +18,7 @@
 //!
 //! # What is the least
 //!
-//! The rows of the first tables turn one lever on after the other; a message takes 1,000 us there, which
+//! The rows of the first tables turn one choice on after the other; a message takes 1,000 us there, which
 //! makes latencies countable in one-way trips, and a stage of a replica 5 to 30 us. The last rows are what no
 //! star and no relay of n replicas can beat:
 //!

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 
 use clap::{Parser, ValueEnum};
 use kvstore::id::{Id, IdError};
-use kvstore::levers::{Detection, Levers, Reads, Topology};
+use kvstore::tuning::{self, Tuning};
 use tracing::level_filters::LevelFilter;
 
 use crate::check::CheckOptions;
@@ -35,9 +35,9 @@ pub struct Options {
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
 
-    /// The switches of `kvstore::levers`.
+    /// The switches of `kvstore::tuning`.
     #[command(flatten)]
-    pub levers: LeverOptions,
+    pub tuning: TuningOptions,
 
     /// The port, if any, the ID of this replica, and the IDs of all others.
     #[arg(value_name = "PORT or ID", hide = true)]
@@ -48,10 +48,10 @@ pub struct Options {
     pub subcommand: Option<Subcommand>,
 }
 
-/// The switches of [`Levers`], each with its best choice as default. All replicas of a cluster need the same.
+/// The switches of [`Tuning`], each with its best choice as default. All replicas of a cluster need the same.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "What trades messages against latency")]
-pub struct LeverOptions {
+pub struct TuningOptions {
     /// What a read costs; all three are linearizable.
     #[arg(long, value_enum, value_name = "HOW", default_value = "lease")]
     reads: Reads,
@@ -85,18 +85,78 @@ pub struct LeverOptions {
     commit_notices: bool,
 }
 
-impl LeverOptions {
+impl TuningOptions {
     /// As the replica wants it.
-    pub fn levers(&self) -> Levers {
-        Levers {
+    pub fn tuning(&self) -> Tuning {
+        Tuning {
             batch: !self.no_batching,
             commit_notices: self.commit_notices,
             coalesce: !self.no_coalescing,
             coalesce_window_us: self.coalesce_window,
             thrifty: !self.no_thrift,
-            topology: self.topology,
-            reads: self.reads,
-            detection: self.detection,
+            topology: self.topology.into(),
+            reads: self.reads.into(),
+            detection: self.detection.into(),
+        }
+    }
+}
+
+/// The choices of [`tuning::Topology`] as words; what follows a word is its help text.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Topology {
+    /// The leader sends to each follower and each answers.
+    Star,
+    /// The leader sends to one follower, which sends on; the last one answers for all.
+    Relay,
+    /// Star where nothing is lost, relay where messages get lost.
+    Adaptive,
+}
+
+/// The choices of [`tuning::Reads`] as words.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Reads {
+    /// Nothing while a lease lasts; rests on clocks that run at about the same rate.
+    Lease,
+    /// One round to a quorum for all reads that wait; rests on no clock.
+    ReadIndex,
+    /// As much as a write: each read is an entry in the log.
+    Log,
+}
+
+/// The choices of [`tuning::Detection`] as words.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Detection {
+    /// By requests that miss it; silence costs nothing.
+    OnDemand,
+    /// By heartbeats that stay away.
+    Heartbeats,
+}
+
+impl From<Topology> for tuning::Topology {
+    fn from(word: Topology) -> Self {
+        match word {
+            Topology::Star => Self::Star,
+            Topology::Relay => Self::Relay,
+            Topology::Adaptive => Self::Adaptive,
+        }
+    }
+}
+
+impl From<Reads> for tuning::Reads {
+    fn from(word: Reads) -> Self {
+        match word {
+            Reads::Lease => Self::Lease,
+            Reads::ReadIndex => Self::ReadIndex,
+            Reads::Log => Self::Log,
+        }
+    }
+}
+
+impl From<Detection> for tuning::Detection {
+    fn from(word: Detection) -> Self {
+        match word {
+            Detection::OnDemand => Self::OnDemand,
+            Detection::Heartbeats => Self::Heartbeats,
         }
     }
 }
@@ -290,13 +350,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_options_the_levers_are_at_their_best() {
-        let levers =
-            |line: &str| Options::try_parse_from(line.split_whitespace()).expect("fine").levers.levers();
-        assert_eq!(levers("kvstore 0000 0001"), Levers::DEFAULT);
+    fn without_options_the_tuning_is_the_best() {
+        let tuning =
+            |line: &str| Options::try_parse_from(line.split_whitespace()).expect("fine").tuning.tuning();
+        assert_eq!(tuning("kvstore 0000 0001"), Tuning::DEFAULT);
         let naive = "kvstore --no-batching --commit-notices --no-coalescing --no-thrift --topology star --reads log \
                      --detection heartbeats";
-        assert_eq!(levers(naive), Levers::NAIVE);
+        assert_eq!(tuning(naive), Tuning::NAIVE);
     }
 
     fn role(line: &str, sockets: &[&str]) -> Result<Role, UsageError> {

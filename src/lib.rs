@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`id`], [`micros`], [`request`], [`command`] | the words: who, when, what clients ask and are told, what the log carries | |
 //! | [`digest`] | a digest of texts that is the same on all replicas | |
-//! | [`levers`] | every switch between messages, latency and simplicity | |
+//! | [`tuning`] | every switch between messages, latency and simplicity | |
 //! | [`planted`] | bugs for tests to plant; no replica has one | |
 //! | [`kv`] | the state machine, with a session per client | words |
 //! | [`raft`] | the core: one log on many replicas | words |
@@ -36,7 +36,6 @@ pub mod exchange;
 pub mod history;
 pub mod id;
 pub mod kv;
-pub mod levers;
 pub mod log;
 pub mod micros;
 pub mod outbox;
@@ -48,4 +47,5 @@ pub mod replica;
 pub mod request;
 pub mod sim;
 pub mod transport;
+pub mod tuning;
 pub mod wire;

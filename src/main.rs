@@ -52,7 +52,7 @@ fn run() -> Result<ExitCode, Failure> {
 
 fn replicate(options: &Options) -> Result<(), Failure> {
     let role = options.role(is_socket).map_err(|error| usage(&error.to_string()))?;
-    options.levers.levers().check().map_err(|error| usage(&error.to_string()))?;
+    options.tuning.tuning().check().map_err(|error| usage(&error.to_string()))?;
     log::start(LevelFilter::from(options.log_level));
 
     // Before the connection, so that a simulator can stop every replica that it has heard of.
@@ -64,7 +64,7 @@ fn replicate(options: &Options) -> Result<(), Failure> {
     let seed = options.seed.unwrap_or_else(|| random_seed(role.own));
     info!(id = %role.own, peers = ?role.peers, simulator = %role.simulator, seed, "starts");
     let replica = replica::Options {
-        levers: options.levers.levers(),
+        tuning: options.tuning.tuning(),
         ..replica::Options::new(role.own, role.peers, network.max_datagram(), seed)
     };
     let counts =

@@ -16,13 +16,13 @@ use crate::command::Command;
 use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::kv::{Fate, Kv};
-use crate::levers::{Detection, Levers, Reads, Topology};
 use crate::micros::Micros;
 use crate::planted::{Bug, Planted};
 use crate::raft::action::Persist;
 use crate::raft::types::{Configuration, Entry, Index, Payload, Saved};
 use crate::raft::{Action, Input, Node, ReadId, Settings};
 use crate::request::{Operation, Outcome, Request, RequestId, Response};
+use crate::tuning::{Detection, Reads, Topology, Tuning};
 use crate::wire;
 
 #[cfg(test)]
@@ -99,7 +99,7 @@ pub struct Options {
     /// How many committed entries one batch applies, at least 1.
     pub applied_at_once: usize,
     /// What trades messages against latency.
-    pub levers: Levers,
+    pub tuning: Tuning,
     /// A bug that tests put in.
     pub planted: Planted,
 }
@@ -107,8 +107,8 @@ pub struct Options {
 impl Options {
     /// A replica as it is best, without bugs.
     pub fn new(own: Id, peers: Vec<Id>, max_datagram: usize, seed: u64) -> Self {
-        let (levers, planted) = (Levers::DEFAULT, Planted::NONE);
-        Self { own, peers, max_datagram, seed, applied_at_once: APPLIED_AT_ONCE, levers, planted }
+        let (tuning, planted) = (Tuning::DEFAULT, Planted::NONE);
+        Self { own, peers, max_datagram, seed, applied_at_once: APPLIED_AT_ONCE, tuning, planted }
     }
 }
 
@@ -166,10 +166,10 @@ impl Replica {
     /// A replica with what its disk has. The state machine starts empty: the log is applied to it
     /// again as far as it turns out to be committed.
     pub fn new(options: &Options, saved: Saved, now: Micros) -> Self {
-        let &Options { own, max_datagram, seed, applied_at_once, levers, planted, .. } = options;
-        let on_demand = levers.detection == Detection::OnDemand;
+        let &Options { own, max_datagram, seed, applied_at_once, tuning, planted, .. } = options;
+        let on_demand = tuning.detection == Detection::OnDemand;
         // What an append has room for has room on every way that it can take.
-        let way_bytes = match levers.topology {
+        let way_bytes = match tuning.topology {
             Topology::Star => 0,
             Topology::Relay | Topology::Adaptive => wire::relay_extra_bytes(options.peers.len()),
         };
@@ -179,12 +179,12 @@ impl Replica {
             patience_us: if on_demand { PATIENCE_US } else { ELECTION_TIMEOUT_US },
             heartbeat_interval_us: if on_demand { HEARTBEAT_INTERVAL_US } else { ELECTION_TIMEOUT_US / 3 },
             stall_us: if on_demand { STALL_US } else { ELECTION_TIMEOUT_US },
-            lease_us: if levers.reads == Reads::Lease { LEASE_US } else { 0 },
-            max_append_bytes: levers.batch_of(most),
+            lease_us: if tuning.reads == Reads::Lease { LEASE_US } else { 0 },
+            max_append_bytes: most,
             entry_len: wire::entry_len,
             max_in_flight: MAX_IN_FLIGHT,
             applied_at_once,
-            levers,
+            tuning: tuning.core(),
             planted,
         };
         let configuration = Configuration::new(options.peers.iter().copied().chain([own]));

@@ -13,7 +13,7 @@ use kvstore::sim::scenario::Source;
 /// The runs of each scenario.
 const SEEDS: [u64; 3] = [1, 2, 3];
 
-/// Each with all levers: replicas, clients that ask one after the other, and loss.
+/// Each with all tuning: replicas, clients that ask one after the other, and loss.
 const LOADS: [(usize, usize, f64); 5] = [(3, 1, 0.0), (5, 1, 0.0), (5, 64, 0.0), (5, 8, 0.15), (9, 8, 0.0)];
 
 #[test]
@@ -57,7 +57,7 @@ fn scenarios() -> String {
     text
 }
 
-/// Datagrams and bytes for 500 puts and for 500 gets, with one lever on after the other.
+/// Datagrams and bytes for 500 puts and for 500 gets, with one choice on after the other.
 fn ladder() -> String {
     let mut text = String::new();
     for (replicas, outstanding, loss) in LOADS {
@@ -65,9 +65,9 @@ fn ladder() -> String {
             .expect("a string takes everything");
         writeln!(text, "{:<24}{:>10}{:>10}{:>10}{:>10}", "", "datagrams", "bytes", "datagrams", "bytes")
             .expect("a string takes everything");
-        for (name, levers) in LADDER {
+        for (name, tuning) in LADDER {
             let puts = Experiment {
-                levers,
+                tuning,
                 loss,
                 requests: 500,
                 ..Experiment::new(replicas, Load::Closed(outstanding))

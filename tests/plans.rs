@@ -3,23 +3,23 @@
 
 use std::path::Path;
 
-use kvstore::levers::Levers;
 use kvstore::planted::Planted;
 use kvstore::sim::scenario::Source;
 use kvstore::sim::{Figures, run};
+use kvstore::tuning::Tuning;
 
 fn source(name: &str) -> Source {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans").join(name).with_extension("json");
     Source::read(&path).expect("a plan")
 }
 
-/// The figures of a plan over twenty seeds, with its levers changed. No rule may be broken.
-fn figures(name: &str, change: impl Fn(&mut Levers)) -> Vec<Figures> {
+/// The figures of a plan over twenty seeds, with its tuning changed. No rule may be broken.
+fn figures(name: &str, change: impl Fn(&mut Tuning)) -> Vec<Figures> {
     let source = source(name);
     let figures = |seed| {
         let mut plan = source.plan(seed);
         assert_eq!(plan.seed, seed, "the file has no seed of its own");
-        change(&mut plan.levers);
+        change(&mut plan.tuning);
         let outcome = run(&plan, Planted::NONE, false);
         assert_eq!(outcome.violation, None, "{name}, seed {seed}");
         outcome.figures
@@ -28,14 +28,14 @@ fn figures(name: &str, change: impl Fn(&mut Levers)) -> Vec<Figures> {
 }
 
 /// Whether each put of a plan took at most so long, in each of twenty seeds.
-fn every_put_takes_at_most(name: &str, most_us: u64, change: impl Fn(&mut Levers)) -> bool {
+fn every_put_takes_at_most(name: &str, most_us: u64, change: impl Fn(&mut Tuning)) -> bool {
     figures(name, change).iter().all(|figures| figures.puts.count > 0 && figures.puts.p99_us <= most_us)
 }
 
 /// The disk of the leader hangs, and a client puts something every five seconds.
 #[test]
 fn plain_raft_commits_at_once_while_the_disk_of_its_leader_hangs() {
-    assert!(every_put_takes_at_most("leader-disk-hangs", 10_000, |levers| levers.thrifty = false));
+    assert!(every_put_takes_at_most("leader-disk-hangs", 10_000, |tuning| tuning.thrifty = false));
 }
 
 /// Neither batches nor coalescing: clients ask more often than the cluster can answer them.

@@ -72,7 +72,7 @@ fn replicas_answer_every_request_in_each_dialect() {
 
 /// Sixteen messages for a put and for a get, instead of four and none.
 #[test]
-fn the_levers_of_our_replica_can_be_tried() {
+fn tuning_of_the_replica_can_be_tried() {
     let naive = "--no-batching --commit-notices --no-coalescing --no-thrift --topology star --reads log";
     let mut command = run_py("tests/scenarios/calm", Path::new(OURS), "seqpacket");
     let (output, result) = finish(command.arg(format!("--replica-options={naive}")));
@@ -83,7 +83,7 @@ fn the_levers_of_our_replica_can_be_tried() {
 }
 
 #[test]
-fn a_lever_that_our_replica_refuses_is_bad_usage() {
+fn tuning_that_the_replica_refuses_is_bad_usage() {
     for transport in TRANSPORTS {
         let mut command = run_py("tests/scenarios/calm", Path::new(OURS), transport);
         let output = command.arg("--replica-options=--reads never").output().expect("python3 is there");

@@ -1,8 +1,8 @@
 //! One table for each question.
 
-use kvstore::levers::{Levers, Reads, Topology};
 use kvstore::micros::Micros;
 use kvstore::sim::measure::{Experiment, LADDER, Latencies, Load, Measured};
+use kvstore::tuning::{Reads, Topology, Tuning};
 use serde_json::{Value, json};
 
 use crate::output::{Report, Row};
@@ -51,12 +51,12 @@ fn trips(us: Micros) -> Value {
     json!(us as f64 / TRIP_US as f64)
 }
 
-/// What each lever brings.
+/// What each choice brings.
 fn ladder(report: &mut Report, replicas: usize, loss: f64, outstanding: usize, full: bool) {
     let requests = if full { 10_000 } else { 2_000 };
-    let row = |&(name, levers): &(&'static str, Levers)| {
+    let row = |&(name, tuning): &(&'static str, Tuning)| {
         let experiment = Experiment {
-            levers,
+            tuning,
             loss,
             delay_us: (TRIP_US, TRIP_US),
             requests,
@@ -65,7 +65,7 @@ fn ladder(report: &mut Report, replicas: usize, loss: f64, outstanding: usize, f
         let puts = measure(&experiment);
         let gets = measure(&Experiment { gets: 1.0, ..experiment });
         vec![
-            ("levers", json!(name)),
+            ("tuning", json!(name)),
             ("messages/put", per_request(puts.traffic.messages(), &puts)),
             ("datagrams/put", per_request(puts.traffic.datagrams, &puts)),
             ("bytes/put", per_request(puts.traffic.bytes, &puts)),
@@ -95,7 +95,7 @@ fn ladder(report: &mut Report, replicas: usize, loss: f64, outstanding: usize, f
 fn floor(name: &'static str, messages: usize, trips: usize, outstanding: usize) -> Row {
     let (per_put, trips) = (json!(messages as f64 / outstanding as f64), json!(trips as f64));
     vec![
-        ("levers", json!(name)),
+        ("tuning", json!(name)),
         ("messages/put", per_put.clone()),
         ("datagrams/put", per_put),
         ("bytes/put", Value::Null),
@@ -169,7 +169,7 @@ fn topologies(report: &mut Report, replicas: usize, full: bool) {
     for outstanding in [1, 64] {
         let row = |(topology, loss): (Topology, f64)| {
             let experiment = Experiment {
-                levers: Levers { topology, ..Levers::DEFAULT },
+                tuning: Tuning { topology, ..Tuning::DEFAULT },
                 loss,
                 requests: if full { 20_000 } else { 5_000 },
                 ..Experiment::new(replicas, Load::Closed(outstanding))
@@ -197,8 +197,8 @@ fn windows(report: &mut Report) {
         ("20000 offered/s", Load::Open(20_000)),
     ] {
         let row = |coalesce_window_us: Micros| {
-            let levers = Levers { coalesce_window_us, ..Levers::DEFAULT };
-            let experiment = Experiment { levers, requests: 5_000, ..Experiment::new(5, load) };
+            let tuning = Tuning { coalesce_window_us, ..Tuning::DEFAULT };
+            let experiment = Experiment { tuning, requests: 5_000, ..Experiment::new(5, load) };
             with_puts("window (us)", json!(coalesce_window_us), &experiment)
         };
         let rows: Vec<Row> = [0, 50, 200, 1_000].map(row).into();
@@ -208,13 +208,13 @@ fn windows(report: &mut Report) {
     }
 }
 
-/// How long a lease lasts is tied to the election time-out and no lever; what shows its worth is how often clients ask.
+/// How long a lease lasts is tied to the election time-out and no choice; what shows its worth is how often clients ask.
 fn reads(report: &mut Report) {
     let row = |(reads, offered): (Reads, usize)| {
-        let levers = Levers { reads, ..Levers::DEFAULT };
+        let tuning = Tuning { reads, ..Tuning::DEFAULT };
         let load = Load::Open(offered);
         let requests = (offered * 10).clamp(200, 5_000);
-        let measured = measure(&Experiment { levers, gets: 1.0, requests, ..Experiment::new(5, load) });
+        let measured = measure(&Experiment { tuning, gets: 1.0, requests, ..Experiment::new(5, load) });
         vec![
             ("reads", json!(format!("{reads:?}").to_lowercase())),
             ("offered/s", json!(offered)),

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use kvstore::levers::Levers;
 use kvstore::micros::Micros;
 use kvstore::planted::{Bug, Planted};
 use kvstore::sim::batch::{processors, run_many};
@@ -16,6 +15,7 @@ use kvstore::sim::plan::Plan;
 use kvstore::sim::scenario::Source;
 use kvstore::sim::trace::excerpt;
 use kvstore::sim::{Figures, Outcome, run, swarm};
+use kvstore::tuning::Tuning;
 use kvstore::{err_line as eprintln, out as print, out_line as println};
 use parking_lot::Mutex;
 
@@ -63,7 +63,7 @@ struct Options {
 
     /// Switches that are other than the plan has them, as they stand in a plan: `{"topology": "relay"}`.
     #[arg(long, value_name = "JSON")]
-    levers: Option<String>,
+    tuning: Option<String>,
 
     /// Write the transcript of the one seed to stdout.
     #[arg(long, requires = "seed")]
@@ -85,7 +85,7 @@ Examples:
   explore --seeds 10000              ten thousand seeds
   explore --seed 17 --trace          what happens in one of them
   explore --scenario configs/crash-4.json --seeds 100
-  explore --scenario configs/simple-2.json --levers '{"topology": "relay"}'
+  explore --scenario configs/simple-2.json --tuning '{"topology": "relay"}'
   explore --bug votes-twice          how soon a planted bug is found"#;
 
 /// A reason to end, as a line for the user.
@@ -110,14 +110,14 @@ fn explore(options: &Options) -> Result<bool, Refusal> {
         Some(path) => Some(Source::read(path).map_err(|error| Refusal(error.to_string()))?),
         None => None,
     };
-    let levers = options.levers.as_deref().map_or(Ok(LeverChanges::default()), LeverChanges::read)?;
-    if source.is_none() && levers.0.contains_key("reads") {
+    let tuning = options.tuning.as_deref().map_or(Ok(TuningChanges::default()), TuningChanges::read)?;
+    if source.is_none() && tuning.0.contains_key("reads") {
         // A lease must not meet the clocks that are drawn where there is none.
         return Err(Refusal(
-            "--levers: each seed draws its own reads; only a --scenario has others".to_owned(),
+            "--tuning: each seed draws its own reads; only a --scenario has others".to_owned(),
         ));
     }
-    let explorer = Explorer { options, source, levers };
+    let explorer = Explorer { options, source, tuning };
     match options.bug.as_deref() {
         Some("list") => {
             println!("{:<22}what it does", "bug");
@@ -138,22 +138,22 @@ fn find_bug(name: &str) -> Result<Bug, Refusal> {
     Bug::ALL.iter().copied().find(|bug| bug.name() == name).ok_or_else(unknown)
 }
 
-/// What `--levers` says: some of the keys of [`Levers`].
+/// What `--tuning` says: some of the keys of [`Tuning`].
 #[derive(Default)]
-struct LeverChanges(serde_json::Map<String, serde_json::Value>);
+struct TuningChanges(serde_json::Map<String, serde_json::Value>);
 
-impl LeverChanges {
+impl TuningChanges {
     /// Refuses what is not a part of any switches, or contradicts the best ones.
     fn read(text: &str) -> Result<Self, Refusal> {
-        let refusal = |error: &dyn std::fmt::Display| Refusal(format!("--levers: {error}"));
+        let refusal = |error: &dyn std::fmt::Display| Refusal(format!("--tuning: {error}"));
         let changes = Self(serde_json::from_str(text).map_err(|error| refusal(&error))?);
-        let changed = changes.apply(&Levers::DEFAULT).map_err(|error| refusal(&error))?;
+        let changed = changes.apply(&Tuning::DEFAULT).map_err(|error| refusal(&error))?;
         changed.check().map_err(|error| refusal(&error))?;
         Ok(changes)
     }
 
-    fn apply(&self, levers: &Levers) -> serde_json::Result<Levers> {
-        let mut json = serde_json::to_value(levers)?;
+    fn apply(&self, tuning: &Tuning) -> serde_json::Result<Tuning> {
+        let mut json = serde_json::to_value(tuning)?;
         for (name, value) in &self.0 {
             json[name] = value.clone();
         }
@@ -164,7 +164,7 @@ impl LeverChanges {
 struct Explorer<'a> {
     options: &'a Options,
     source: Option<Source>,
-    levers: LeverChanges,
+    tuning: TuningChanges,
 }
 
 /// What many runs found together.
@@ -180,8 +180,8 @@ struct Findings {
 impl Explorer<'_> {
     fn plan(&self, seed: u64) -> Plan {
         let plan = self.source.as_ref().map_or_else(|| swarm::plan(seed), |source| source.plan(seed));
-        let levers = self.levers.apply(&plan.levers).unwrap_or_else(|_| unreachable!("they were tried"));
-        Plan { levers, ..plan }
+        let tuning = self.tuning.apply(&plan.tuning).unwrap_or_else(|_| unreachable!("they were tried"));
+        Plan { tuning, ..plan }
     }
 
     fn explore(&self, planted: Planted) -> Result<bool, Refusal> {
@@ -247,9 +247,9 @@ impl Explorer<'_> {
         if let Some(violation) = run(&plan, planted, false).violation {
             println!("\nseed {seed}: {violation}");
         }
-        let levers = self.options.levers.as_ref().map(|levers| format!(" --levers '{levers}'"));
-        let levers = levers.unwrap_or_default();
-        println!("replay: {}{levers}", self.command(self.options.scenario.as_deref(), seed));
+        let tuning = self.options.tuning.as_ref().map(|tuning| format!(" --tuning '{tuning}'"));
+        let tuning = tuning.unwrap_or_default();
+        println!("replay: {}{tuning}", self.command(self.options.scenario.as_deref(), seed));
         let Some(Minimal { plan: minimal, violation, runs }) = minimise(&plan, planted) else {
             return Ok(());
         };

@@ -38,11 +38,11 @@ use crossbeam_channel::{Sender as Channel, bounded};
 pub use counts::Counts;
 
 use crate::clock::BootTime;
-use crate::levers::Levers;
 use crate::outbox::Outbox;
 use crate::raft::types::Saved;
 use crate::replica::{Options, Replica};
 use crate::transport::Transport;
+use crate::tuning::Tuning;
 use crate::wire::Decoder;
 use consensus::{Consensus, MAX_BATCH};
 use receiver::Receiver;
@@ -75,7 +75,7 @@ pub enum StageFailed {
 /// [`StageFailed`] as soon as a stage failed; others may still be running then, and the
 /// process is expected to end.
 pub fn run(transport: Arc<dyn Transport>, options: &Options) -> Result<Counts, StageFailed> {
-    let &Options { own, ref peers, levers, .. } = options;
+    let &Options { own, ref peers, tuning, .. } = options;
     let (receiver_loans, receiver_lent) = bounded(1);
     let (sender_loans, sender_lent) = bounded(1);
     let (inbox_in, inbox) = bounded(INBOX);
@@ -84,13 +84,13 @@ pub fn run(transport: Arc<dyn Transport>, options: &Options) -> Result<Counts, S
 
     let decoder = Decoder::new(own, peers.iter().copied());
     let receiver = Receiver::new(Arc::clone(&transport), decoder);
-    let outbox = Outbox::new(own, transport.max_datagram(), levers.coalesce);
-    let Levers { coalesce_window_us, .. } = levers;
+    let outbox = Outbox::new(own, transport.max_datagram(), tuning.coalesce);
+    let Tuning { coalesce_window_us, .. } = tuning;
     let sender = Sender::new(Arc::clone(&transport), outbox, Duration::from_micros(coalesce_window_us));
     let links = Links { receiver_loans, inbox, sender_loans, sender_back };
     let stages = Stages::new(links, receiver, sender);
     let replica = Replica::new(options, Saved::default(), BootTime::now().as_micros());
-    let consensus = Consensus::new(replica, levers.batch_of(MAX_BATCH), stages);
+    let consensus = Consensus::new(replica, tuning.batch_of(MAX_BATCH), stages);
 
     spawn(RECEIVER, &ended, move || {
         (guard(RECEIVER, || receiver::run(&receiver_lent, &inbox_in)).map(|()| None), ())

@@ -1,5 +1,5 @@
 //! The third stage: takes what the consensus stage hands over, lets the outbox merge and pack it per
-//! destination, and sends it. It adds no delay, unless the levers have a window: then messages to replicas wait
+//! destination, and sends it. It adds no delay, unless the tuning has a window: then messages to replicas wait
 //! so long for others that may travel with them.
 //!
 //! Answers to clients never wait for the window, so they overtake messages to replicas. That is safe: an answer promises

@@ -26,7 +26,7 @@
 use std::collections::BTreeMap;
 
 use super::message::{Body, LogTail, RequestVote, RequestVoteResponse};
-use super::node::{Node, Role, Settings};
+use super::node::{Node, Role};
 use super::types::Term;
 use crate::id::Id;
 use crate::micros::Micros;
@@ -118,9 +118,8 @@ impl Node {
         let shared = self.log.last_index_of_term(request.last_log_term).unwrap_or(self.commit_index);
         let prev_log_index = shared.min(request.last_log_index);
         let Some(prev_log_term) = self.log.term_at(prev_log_index) else { return };
-        let Settings { max_append_bytes, entry_len, .. } = self.settings;
         let (first, last) = (prev_log_index + 1, self.log.last_index());
-        let entries = self.log.slice(first, last, max_append_bytes, entry_len);
+        let entries = self.settings.entries_for_message(&self.log, first, last);
         self.send(to, Body::LogTail(LogTail { prev_log_index, prev_log_term, entries }));
     }
 

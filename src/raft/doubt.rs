@@ -19,9 +19,9 @@
 use super::follower::Follower;
 use super::message::{Body, RequestVote};
 use super::node::{Node, Role};
+use super::tuning::Detection;
 use super::types::Term;
 use crate::id::Id;
-use crate::levers::Detection;
 use crate::micros::Micros;
 use crate::planted::Bug;
 
@@ -62,7 +62,7 @@ impl Node {
     /// Asks the leader at `act_at`, or before if it is doubted already. With `campaigns`, this replica asks for
     /// votes when the leader is gone.
     pub(super) fn doubt(&mut self, campaigns: bool, act_at: Micros) {
-        if self.settings.levers.detection != Detection::OnDemand {
+        if self.settings.tuning.detection != Detection::OnDemand {
             return;
         }
         let Role::Follower(follower) = &mut self.role else { return };
@@ -128,7 +128,7 @@ impl Node {
 
     /// Whether a pre-vote can't be answered yet; it waits then, and its reason is looked into.
     pub(super) fn defer(&mut self, from: Id, term: Term, request: RequestVote) -> bool {
-        let on_demand = self.settings.levers.detection == Detection::OnDemand;
+        let on_demand = self.settings.tuning.detection == Detection::OnDemand;
         let undecided = self.hears_leader() || self.leader().is_some();
         if !on_demand || !request.pre_vote || !undecided {
             return false;

@@ -5,9 +5,9 @@ use super::action::Action;
 use super::doubt::Doubt;
 use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
 use super::node::{Node, Role};
+use super::tuning::Detection;
 use super::types::Term;
 use crate::id::Id;
-use crate::levers::Detection;
 use crate::micros::Micros;
 use crate::planted::Bug;
 
@@ -52,7 +52,7 @@ impl Node {
     /// A follower that has heard no leader in time asks whether it would win an election. One that is without heartbeats
     /// for a moment only asks its leader first.
     pub(super) fn tick_follower(&mut self) {
-        let on_demand = self.settings.levers.detection == Detection::OnDemand;
+        let on_demand = self.settings.tuning.detection == Detection::OnDemand;
         let Role::Follower(follower) = &mut self.role else { return };
         if self.now >= follower.election_deadline && follower.leader.is_some() && on_demand {
             follower.election_deadline = Micros::MAX; // the doubt ends in an election or in news of the leader

@@ -10,10 +10,10 @@ use super::invariants::ClusterInvariants;
 use super::message::Message;
 use super::node::{Node, Settings};
 use super::text::describe;
+use super::tuning::{Detection, Tuning};
 use super::types::{Configuration, Entry, Index, Payload, Saved, Term};
 use crate::command::Command;
 use crate::id::Id;
-use crate::levers::{Detection, Levers};
 use crate::micros::Micros;
 use crate::planted::Planted;
 use crate::request::RequestId;
@@ -28,7 +28,7 @@ pub(super) const SETTINGS: Settings = Settings {
     entry_len: |_| 100,
     max_in_flight: 4,
     applied_at_once: 1_000,
-    levers: Levers { detection: Detection::Heartbeats, ..Levers::DEFAULT },
+    tuning: Tuning { detection: Detection::Heartbeats, ..Tuning::DEFAULT },
     planted: Planted::NONE,
 };
 
@@ -38,7 +38,7 @@ pub(super) const ON_DEMAND: Settings = Settings {
     patience_us: 10_000_000,
     stall_us: 500_000,
     heartbeat_interval_us: 3_000_000,
-    levers: Levers { detection: Detection::OnDemand, ..Levers::DEFAULT },
+    tuning: Tuning { detection: Detection::OnDemand, ..Tuning::DEFAULT },
     ..SETTINGS
 };
 

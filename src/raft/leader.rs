@@ -191,7 +191,7 @@ impl Node {
     pub(super) fn drain_leader(&mut self) {
         let committed = self.commit_index;
         self.advance_commit_index();
-        if self.settings.levers.commit_notices && self.commit_index > committed {
+        if self.settings.tuning.commit_notices && self.commit_index > committed {
             self.ping_all();
         }
         self.serve_reads();
@@ -230,7 +230,7 @@ impl Node {
         // A relay asks exactly enough; more would only be a second one.
         let likely = if relays { 0.0 } else { LIKELY };
         let Role::Leader(leader) = &mut self.role else { return };
-        if !self.settings.levers.thrifty {
+        if !self.settings.tuning.thrifty {
             leader.followers.values_mut().for_each(|progress| progress.goal = last_index);
             return;
         }
@@ -263,12 +263,7 @@ impl Node {
                     prev_log_term: self.log.term_at(from - 1).unwrap_or(0),
                     leader_commit: self.commit_index,
                     sent_at,
-                    entries: self.log.slice(
-                        from,
-                        goal,
-                        self.settings.max_append_bytes,
-                        self.settings.entry_len,
-                    ),
+                    entries: self.settings.entries_for_message(&self.log, from, goal),
                 };
                 if append.last_index() < goal {
                     progress.filled_append(append.entries.len());

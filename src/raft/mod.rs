@@ -26,6 +26,7 @@
 //! | `leader` | replication, commitment, reads, stepping down | paper, 5.3, 5.4.2, 8; dissertation, 6.2, 6.4 |
 //! | `progress` | what a leader knows of one follower | RFC 6298 for the time-out |
 //! | `odds` | how many followers to ask at once | |
+//! | `tuning` | what trades messages against latency | |
 //! | `mistakes` | planted bugs that take more than a line | |
 //! | `invariants` | what always holds | paper, fig. 3 |
 //! | `text` | how all of it is written down for people | |
@@ -96,7 +97,9 @@ mod round_trip;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod scripts;
 pub mod text;
+pub mod tuning;
 pub mod types;
 
 pub use action::{Action, Input, ReadId};
 pub use node::{Node, Settings};
+pub use tuning::Tuning;

@@ -12,9 +12,9 @@ use super::log::Log;
 use super::message::{AppendEntriesResponse, AppendOutcome, Body, Message, RequestVote, RequestVoteResponse};
 use super::progress::Progress;
 use super::relay::Overheard;
+use super::tuning::Tuning;
 use super::types::{Configuration, Entry, HardState, Index, MAX_TERMS_AHEAD, Saved, Term};
 use crate::id::Id;
-use crate::levers::Levers;
 use crate::micros::Micros;
 use crate::planted::{Bug, Planted};
 
@@ -45,9 +45,17 @@ pub struct Settings {
     /// How many entries one drain hands out to be applied, at least 1: a bound on how long a batch takes.
     pub applied_at_once: usize,
     /// What trades messages against latency.
-    pub levers: Levers,
+    pub tuning: Tuning,
     /// A bug that tests put in; none in any other build.
     pub planted: Planted,
+}
+
+impl Settings {
+    /// The entries `from ..= to` of the log that go into one message: as many as may and fit, but at least one.
+    pub(super) fn entries_for_message(&self, log: &Log, from: Index, to: Index) -> Vec<Entry> {
+        let most = from.saturating_add(self.tuning.max_entries_per_append as Index - 1);
+        log.slice(from, to.min(most), self.max_append_bytes, self.entry_len)
+    }
 }
 
 /// What a replica is at the moment (paper, figure 4), with what only that role knows.

@@ -5,8 +5,8 @@ use super::action::{Action, ReadId};
 use super::node::{Node, Role, Settings};
 use super::odds::LIKELY;
 use super::progress::Progress;
+use super::tuning::Reads;
 use super::types::{Index, Payload};
-use crate::levers::Reads;
 use crate::micros::Micros;
 use crate::planted::Bug;
 
@@ -26,7 +26,7 @@ impl Node {
         match &mut self.role {
             Role::Leader(leader) => {
                 let after = earlier_round.unwrap_or(leader.last_stamp);
-                let logged = self.settings.levers.reads == Reads::Log;
+                let logged = self.settings.tuning.reads == Reads::Log;
                 let entry = logged.then(|| self.log.append(term, Payload::Noop));
                 leader.reads.push_back(PendingRead { id, after, entry });
             }

@@ -38,9 +38,9 @@ use super::message::{
 };
 use super::node::{Node, Role};
 use super::progress::Progress;
+use super::tuning::Topology;
 use super::types::{Index, Term};
 use crate::id::Id;
-use crate::levers::Topology;
 use crate::micros::Micros;
 use crate::planted::Bug;
 
@@ -74,8 +74,8 @@ impl Node {
     /// 99th percentile is 1.5 ms instead of 1.8 ms through a relay.
     pub(super) fn relays(&self, several: bool) -> bool {
         let Role::Leader(leader) = &self.role else { return false };
-        let levers = self.settings.levers;
-        let wanted = match levers.topology {
+        let tuning = self.settings.tuning;
+        let wanted = match tuning.topology {
             Topology::Star => false,
             Topology::Relay => true,
             Topology::Adaptive => {
@@ -84,7 +84,7 @@ impl Node {
                     && leader.answer_rate() < RELAY_BELOW
             }
         };
-        wanted && levers.thrifty
+        wanted && tuning.thrifty
     }
 
     /// The first entry that one of these followers lacks, if what they lack may go through all of them.
@@ -112,12 +112,7 @@ impl Node {
             prev_log_term: self.log.term_at(prev_log_index).unwrap_or(0),
             leader_commit: self.commit_index,
             sent_at,
-            entries: self.log.slice(
-                next_index,
-                self.log.last_index(),
-                self.settings.max_append_bytes,
-                self.settings.entry_len,
-            ),
+            entries: self.settings.entries_for_message(&self.log, next_index, self.log.last_index()),
         };
         for (followed_by, id) in way.iter().rev().enumerate() {
             if let Some(progress) = leader.followers.get_mut(id) {
@@ -245,17 +240,17 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::levers::Levers;
     use crate::raft::action::Input;
     use crate::raft::harness::{Cluster, SETTINGS, id, put};
     use crate::raft::node::Settings;
+    use crate::raft::tuning::Tuning;
     use crate::raft::types::{Entry, Payload};
 
     /// What a leader of so many sends for so many puts at a time, after its followers have left so many messages in a row
     /// unanswered: how many relays, and how many appends.
     fn sends(replicas: u16, topology: Topology, unanswered: usize, puts: usize) -> (usize, usize) {
-        let levers = Levers { topology, ..SETTINGS.levers };
-        let mut cluster = Cluster::new(replicas, 1, Settings { levers, ..SETTINGS });
+        let tuning = Tuning { topology, ..SETTINGS.tuning };
+        let mut cluster = Cluster::new(replicas, 1, Settings { tuning, ..SETTINGS });
         cluster.timeout(id(1));
         cluster.stabilize();
         cluster.elapse(2 * SETTINGS.heartbeat_interval_us, true);
@@ -346,8 +341,8 @@ mod tests {
 
     /// A leader of five has just sent a relay through 2 and 3.
     fn relaying() -> (Cluster, AppendEntries) {
-        let levers = Levers { topology: Topology::Relay, ..SETTINGS.levers };
-        let mut cluster = Cluster::new(5, 1, Settings { levers, ..SETTINGS });
+        let tuning = Tuning { topology: Topology::Relay, ..SETTINGS.tuning };
+        let mut cluster = Cluster::new(5, 1, Settings { tuning, ..SETTINGS });
         cluster.timeout(id(1));
         cluster.stabilize();
         cluster.step(id(1), [put("k", "v")]);

@@ -33,7 +33,7 @@ impl Cluster {
                 max_datagram: SEQPACKET_MAX_DATAGRAM,
                 seed: u64::from(own.number()),
                 applied_at_once: APPLIED_AT_ONCE,
-                levers: Levers::DEFAULT,
+                tuning: Tuning::DEFAULT,
                 planted: Planted::NONE,
             };
             (own, Replica::new(&options, Saved::default(), 0))

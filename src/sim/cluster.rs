@@ -59,8 +59,8 @@ impl Cluster {
         let server = |(n, &own): (usize, &Id)| {
             let peers = ids.iter().copied().filter(|&id| id != own).collect();
             let max_datagram = plan.network.max_datagram;
-            let (applied_at_once, levers) = (plan.applied_at_once, plan.levers);
-            let options = Options { own, peers, max_datagram, seed: 0, applied_at_once, levers, planted };
+            let (applied_at_once, tuning) = (plan.applied_at_once, plan.tuning);
+            let options = Options { own, peers, max_datagram, seed: 0, applied_at_once, tuning, planted };
             Server::new(options, plan.storage, plan.clock_origin, plan.clock_rate(n))
         };
         let mut cluster = Self {

@@ -5,9 +5,9 @@ use super::cluster::Cluster;
 use super::plan::{Fault, FaultKind, Plan, Shape, Target};
 use super::run;
 use super::{Figures, measure};
-use crate::levers::{Detection, Levers};
 use crate::micros::Micros;
 use crate::planted::Planted;
+use crate::tuning::{Detection, Tuning};
 
 const SECOND: Micros = 1_000_000;
 
@@ -123,7 +123,7 @@ fn service_is_back_soon_although_many_messages_are_lost() {
 /// The leader is cut off, and the others are connected through one of them only.
 fn hub(seed: u64, per_second: usize, detection: Detection) -> Plan {
     let mut plan = steady(seed, per_second);
-    plan.levers = Levers { detection, ..plan.levers };
+    plan.tuning = Tuning { detection, ..plan.tuning };
     let at_us = soon(seed);
     let mut before = Cluster::new(plan.clone(), Planted::NONE, false);
     before.run_until(at_us).expect("no rule is broken");

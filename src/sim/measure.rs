@@ -9,25 +9,25 @@ use super::invariants::Violation;
 use super::plan::{ClockOrigin, Network, Plan, Storage, Workload};
 use super::scenario::{CLIENTS, DELAY_US, STAGE_US};
 use super::traffic::Traffic;
-use crate::levers::{Detection, Levers, Reads, Topology};
 use crate::micros::Micros;
 use crate::planted::Planted;
 use crate::replica::APPLIED_AT_ONCE;
 use crate::request::{Operation, Outcome};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
+use crate::tuning::{Detection, Reads, Topology, Tuning};
 
 /// From no choice to all of them, one more in each row.
-pub const LADDER: [(&str, Levers); 10] = {
-    let naive = Levers::NAIVE;
-    let batching = Levers { batch: true, ..naive };
-    let coalescing = Levers { coalesce: true, ..batching };
-    let no_notices = Levers { commit_notices: false, ..coalescing };
-    let thrifty = Levers { thrifty: true, ..no_notices };
-    let read_index = Levers { reads: Reads::ReadIndex, ..thrifty };
-    let lease = Levers { reads: Reads::Lease, ..read_index };
-    let on_demand = Levers { detection: Detection::OnDemand, ..lease };
-    let relay = Levers { topology: Topology::Relay, ..on_demand };
-    let adaptive = Levers { topology: Topology::Adaptive, ..relay };
+pub const LADDER: [(&str, Tuning); 10] = {
+    let naive = Tuning::NAIVE;
+    let batching = Tuning { batch: true, ..naive };
+    let coalescing = Tuning { coalesce: true, ..batching };
+    let no_notices = Tuning { commit_notices: false, ..coalescing };
+    let thrifty = Tuning { thrifty: true, ..no_notices };
+    let read_index = Tuning { reads: Reads::ReadIndex, ..thrifty };
+    let lease = Tuning { reads: Reads::Lease, ..read_index };
+    let on_demand = Tuning { detection: Detection::OnDemand, ..lease };
+    let relay = Tuning { topology: Topology::Relay, ..on_demand };
+    let adaptive = Tuning { topology: Topology::Adaptive, ..relay };
     [
         ("naive", naive),
         ("+ batching", batching),
@@ -57,7 +57,7 @@ pub struct Experiment {
     /// How many replicas there are.
     pub replicas: usize,
     /// What they trade messages and latency by.
-    pub levers: Levers,
+    pub tuning: Tuning,
     /// How the clients ask.
     pub load: Load,
     /// Which part of the requests are gets. A get needs a key that its client has put, so the first ones are puts.
@@ -112,7 +112,7 @@ impl Experiment {
     pub fn new(replicas: usize, load: Load) -> Self {
         Self {
             replicas,
-            levers: Levers::DEFAULT,
+            tuning: Tuning::DEFAULT,
             load,
             gets: 0.0,
             loss: 0.0,
@@ -157,7 +157,7 @@ impl Experiment {
             clock_ppm: Vec::new(),
             clock_origin: ClockOrigin::Zero,
             applied_at_once: APPLIED_AT_ONCE,
-            levers: self.levers,
+            tuning: self.tuning,
             workload: Workload {
                 clients: if let Load::Closed(outstanding) = self.load { outstanding } else { CLIENTS },
                 requests,
@@ -291,18 +291,18 @@ mod tests {
     /// The leader and each follower keep what is for others for one window, and a put passes both once.
     #[test]
     fn a_coalescing_window_costs_a_put_two_windows_and_a_get_none() {
-        let levers = Levers { coalesce_window_us: 700, ..Levers::DEFAULT };
-        let puts = Experiment { levers, ..one_client() }.run(1).expect("no rule is broken");
+        let tuning = Tuning { coalesce_window_us: 700, ..Tuning::DEFAULT };
+        let puts = Experiment { tuning, ..one_client() }.run(1).expect("no rule is broken");
         assert_eq!((puts.puts.p50_us, puts.traffic.datagrams), (4_000 + 2 * 700, 2_000));
-        let gets = Experiment { levers, gets: 1.0, ..one_client() }.run(1).expect("no rule is broken");
+        let gets = Experiment { tuning, gets: 1.0, ..one_client() }.run(1).expect("no rule is broken");
         assert_eq!(gets.gets.p50_us, 2_000);
     }
 
     #[test]
     fn what_arrives_within_a_coalescing_window_leaves_as_one() {
         let datagrams = |coalesce_window_us| {
-            let levers = Levers { coalesce_window_us, ..Levers::DEFAULT };
-            let experiment = Experiment { levers, load: Load::Open(4_000), ..one_client() };
+            let tuning = Tuning { coalesce_window_us, ..Tuning::DEFAULT };
+            let experiment = Experiment { tuning, load: Load::Open(4_000), ..one_client() };
             experiment.run(1).expect("no rule is broken").traffic.datagrams
         };
         assert!(3 * datagrams(1_000) < 2 * datagrams(0), "{} {}", datagrams(1_000), datagrams(0));
@@ -310,8 +310,8 @@ mod tests {
 
     #[test]
     fn the_ladder_goes_from_nothing_to_all_that_is_on_by_default() {
-        assert_eq!(LADDER[0].1, Levers::NAIVE);
-        assert_eq!(LADDER[LADDER.len() - 1].1, Levers::DEFAULT);
-        assert!(LADDER.iter().all(|(_, levers)| levers.check().is_ok()));
+        assert_eq!(LADDER[0].1, Tuning::NAIVE);
+        assert_eq!(LADDER[LADDER.len() - 1].1, Tuning::DEFAULT);
+        assert!(LADDER.iter().all(|(_, tuning)| tuning.check().is_ok()));
     }
 }

@@ -6,9 +6,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::levers::Levers;
 use crate::micros::Micros;
 use crate::replica::APPLIED_AT_ONCE;
+use crate::tuning::Tuning;
 
 /// A whole run. The same plan gives the same run, to the byte.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct Plan {
     #[serde(default)]
     pub clock_origin: ClockOrigin,
     /// What the replicas trade messages and latency by.
-    pub levers: Levers,
+    pub tuning: Tuning,
     /// How many committed entries a batch of a replica applies, at least 1.
     #[serde(default = "applied_at_once")]
     pub applied_at_once: usize,

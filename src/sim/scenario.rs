@@ -7,10 +7,10 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::plan::{ClockOrigin, Fault, FaultKind, Network, Plan, Storage, Target, Trigger, Workload};
-use crate::levers::Levers;
 use crate::micros::Micros;
 use crate::replica::APPLIED_AT_ONCE;
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
+use crate::tuning::Tuning;
 
 /// The clients of `run.py`.
 pub(super) const CLIENTS: usize = 8;
@@ -192,7 +192,7 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
         }
         () if workload.poll_us > 1_000_000 => Err("poll_us must be at most 1000000"),
         () if plan.applied_at_once == 0 => Err("applied_at_once must be at least 1"),
-        () if plan.levers.check().is_err() => Err("levers contradict each other or are out of range"),
+        () if plan.tuning.check().is_err() => Err("tuning contradicts itself or is out of range"),
         () if plan.clock_ppm.iter().any(|ppm| ppm.abs() > 500_000) => Err("clock_ppm must be within 500000"),
         () => Ok(()),
     }
@@ -246,7 +246,7 @@ impl Scenario {
             clock_ppm: vec![0; self.replicas],
             clock_origin: ClockOrigin::Zero,
             applied_at_once: APPLIED_AT_ONCE,
-            levers: Levers::DEFAULT,
+            tuning: Tuning::DEFAULT,
             workload: Workload {
                 clients: CLIENTS,
                 requests: self.requests,

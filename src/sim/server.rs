@@ -10,7 +10,6 @@ use super::disk::Disk;
 use super::plan::{ClockOrigin, Storage};
 use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
-use crate::levers::Detection;
 use crate::micros::Micros;
 use crate::outbox::Outbox;
 use crate::raft::Node;
@@ -18,6 +17,7 @@ use crate::raft::action::Persist;
 use crate::raft::message::Body;
 use crate::raft::types::{Entry, Index, Term};
 use crate::replica::{Effect, Options, Replica};
+use crate::tuning::Detection;
 
 /// How many inputs make a batch at most, as in the pipeline.
 const MAX_BATCH: usize = 256;
@@ -230,7 +230,7 @@ impl Server {
 
     /// How it finds out that its leader is dead.
     pub fn detection(&self) -> Detection {
-        self.options.levers.detection
+        self.options.tuning.detection
     }
 
     /// Whether it has a disk, and what it says may wait for that.
@@ -251,7 +251,7 @@ impl Server {
             self.known_durable = number;
             replica.persisted(now, number);
         }
-        let size = self.inbox.len().min(self.options.levers.batch_of(MAX_BATCH));
+        let size = self.inbox.len().min(self.options.tuning.batch_of(MAX_BATCH));
         self.arrivals.clear();
         for inbound in self.inbox.drain(..size) {
             self.arrivals.note(replica.node(), &inbound);
@@ -294,7 +294,7 @@ impl Server {
     /// Takes over something to send. With a coalescing window, what is for other replicas waits; the first of it
     /// opens the window, whose length is returned.
     pub fn push(&mut self, outbound: Outbound) -> Option<Micros> {
-        let window_us = self.options.levers.coalesce_window_us;
+        let window_us = self.options.tuning.coalesce_window_us;
         if window_us == 0 || matches!(outbound, Outbound::Client(_)) {
             self.outbox.push(outbound);
             return None;
@@ -316,7 +316,7 @@ impl Server {
 
 /// An outbox with nothing in it.
 fn outbox(options: &Options) -> Outbox {
-    Outbox::new(options.own, options.max_datagram, options.levers.coalesce).with(options.planted)
+    Outbox::new(options.own, options.max_datagram, options.tuning.coalesce).with(options.planted)
 }
 
 #[cfg(test)]

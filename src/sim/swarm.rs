@@ -6,10 +6,10 @@ use fastrand::Rng;
 use super::plan::{
     Broken, ClockOrigin, Fault, FaultKind, Liveness, Network, Plan, Shape, Storage, Target, Trigger, Workload,
 };
-use crate::levers::{Detection, Levers, MAX_COALESCE_WINDOW_US, Reads, Topology};
 use crate::micros::Micros;
 use crate::replica::{APPLIED_AT_ONCE, ELECTION_TIMEOUT_US};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
+use crate::tuning::{Detection, MAX_COALESCE_WINDOW_US, Reads, Topology, Tuning};
 
 const MS: Micros = 1_000;
 
@@ -38,15 +38,15 @@ pub fn plan(seed: u64) -> Plan {
     let lifetime_us = if size == Size::Small { rng.u64(3_000..16_000) } else { rng.u64(3_000..8_000) } * MS;
     let mut network = network(&mut root.fork());
     let storage = storage(&mut root.fork());
-    let levers = levers(&mut root.fork(), size);
+    let tuning = tuning(&mut root.fork(), size);
     // Where single entries overtake each other, a follower refuses most of them, and a backlog takes for ever.
-    network.reorder &= levers.batch;
-    let (clock_origin, clock_ppm) = clocks(&mut root.fork(), replicas, levers.reads);
+    network.reorder &= tuning.batch;
+    let (clock_origin, clock_ppm) = clocks(&mut root.fork(), replicas, tuning.reads);
     let workload = workload(&mut root.fork(), size, lifetime_us, &network);
     let liveness = liveness(&mut root.fork(), replicas);
     let mut faults = faults(&mut root.fork(), replicas, lifetime_us);
     add_pattern(&mut root.fork(), replicas, lifetime_us, &mut faults);
-    if levers.reads == Reads::Lease {
+    if tuning.reads == Reads::Lease {
         // A lease rests on clocks that run at about the same rate.
         faults.retain(|fault| !matches!(fault.kind, FaultKind::SlowClock(_)));
     }
@@ -63,7 +63,7 @@ pub fn plan(seed: u64) -> Plan {
         storage,
         clock_ppm,
         clock_origin,
-        levers,
+        tuning,
         applied_at_once,
         workload,
         faults,
@@ -90,18 +90,18 @@ fn size(rng: &mut Rng) -> Size {
 }
 
 /// The defaults for half of the seeds, with the choices that make the most of the schedule drawn; else all choices.
-fn levers(rng: &mut Rng, size: Size) -> Levers {
+fn tuning(rng: &mut Rng, size: Size) -> Tuning {
     let reads = one_of(rng, &[Reads::Lease, Reads::Lease, Reads::Lease, Reads::ReadIndex]);
     let topology = one_of(rng, &[Topology::Star, Topology::Relay, Topology::Adaptive]);
     let window_us = rng.u64(1..=MAX_COALESCE_WINDOW_US);
     let coalesce_window_us = one_of(rng, &[0, 0, 0, window_us]);
-    let usual = Levers { reads, topology, coalesce_window_us, ..Levers::DEFAULT };
+    let usual = Tuning { reads, topology, coalesce_window_us, ..Tuning::DEFAULT };
     if rng.bool() || size == Size::Busy {
         return usual;
     }
     let coalesce = rng.u8(0..4) > 0;
     let thrifty = rng.bool();
-    Levers {
+    Tuning {
         batch: rng.u8(0..4) > 0,
         commit_notices: rng.bool(),
         coalesce,

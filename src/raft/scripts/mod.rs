@@ -17,10 +17,10 @@ use goldenscript::{Context, Runner};
 use super::action::Input;
 use super::harness::{Cluster, SETTINGS, describe_log, put};
 use super::text::describe;
+use super::tuning::{Detection, Topology};
 use super::types::{Configuration, Term};
 use super::{Node, Settings};
 use crate::id::Id;
-use crate::levers::{Detection, Topology};
 use crate::micros::Micros;
 
 /// As many replicas as any script needs; every step compares all logs with each other.
@@ -194,9 +194,9 @@ impl Script {
                 return Err("patience lasts as long as an election time-out at least".into());
             }
             settings.heartbeat_interval_us = settings.patience_us / 3;
-            settings.levers.detection = Detection::OnDemand;
+            settings.tuning.detection = Detection::OnDemand;
         }
-        settings.levers.topology = if relay { Topology::Relay } else { Topology::Star };
+        settings.tuning.topology = if relay { Topology::Relay } else { Topology::Star };
         *self = Self { cluster: Cluster::new(size, 1, settings), begun: false };
         Ok(())
     }

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::{Invariant, Knowledge, Moment};
-use crate::levers::Detection;
 use crate::micros::Micros;
 use crate::raft::message::Body;
 use crate::sim::server::Server;
+use crate::tuning::Detection;
 
 #[derive(Debug, Default)]
 pub(super) struct LeadersAreAskedFirst {
