@@ -65,7 +65,7 @@ fn replicate(options: &Options) -> Result<(), Failure> {
     info!(id = %role.own, peers = ?role.peers, simulator = %role.simulator, seed, "starts");
     let replica = replica::Options {
         tuning: options.tuning.tuning(),
-        ..replica::Options::new(role.own, role.peers, network.max_datagram(), seed)
+        ..replica::Options::new(role.own, role.peers, seed)
     };
     let counts =
         pipeline::run(network, &replica).map_err(|error| Failure(EXIT_SOFTWARE, error.to_string()))?;

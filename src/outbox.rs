@@ -160,7 +160,7 @@ impl Outbox {
 
     fn write_response(&mut self, buffer: &mut Vec<u8>, response: Response) {
         wire::encode_response(buffer, self.own, &response);
-        // No value gets into the log that does not fit (`wire::is_storable`). Should one come from
+        // No value gets into the log that does not fit (`wire::Limits`). Should one come from
         // elsewhere, its reader is still owed an answer.
         if buffer.len() > self.max_datagram {
             self.counts.oversized += 1;

@@ -22,8 +22,8 @@ use crate::raft::action::Persist;
 use crate::raft::types::{Configuration, Entry, Index, Payload, Saved};
 use crate::raft::{Action, Input, Node, ReadId, Settings};
 use crate::request::{Operation, Outcome, Request, RequestId, Response};
-use crate::tuning::{Detection, Reads, Topology, Tuning};
-use crate::wire;
+use crate::tuning::{Detection, Reads, Tuning};
+use crate::wire::Limits;
 
 #[cfg(test)]
 mod tests;
@@ -92,8 +92,6 @@ pub struct Options {
     pub own: Id,
     /// All others.
     pub peers: Vec<Id>,
-    /// The transport's limit in bytes.
-    pub max_datagram: usize,
     /// Decides the jitter of election time-outs.
     pub seed: u64,
     /// How many committed entries one batch applies, at least 1.
@@ -106,9 +104,9 @@ pub struct Options {
 
 impl Options {
     /// A replica as it is best, without bugs.
-    pub fn new(own: Id, peers: Vec<Id>, max_datagram: usize, seed: u64) -> Self {
+    pub fn new(own: Id, peers: Vec<Id>, seed: u64) -> Self {
         let (tuning, planted) = (Tuning::DEFAULT, Planted::NONE);
-        Self { own, peers, max_datagram, seed, applied_at_once: APPLIED_AT_ONCE, tuning, planted }
+        Self { own, peers, seed, applied_at_once: APPLIED_AT_ONCE, tuning, planted }
     }
 }
 
@@ -152,8 +150,7 @@ pub struct Replica {
     seen: (Option<Id>, Option<Micros>), // leader and contact when the held were last looked at
     batch_at: Micros,                 // when the last batch ended
     leaderless_since: Option<Micros>, // since when that leader is none
-    max_datagram: usize,
-    way_bytes: usize, // what an append needs of that besides its entries if it goes through several followers
+    limits: Limits,
     planted: Planted,
     restored_to: Index, // where the log ended that was found on disk
     applied: u64,       // how many entries
@@ -163,25 +160,19 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// A replica with what its disk has. The state machine starts empty: the log is applied to it
+    /// A replica with what its disk has, which sends what `limits` have room for. The state machine starts empty: the log is applied to it
     /// again as far as it turns out to be committed.
-    pub fn new(options: &Options, saved: Saved, now: Micros) -> Self {
-        let &Options { own, max_datagram, seed, applied_at_once, tuning, planted, .. } = options;
+    pub fn new(options: &Options, limits: Limits, saved: Saved, now: Micros) -> Self {
+        let &Options { own, seed, applied_at_once, tuning, planted, .. } = options;
         let on_demand = tuning.detection == Detection::OnDemand;
-        // What an append has room for has room on every way that it can take.
-        let way_bytes = match tuning.topology {
-            Topology::Star => 0,
-            Topology::Relay | Topology::Adaptive => wire::relay_extra_bytes(options.peers.len()),
-        };
-        let most = max_datagram.saturating_sub(wire::APPEND_ENVELOPE_BYTES + way_bytes);
         let settings = Settings {
             election_timeout_us: ELECTION_TIMEOUT_US,
             patience_us: if on_demand { PATIENCE_US } else { ELECTION_TIMEOUT_US },
             heartbeat_interval_us: if on_demand { HEARTBEAT_INTERVAL_US } else { ELECTION_TIMEOUT_US / 3 },
             stall_us: if on_demand { STALL_US } else { ELECTION_TIMEOUT_US },
             lease_us: if tuning.reads == Reads::Lease { LEASE_US } else { 0 },
-            max_append_bytes: most,
-            entry_len: wire::entry_len,
+            max_append_bytes: limits.max_append_bytes(),
+            entry_len: limits.entry_len(),
             max_in_flight: MAX_IN_FLIGHT,
             applied_at_once,
             tuning: tuning.core(),
@@ -203,8 +194,7 @@ impl Replica {
             redirected: None,
             seen: (None, None),
             leaderless_since: Some(now),
-            max_datagram,
-            way_bytes,
+            limits,
             planted,
             restored_to,
             applied: 0,
@@ -394,7 +384,7 @@ impl Replica {
     /// Proposes a put, unless the session of its client or its size decides what becomes of it.
     fn propose(&mut self, now: Micros, command: Command) {
         let refused = match self.kv.fate(&command) {
-            Fate::New if wire::is_storable(&command, self.max_datagram, self.way_bytes) => {
+            Fate::New if self.limits.is_storable(&command) => {
                 return self.node.step(now, Input::Propose(Arc::new(command)));
             }
             Fate::New => Some("its MID is too long, or its entry does not fit into a message"),
@@ -458,7 +448,7 @@ impl Replica {
     fn serve(&mut self, read: ReadId) {
         if let Some((id, key)) = self.reads.remove(&read) {
             let value = self.kv.get(&key).cloned().unwrap_or_default();
-            let is_readable = wire::is_readable(&id.mid, &value, self.max_datagram);
+            let is_readable = self.limits.is_readable(&id.mid, &value);
             let outcome = if is_readable { Outcome::Value(value) } else { Outcome::Fail };
             self.answer(&id, outcome, self.node.leader());
         }

@@ -46,7 +46,7 @@ impl Cluster {
 
 fn run_replica(transport: Arc<dyn Transport>, own: u16, replicas: u16) {
     let peers = (0..replicas).filter(|&peer| peer != own).map(id).collect();
-    let options = Options::new(id(own), peers, transport.max_datagram(), u64::from(own));
+    let options = Options::new(id(own), peers, u64::from(own));
     pipeline::run(transport, &options).expect("no stage failed");
 }
 

@@ -13,7 +13,7 @@ use kvstore::raft::message::Message;
 use kvstore::replica::{Options, Replica};
 use kvstore::request::{Operation, Outcome, Request, RequestId};
 use kvstore::transport::SEQPACKET_MAX_DATAGRAM;
-use kvstore::wire::{self, Decoder};
+use kvstore::wire::{self, Decoder, Limits};
 
 use crate::clients::percentile;
 use crate::network::id;
@@ -63,8 +63,9 @@ impl Core {
     fn new() -> Self {
         let replica = |own| {
             let peers = (0..REPLICAS).filter(|&peer| peer != own).map(id).collect();
-            let options = Options::new(id(own), peers, SEQPACKET_MAX_DATAGRAM, u64::from(own));
-            (id(own), Replica::new(&options, Default::default(), 0))
+            let options = Options::new(id(own), peers, u64::from(own));
+            let limits = Limits::new(SEQPACKET_MAX_DATAGRAM, options.tuning.topology, options.peers.len());
+            (id(own), Replica::new(&options, limits, Default::default(), 0))
         };
         let replicas = (0..REPLICAS).map(replica).collect();
         Self { replicas, inboxes: BTreeMap::new(), now: 0, stored: 0 }

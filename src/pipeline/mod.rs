@@ -43,7 +43,7 @@ use crate::raft::types::Saved;
 use crate::replica::{Options, Replica};
 use crate::transport::Transport;
 use crate::tuning::Tuning;
-use crate::wire::Decoder;
+use crate::wire::{Decoder, Limits};
 use consensus::{Consensus, MAX_BATCH};
 use receiver::Receiver;
 use sender::Sender;
@@ -89,7 +89,8 @@ pub fn run(transport: Arc<dyn Transport>, options: &Options) -> Result<Counts, S
     let sender = Sender::new(Arc::clone(&transport), outbox, Duration::from_micros(coalesce_window_us));
     let links = Links { receiver_loans, inbox, sender_loans, sender_back };
     let stages = Stages::new(links, receiver, sender);
-    let replica = Replica::new(options, Saved::default(), BootTime::now().as_micros());
+    let limits = Limits::new(transport.max_datagram(), tuning.topology, peers.len());
+    let replica = Replica::new(options, limits, Saved::default(), BootTime::now().as_micros());
     let consensus = Consensus::new(replica, tuning.batch_of(MAX_BATCH), stages);
 
     spawn(RECEIVER, &ended, move || {

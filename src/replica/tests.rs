@@ -6,6 +6,7 @@ use super::*;
 use crate::kv::SESSION_WINDOW;
 use crate::outbox::Outbox;
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
+use crate::wire;
 
 fn id(number: u16) -> Id {
     Id::new(number).expect("not reserved")
@@ -30,13 +31,13 @@ impl Cluster {
             let options = Options {
                 own,
                 peers,
-                max_datagram: SEQPACKET_MAX_DATAGRAM,
                 seed: u64::from(own.number()),
                 applied_at_once: APPLIED_AT_ONCE,
                 tuning: Tuning::DEFAULT,
                 planted: Planted::NONE,
             };
-            (own, Replica::new(&options, Saved::default(), 0))
+            let limits = Limits::new(SEQPACKET_MAX_DATAGRAM, options.tuning.topology, options.peers.len());
+            (own, Replica::new(&options, limits, Saved::default(), 0))
         };
         Self {
             replicas: ids.iter().map(replica).collect(),

@@ -60,8 +60,8 @@ impl Cluster {
             let peers = ids.iter().copied().filter(|&id| id != own).collect();
             let max_datagram = plan.network.max_datagram;
             let (applied_at_once, tuning) = (plan.applied_at_once, plan.tuning);
-            let options = Options { own, peers, max_datagram, seed: 0, applied_at_once, tuning, planted };
-            Server::new(options, plan.storage, plan.clock_origin, plan.clock_rate(n))
+            let options = Options { own, peers, seed: 0, applied_at_once, tuning, planted };
+            Server::new(options, max_datagram, plan.storage, plan.clock_origin, plan.clock_rate(n))
         };
         let mut cluster = Self {
             servers: ids.iter().enumerate().map(server).collect(),

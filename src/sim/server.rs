@@ -18,6 +18,7 @@ use crate::raft::message::Body;
 use crate::raft::types::{Entry, Index, Term};
 use crate::replica::{Effect, Options, Replica};
 use crate::tuning::Detection;
+use crate::wire::Limits;
 
 /// How many inputs make a batch at most, as in the pipeline.
 const MAX_BATCH: usize = 256;
@@ -108,6 +109,7 @@ pub struct Server {
     /// When its timer is set.
     pub wake_at: Option<Micros>,
     options: Options,
+    max_datagram: usize,
     storage: Storage,
     clock_origin: ClockOrigin,
     clock: Clock,
@@ -122,9 +124,15 @@ pub struct Server {
 
 impl Server {
     /// A replica that is down and has never been up.
-    pub fn new(options: Options, storage: Storage, clock_origin: ClockOrigin, clock_ppm: i64) -> Self {
+    pub fn new(
+        options: Options,
+        max_datagram: usize,
+        storage: Storage,
+        clock_origin: ClockOrigin,
+        clock_ppm: i64,
+    ) -> Self {
         Self {
-            outbox: outbox(&options),
+            outbox: outbox(&options, max_datagram),
             disk: Disk::default(),
             life: 0,
             paused: 0,
@@ -134,6 +142,7 @@ impl Server {
             arrivals: Arrivals::default(),
             wake_at: None,
             options,
+            max_datagram,
             storage,
             clock_origin,
             clock: Clock { started_at: 0, origin: 0, ppm: clock_ppm },
@@ -174,7 +183,9 @@ impl Server {
         self.clock = Clock { started_at: now, origin, ..self.clock };
         self.began = (now, origin);
         let saved = self.disk.durable().clone();
-        self.replica = Some(Replica::new(&self.options, saved, self.clock.shows(now)));
+        let Options { tuning, ref peers, .. } = self.options;
+        let limits = Limits::new(self.max_datagram, tuning.topology, peers.len());
+        self.replica = Some(Replica::new(&self.options, limits, saved, self.clock.shows(now)));
     }
 
     /// Stops at once. Whatever it was about to do is not done.
@@ -183,7 +194,7 @@ impl Server {
         self.inbox.clear();
         self.persisted = None;
         self.waiting.clear();
-        self.outbox = outbox(&self.options);
+        self.outbox = outbox(&self.options, self.max_datagram);
         (self.batch_due, self.transmit_due, self.wake_at) = (false, false, None);
     }
 
@@ -315,8 +326,8 @@ impl Server {
 }
 
 /// An outbox with nothing in it.
-fn outbox(options: &Options) -> Outbox {
-    Outbox::new(options.own, options.max_datagram, options.tuning.coalesce).with(options.planted)
+fn outbox(options: &Options, max_datagram: usize) -> Outbox {
+    Outbox::new(options.own, max_datagram, options.tuning.coalesce).with(options.planted)
 }
 
 #[cfg(test)]

@@ -36,10 +36,7 @@ mod tests;
 
 pub use decode::{Decoder, MAX_ENTRY_MID_BYTES, MAX_MID_BYTES, MAX_NESTING, MAX_RECEIVED_BYTES, Malformed};
 pub use encode::{encode_hello, encode_peer, encode_response};
-pub use size::{
-    APPEND_ENVELOPE_BYTES, BUNDLE_ENVELOPE_BYTES, MESSAGE_ENVELOPE_BYTES, entry_len, is_readable,
-    is_storable, message_len_at_most, relay_extra_bytes,
-};
+pub use size::{BUNDLE_ENVELOPE_BYTES, Limits, MESSAGE_ENVELOPE_BYTES, entry_len, message_len_at_most};
 
 /// The values of `type`, spelled once for both directions.
 mod kind {

@@ -7,6 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::promises::{self, OWN, PEER, PEERS};
+use super::size::{APPEND_ENVELOPE_BYTES, relay_extra_bytes};
 use super::*;
 use crate::command::Command;
 use crate::exchange::Inbound;
@@ -15,6 +16,7 @@ use crate::raft::message::{
     Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, LogTail, Message,
     RelayEntries, RelayEntriesResponse, RequestVote, RequestVoteResponse,
 };
+use crate::raft::tuning::Topology;
 use crate::raft::types::{Entry, MAX_NUMBER, Payload};
 use crate::request::{Outcome, RequestId, Response};
 
@@ -227,9 +229,10 @@ proptest! {
         let outcome = Outcome::Value(Arc::clone(&command.value));
         let mut response = Vec::new();
         encode_response(&mut response, OWN, &Response { id, outcome, leader: None });
-        let extra = spare / 4;
-        if is_storable(command, limit, extra) {
-            prop_assert!(is_readable("\0".repeat(MAX_ENTRY_MID_BYTES).as_str(), &command.value, limit));
+        let peers = spare / 100;
+        let (limits, extra) = (Limits::new(limit, Topology::Relay, peers), relay_extra_bytes(peers));
+        if limits.is_storable(command) {
+            prop_assert!(limits.is_readable("\0".repeat(MAX_ENTRY_MID_BYTES).as_str(), &command.value));
             prop_assert!((append + extra).max(response.len()) <= limit);
         } else {
             // It must not refuse what has a kilobyte to spare.

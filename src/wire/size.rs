@@ -3,6 +3,7 @@
 
 use crate::command::Command;
 use crate::raft::message::{AppendEntries, AppendOutcome, Body, Message};
+use crate::raft::tuning::Topology;
 use crate::raft::types::{Entry, MAX_NUMBER, Payload};
 
 use super::decode::MAX_ENTRY_MID_BYTES;
@@ -51,14 +52,14 @@ pub const MESSAGE_ENVELOPE_BYTES: usize = ENVELOPE - 2; // neither the `{` nor t
 
 /// The most bytes that an `append_entries` message of its own takes besides its
 /// entries: its datagram is never longer than this and the sum of [`entry_len`] over the entries.
-pub const APPEND_ENVELOPE_BYTES: usize = ENVELOPE + APPEND_ENTRIES;
+pub(super) const APPEND_ENVELOPE_BYTES: usize = ENVELOPE + APPEND_ENTRIES;
 
 /// The most bytes that a `bundle` takes besides its messages: its datagram is
 /// never longer than this and the sum of [`message_len_at_most`] over the messages.
 pub const BUNDLE_ENVELOPE_BYTES: usize = ENVELOPE + r#""type":"bundle","messages":[]}"#.len();
 
 /// The most bytes that a `relay_entries` takes besides those of an `append_entries`, in a cluster of so many replicas.
-pub const fn relay_extra_bytes(replicas: usize) -> usize {
+pub(super) const fn relay_extra_bytes(replicas: usize) -> usize {
     RELAY + replicas * ACKNOWLEDGEMENT
 }
 
@@ -108,19 +109,47 @@ fn append_len(append: &AppendEntries) -> usize {
     APPEND_ENTRIES + append.entries.iter().map(entry_len).sum::<usize>()
 }
 
-/// Whether a write can be replicated and its value can be read again when no
-/// datagram may be longer than `max_datagram` bytes, and an append needs `extra` of them for its way. A write that
-/// is not storable must be refused: in the log, it would be an entry that no append can carry.
-pub fn is_storable(command: &Command, max_datagram: usize, extra: usize) -> bool {
-    let append = APPEND_ENVELOPE_BYTES + extra + 2 * digits(MAX_NUMBER) + write_len(command);
-    let read = RESPONSE + MAX_ENTRY_MID_BYTES * WORST_ESCAPE + escaped_len(&command.value);
-    command.request.mid.len() <= MAX_ENTRY_MID_BYTES && append.max(read) <= max_datagram
+/// What a replica's messages have room for. The replica asks, and does not know how messages are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    max_datagram: usize,
+    relay_bytes: usize, // what an append needs besides its entries if it goes through several followers
 }
 
-/// Whether this value fits into the answer to a get with this `MID` when no datagram may be longer than `max_datagram`
-/// bytes. Every storable value fits if the `MID` has no more than [`MAX_ENTRY_MID_BYTES`].
-pub fn is_readable(mid: &str, value: &str, max_datagram: usize) -> bool {
-    RESPONSE + escaped_len(mid) + escaped_len(value) <= max_datagram
+impl Limits {
+    /// Limits for datagrams of at most `max_datagram` bytes between a replica and so many `peers`. An entry that fits
+    /// into an append fits on every way that this topology has.
+    pub fn new(max_datagram: usize, topology: Topology, peers: usize) -> Self {
+        let relay_bytes = match topology {
+            Topology::Star => 0,
+            Topology::Relay | Topology::Adaptive => relay_extra_bytes(peers),
+        };
+        Self { max_datagram, relay_bytes }
+    }
+
+    /// How many bytes of entries, by [`entry_len`](Self::entry_len), go into one append.
+    pub fn max_append_bytes(&self) -> usize {
+        self.max_datagram.saturating_sub(APPEND_ENVELOPE_BYTES + self.relay_bytes)
+    }
+
+    /// What tells the number of bytes that an entry takes in a message.
+    pub fn entry_len(&self) -> fn(&Entry) -> usize {
+        entry_len
+    }
+
+    /// Whether a write can be replicated, and its value can be read again. A write that
+    /// is not storable must be refused: in the log, it would be an entry that no append can carry.
+    pub fn is_storable(&self, command: &Command) -> bool {
+        let append = APPEND_ENVELOPE_BYTES + self.relay_bytes + 2 * digits(MAX_NUMBER) + write_len(command);
+        let read = RESPONSE + MAX_ENTRY_MID_BYTES * WORST_ESCAPE + escaped_len(&command.value);
+        command.request.mid.len() <= MAX_ENTRY_MID_BYTES && append.max(read) <= self.max_datagram
+    }
+
+    /// Whether this value fits into the answer to a get with this `MID`. Every storable value fits if the `MID` has no
+    /// more than [`MAX_ENTRY_MID_BYTES`].
+    pub fn is_readable(&self, mid: &str, value: &str) -> bool {
+        RESPONSE + escaped_len(mid) + escaped_len(value) <= self.max_datagram
+    }
 }
 
 fn digits(number: u64) -> usize {

@@ -7,6 +7,7 @@ use crate::command::Command;
 use crate::exchange::Inbound;
 use crate::id::Id;
 use crate::raft::message::{Acknowledgement, AppendOutcome, Body};
+use crate::raft::tuning::Topology;
 use crate::raft::types::{MAX_NUMBER, Payload};
 use crate::request::{Operation, Outcome, RequestId, Response};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
@@ -396,16 +397,17 @@ fn a_conflict_lies_within_the_log_that_was_asked_about() {
 
 #[test]
 fn storable_is_what_can_be_replicated_and_read_again() {
-    let storable_by = |key: usize, value: usize, extra: usize| {
+    let storable_by = |limits: Limits, key: usize, value: usize| {
         let request = RequestId { client: id(0x10), mid: "m".into() };
         let command = Command { request, key: "k".repeat(key).into(), value: "v".repeat(value).into() };
-        is_storable(&command, 2_000, extra)
+        limits.is_storable(&command)
     };
-    let storable = |key, value| storable_by(key, value, 0);
+    let relay = |peers| Limits::new(2_000, Topology::Relay, peers);
+    let storable = |key, value| storable_by(Limits::new(2_000, Topology::Star, 37), key, value);
     assert!(storable(1_500, 0));
-    assert!(storable_by(1_500, 0, 100));
-    assert!(!storable_by(1_500, 0, 300), "no append can carry it the longer way");
-    assert!(storable_by(1, 300, 1_000), "and an answer goes no longer way");
+    assert!(storable_by(relay(2), 1_500, 0));
+    assert!(!storable_by(relay(10), 1_500, 0), "no append can carry it the longer way");
+    assert!(storable_by(relay(37), 1, 300), "and an answer goes no longer way");
     assert!(!storable(1_750, 0), "no append can carry it");
     assert!(storable(1, 300));
     assert!(!storable(1, 500), "an answer with it to a request with the longest MID does not fit");

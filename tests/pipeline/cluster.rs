@@ -37,7 +37,7 @@ impl Cluster {
             let peers: Vec<Id> = (0..size).map(id).filter(|&peer| peer != own).collect();
             let transport = hub.attach(own);
             let shared: Arc<dyn Transport> = Arc::clone(&transport) as _;
-            let options = Options::new(own, peers, SEQPACKET_MAX_DATAGRAM, u64::from(number));
+            let options = Options::new(own, peers, u64::from(number));
             let run = move || pipeline::run(shared, &options);
             (own, (transport, std::thread::spawn(run)))
         };

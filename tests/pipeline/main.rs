@@ -99,7 +99,7 @@ impl Transport for Broken {
 }
 
 fn options() -> Options {
-    Options::new(id(0), vec![id(1), id(2)], 16_384, 1)
+    Options::new(id(0), vec![id(1), id(2)], 1)
 }
 
 #[test]
