@@ -16,7 +16,7 @@
 //! | [`log`] | lines for stderr, which can neither kill nor stop the process | |
 //! | [`output`] | lines for stdout, which may be closed or full | |
 //! | [`transport`] | the networks | `clock` |
-//! | [`pipeline`] | three threads around it: receive, decide, send | everything |
+//! | [`pipeline`] | three stages around it, on one to three threads: receive, decide, send | everything |
 //! | [`history`] | was it linearizable? The judge of what clients saw; no part of a replica | |
 //! | [`sim`] | a whole cluster in virtual time, its faults and what must hold; no part of a replica | everything but `pipeline` |
 //!

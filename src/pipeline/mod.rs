@@ -5,8 +5,18 @@
 //!             parse, validate          Raft, state machine              merge, pack, encode
 //! ```
 //!
+//! | file | job |
+//! |---|---|
+//! | `receiver` | the first stage: datagrams become validated messages |
+//! | `consensus` | the second stage: takes what waits as one batch, steps the replica, hands on what comes out |
+//! | `sender` | the third stage: merges, packs and sends per destination |
+//! | `stages` | where the first and the third stage run: with the consensus thread, or on threads of their own |
+//! | `load` | whether one thread is enough |
+//! | `counts` | what a pipeline has counted when it ends |
+//!
 //! Each stage owns its work: the receiver the bytes that come in, the consensus stage everything that
-//! Raft knows, the sender the bytes that go out. A stage is a value that is moved and never shared, and each has a thread.
+//! Raft knows, the sender the bytes that go out. A stage is a value that is moved and never shared, and
+//! each has a thread that takes it over under load.
 //!
 //! * **Idle**: the consensus thread has all three and runs one after the other: wait for the network with the next timer
 //!   as the end, take what is there, step all of it as one batch, send. A message between two threads takes longer than

@@ -23,13 +23,20 @@
 //! | `follower` | following, and answering for no more than was shown | paper, 5.3 |
 //! | `candidate` | pre-vote, then election | paper, 5.2; dissertation, 9.6 |
 //! | `doubt` | how a dead leader is found out by those who miss it | |
-//! | `leader` | replication, commitment, reads, stepping down | paper, 5.3, 5.4.2, 8; dissertation, 6.2, 6.4 |
-//! | `progress` | what a leader knows of one follower | RFC 6298 for the time-out |
+//! | `leader` | replication and commitment | paper, 5.3, 5.4.2 |
+//! | `relay` | an entry goes from follower to follower, and one answer comes back | |
+//! | `catch_up` | a follower that lacks much delays no new entry | paper, 5.3 |
+//! | `reads` | a leader proves that it still leads, by a lease or by a round to a quorum | paper, 8; dissertation, 6.4 |
+//! | `check_quorum` | a leader that hears no quorum steps down | dissertation, 6.2 |
+//! | `own_disk` | a leader watches its own disk as it watches a follower | dissertation, 10.2.1 |
+//! | `progress` | what a leader knows of one follower | |
+//! | `round_trip` | how long an answer takes | RFC 6298 |
 //! | `odds` | how many followers to ask at once | |
 //! | `tuning` | what trades messages against latency | |
 //! | `mistakes` | planted bugs that take more than a line | |
 //! | `invariants` | what always holds | paper, fig. 3 |
 //! | `text` | how all of it is written down for people | |
+//! | `harness` | a cluster of cores for tests, without time of its own | |
 //! | `scripts` | golden scripts: commands in, transcripts out | paper, fig. 7 and 8 |
 //!
 //! # How it is driven

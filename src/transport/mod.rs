@@ -3,6 +3,14 @@
 //! A transport is shared by two stages, one that only receives and one that only sends, on one thread or on two, and
 //! anybody may stop it. It knows nothing of what is in a datagram, except that the
 //! in-process one reads where it should go.
+//!
+//! | file | job |
+//! |---|---|
+//! | `seqpacket` | a Unix socket of packets |
+//! | `stream` | a Unix socket of lines |
+//! | `udp` | UDP on the loopback interface |
+//! | `socket` | what these share: waiting for a socket without missing a stop |
+//! | `memory` | a network inside the process, for tests and benches |
 
 mod memory;
 mod seqpacket;
