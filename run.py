@@ -9,12 +9,13 @@ INTERRUPTED = 130
 
 if __name__ == "__main__":
     try:
-        # First, because what is imported below uses these streams, and what is importable then.
+        # `output` first, because the imports below use these streams; then `environment`, which
+        # decides what they can import.
         output.prepare()
         environment.prepare()
         from simulator.cli import main
 
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
-        # Only before or after a run: within one, the event loop takes the signal itself.
+        # A signal gets here only before or after a run: within one, the event loop takes it.
         sys.exit(INTERRUPTED)

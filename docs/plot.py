@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Draws messages-per-put.svg and latency.svg from what the bench of messages has measured:
+"""Draws messages-per-put.svg and latency.svg from the measurements of the bench of messages.
 
-cargo bench --bench messages -- --json target/messages.json && python3 docs/plot.py target/messages.json
+    cargo bench --bench messages -- --json target/messages.json
+    python3 docs/plot.py target/messages.json
 
-The pictures stand beside the measurements unless --into says where; --into docs renews the documentation's.
+The pictures stand beside the measurements unless --into names a directory; --into docs renews those
+of the documentation.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 INK, FAINT, PAPER = "#1f2933", "#cbd2d9", "#ffffff"
-# Told apart by brightness and by their marks too.
+# Brightness and marks tell the lines apart, too.
 COLOURS = {5: "#1b4f8a", 7: "#d1700f", 9: "#2f8f5b"}
 
 PANEL_WIDTH, PANEL_HEIGHT = 370, 280
@@ -28,7 +30,7 @@ HEIGHT = TOP + PANEL_HEIGHT + 64
 
 @dataclass(frozen=True)
 class Axis:
-    """Maps values to a length; `ticks` are labelled, the first and the last are its ends."""
+    """Maps values to a length. `ticks` have labels; the outer two are the ends of the axis."""
 
     label: str
     ticks: list[float]
@@ -59,7 +61,7 @@ def main(arguments: list[str]) -> int:
     except KeyError as error:
         return refuse(f"{chosen.measured}: has no {error}")
     except (ValueError, TypeError, AttributeError) as error:
-        return refuse(f"{chosen.measured}: not what the bench of messages writes: {error}")
+        return refuse(f"{chosen.measured}: not from the bench of messages: {error}")
     for name in drawings:
         print(chosen.into / name)
     return 0
@@ -68,9 +70,9 @@ def main(arguments: list[str]) -> int:
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="plot.py", description="Draws messages-per-put.svg and latency.svg.",
-        epilog="cargo bench --bench messages -- --json FILE measures what is drawn.",
+        epilog="cargo bench --bench messages -- --json FILE makes the measurements.",
     )
-    parser.add_argument("measured", type=Path, metavar="FILE", help="what the bench of messages has measured")
+    parser.add_argument("measured", type=Path, metavar="FILE", help="the measurements of the bench of messages")
     parser.add_argument(
         "--into", type=Path, metavar="DIRECTORY", help="where the pictures go (default: beside FILE)"
     )

@@ -1,4 +1,4 @@
-"""Our own program, the default replica and the checker: where it is, and how it comes to be."""
+"""Our own program, the default replica and the checker: finds it, or builds it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 _TARGET = REPOSITORY / "target"
 _PROGRAM = _TARGET / "release" / "kvstore"
-# The directory is named because the environment may name another one.
+# cargo gets the directory on its command line, because the environment may name another one.
 _BUILD = ["cargo", "build", "--release", "--bin", "kvstore", "--target-dir", str(_TARGET)]
 
 
@@ -33,7 +33,7 @@ def own_program() -> Path:
 
 
 def _needed() -> str:
-    """The oldest version of Rust that can build it, as Cargo.toml says."""
+    """The oldest version of Rust that can build kvstore, as Cargo.toml says."""
     found = re.search(r'^rust-version = "([\d.]+)"', (REPOSITORY / "Cargo.toml").read_text(), re.M)
     if found is None:
         raise BuildError("Cargo.toml does not say which version of Rust it needs")
@@ -41,7 +41,7 @@ def _needed() -> str:
 
 
 def _too_old() -> str | None:
-    """Said of a cargo that is older than what is needed, which itself may not get so far as to say it."""
+    """The complaint about an old cargo, which itself may fail before it can name the version."""
     try:
         said = subprocess.run(["cargo", "--version"], capture_output=True, check=False, text=True).stdout
     except OSError:

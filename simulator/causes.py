@@ -1,4 +1,4 @@
-"""What a packet storm, or a circle of clients, is made of: which messages of whom."""
+"""The causes of a packet storm or of a circle of clients: kinds of messages, and their senders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from simulator.chronicle import Chronicle
 from simulator.messages import UNKNOWN_LEADER, excerpt
 
-# A replica may invent types without end: of more than so many kinds, the rest is one kind.
+# A replica may invent types without end, so all beyond so many kinds count as one kind.
 _MOST_KINDS = 200
 _SHOWN = 3
 _OTHER_TYPES = "of other types"
@@ -20,15 +20,15 @@ _PAUSE_GROWTH = 1.5
 
 
 def is_in_circle(attempt: int, replicas: int) -> bool:
-    """Whether a request, declined in its `attempt`-th attempt, from 1, goes round in circles.
+    """Whether a request goes round in circles when its `attempt`-th attempt, from 1, is declined.
 
-    Each replica may decline it once in good faith.
+    Each replica may decline a request once in good faith.
     """
     return attempt > replicas
 
 
 def longer(pause: float) -> float:
-    """The seconds of the pause after one of `pause` seconds; 0 before the first."""
+    """The seconds of the pause that follows one of `pause` seconds; 0 stands for no pause yet."""
     return min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, pause * _PAUSE_GROWTH))
 
 
@@ -39,7 +39,7 @@ class Packets:
         self._counts: dict[tuple[str, str], int] = {}
 
     def count(self, sender: str, type: str, messages: int) -> None:
-        """On the path that every message takes, so a kind that was seen before costs one look-up."""
+        """Count on the path of every message: a kind that was seen before costs one look-up."""
         try:
             self._counts[sender, type] += messages
         except KeyError:
@@ -47,7 +47,7 @@ class Packets:
             self._counts[kind] = self._counts.get(kind, 0) + messages
 
     def describe(self) -> str:
-        """The most frequent kinds, the most frequent first."""
+        """The most frequent kinds, in descending order."""
         return _list(
             (f"{count:,} {excerpt(type.encode(errors='replace'), 40)} from {sender}"
              for (sender, type), count in Counter(self._counts).most_common(_SHOWN)),
@@ -56,7 +56,7 @@ class Packets:
 
 
 class Circles:
-    """Requests that were declined more often than there are replicas, and the answers that did it."""
+    """Requests declined more often than there are replicas, and the answers that did it."""
 
     def __init__(self, replicas: Iterable[str]) -> None:
         self._replicas = frozenset(replicas)
@@ -76,7 +76,7 @@ class Circles:
             self._redirects[leader if named else "an unknown replica"] += 1
 
     def describe(self, chronicle: Chronicle) -> str:
-        """Empty without a circle."""
+        """The answers that sent requests around, in words; empty without a circle."""
         parts = []
         if self._redirects:
             leader, most = self._redirects.most_common(1)[0]

@@ -10,9 +10,9 @@ from simulator.figures import Figures
 
 @dataclass(frozen=True)
 class Check:
-    """`value` must not be above `limit`, or where `is_minimum` is set, not below it.
+    """`value` must not be above `limit`; with `is_minimum`, it must not be below.
 
-    A failure is told with numbers, or where there are none that say anything, with `words`.
+    The report shows a failure with its numbers, or with `words` where numbers say nothing.
     """
 
     name: str
@@ -29,14 +29,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the history is `linearizable`, None if the checker could not tell, and its explanation."""
+    """Whether the history is `linearizable`, `None` if the checker could not tell, and why."""
 
     linearizable: bool | None
     explanation: str = ""
 
 
 def evaluate(scenario: Scenario, figures: Figures, verdict: Verdict | None) -> list[Check]:
-    """All checks; that of the history only if it was asked for."""
+    """All checks. The check of the history is among them only if there is a verdict."""
     checks = _check_figures(scenario, figures)
     if verdict is not None:
         checks.append(_check_history(verdict))
@@ -85,7 +85,8 @@ def _check_figures(scenario: Scenario, figures: Figures) -> list[Check]:
             _tidy(fewest_messages),
             is_minimum=True,
         ),
-        # A run that was cut short by a packet storm or by the user has not shown the rest to hold.
+        # A packet storm or the user may cut a run short. Then the run has not shown the rest to
+        # hold.
         Check(
             "Simulated seconds", figures.seconds, scenario.lifetime, is_minimum=True,
             words=f"{figures.seconds:.1f} of {scenario.lifetime:g}, because the run was cut short",
@@ -94,5 +95,5 @@ def _check_figures(scenario: Scenario, figures: Figures) -> list[Check]:
 
 
 def _tidy(limit: float) -> float:
-    """Without the dust of binary fractions, which must not decide a comparison of whole numbers."""
+    """`limit` without the error of binary fractions, which must not decide a comparison."""
     return round(limit, 6)

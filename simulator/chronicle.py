@@ -1,4 +1,4 @@
-"""What happened to the cluster, and when: reports and explanations refer to it."""
+"""The events of a cluster with their times; reports and explanations refer to them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from simulator.messages import UNKNOWN_LEADER
 
 @dataclass(frozen=True)
 class Happening:
-    """An event of the scenario or the end of a replica, `time` seconds after all replicas had joined."""
+    """An event of the scenario or the end of a replica, `time` seconds after all had joined."""
 
     time: float
     text: str
@@ -19,7 +19,7 @@ class Happening:
 
 
 class Chronicle:
-    """Grows with the events of the scenario and the replicas, and with nothing else."""
+    """All events of a run. It grows with events of the scenario and ends of replicas only."""
 
     def __init__(self) -> None:
         self.happenings: list[Happening] = []
@@ -31,11 +31,11 @@ class Chronicle:
         return happening
 
     def end(self, replica: str, how: str, time: float) -> None:
-        """`replica` was "killed" or "died"."""
+        """Note that `replica` was "killed" or "died"."""
         self._ends[replica] = f"{how} at {time:.3f}"
 
     def describe(self, leader: str) -> str:
-        """The leader that a message names, and what became of it."""
+        """The leader that a message names, and its end if it has ended."""
         if leader == UNKNOWN_LEADER:
             return f"{leader}, which is no leader"
         return f"{leader}, {self._ends[leader]}" if leader in self._ends else leader

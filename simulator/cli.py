@@ -1,4 +1,4 @@
-"""The command line: what was asked for, and the exit code that says how it went."""
+"""The command line, and the exit code of the program."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from simulator.transport import TRANSPORTS
 
 CORRECT, INCORRECT, BAD_USAGE = 0, 1, 2
 ALL = "all"
-# Stands for our own program where the absence of an option says something else.
+# Stands for our own program where a missing option means something else.
 _OWN = Path("our own program")
 
 
@@ -80,12 +80,12 @@ class UsageError(Exception):
 
 
 class FileError(Exception):
-    """A file that was asked for could not be written, after the run."""
+    """A file that the user asked for could not be written after the run."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What the command line decides about a run, beside the scenario."""
+    """The part of the command line that a run needs beside the scenario."""
 
     clusters: list[Cluster]
     seed: int | None
@@ -106,16 +106,16 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--replica-options", default="", metavar="OPTIONS",
-        help="options for it, as one word: --replica-options='--reads log --no-thrift'",
+        help="its options, as one word: --replica-options='--reads log --no-thrift'",
     )
     parser.add_argument(
         "--beside", type=Path, nargs="?", const=_OWN, metavar="PATH",
         help="the program of a second cluster, which runs beside the first: their requests take turns, "
-        "and what the machine does to one it does to the other (default: our own)",
+        "and a disturbance of the machine affects both (default: our own)",
     )
     parser.add_argument(
         "--beside-options", metavar="OPTIONS",
-        help="options for it, as one word; without --beside it is our own program",
+        help="its options, as one word; without --beside it is our own program",
     )
     parser.add_argument(
         "--transport", choices=sorted(TRANSPORTS), default="seqpacket", help="default: seqpacket"
@@ -173,7 +173,7 @@ def _defaults_of(year: str) -> config.Defaults:
 
 
 def _check_writable(*paths: Path | None) -> None:
-    """Before the run, not after it."""
+    """Refuse before the run a file that could not be written after it."""
     for path in filter(None, paths):
         place = path if path.exists() else path.parent
         if path.is_dir() or not place.exists() or not os.access(place, os.W_OK):
@@ -190,8 +190,8 @@ def _split(name: str, options: str) -> tuple[str, ...]:
 def _set_up(
     chosen: argparse.Namespace, replica_options: tuple[str, ...], beside_options: tuple[str, ...]
 ) -> Setup:
-    """Finds all programs, or builds them, before the run, so that none is in vain."""
-    # One line per scenario is all that a suite prints on stdout.
+    """Find or build all programs before the run, so that a missing one does not waste the run."""
+    # A suite prints nothing but one line per scenario on stdout.
     silence = chosen.silence or chosen.config == ALL
     asked = [("replica", chosen.replica, replica_options)]
     if chosen.beside:
@@ -207,7 +207,7 @@ def _set_up(
 def _program(chosen: Path | None, role: str) -> Path:
     if chosen is None or chosen is _OWN:
         return build.own_program()
-    # Absolute, because replicas run in a directory of their own.
+    # The path must be absolute, because replicas run in a directory of their own.
     program = chosen.resolve()
     if not program.is_file():
         raise StartError(f"{role} program not found: {chosen}")
@@ -240,7 +240,7 @@ def _run_one(
 def _run_all(
     scenarios: dict[str, Scenario], chosen: argparse.Namespace, setup: Setup, signals: Signals
 ) -> int:
-    # One line per scenario on stdout; what goes wrong within one is told beside it.
+    # stdout has one line per scenario; the trouble within a scenario goes to stderr.
     console = Console(log=sys.stderr)
 
     def run(scenario: Scenario) -> Result:
@@ -259,7 +259,7 @@ def _run_all(
 def _simulate(
     scenario: Scenario, setup: Setup, console: Console, signals: Signals
 ) -> list[Result]:
-    """One run, and the verdict on each history if it is asked for."""
+    """One run, with the verdict on each history if a checker is set."""
     results = simulate(
         scenario, setup.clusters, setup.seed, console, signals, setup.join_seconds
     )
@@ -272,7 +272,8 @@ def _judge(result: Result, checker: Path, console: Console) -> Result:
     verdict = judge(checker, result.history)
     if verdict.linearizable is None:
         console.error(f"the history could not be checked: {verdict.explanation}")
-        verdict = replace(verdict, explanation="")  # Told already, where errors are told.
+        # The console has shown it already, among the errors.
+        verdict = replace(verdict, explanation="")
     elif verdict.linearizable:
         name, requests = result.scenario.name, len(result.history)
         console.notice(f"{name}: the history of {requests} requests is linearizable")
@@ -294,7 +295,7 @@ def _write_json(path: Path, content: Any) -> None:
 
 @contextmanager
 def _told_with(path: Path) -> Iterator[None]:
-    """Makes one line of what the system says, for instance that the disk is full."""
+    """Turn an error of the operating system, such as a full disk, into one line."""
     try:
         yield
     except OSError as error:

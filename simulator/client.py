@@ -1,4 +1,4 @@
-"""One client: its requests, and which answers it can tell to be wrong."""
+"""One client: its requests, and the answers that it can tell to be wrong."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 
 from simulator.messages import UNKNOWN_LEADER
 
-# A put that is older has been in the hands of replicas for longer than a failover takes.
+# Replicas are to blame for a put that has waited longer: a failover takes less.
 PATIENCE_SECONDS = 1.0
 
 
 @dataclass
 class Request:
-    """One attempt: a MID, sent once or, after a time-out, again. A declined one is repeated under a new MID.
+    """One attempt: a MID, sent once or, after a time-out, again.
 
-    `before` is the attempt directly before it. `target` was sent it last; `settled` puts of its key had been acknowledged to the client before.
+    The client repeats a declined request as a new attempt under a new MID. `before` is the attempt
+    directly before this one. `target` is the replica that it was sent to last. The client had
+    received acknowledgements of `settled` puts of the key before it sent this attempt.
     """
 
     mid: str
@@ -37,24 +39,25 @@ class Request:
 
     @property
     def is_over(self) -> bool:
-        """Whether no replica can hold a copy of it that is still to be answered."""
+        """Whether no replica can hold a copy of this attempt that it has yet to answer."""
         return self.outcome != "unknown" and self.sent == 1
 
     @property
     def retry_of(self) -> str | None:
-        """The attempt before, if that is over: once this one is acknowledged, it can have no effect."""
+        """The attempt before, if over: it can have no effect once this one is acknowledged."""
         return self.before.mid if self.before is not None and self.before.is_over else None
 
 
 @dataclass
 class Client:
-    """What one client knows of its own keys.
+    """One client's record of its own keys.
 
-    At most one put per key is `in_flight`, so those `acknowledged` have an order. A value in
-    `lingering` was sent under a MID to several replicas, one of which declined: another may yet store it.
-    Declined requests that go round in circles are `circling`: the client repeats one of them at a time,
-    `pause` seconds after the one before, next at `due`.
-    A put of a key in `owed` has reached a replica at that time, and nothing but declines came back.
+    At most one put per key is `in_flight`, so the `acknowledged` puts of a key have an order. A
+    value in `lingering` was sent under one MID to several replicas. One of them declined it, and
+    another may yet store it. `circling` holds declined requests that go round in circles: the
+    client repeats one of them at a time, `pause` seconds after the one before, the next one at
+    `due`. `owed` has, for each key with a put that has reached a replica and is not acknowledged,
+    the time at which it reached one.
     """
 
     id: str
@@ -75,7 +78,7 @@ class Client:
         return self.readable_keys[int(choice * len(self.readable_keys))]
 
     def is_owed_a_key(self, now: float) -> bool:
-        """Whether it could get something if a working replica had answered its puts."""
+        """Whether a working replica's answers to the puts would have made a get possible."""
         return any(now - since >= PATIENCE_SECONDS for since in self.owed.values())
 
     def key_to_put(self, choice: float) -> str | None:
@@ -103,9 +106,9 @@ class Client:
     def may_read(self, get: Request, value: str) -> bool:
         """Whether an order of this client's operations on the key can explain `value`.
 
-        The get takes effect at some moment since it was sent first: after all puts acknowledged before.
-        A put acknowledged since then, or not acknowledged at all, may come before the get or after it.
-        Every answer refused here makes the history not linearizable. The checker refuses more.
+        The get takes effect at some moment after its first sending, so after all puts acknowledged
+        before that. A put acknowledged later, or never, may come before the get or after it. Every
+        answer refused here makes the history not linearizable. The checker refuses more.
         """
         return (
             any(put.value == value for put in self.acknowledged[get.key][get.settled - 1:])

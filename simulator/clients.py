@@ -1,4 +1,4 @@
-"""The clients: what they ask, whom they ask, and whether the answer is right."""
+"""The clients: send requests, repeat them, and judge the answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from simulator.workload import Intent
 
 @dataclass(frozen=True)
 class Rules:
-    """How the clients of a scenario behave."""
+    """The behaviour of the clients in a scenario."""
 
     shared_keys: int = 0
     timeout: float | None = None
@@ -47,7 +47,7 @@ class Tally:
 
 
 class Clients:
-    """All clients, their requests, and the counts that the report is made of."""
+    """All clients, their requests, and the counts for the report."""
 
     def __init__(
         self,
@@ -61,7 +61,10 @@ class Clients:
         acknowledged: Callable[[str], None],
         chronicle: Chronicle,
     ) -> None:
-        """`complain` is told the kind of each mistake, and its particulars; `acknowledged` is told each replica that acknowledges a put, before anything else happens."""
+        """`complain` takes the kind of a mistake and its particulars.
+
+        `acknowledged` takes the replica of each acknowledged put, before anything else happens.
+        """
         self._clients = [Client(id) for id in ids]
         self._by_id = {client.id: client for client in self._clients}
         self._rules = rules
@@ -72,7 +75,7 @@ class Clients:
         self._complain = complain
         self._acknowledged = acknowledged
         self._chronicle = chronicle
-        # With the time at which each is sent again; in that order, because all wait equally long.
+        # Each request with the time of its next sending. All wait equally long, so times ascend.
         self._waiting: deque[tuple[float, Request]] = deque()
         # Clients in circles, with the time at which each repeats a request.
         self._pausing: list[tuple[float, str]] = []
@@ -90,14 +93,14 @@ class Clients:
         self.redirects = 0
         self.circles = Circles(network.replicas)
         self.latencies: list[float] = []
-        self._missed: tuple[str, float] | None = None  # the leader that was killed last, and when
+        self._missed: tuple[str, float] | None = None  # the leader killed last, and the time
         self.failovers: list[float] = []
 
     def __contains__(self, id: str) -> bool:
         return id in self._by_id
 
     def lose_leader(self, leader: str) -> None:
-        """It was just killed. How long until another replica says ok is a failover."""
+        """A kill of the leader. A failover lasts from here to the first ok of another replica."""
         self._missed = leader, self._clock()
         self.forget_leader()
 
@@ -106,7 +109,7 @@ class Clients:
             client.leader = UNKNOWN_LEADER
 
     def start(self, intent: Intent) -> None:
-        """Turn a planned request into an operation, now that it is known which keys exist."""
+        """Turn a planned request into an operation, for the existing keys are known only now."""
         client = self._clients[intent.client]
         key = self._key_to_get(client, intent) if intent.wants_get else None
         if key is not None:
@@ -145,12 +148,12 @@ class Clients:
         self, client: Client, type: str, key: str, value: str | None,
         target: str | None = None, before: Request | None = None,
     ) -> None:
-        """Send a new request, if nobody is named to the leader or else to anybody who lives."""
+        """Send a new request: to `target`, else to the leader, else to a random living replica."""
         target = target or client.leader
         living = self._network.living
         if target not in living:
             if not living:
-                return  # Nobody can ever answer: the operation stays unanswered.
+                return  # No replica can ever answer: the operation stays unanswered.
             target = self._random.choice(living)
         mid = f"{len(self.requests):08x}"
         request = Request(mid, client.id, type, key, value, self._clock())
@@ -177,14 +180,14 @@ class Clients:
             self._send(target, messages.encode(message))
 
     def next_resend(self) -> float:
-        """When the first request is due to be sent again: still unanswered, or declined in a circle."""
+        """The time of the next repetition: of an unanswered request, or of one in a circle."""
         while self._waiting and self._waiting[0][1].outcome != "unknown":
             self._waiting.popleft()
         unanswered = self._waiting[0][0] if self._waiting else math.inf
         return min(unanswered, self._pausing[0][0]) if self._pausing else unanswered
 
     def resend(self) -> None:
-        """Send again what is due: an unanswered MID to another replica, if another one lives."""
+        """Repeat the requests that are due, an unanswered one at another living replica if any."""
         now = self._clock()
         while self._pausing and self._pausing[0][0] <= now:
             due, id = heapq.heappop(self._pausing)
@@ -225,11 +228,12 @@ class Clients:
         if request.outcome == "unknown":
             self._answer(client, request, message, now)
         elif request.responses <= request.sent:
-            pass  # Every sending may be answered, but the first answer is the one that counts.
+            pass  # Each sending may be answered, but only the first answer counts.
         elif request.outcome == "ok":
             self.duplicates += 1
         else:
-            # The client has moved on to a new MID, so this is neither an answer nor a duplicate of one.
+            # The client has moved on to a new MID: this is neither an answer nor a duplicate of
+            # one.
             self._unexpected(message, f"already answered with {request.outcome}")
 
     def _answer(
@@ -267,7 +271,7 @@ class Clients:
         heapq.heappush(self._pausing, (client.due, client.id))
 
     def _go_round(self, client: Client) -> None:
-        """Repeat the request that waits longest. It may come back to the end of the queue."""
+        """Repeat the request that has waited longest. A decline puts it at the end of the queue."""
         client.due = math.inf
         declined = client.circling.popleft()
         if client.circling:
@@ -275,7 +279,7 @@ class Clients:
         self._repeat(declined)
 
     def _leave_circle(self, client: Client) -> None:
-        """A replica has answered `ok`, so all requests that wait are worth another attempt at once."""
+        """Repeat all waiting requests at once, because a replica has answered `ok`."""
         client.pause, client.due = 0.0, math.inf
         circling, client.circling = client.circling, deque()
         for declined in circling:
@@ -298,7 +302,7 @@ class Clients:
             self._read_back(client, request, message["src"])
             return
         request.value = message["value"]
-        # Of a key that others put too, no client knows what to expect.
+        # A client cannot know the value of a key that other clients put, too.
         if not self._rules.shared_keys:
             self._judge(client, request, message["value"], message["src"])
 
@@ -321,7 +325,7 @@ class Clients:
             self.overtaken_gets += 1
 
     def _read_back(self, client: Client, put: Request, replica: str) -> None:
-        """Ask somebody else for what `replica` acknowledged: one that answers from its own state is found out."""
+        """Read an acknowledged put from another replica, to find stale reads."""
         others = self._others(replica)
         if self._rules.read_back and others:
             self._get(client, put.key, self._random.choice(others))

@@ -16,7 +16,7 @@ EVENT_TYPES = (
 METRICS = ("total_msgs", "failures", "duplicates", "median_latency")
 MAX_PACKETS_LIMIT = 900_000
 MOST_SHARED_KEYS = 1_000_000
-# Eleven days; a longer wait is too long for the kernel.
+# Eleven days. The kernel takes no longer wait.
 MOST_SECONDS = 1_000_000
 _REQUIRED = object()
 _MOST_FILE_BYTES = 16 << 20
@@ -25,7 +25,7 @@ _MOST_SHOWN = 80
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a file leaves open, as the simulators of this family from the year `since` on complete it."""
+    """The values of omitted keys in the simulators of this family from the year `since` on."""
 
     since: int
     start_wait: float = 2
@@ -42,14 +42,14 @@ FIRST_YEAR = _DEFAULTS[0].since
 
 
 def defaults_of(year: int) -> Defaults:
-    """Those of the version of `year`, which is at least `FIRST_YEAR`."""
+    """The defaults of the version of `year`, which is at least `FIRST_YEAR`."""
     return max(
         (defaults for defaults in _DEFAULTS if defaults.since <= year), key=lambda defaults: defaults.since
     )
 
 
 class ConfigError(Exception):
-    """A configuration that is refused: which file, key and value, and the rule it breaks."""
+    """A refused configuration: its file, key and value, and the rule that the value breaks."""
 
     def __init__(self, path: Path, key: str, value: Any, rule: str) -> None:
         shown = "missing" if value is _REQUIRED else _shown(value)
@@ -69,7 +69,7 @@ def _cut(text: str) -> str:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happens to the network, `time` seconds after the first request may be sent."""
+    """An event of the network, `time` seconds after the start wait."""
 
     type: str
     time: float
@@ -77,7 +77,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Tests:
-    """What the checks allow, and three rising thresholds per metric, or no metric at all."""
+    """The limits of the checks, and three rising thresholds per metric, or no metric at all."""
 
     maximum_get_fail_fraction: float
     maximum_put_fail_fraction: float
@@ -108,12 +108,12 @@ class Scenario:
 
     @property
     def seconds_per_request(self) -> float:
-        """The time from one request to the next; all of it if there is none."""
+        """The time from one request to the next; all the time if there is no request."""
         return (self.lifetime - self.end_wait - self.start_wait) / max(1, self.requests)
 
 
 class _Section:
-    """One JSON object of the file. Every key is taken exactly once; what is left over is unknown."""
+    """One JSON object of the file. The parser takes each known key, and refuses the others."""
 
     def __init__(self, path: Path, prefix: str, content: Any) -> None:
         self._path = path
@@ -145,7 +145,7 @@ class _Section:
         return value
 
     def flag(self, key: str) -> bool:
-        """A boolean; a key that is absent is false."""
+        """A boolean; an absent key is false."""
         value = self.take(key, False)
         if not isinstance(value, bool):
             self.refuse(key, value, "must be true or false")
@@ -166,7 +166,7 @@ class _Section:
         return _Section(self._path, self._name(key), value)
 
     def sections(self, key: str) -> list[_Section]:
-        """A list of objects; a key that is absent is an empty list."""
+        """A list of objects; an absent key is an empty list."""
         value = self.take(key, [])
         if type(value) is not list:
             self.refuse(key, value, "must be a list of objects")
@@ -183,7 +183,7 @@ class _Section:
 
 
 def load(path: Path, defaults: Defaults = OURS) -> Scenario:
-    """The scenario in the file at `path`; raises ConfigError for the first rule that is broken."""
+    """The scenario in the file at `path`; raises ConfigError for the first broken rule."""
     try:
         with path.open("rb") as file:
             text = file.read(_MOST_FILE_BYTES + 1)
@@ -230,11 +230,11 @@ def _scenario(name: str, file: _Section, defaults: Defaults) -> Scenario:
         events=_events(file, lifetime),
         tests=_tests(file),
     )
-    # Some files have it here, where the simulators that they are made for do not look.
+    # Some files have this key here, where the simulators that they are made for do not look.
     file.number("maximum_get_generation_fail_fraction", 0, 1, 0)
     file.refuse_unknown()
     if scenario.client_drops and scenario.client_timeout is None:
-        rule = "needs client_timeout, because what is lost must be sent again"
+        rule = "needs client_timeout, because clients must repeat lost requests"
         file.refuse("client_drops", scenario.client_drops, rule)
     return scenario
 
@@ -274,7 +274,7 @@ def _events(file: _Section, lifetime: float) -> tuple[Event, ...]:
 
 
 def _tests(file: _Section) -> Tests:
-    """Without `tests` the limits of the checks have their defaults, and nothing is rated."""
+    """Without `tests` the limits of the checks have their defaults, and no metric is rated."""
     tests = file.section("tests", default={})
     benchmarks = tests.section("benchmarks") if "tests" in file else None
     read = Tests(

@@ -1,4 +1,4 @@
-"""What the user sees while it runs: replica output, errors, events, and one progress line below them."""
+"""The terminal: replica output, errors, events, and one progress line below them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DEFAULT_COLUMNS = 80
 
 
 class Output:
-    """Where a run tells what happens. `write` prints a line, to the log if the second argument is true."""
+    """The sink for the text of a run. `write` takes a line, and whether it belongs to the log."""
 
     def __init__(self, write: Callable[[str, bool], None]) -> None:
         self._write_line = write
@@ -25,25 +25,25 @@ class Output:
         self._write_line(text, False)
 
     def notice(self, text: str) -> None:
-        """What happens: output of a replica, an event, and what else helps the user."""
+        """A line of replica output, an event, or other help for the user."""
         self._write_line(text, True)
 
     def error(self, text: str) -> None:
-        """What keeps the simulator from its work; for a mistake of a replica see `fault`."""
+        """An error that stops the simulator; `fault` is for a mistake of a replica."""
         self.notice(f"*** Simulator Error - {text}")
 
     def fault(self, time: float, kind: str, detail: str = "") -> None:
-        """What a replica did wrong, `time` seconds into the run."""
+        """A mistake of a replica, `time` seconds into the run."""
         self.remark(time, f"*** Replica Error - {kind}", detail)
 
     def remark(self, time: float, kind: str, detail: str = "") -> None:
-        """What may happen again and again; the same kind is shown three times."""
+        """A remark that may come again and again: each kind is shown three times."""
         self._remarks[kind] += 1
         if self._remarks[kind] <= _MOST_SHOWN:
             self.notice(f"[{time:7.3f}] {kind}" + (f": {detail}" if detail else ""))
 
     def tell_repeated(self, time: float) -> None:
-        """At the end of a run: how often each kind of remark occurred that was not shown each time."""
+        """At the end of a run, tell the count of each kind of remark that was not always shown."""
         for kind, count in self._remarks.items():
             if count > _MOST_SHOWN:
                 self.notice(f"[{time:7.3f}] {kind}: {count:,} times in all, of which {_MOST_SHOWN} are shown")
@@ -51,7 +51,7 @@ class Output:
 
 
 class Console(Output):
-    """Writes whole lines; on a terminal the progress line is wiped before and redrawn after each."""
+    """Write whole lines. On a terminal, each wipes the progress line and draws it again below."""
 
     def __init__(self, out: TextIO = sys.stdout, log: TextIO = sys.stdout) -> None:
         super().__init__(self._write)
@@ -61,7 +61,7 @@ class Console(Output):
         self._progress = ""
 
     def progress(self, text: str) -> None:
-        """Show `text` below all lines, cut to the width of the terminal, because a second line would stay."""
+        """Show `text` below all lines, cut to the terminal's width: a second line would stay."""
         if self.is_terminal:
             self._progress = text[:_columns(self.out) - 1]
             print(f"{_CLEAR_LINE}{self._progress}", end="", file=self.out, flush=True)
@@ -80,7 +80,7 @@ class Console(Output):
 
 
 class Labelled(Output):
-    """The same console for one cluster of several: each line says which."""
+    """The same console for one of several clusters: each line names the cluster."""
 
     def __init__(self, console: Console, label: str) -> None:
         super().__init__(lambda text, is_log: console._write(f"{label}: {text}", is_log))

@@ -1,4 +1,4 @@
-"""What surrounded answers that contradict each other: the replicas that gave them, kills and partitions."""
+"""The circumstances of contradictory answers: the attempts, their replicas, kills, partitions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MID = re.compile(r"(?<!\w)[0-9a-f]{8}(?!\w)")
 
 
 def explain(text: str, history: Sequence[Request], happenings: Sequence[Happening]) -> str:
-    """What is known of the requests that `text`, the words of the checker, names by their MIDs."""
+    """The circumstances of the requests whose MIDs `text`, the words of the checker, contains."""
     named = set(_MID.findall(text))
     requests = [request for request in history if request.mid in named]
     if not requests:
@@ -23,7 +23,7 @@ def explain(text: str, history: Sequence[Request], happenings: Sequence[Happenin
 
 
 def _reason_in(history: Sequence[Request], get: Request) -> str:
-    """Why `get` may have been answered so, if it brought a value that had been overwritten."""
+    """A possible reason for the value of `get`, if a later put had overwritten that value."""
     if get.type != "get" or get.outcome != "ok":
         return ""
     puts = [request for request in history if request.type == "put" and request.key == get.key]
@@ -36,14 +36,14 @@ def _reason_in(history: Sequence[Request], get: Request) -> str:
     if not newer or any(put.value == get.value for put in newer):
         return ""
     if source is None and any(put.value == get.value for put in puts):
-        return ""  # Put, and not acknowledged by then: it may take effect at any time.
+        return ""  # A put that was not acknowledged by then may take effect at any time.
     return reason(get, source, newer[-1])
 
 
 def reason(get: Request, source: Request | None, newer: Request) -> str:
-    """Why a replica may have answered `get` with the value of `source` although `newer` had overwritten it.
+    """A possible reason for the value of `source` in `get` although `newer` had overwritten it.
 
-    `source` is `None` for a value that was never put.
+    `source` is `None` for a value that no client has put.
     """
     replica = get.answered_by
     if source is None and get.value:
@@ -63,7 +63,7 @@ def reason(get: Request, source: Request | None, newer: Request) -> str:
 
 
 def attempts(request: Request) -> list[Request]:
-    """The attempts of one operation up to this one, the first one first."""
+    """The attempts of one operation up to this one, in order."""
     chain = [request]
     while (before := chain[-1].before) is not None:
         chain.append(before)
@@ -71,7 +71,7 @@ def attempts(request: Request) -> list[Request]:
 
 
 def timeline(requests: Iterable[Request], happenings: Iterable[Happening]) -> list[str]:
-    """The requests with their earlier attempts, and what happened to the cluster between them."""
+    """The requests with their earlier attempts, and the events of the cluster between them."""
     all_attempts = {attempt.mid: attempt for request in requests for attempt in attempts(request)}
     shown = [(attempt.invoked, _describe(attempt)) for attempt in all_attempts.values()]
     start = min(attempt.invoked for attempt in all_attempts.values())

@@ -1,4 +1,4 @@
-"""Why a replica did not join: perhaps it speaks another dialect than it was started in. That is tried."""
+"""Why a replica did not join: tries whether it joins in another dialect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GRACE_SECONDS = 1.0
 
 
 class _Trial:
-    """Listens to one replica, and only to whether it joins."""
+    """The listener of one replica, which notes only whether the replica joins."""
 
     def __init__(self) -> None:
         self.has_joined = False
@@ -39,7 +39,7 @@ def dialect_of(
     command: Sequence[str], replicas: Sequence[str], tried: str, environment: Mapping[str, str],
     join_seconds: float,
 ) -> str | None:
-    """The dialect, other than `tried`, in which `command` joins when it is started as the first replica."""
+    """The dialect, other than `tried`, in which `command` joins as the first replica."""
     for name, transport in TRANSPORTS.items():
         if name != tried and _joins(command, replicas, transport, environment, join_seconds):
             return name

@@ -1,4 +1,4 @@
-"""What the simulator uses beyond the standard library: set up in `.venv` on first use, or done without."""
+"""A faster JSON parser: installed in `.venv` on first use; the program also runs without it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
-# Only for speed: simulator/messages.py falls back on the standard library.
+# It only adds speed: simulator/messages.py falls back on the standard library.
 REQUIREMENT = "orjson>=3.8,<4"
 _MODULE = "orjson"
 _RETRY_SECONDS = 24 * 3600
@@ -25,7 +25,7 @@ class Unavailable(Exception):
 
 
 def prepare(root: Path = _ROOT) -> None:
-    """Make the requirement importable if that can be done; otherwise say so in one line and go on."""
+    """Make the requirement importable, or say in one line why not, and go on."""
     if _is_importable():
         return
     environment = root / ".venv"
@@ -53,10 +53,10 @@ def _packages(environment: Path) -> Path:
 
 
 def _set_up_once(environment: Path, packages: Path) -> None:
-    """Install under a lock, so that simulators started together do not do it twice."""
+    """Install under a lock, so that simulators started together install once."""
     try:
         environment.mkdir(exist_ok=True)
-        # Creating a virtual environment anew empties its directory, so the lock is the directory itself.
+        # Creating a virtual environment again empties its directory, so the directory is the lock.
         lock = os.open(environment, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise Unavailable(f"{environment}: {error.strerror}") from None

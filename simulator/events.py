@@ -1,4 +1,4 @@
-"""The events of a scenario: who is killed, and how the network splits and heals."""
+"""The events of a scenario: kills, partitions and their ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KILL_LEADER_ON_ACK = "kill_leader_on_ack"
 
 
 class Events:
-    """Carries out events; `kill` ends the process of a replica and takes it off the network."""
+    """Carry out events. `kill` ends the process of a replica and takes it off the network."""
 
     def __init__(
         self, network: Network, clients: Clients, random: Random, kill: Callable[[str], None]
@@ -24,14 +24,14 @@ class Events:
         self.armed = 0
 
     def happen(self, type: str) -> str:
-        """Let an event of this type happen; returns what it did, for the user."""
+        """Carry out an event of this type; returns its effect in words for the user."""
         act: Callable[[], str] = getattr(self, f"_{type}")
         return act()
 
     def _kill_leader(self) -> str:
         leader = self._network.leader
         if leader not in self._network.living:
-            return f"nobody killed, the leader is {leader}"
+            return f"no replica killed, the leader is {leader}"
         self._kill(leader)
         self._clients.lose_leader(leader)
         return f"killed {leader}"
@@ -39,7 +39,7 @@ class Events:
     def _kill_non_leader(self) -> str:
         others = [r for r in self._network.living if r != self._network.leader]
         if not others:
-            return "nobody left to kill"
+            return "no replica left to kill"
         victim = self._random.choice(others)
         self._kill(victim)
         return f"killed {victim}"
@@ -49,7 +49,7 @@ class Events:
         return "armed"
 
     def acknowledged(self, replica: str) -> str | None:
-        """A put was just acknowledged: if a kill is armed, it strikes now, and is returned for the user."""
+        """Carry out an armed kill after an acknowledged put; returns its effect, if any."""
         if not self.armed:
             return None
         self.armed -= 1

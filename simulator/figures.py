@@ -1,4 +1,4 @@
-"""Every number that a run yields, in one record that the checks, the tiers and the report read."""
+"""All numbers of a run in one record, which the checks, the tiers and the report read."""
 
 from __future__ import annotations
 
@@ -37,17 +37,19 @@ class Figures:
     unanswered_puts: int
     redirects: int
     requests_in_circles: int  # declined more often than there are replicas
-    circles: str  # which answers sent them around, in words; empty if there are none
+    circles: str  # the answers that sent them around, in words; empty if there are none
     failed_gets: int
     failed_puts: int
     acknowledged_puts: int
     incorrect_gets: int
-    overtaken_gets: int  # answered right, but after the acknowledgement of the put that overwrote the value
+    # answered right, but after the acknowledgement of the put that overwrote the value
+    overtaken_gets: int
     incorrect_messages: int
     mean_latency: float | None
     median_latency: float | None
     p99_latency: float | None
-    failovers: tuple[float, ...]  # seconds from the kill of a leader to the first ok from another replica
+    # seconds from the kill of a leader to the first ok from another replica
+    failovers: tuple[float, ...]
 
     @property
     def dropped(self) -> int:
@@ -58,7 +60,7 @@ class Figures:
         return self.failed_gets + self.failed_puts + self.unanswered_gets + self.unanswered_puts
 
     def metric(self, name: str) -> Any:
-        """The figure that the benchmark of this name is about."""
+        """The figure that the benchmark of this name rates."""
         return {
             "total_msgs": self.total_messages,
             "failures": self.failures,
@@ -118,7 +120,7 @@ def collect(
 
 
 def median_latency(requests: Iterable[Request], type: str) -> float | None:
-    """In seconds, of the requests of one type that were answered with anything; `None` if there are none."""
+    """The median in seconds over the answered requests of one type, if there are any."""
     latencies = [
         request.returned - request.invoked
         for request in requests if request.type == type and request.returned is not None

@@ -1,9 +1,9 @@
-"""No process of a run outlives it, whatever it started and however the run ends.
+"""Ends every process of a run with the run, however the run ends.
 
-A signal to the process group of a replica misses a descendant in a session of its own, and a simulator
-that was killed can send none. So each run has a guard: a process that waits for the end of the run, or of
-the simulator, on a pipe. Then it kills each process that has the mark of the run in its environment, and
-all descendants of those.
+A signal to the process group of a replica misses a descendant in a session of its own, and a killed
+simulator can send no signal. So each run has a guard: a process that waits on a pipe for the end of
+the run, or of the simulator. Then it kills each process that has the mark of the run in its
+environment, and all descendants of those.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ import uuid
 from pathlib import Path
 
 _MARK = "KVSTORE_SIMULATOR_RUN"
-# A process in an uninterruptible sleep dies later than it is killed; the guard does not wait for ever.
+# A process in an uninterruptible sleep dies some time after the kill. The guard does not wait for
+# ever.
 _MOST_SECONDS = 10.0
 _PAUSE_SECONDS = 0.01
 
 
 class Guard:
-    """While entered, a process stands by to kill every process that was started with `environment`."""
+    """While entered, a guard stands by to kill every process started with `environment`."""
 
     def __init__(self) -> None:
         self._mark = f"{_MARK}={uuid.uuid4().hex}"
         self.environment = dict([self._mark.split("=")])
 
     def __enter__(self) -> Guard:
-        # In a session of its own, because Ctrl-C and a hang-up reach the whole group of the simulator.
+        # A session of its own, because Ctrl-C and a hang-up reach the whole group of the simulator.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__, self._mark], stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -39,7 +40,7 @@ class Guard:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Returns when no process of the run is left."""
+        """Return when no process of the run is left."""
         self._process.communicate()
 
 
@@ -48,7 +49,7 @@ def sweep(mark: str) -> None:
     deadline = time.monotonic() + _MOST_SECONDS
     while (family := _family(mark.encode())) and time.monotonic() < deadline:
         for pid in family:
-            # It may be gone already, or belong to another user.
+            # The process may be gone already, or belong to another user.
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(_PAUSE_SECONDS)
@@ -63,7 +64,8 @@ def _family(mark: bytes) -> set[int]:
             continue
         pid = int(entry.name)
         try:
-            # The name of the program, in parentheses, may hold anything; behind it come state and parent.
+            # The name of the program, in parentheses, may hold any byte; state and parent follow
+            # it.
             state, parent = (entry / "stat").read_bytes().rpartition(b")")[2].split()[:2]
             if state in (b"Z", b"X"):
                 continue
@@ -71,7 +73,7 @@ def _family(mark: bytes) -> set[int]:
             if mark in (entry / "environ").read_bytes().split(b"\0"):
                 found.append(pid)
         except OSError:
-            pass  # It is gone already, or belongs to another user.
+            pass  # The process is gone already, or belongs to another user.
     family: set[int] = set()
     while found:
         pid = found.pop()
@@ -84,7 +86,7 @@ def _family(mark: bytes) -> set[int]:
 def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    sys.stdin.read()  # Ends when the simulator closes it, or ends.
+    sys.stdin.read()  # Returns when the simulator closes the pipe or ends.
     sweep(sys.argv[1])
 
 

@@ -1,7 +1,8 @@
 """The history file: one JSON line per request as sent, in the order of sending.
 
-An attempt that repeats a declined one names it in `retry_of`, unless another replica may still hold
-a copy of the declined one: once the attempt is acknowledged, the declined one can have no effect.
+An attempt that repeats a declined one names it in `retry_of`: once the attempt is acknowledged, the
+declined one can have no effect. The field is absent while another replica may still hold a copy of
+the declined attempt.
 """
 
 from __future__ import annotations
@@ -32,5 +33,5 @@ def write(path: Path, requests: list[Request]) -> None:
 
 
 def path_for(path: Path, scenario: str) -> Path:
-    """Where the history of one scenario of many goes: its name comes before the suffix."""
+    """The file for the history of one scenario of many: `path` with its name before the suffix."""
     return path.with_name(f"{path.stem}-{scenario}{path.suffix}")

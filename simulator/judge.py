@@ -1,4 +1,4 @@
-"""The history of a run, put before our checker, which says whether it is linearizable."""
+"""Gives the history of a run to a checker, which decides whether it is linearizable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LINEARIZABLE, _NOT_LINEARIZABLE, _UNDECIDED = 0, 1, 3
 
 
 def judge(checker: Path, requests: list[Request]) -> Verdict:
-    """Run `checker` on the history; whatever keeps it from an answer is no verdict, and explained."""
+    """Run `checker` on the history; if it does not answer, the verdict says why it is missing."""
     try:
         with private_directory() as directory:
             path = directory / "history.jsonl"
@@ -39,7 +39,7 @@ def judge(checker: Path, requests: list[Request]) -> Verdict:
 
 
 def _shown(diagram: str) -> str:
-    """What the checker says, line by line fit for a terminal."""
+    """The output of the checker, made safe for a terminal line by line."""
     return "\n".join(printable(line) for line in diagram.rstrip().splitlines())
 
 

@@ -22,9 +22,9 @@ from simulator.signals import Signals
 from simulator.simulation import Cluster, Simulation
 from simulator.workspace import private_directory
 
-# A replica that has not joined by then is dead; slow starts on a busy machine are forgiven until then.
+# The simulator declares a replica dead that has not joined by then; a busy machine may be slow.
 JOIN_SECONDS = 5.0  # unless the user says otherwise
-# Between the SIGTERM and the SIGKILL at the end of a run.
+# The time between SIGTERM and SIGKILL at the end of a run.
 GRACE_SECONDS = 1.0
 PROGRESS_SECONDS = 0.25
 
@@ -37,10 +37,10 @@ def simulate(
     signals: Signals,
     join_seconds: float = JOIN_SECONDS,
 ) -> list[Result]:
-    """Run one scenario to its end; no process and no file of it is left, however it ends.
+    """Run one scenario to its end; however it ends, no process and no file of it is left.
 
-    Several clusters have the same seed, and requests that take turns: each is asked while the others
-    have nothing to do, and what the machine does to one it does to all.
+    Several clusters have the same seed, and their requests take turns: the loop sends a request to
+    one cluster while the others are idle. A disturbance of the machine affects all of them alike.
     """
     seed = next((s for s in (seed, scenario.seed) if s is not None), None)
     if seed is None:
@@ -71,7 +71,7 @@ def _set_up(
     stack: ExitStack,
 ) -> list[Simulation]:
     directories = [stack.enter_context(private_directory()) for _ in clusters]
-    # Entered last, so that no process is left to use the directories when they are removed.
+    # The guard ends first, so no process still uses the directories when they are removed.
     guard = stack.enter_context(Guard())
     return [
         Simulation(
@@ -84,7 +84,7 @@ def _set_up(
 
 
 class Loop:
-    """Owns the time, and waits for all sockets and processes at once."""
+    """The owner of time, which waits for all sockets and processes at once."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Loop:
             simulation.launch(join_seconds)
 
     def gather(self, join_seconds: float = JOIN_SECONDS) -> None:
-        """Wait until each replica has joined or has had its time; then the clocks start, each a turn later."""
+        """Wait until each replica has joined or is late, then start the clocks, a turn apart."""
         deadline = time.monotonic() + join_seconds
         while self._is_any_missing() and time.monotonic() < deadline and not self._signals.stop:
             self.wait(deadline - time.monotonic())
@@ -128,8 +128,8 @@ class Loop:
         return any(simulation.missing for simulation in self._simulations)
 
     def play(self) -> None:
-        """Go through the agenda, and carry messages in between."""
-        # Nothing here makes garbage cycles, and a collection would stop the network for its time.
+        """Carry out the agenda, and carry messages in between."""
+        # The loop makes no garbage cycles, and a collection would stop the network for its time.
         gc.collect()
         gc.disable()
         try:
@@ -149,7 +149,7 @@ class Loop:
         return heapq.merge(*agendas, self._ticks(), key=itemgetter(0))
 
     def _ticks(self) -> Iterator[tuple[float, Callable[[], None]]]:
-        """Without an end, so that the agenda goes on until the run is over."""
+        """The progress lines, without an end, so that the agenda goes on until the run is over."""
         start = time.monotonic()
         period = PROGRESS_SECONDS if self._console.is_terminal else self._scenario.lifetime
         return ((start + n * period, self._show_progress) for n in count())
@@ -163,7 +163,7 @@ class Loop:
         """Carry messages until `due`; under `poll`, until the first wake-up after it.
 
         The loop looks at the sockets at least once, or a late simulator would carry nothing. Under
-        `poll` it looks at the clock only after that, so all that is due at a wake-up is one burst.
+        `poll` it looks at the clock only after that, so all acts due at a wake-up form one burst.
         """
         poll = self._scenario.poll
         if poll and due <= self._woken:
@@ -186,12 +186,12 @@ class Loop:
         )
 
     def wait(self, seconds: float) -> None:
-        """Sleep until something arrives, at most so long, and deal with it."""
+        """Sleep at most so long until a socket or process is ready, and handle it."""
         for key, ready in self._selector.select(max(0.0, seconds)):
             key.data(ready)
 
     def stop(self) -> None:
-        """End all replicas: kindly first, then surely. What they still print is shown."""
+        """End all replicas with SIGTERM, then with SIGKILL. Show their remaining output."""
         for simulation in self._simulations:
             simulation.terminate()
         self._selector.modify(

@@ -1,4 +1,4 @@
-"""What travels on the wire: identifiers, and the one gateway where a replica's bytes become a message."""
+"""Messages on the wire: identifiers, and the one place that turns bytes into a message."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _standard_decode(raw: bytes) -> Any:
-    # bytes handed to json.loads directly would also be taken as UTF-16 or UTF-32.
+    # json.loads would also accept bytes in UTF-16 or UTF-32.
     return json.loads(raw.decode(), parse_constant=_refuse_constant)
 
 
@@ -43,11 +43,11 @@ except ImportError:
 
 
 class Malformed(ValueError):
-    """A message that breaks the protocol, and the rule it breaks."""
+    """A message that breaks the protocol, and the broken rule."""
 
 
 def parse(raw: bytes) -> dict[str, Any]:
-    """The message in `raw`, with the four fields that every message must have checked."""
+    """The message in `raw`, with its four common fields checked."""
     try:
         message = decode(raw)
     except (ValueError, RecursionError):
@@ -65,7 +65,7 @@ def parse(raw: bytes) -> dict[str, Any]:
 
 
 def check_response(message: dict[str, Any]) -> None:
-    """Refuse what a replica may not send to a client."""
+    """Refuse a response with a type or MID that no replica may send to a client."""
     if message["type"] not in RESPONSES:
         raise Malformed('"type" of a message to a client must be "ok", "fail" or "redirect"')
     if type(message.get("MID")) is not str:
@@ -73,7 +73,7 @@ def check_response(message: dict[str, Any]) -> None:
 
 
 def excerpt(raw: bytes, length: int = 160) -> str:
-    """The start of a message, fit for one line of an error."""
+    """The start of a message, made safe for one line of an error."""
     shown = printable(raw[:length].decode("utf-8", "backslashreplace"))
     return shown + ("..." if len(raw) > length else "")
 

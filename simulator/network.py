@@ -1,4 +1,4 @@
-"""The network's decisions: who is alive, what is counted, what is dropped, and who seems to lead."""
+"""The decisions of the network: counts, drops, partitions, and the current leader."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from random import Random
 
 from simulator.messages import BROADCAST, UNKNOWN_LEADER
 
-# Replicas that disagree in each message may go on for a long time.
+# Replicas may name a new leader in each message for a long time.
 MOST_LEADERS = 1000
 
 
 class Network:
-    """Decides and counts; it moves no bytes, so every rule here can be tested without a process."""
+    """The rules of the network. It moves no bytes, so a test of a rule needs no process."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class Network:
         self.living = list(replicas)
         self.majority_side: frozenset[str] | None = None
         self.leader = UNKNOWN_LEADER
-        self.leaders = [UNKNOWN_LEADER]  # one after the other, the first `MOST_LEADERS` of them
+        self.leaders = [UNKNOWN_LEADER]  # in order, the first `MOST_LEADERS` of them
         self.leader_changes = 0
         self.sent = 0
         self.dropped_by_chance = 0
@@ -44,12 +44,12 @@ class Network:
 
     @property
     def has_quorum(self) -> bool:
-        """Whether a majority lives that no partition divides."""
+        """Whether a majority of the replicas lives and can communicate."""
         side = self.majority_side or self.living
         return sum(replica in side for replica in self.living) > len(self.replicas) // 2
 
     def hear(self, sender: str, leader: str) -> None:
-        """Follow the leader that replicas name; the minority of a partition is not asked."""
+        """Follow the leader that `sender` names, unless `sender` is in a partition's minority."""
         if leader != self.leader and (
             self.majority_side is None or sender in self.majority_side
         ):
@@ -59,7 +59,7 @@ class Network:
                 self.leaders.append(leader)
 
     def route(self, sender: str, destination: str) -> list[str]:
-        """Count a message between replicas and return those that it reaches."""
+        """Count a message between replicas, and return the replicas that it reaches."""
         targets = self._others[sender] if destination == BROADCAST else (destination,)
         self.sent += len(targets)
         return [target for target in targets if self._passes(sender, target)]
@@ -87,10 +87,10 @@ class Network:
         self.living.remove(replica)
 
     def partition(self, random: Random, with_leader: bool) -> None:
-        """Put floor(n/2)+1 replicas on one side, the current leader among them if asked for.
+        """Put floor(n/2)+1 replicas on one side, the current leader among them if `with_leader`.
 
-        The dead are taken only when the living do not suffice: a majority that cannot
-        elect anybody would test nothing.
+        Dead replicas only fill up the side when too few live: a majority that cannot elect a leader
+        would test nothing.
         """
         size = len(self.replicas) // 2 + 1
         dead = [replica for replica in self.replicas if replica not in self.living]

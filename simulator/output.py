@@ -1,7 +1,8 @@
 """Standard output and standard error, which may be closed or full.
 
-What cannot be written is dropped, so nothing fails in the middle of a run and its processes are ended
-in order. The program asks `lost` when it is done, and is told at once through `when_lost`.
+The streams drop output that they cannot write. So no write fails in the middle of a run, and the
+processes of the run end in order. `when_lost` gives immediate notice of a loss, and `lost` tells of
+it at the end.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _IN, _OUT, _ERROR = 0, 1, 2
 
 
 class _Stream(io.RawIOBase):
-    """A descriptor that takes everything: after the first error, nothing is written any more."""
+    """A descriptor that accepts all output; after the first error it writes nothing more."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -49,7 +50,7 @@ _streams: dict[int, _Stream] = {}
 
 
 def prepare() -> None:
-    """Put the streams in place. Before anything else, or a socket may be given the number of a closed one."""
+    """Put the streams in place, before a socket can get the number of a closed one."""
     _open_if_closed(_IN)
     encoding = sys.stdout.encoding if sys.stdout else "utf-8"
     for name, descriptor in (("stdout", _OUT), ("stderr", _ERROR)):
@@ -61,7 +62,7 @@ def prepare() -> None:
 
 
 def lost() -> str | None:
-    """Why standard output could not be written, if it could not. Standard error only helps, and may be lost."""
+    """Why standard output was lost, or `None`. The loss of standard error is no error."""
     stream = _streams.get(_OUT)
     if stream is None or stream.lost is None:
         return None

@@ -1,4 +1,4 @@
-"""One replica process: started so that it cannot outlive the simulator, watched, stopped, its output shown."""
+"""One replica process: starts it, shows its output, ends it, and lets it not outlive us."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REFUSAL = 2
 _PR_SET_PDEATHSIG = 1
 _LAST_LINES = 5
 _LONGEST_LINE_BYTES = 16_384
-# Else a replica in Python loses at SIGTERM the output that its buffer holds.
+# Without it, a replica in Python loses the output in its buffer at SIGTERM.
 _ENVIRONMENT = {"PYTHONUNBUFFERED": "1"}
 _libc = ctypes.CDLL(None)
 
@@ -31,16 +31,16 @@ class StartError(Exception):
 
 
 class OptionsRefused(Exception):
-    """The replicas do not take the options that they were given; no scenario could change that."""
+    """The replicas refuse their options; no scenario could change that."""
 
 
 def _die_with_simulator() -> None:
-    """Run in the child: even a SIGKILL of the simulator must not leave replicas behind."""
+    """Bind this child's life to its parent's: a SIGKILL of the simulator leaves no replica."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Replica:
-    """A process in a session of its own, so that signals reach all that it starts, and no Ctrl-C does."""
+    """A process in a session of its own: signals reach all that it starts, and Ctrl-C does not."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Replica:
         show: Callable[[str, str], None] | None,
         environment: Mapping[str, str],
     ) -> None:
-        """`show` is given each line of output, if there is any to be shown; `environment` adds to ours."""
+        """`show` takes each line of output; `environment` adds to that of the simulator."""
         self.id = id
         self.last_errors: deque[str] = deque(maxlen=_LAST_LINES)
         try:
@@ -80,7 +80,7 @@ class Replica:
         self._take_output(line)
 
     def has_exited(self, within: float = 0) -> bool:
-        """Whether it is gone; then its output has been read to the end and its group is killed."""
+        """Whether the process is gone; then its output is read to the end, its group killed."""
         if self.process.returncode is None:
             try:
                 self.process.wait(within)
@@ -93,7 +93,7 @@ class Replica:
         return True
 
     def epitaph(self) -> str:
-        """How it ended, with the last that it said on stderr."""
+        """How the process ended, with its last lines on stderr."""
         code = self.process.returncode
         how = f"signal {name_of(-code)}" if code < 0 else f"exit code {code}"
         said = "".join(f"\n    {line}" for line in self.last_errors)
@@ -111,7 +111,7 @@ class Replica:
 
 
 class _Pipe:
-    """Lines of one output of a replica, read as they come."""
+    """The lines of one output of a replica."""
 
     def __init__(
         self, file: IO[bytes], selector: selectors.BaseSelector, take: Callable[[str], None]
@@ -156,5 +156,5 @@ class _Pipe:
 
 
 def _shown(line: bytes) -> str:
-    """A line of output, fit for a terminal: no replica moves its cursor or changes its title."""
+    """A line of output that is safe for a terminal: it cannot move the cursor or set the title."""
     return printable(line.decode("utf-8", "backslashreplace").rstrip("\r").expandtabs())

@@ -1,4 +1,4 @@
-"""The blocks of text that a run ends with."""
+"""The blocks of text at the end of a run."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def render(result: Result, coloured: bool) -> str:
 
 
 def title(name: str, result: Result) -> str:
-    """A cluster, and what its replicas run."""
+    """A cluster, and the program of its replicas."""
     return f"{name}: {shlex.join([result.program, *result.replica_options])}"
 
 
 def compare(result: Result, beside: Result) -> str:
-    """What two clusters did in the same run, and their ratios."""
+    """The figures of two clusters in the same run, and their ratios."""
     lines = ["", "# Side by Side: replica / beside"]
     lines += [_INDENT + title("replica", result), _INDENT + title("beside", beside)]
     for name, measure in _COMPARED.items():
@@ -114,7 +114,7 @@ def _check_lines(result: Result, coloured: bool) -> list[str]:
 
 
 def describe_failure(check: Check) -> str:
-    """Which check failed, and by how much. A fraction of a request is none, so limits are whole."""
+    """The failed check, and by how much it failed. Limits are whole, because requests are."""
     if check.words:
         return f"{check.name}: {check.words}"
     if check.is_minimum:
@@ -133,7 +133,7 @@ def _rating_line(rating: Rating, coloured: bool) -> str:
 
 
 def _number(value: float) -> str:
-    """At most six decimals, so that a latency never reads as equal to a benchmark that it is below."""
+    """At most six decimals, so that a latency below a benchmark never reads as equal to it."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 

@@ -1,4 +1,4 @@
-"""What is known after a run: the scenario, the figures, the checks and the tiers, also as JSON."""
+"""The result of a run: the scenario, the figures, the checks and the tiers, also as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Result:
     replica_options: tuple[str, ...]
     figures: Figures
     history: list[Request]
-    verdict: Verdict | None = None  # None: the history was not checked
+    verdict: Verdict | None = None  # `None` without a check of the history
     happenings: tuple[Happening, ...] = ()
 
     @cached_property
@@ -36,7 +36,7 @@ class Result:
 
     @cached_property
     def ratings(self) -> list[Rating]:
-        """Empty where a check failed: how fast a wrong answer came says nothing."""
+        """Empty after a failed check: the speed of a wrong answer says nothing."""
         return rate(self.scenario, self.figures) if self.is_correct else []
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Signals as events: a file descriptor that wakes the event loop, instead of exceptions out of nowhere."""
+"""Signals as events: a file descriptor wakes the event loop, and no signal raises an exception."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Signals:
         self._write.close()
 
     def clear(self) -> None:
-        """Make `fd` unreadable again; what happened is asked of `stop` and of the children."""
+        """Make `fd` unreadable again. The caller then looks at `stop` and at the children."""
         try:
             while self._read.recv(4096):
                 pass
@@ -42,12 +42,12 @@ class Signals:
             pass
 
     def request_stop(self, *_: object) -> None:
-        """End the run as if a signal had asked for it."""
+        """End the run as a signal would."""
         self.stop = True
 
 
 def name_of(number: int) -> str:
-    """As in `SIGTERM`; a real-time signal has none, so it is its number."""
+    """The name, as in `SIGTERM`; a real-time signal has no name, so it is the number."""
     try:
         return signal.Signals(number).name
     except ValueError:

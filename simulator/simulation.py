@@ -1,4 +1,7 @@
-"""One cluster and its clients: starts the replicas, carries messages, and does what is due. The loop says when."""
+"""One cluster and its clients: starts the replicas, carries messages, carries out the agenda.
+
+The event loop decides when.
+"""
 
 from __future__ import annotations
 
@@ -31,16 +34,16 @@ from simulator.transport import TRANSPORTS
 from simulator.workload import CLIENTS, Intent, plan
 
 FIRST_CLIENT_OFFSET = 16
-# Messages that are kept until all replicas have joined.
+# Messages that the simulator keeps until all replicas have joined.
 MOST_EARLY_BYTES = 16 << 20
-# A replica that closes its connection is usually about to exit: the time to wait for its exit code, at
-# the end of the run.
+# A replica that closes its connection is usually about to exit. At the end of the run the simulator
+# waits so long for its exit code.
 EXIT_AFTER_CLOSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Which program the replicas of a cluster run, and how they are reached."""
+    """The program of a cluster's replicas, and their dialect."""
 
     program: Path
     name: str = "replica"
@@ -50,7 +53,7 @@ class Cluster:
 
 
 class Simulation:
-    """Owns the replicas, and a clock whose zero is when all have joined."""
+    """The owner of the replicas, with a clock whose zero is the moment when all have joined."""
 
     def __init__(
         self,
@@ -62,7 +65,7 @@ class Simulation:
         directory: Path,
         environment: Mapping[str, str],
     ) -> None:
-        """The replicas run in `directory`, with `environment` beside that of the simulator."""
+        """The replicas run in `directory`, with `environment` added to that of the simulator."""
         self._scenario = scenario
         self._cluster = cluster
         self._seed = seed
@@ -71,7 +74,7 @@ class Simulation:
         self._directory = directory
         self._environment = environment
         self._join_seconds = 0.0
-        # One generator per purpose, so that the use of one does not change what another draws.
+        # One generator per purpose, so that the draws for one do not change those for another.
         root = Random(seed)
         workload, drops, choices, targets, client_drops = (
             Random(root.getrandbits(64)) for _ in range(5)
@@ -109,7 +112,7 @@ class Simulation:
     # Before time zero.
 
     def launch(self, join_seconds: float) -> None:
-        """Start the replicas, which have so long to join."""
+        """Start the replicas, which must join within so many seconds."""
         self._join_seconds = join_seconds
         show = None if self._cluster.silence else self._show_output
         for id in self.network.replicas:
@@ -130,7 +133,7 @@ class Simulation:
             self._bury(id, reason)
 
     def _guess_dialect(self) -> None:
-        """Help a user whose replicas cannot join because they were started in the wrong dialect."""
+        """Help a user who has started the replicas in the wrong dialect."""
         dialect = dialect_of(
             self._command, self.network.replicas, self._cluster.transport, self._environment,
             self._join_seconds,
@@ -141,9 +144,9 @@ class Simulation:
             )
 
     def begin(self, origin: float) -> None:
-        """Start the clock, whose zero is `origin`, and carry what replicas have said before.
+        """Start the clock, whose zero is `origin`, and carry the early messages of replicas.
 
-        It was held back, so that an early replica does not find the others dead.
+        The simulator held them back, so that an early replica does not find the others dead.
         """
         self._origin = origin
         early, self._early = self._early or [], None
@@ -160,17 +163,17 @@ class Simulation:
         self._console.notice(f"[{self._since_start():7.3f} {id}] {line}")
 
     def _since_start(self) -> float:
-        """For the user: seconds since all have joined, zero before."""
+        """The time for the user: seconds since all have joined, zero before."""
         return 0.0 if self._early is not None else self._elapsed()
 
     def _blame(self, kind: str, detail: str = "") -> None:
-        """Tell what a replica did wrong."""
+        """Report a mistake of a replica."""
         self._console.fault(self._since_start(), kind, detail)
 
-    # What is due. Times are those of `time.monotonic`.
+    # The agenda. Times are those of `time.monotonic`.
 
     def agenda(self) -> Iterator[tuple[float, Callable[[], None]]]:
-        """All that is due at a time known beforehand, in order."""
+        """All acts whose time is known beforehand, in order."""
         start = self._origin + self._scenario.start_wait
         requests = ((self._origin + i.time, partial(self._start, i)) for i in self._intents)
         events = ((start + event.time, partial(self._happen, event)) for event in self._scenario.events)
@@ -182,7 +185,7 @@ class Simulation:
 
     @property
     def is_extinct(self) -> bool:
-        """Whether no replica lives: then nothing more can happen."""
+        """Whether no replica lives. Then nothing more can happen."""
         return not self.network.living
 
     @property
@@ -199,7 +202,7 @@ class Simulation:
         self._tell_event(event.type, self._events.happen(event.type))
 
     def _acknowledged(self, replica: str) -> None:
-        """Within the delivery of the acknowledgement, so nothing that the replica sent after it is carried."""
+        """Carry out an armed kill before any message that the replica has sent later."""
         done = self._events.acknowledged(replica)
         if done is not None:
             self._tell_event(KILL_LEADER_ON_ACK, done)
@@ -215,7 +218,7 @@ class Simulation:
         )
 
     def tell_what_is_left(self) -> None:
-        """Say why the run ended early, and what was to happen but did not."""
+        """Say why the run ended early, and which planned requests and kills did not happen."""
         for id in sorted(self._deaf):
             self._replicas[id].has_exited(within=EXIT_AFTER_CLOSE_SECONDS)
             self._lose(id)
@@ -236,13 +239,13 @@ class Simulation:
             self._tell_event(KILL_LEADER_ON_ACK, "never struck")
         self._console.tell_repeated(self._since_start())
 
-    # What the transport tells.
+    # Calls of the transport.
 
     def joined(self, replica: str) -> None:
         self.missing.discard(replica)
 
     def received(self, replica: str, raw: bytes) -> None:
-        """Route one message: the path that every message takes, so it parses once and copies nothing."""
+        """Route one message, on the path of all: so it parses once and copies nothing."""
         if self._early is not None:
             self._keep_early(replica, raw)
             return
@@ -292,7 +295,7 @@ class Simulation:
         )
 
     def left(self, replica: str) -> None:
-        """Its connection is closed. The exit that mostly follows says more, so it is told then."""
+        """Note a closed connection. The report waits for the exit that mostly follows."""
         if replica in self.network.living:
             self.network.remove(replica)
             self._deaf.add(replica)
@@ -305,7 +308,7 @@ class Simulation:
                 self._lose(id)
 
     def _lose(self, id: str) -> None:
-        """A replica is gone or deaf. Unless it was killed, that is its failure, which is told once."""
+        """Report the failure of a replica that exited or is deaf, once, unless it was killed."""
         if id in self._deaf:
             self._deaf.remove(id)
         elif id in self.network.living:
@@ -376,7 +379,7 @@ class Simulation:
         )
 
     def _seconds(self) -> float:
-        """How much of the scenario was simulated: all of it also if its end was certain before."""
+        """How much of the scenario was simulated: all of it also if its end was certain earlier."""
         if self.is_extinct and not self.storm:
             return self._scenario.lifetime
         return min(self._elapsed(), self._scenario.lifetime)

@@ -57,7 +57,7 @@ def run_all(
     console: Console,
     is_stopped: Callable[[], bool],
 ) -> list[Result]:
-    """Run every scenario and print its line; one that is interrupted has none, and is the last."""
+    """Run every scenario and print its line; an interrupted one is the last and has none."""
     results: list[Result] = []
     completed = 0
     for heading, descriptions in SECTIONS.items():
@@ -83,7 +83,7 @@ def run_all(
 def _run_one(
     scenario: Scenario, run: Callable[[Scenario], Result], console: Console
 ) -> Result | None:
-    """`None` if the replicas do not start."""
+    """The result of a scenario; `None` if the replicas do not start."""
     try:
         return run(scenario)
     except StartError as error:
@@ -100,7 +100,7 @@ def _tell_failures(result: Result, console: Console) -> None:
 
 
 def _line(description: str, result: Result | None) -> str:
-    """A scenario that is not correct, or did not even start, has the worst tier everywhere."""
+    """The worst tier everywhere, for a scenario that is not correct or did not even start."""
     verdict, tiers = "[FAIL]", [WORST_TIER] * len(METRICS)
     if result is not None and result.is_correct:
         verdict, tiers = "[PASS]", [rating.tier for rating in result.ratings]

@@ -13,7 +13,7 @@ WORST_TIER = len(VERDICTS) - 1
 
 @dataclass(frozen=True)
 class Rating:
-    """`benchmark` is the threshold that `value` is below, or for the worst tier the last one, which it is not."""
+    """`benchmark` is the threshold above `value`; in the worst tier, the last threshold."""
 
     metric: str
     value: float

@@ -1,6 +1,7 @@
-"""The three dialects: how a replica is reached, and how its messages arrive.
+"""The three dialects: connections to replicas, and messages over them.
 
-All tell a listener what happens, and all keep what a full socket does not take until it drains.
+Each dialect reports to a listener. Each queues the bytes that a full socket refuses, until the
+socket drains.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from simulator.messages import Malformed
 # The longest message of the two dialects of AF_UNIX.
 MESSAGE_BYTES = 16_384
 DATAGRAM_BYTES = 65_507
-# Messages that wait for a replica that does not read: more than it misses in a pause of ten seconds
-# under the heaviest load of `configs`, and a bound on the memory that a deaf one costs.
+# Messages that wait for a replica that does not read. A replica that pauses for ten seconds under
+# the heaviest load of `configs` misses less, and a deaf one costs no more memory.
 MOST_WAITING_BYTES = 8 << 20
-# The kernel drops datagrams at a full buffer without a word; it caps this at net.core.rmem_max.
+# The kernel silently drops datagrams at a full buffer; net.core.rmem_max caps this size.
 _DATAGRAM_BUFFER_BYTES = 8 << 20
 _CHUNK_BYTES = 65_536
 
 
 class Listener(Protocol):
-    """Who is told what happens on the transport."""
+    """The receiver of a transport's reports."""
 
     def joined(self, replica: str) -> None: ...
 
@@ -44,7 +45,7 @@ class Listener(Protocol):
 
 
 class Transport(Protocol):
-    """What the dialects have in common."""
+    """The common interface of the dialects."""
 
     def __init__(
         self,
@@ -65,20 +66,21 @@ class Transport(Protocol):
     def close_all(self) -> None: ...
 
     def kernel_drops(self) -> dict[str, int]:
-        """Messages that the kernel dropped, by the process that they were meant for."""
+        """Messages that the kernel dropped, by the process that was to receive them."""
 
     def queue_drops(self) -> dict[str, int]:
-        """Messages that were dropped because too many waited already, by replica."""
+        """Messages dropped because too many waited already, by replica."""
 
 
 class Outbox:
-    """Sends in order; what does not fit waits until the socket is writable again.
+    """A queue that sends in order; bytes that do not fit wait until the socket is writable again.
 
-    At most `MOST_WAITING_BYTES` wait; the messages beyond that are dropped whole, and counted.
+    At most `MOST_WAITING_BYTES` wait. The queue drops each message beyond that as a whole, and
+    counts it.
     """
 
     def __init__(self, transmit: Callable[[bytes], int], blocked: Callable[[], None]) -> None:
-        """`transmit` returns how many bytes it took; `blocked` is called when messages start to wait."""
+        """`transmit` returns how many bytes it took; `blocked` runs when messages start to wait."""
         self._transmit = transmit
         self._blocked = blocked
         self._waiting: deque[bytes] = deque()
@@ -98,7 +100,7 @@ class Outbox:
         self._waiting_bytes += len(raw)
 
     def flush(self) -> bool:
-        """Send what waits; true when nothing waits any more."""
+        """Send the waiting messages; true when the queue is empty."""
         while self._waiting:
             first = self._waiting[0]
             rest = self._try(first)
@@ -110,17 +112,17 @@ class Outbox:
         return True
 
     def _try(self, raw: bytes) -> bytes:
-        """Send what the socket takes; returns the rest."""
+        """Send as much as the socket takes; returns the rest."""
         try:
             return raw[self._transmit(raw):]
         except BlockingIOError:
             return raw
         except (BrokenPipeError, ConnectionResetError):
-            return b""  # The replica is gone, which is noticed and judged where its exit is seen.
+            return b""  # The replica is gone. The code that sees its exit deals with that.
 
 
 class _UnixTransport:
-    """AF_UNIX: one connection per replica, made to a socket named like the replica."""
+    """AF_UNIX: one connection per replica, at a socket with the name of the replica."""
 
     _KIND: ClassVar[socket.SocketKind]
     _READ_BYTES: ClassVar[int]
@@ -137,7 +139,7 @@ class _UnixTransport:
         self._sockets: dict[str, socket.socket] = {}
         self._outboxes: dict[str, Outbox] = {}
         self._replicas = tuple(replicas)
-        # The path of a socket has at most 107 bytes, and that of the directory may be longer.
+        # The path of a socket has at most 107 bytes, and the path of the directory may be longer.
         handle = os.open(directory, os.O_PATH | os.O_DIRECTORY)
         try:
             for replica in replicas:
@@ -169,7 +171,7 @@ class _UnixTransport:
 
         def act(ready: int) -> None:
             if self._sockets.get(replica) is not connection:
-                return  # Closed by another event of the same round.
+                return  # Another event of the same round has closed it.
             if ready & selectors.EVENT_WRITE:
                 self._flush(replica)
             if ready & selectors.EVENT_READ:
@@ -189,7 +191,7 @@ class _UnixTransport:
         self._listener.joined(replica)
 
     def _taker(self, replica: str, connection: socket.socket) -> Callable[[bytes], None]:
-        """A function that is given what was read, and tells the listener the messages in it."""
+        """A function that takes the bytes of one read, and gives their messages to the listener."""
         raise NotImplementedError
 
     def _hear(self, replica: str, raw: bytes) -> None:
@@ -224,7 +226,7 @@ class _UnixTransport:
             self.close(replica)
 
     def kernel_drops(self) -> dict[str, int]:
-        """A connection loses nothing."""
+        """The kernel drops nothing on a connection."""
         return {}
 
     def queue_drops(self) -> dict[str, int]:
@@ -235,14 +237,15 @@ class SeqpacketTransport(_UnixTransport):
     """SOCK_SEQPACKET: a packet is a message."""
 
     _KIND = socket.SOCK_SEQPACKET
-    _READ_BYTES = MESSAGE_BYTES + 1  # One more tells a packet that is too long, the rest of which is lost.
+    # One byte more shows that a packet is too long; its rest is lost.
+    _READ_BYTES = MESSAGE_BYTES + 1
 
     def _taker(self, replica: str, connection: socket.socket) -> Callable[[bytes], None]:
         return partial(self._hear, replica)
 
 
 class StreamTransport(_UnixTransport):
-    """SOCK_STREAM: a line is a message; what is read may be any part of one, or several."""
+    """SOCK_STREAM: a line is a message; one read may bring a part of a line, or several lines."""
 
     _KIND = socket.SOCK_STREAM
     _READ_BYTES = _CHUNK_BYTES
@@ -253,12 +256,12 @@ class StreamTransport(_UnixTransport):
         def take(raw: bytes) -> None:
             nonlocal begun
             *lines, rest = (begun + raw).split(b"\n")
-            # One byte more than may be tells a line that is too long, whose rest need not be kept.
+            # One byte beyond the limit shows that a line is too long; its rest need not be kept.
             begun = rest[: MESSAGE_BYTES + 1]
             for line in lines:
                 self._hear(replica, line)
                 if self._sockets.get(replica) is not connection:
-                    return  # Closed because of this line: the next ones are not heard any more.
+                    return  # This line closed the connection, so the next ones do not count.
 
         return take
 
@@ -267,7 +270,7 @@ class StreamTransport(_UnixTransport):
 
 
 def _has_hung_up(connection: socket.socket) -> bool:
-    """Whether nothing can come any more; reading nothing may also mean that an empty packet came."""
+    """Whether nothing more can come. An empty read may also mean an empty packet."""
     poll = select.poll()
     poll.register(connection, select.POLLRDHUP)
     return bool(poll.poll(0))
@@ -278,7 +281,7 @@ def _queue_drops(outboxes: dict[str, Outbox]) -> dict[str, int]:
 
 
 class DatagramTransport:
-    """UDP on the loopback address: one socket for all; a replica's first datagram says where it is."""
+    """UDP on the loopback address: one socket for all; a first datagram shows a replica's place."""
 
     def __init__(
         self,
@@ -354,7 +357,7 @@ class DatagramTransport:
         self._socket.close()
 
     def kernel_drops(self) -> dict[str, int]:
-        """Datagrams that the kernel dropped at a full receive buffer, by whom they were meant for."""
+        """Datagrams that the kernel dropped at a full receive buffer, by their receiver."""
         owners = {port: replica for (_, port), replica in self._replica_at.items()}
         owners[self._socket.getsockname()[1]] = "simulator"
         drops = {}

@@ -1,7 +1,7 @@
-"""The plan of a run: when each request is sent, and every random choice that it will need.
+"""The plan of a run: the time of each request, and every random choice that it will need.
 
 All choices are drawn before the run, a fixed number per request. So neither the number of messages
-nor the moment of an answer changes what is drawn for the requests after it.
+nor the moment of an answer changes the draws for later requests.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ REWRITE_PROBABILITY = 0.5
 
 @dataclass(frozen=True)
 class Intent:
-    """A request to come. `choice`, in [0, 1), picks one of the keys that the client will have by then."""
+    """A request to come. `choice`, in [0, 1), picks one of the keys that the client has by then."""
 
     time: float
     client: int

@@ -1,4 +1,4 @@
-"""The private directory that the replicas run in: made for one run, gone after it, whatever happens."""
+"""The private directory of the replicas: made for one run, and removed after it however it ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PREFIX = "kvstore-simulator-"
 
 @contextmanager
 def private_directory() -> Iterator[Path]:
-    """A fresh directory named after this process, so that a later start can tell whether it is in use."""
+    """A fresh directory, named after this process to show a later start whether it is in use."""
     sweep()
     directory = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
     try:
@@ -24,7 +24,7 @@ def private_directory() -> Iterator[Path]:
 
 
 def sweep() -> None:
-    """Remove what simulators left behind that were killed before they could clean up."""
+    """Remove the directories of simulators that were killed before they could clean up."""
     for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
         owner = directory.name[len(_PREFIX):].split("-")[0]
         if owner.isdecimal() and not _is_alive(int(owner)):
