@@ -1,7 +1,7 @@
-"""How long the simulator itself takes per message: `python3 -m simulator.tests.bench_routing`.
+"""The simulator's own time per message: `python3 -m simulator.tests.bench_routing`.
 
-Two replicas are played by sockets of this process, so that nothing but the simulator's own path is timed:
-wake up, read, parse, decide, send. Processor time, not wall time, because other programs may run.
+Sockets of this process play two replicas, so only the simulator's own path is timed: wake up, read,
+parse, decide, send. The figures are processor time, because other programs may run meanwhile.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How the replicas of the tests reach the simulator, in each dialect."""
+"""The connection of a test's replica to the simulator, in each dialect."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import socket
 import time
 from typing import Any
 
-# Messages of the stream dialect travel in pieces of this size, which none of them has.
+# In the stream dialect messages travel in pieces of this size; no message has it.
 PIECE_BYTES = 7
 
 
 class Endpoint:
-    """The socket of one replica, made from its command line; it greets where the dialect wants that."""
+    """The socket of one replica, made from its command line; greets if the dialect wants it."""
 
     def __init__(self, arguments: list[str]) -> None:
         is_datagram = len(arguments[0]) != 4
@@ -54,7 +54,7 @@ class Endpoint:
             self.socket.sendall(line[start:start + PIECE_BYTES])
 
     def receive(self, within: float | None = None) -> dict[str, Any] | None:
-        """The next message, None if there is none in time; raises EOFError when the simulator has hung up."""
+        """The next message, or `None` after a time-out; raises EOFError after a hang-up."""
         if not self._is_stream:
             raw = self._read(65536, within)
             return None if raw is None else json.loads(raw)
@@ -70,7 +70,7 @@ class Endpoint:
         return message
 
     def _read(self, size: int, within: float | None) -> bytes | None:
-        # Not a time-out of the socket, which would end a send that has to wait as well.
+        # The socket itself has no time-out: that would also end a send that has to wait.
         readable, _, _ = select.select([self.socket], [], [], within)
         if not readable:
             return None

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A checker that decides nothing: $FAKE_VERDICT says how it ends, once it has read the history."""
+"""A checker that reads the history, decides nothing, and ends as $FAKE_VERDICT says."""
 
 import json
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A toy replica in all dialects: 0000 always leads. $FAKE_BEHAVIOUR names the way in which it misbehaves."""
+"""A toy replica in all dialects, with 0000 as the leader; $FAKE_BEHAVIOUR names its fault."""
 
 import contextlib
 import errno
@@ -38,7 +38,8 @@ class Replica:
         print("ready")
         print("\x1b[2J\x1b]0;title\x07\ttab\r")
         if self.id == "0001" and BEHAVIOUR == "pauses":
-            # Reads nothing until the other one has sent all, which is more than sockets hold.
+            # Read nothing until the other replica has sent all its messages, more than the sockets
+            # hold.
             while not os.path.exists(ALL_SENT):
                 time.sleep(0.01)
         while True:
@@ -67,7 +68,7 @@ class Replica:
             self.answer(message)
 
     def apply_twice(self, put):
-        """Decline the first attempt of each put, and apply every other one again after the next of its key."""
+        """Decline the first attempt of each put; apply others again after the next of their key."""
         if put["value"] not in self.declined:
             self.declined.append(put["value"])
             self.send(put["src"], "redirect", MID=put["MID"])
@@ -132,7 +133,7 @@ def escape():
 
 
 def speak_only(dialect, arguments):
-    """Exit like a program that knows one dialect only, if it was started in another."""
+    """Exit like a program that knows one dialect only, if the command line belongs to another."""
     if (len(arguments[0]) == 4) == (dialect == "udp"):
         sys.exit("what is this?")
     # So the endpoint does not take this error for a hint to try SOCK_STREAM.
@@ -152,7 +153,7 @@ def main(arguments):
         print("options", arguments[:2], flush=True)
         arguments = arguments[2:]
     if BEHAVIOUR == "launches":
-        # A launcher that does not exec, whose child the simulator has not started.
+        # A launcher that does not exec: its child is no child of the simulator.
         sys.exit(subprocess.call([sys.executable, *sys.argv], env=os.environ | {"FAKE_BEHAVIOUR": "daemon"}))
     if BEHAVIOUR == "daemon":
         escape()

@@ -1,4 +1,4 @@
-"""What tests share: a small scenario, real runs of `run.py`, and a search for processes left behind."""
+"""Tools for tests: a small scenario, runs of `run.py`, and a search for left processes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 FAKE_REPLICA = Path(__file__).with_name("fake_replica.py")
 FAKE_CHECKER = Path(__file__).with_name("fake_checker.py")
 
-# Longer than anything takes on the busiest machine; only a test that hangs waits so long.
+# More time than any step takes on the busiest machine; only a test that hangs waits so long.
 HANG_SECONDS = 300.0
 
-# The value of a key of `SMALL` that a scenario shall not have.
+# Stands in `SMALL` for a key that a scenario shall lack.
 ABSENT = object()
 
 SMALL: dict[str, Any] = {
@@ -57,21 +57,21 @@ def small_scenario(**changes: Any) -> config.Scenario:
         return config.load(write_config(Path(directory), **changes))
 
 
-# Requests for as long as the events of a test need. Afterwards a busy machine has time to answer them.
+# Requests for as long as the events of a test need. After them a busy machine has time to answer.
 TIMES: dict[str, Any] = {"lifetime": 8, "start_wait": 0.5, "end_wait": 4}
 
 
 class Runs:
-    """Whole runs by name, some of them at the same time: each takes its lifetime and hardly any work."""
+    """Whole runs by name, some at the same time: each takes its lifetime and little work."""
 
-    AT_ONCE = 12  # Python processes that start at the same time starve those that must answer.
+    AT_ONCE = 12  # Python processes that start at the same time keep each other from answering.
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(self.AT_ONCE)
         self._runs: dict[str, Future[Run]] = {}
 
     def add(self, name: str, *arguments: Any, **changes: Any) -> None:
-        """`Run(*arguments, **changes)`, when its turn comes."""
+        """Start `Run(*arguments, **changes)` when its turn comes."""
         self._runs[name] = self._pool.submit(lambda: Run(*arguments, **changes).finish())
 
     def finished(self, name: str) -> Run:
@@ -95,7 +95,7 @@ class Run:
         self.mark = uuid.uuid4().hex
         self._read = ""
         self.directory = Path(tempfile.mkdtemp())
-        # Longer than the path of a socket can be.
+        # The path of a socket has no room for this name.
         self.temporary = self.directory / ("tmp" * 50)
         self.temporary.mkdir()
         self.json = self.directory / "result.json"
@@ -134,14 +134,14 @@ class Run:
         return result
 
     def survivors(self) -> list[int]:
-        """Processes of this run that still live, told by the mark in their environment."""
+        """The living processes of this run, which the mark in their environment shows."""
         return [
             int(entry.name) for entry in Path("/proc").iterdir()
             if entry.name.isdecimal() and self.mark.encode() in _environment(entry)
         ]
 
     def wait_for_end_of_survivors(self) -> None:
-        """Returns when no process of this run lives; fails after a long while."""
+        """Return when no process of this run lives; fail after a long while."""
         deadline = time.monotonic() + HANG_SECONDS
         while survivors := self.survivors():
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""What a client calls incorrect, `kvstore check` calls not linearizable: over random small histories."""
+"""An answer that a client calls incorrect makes a random small history not linearizable."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ OPERATIONS = 7
 
 
 def checker() -> Path:
-    """Our program: the one that `cargo test` has built, or one that is as new as its sources."""
+    """Our program: the one that `cargo test` has built, or one as new as its sources."""
     built = os.environ.get("KVSTORE")
     return Path(built) if built else build.own_program()
 
 
 class Course:
-    """One client with few keys, whose requests are answered late, out of order, wrongly, twice or never."""
+    """One client with few keys. Its answers come late, out of order, wrong, twice or never."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.now = 0.0
-        # What replicas hold and may still answer.
+        # The values that replicas hold and may still return.
         self.held: list[tuple[str, dict[str, Any]]] = []
         network = Network(["0000", "0001", "0002"], 0, Random(1), 0, Random(2))
         self.clients = Clients(
@@ -67,7 +67,7 @@ class Course:
         self.clients.receive(message, self.now)
 
     def any_value(self, key: str) -> str:
-        """Mostly the latest, sometimes any that was put, sometimes none."""
+        """Mostly the latest value, sometimes any that was put, sometimes none."""
         values = [r.value for r in self.clients.requests.values() if r.key == key and r.type == "put"]
         return self.random.choice(["", *filter(None, values), *filter(None, values[-1:] * 4)])
 
@@ -89,6 +89,6 @@ class Agreement(unittest.TestCase):
                     self.assertEqual(done.returncode, 1, f"seed {seed}:\n{path.read_text()}")
                 incorrect += clients.incorrect_gets > 0
                 contradictory += done.returncode == 1
-        # The checker finds more: a client takes each answer by itself.
+        # The checker finds more: a client judges each answer by itself.
         self.assertGreater(incorrect, HISTORIES // 20)
         self.assertGreater(contradictory, incorrect)

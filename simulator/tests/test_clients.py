@@ -1,4 +1,4 @@
-"""What clients ask, whom they ask, and how they judge the answers."""
+"""The requests of clients, their targets, and the clients' judgement of the answers."""
 
 import itertools
 import math
@@ -30,10 +30,10 @@ class Plan(unittest.TestCase):
         times = [i.time for i in plan(small_scenario(requests=6), Random(1))]
         self.assertEqual(times, [1.0, 1.5, 2.0, 2.5, 3.0, 3.5])
 
-    def test_no_requests(self) -> None:
+    def test_plan_without_requests_is_empty(self) -> None:
         self.assertEqual(plan(small_scenario(requests=0), Random(1)), [])
 
-    def test_shares_follow_the_scenario(self) -> None:
+    def test_shares_of_gets_and_rewrites_follow_the_scenario(self) -> None:
         intents = plan(small_scenario(requests=10_000, mix=0.2), Random(1))
         self.assertAlmostEqual(sum(i.wants_get for i in intents) / 10_000, 0.2, delta=0.02)
         self.assertAlmostEqual(sum(i.wants_own_key for i in intents) / 10_000, 0.5, delta=0.02)
@@ -41,7 +41,7 @@ class Plan(unittest.TestCase):
         self.assertEqual(len({i.new_key for i in intents}), 10_000)
         self.assertTrue(all(len(i.new_key) == len(i.value) == 32 for i in intents))
 
-    def test_the_seed_decides_everything(self) -> None:
+    def test_seed_decides_everything(self) -> None:
         scenario = small_scenario()
         self.assertEqual(plan(scenario, Random(5)), plan(scenario, Random(5)))
         self.assertNotEqual(plan(scenario, Random(5)), plan(scenario, Random(6)))
@@ -84,7 +84,7 @@ class ClientCase(unittest.TestCase):
 
 
 class Asking(ClientCase):
-    def test_a_request_has_all_fields(self) -> None:
+    def test_request_has_all_fields(self) -> None:
         self.clients.start(intent())
         ((target, message),) = self.sent
         self.assertIn(target, self.network.living)
@@ -93,14 +93,14 @@ class Asking(ClientCase):
             "MID": message["MID"], "key": "k", "value": "v",
         })
 
-    def test_without_an_acknowledged_key_a_get_becomes_a_put(self) -> None:
+    def test_get_becomes_a_put_without_an_acknowledged_key(self) -> None:
         self.clients.start(intent(get=True, key="a"))
         self.clients.start(intent(get=True, key="b"))
         self.assertEqual([m["type"] for _, m in self.sent], ["put", "put"])
         self.assertEqual(self.clients.gets_not_generated, 2)
         self.assertEqual((self.clients.generated.get, self.clients.generated.put), (0, 2))
 
-    def test_a_get_asks_for_the_chosen_acknowledged_key(self) -> None:
+    def test_get_asks_for_the_chosen_acknowledged_key(self) -> None:
         for key in ("a", "b", "c"):
             self.put(key)
         for choice, key in ((0.0, "a"), (0.5, "b"), (0.99, "c")):
@@ -108,7 +108,7 @@ class Asking(ClientCase):
             self.assertEqual(self.sent[-1][1]["key"], key)
             self.assertNotIn("value", self.sent[-1][1])
 
-    def test_a_put_avoids_keys_with_a_put_in_flight(self) -> None:
+    def test_put_avoids_keys_with_a_put_in_flight(self) -> None:
         self.put("a")
         self.put("b")
         keys = []
@@ -117,20 +117,20 @@ class Asking(ClientCase):
             keys.append(self.sent[-1][1]["key"])
         self.assertEqual(keys, ["b", "a", "new2"])
 
-    def test_a_get_may_be_sent_while_a_put_to_its_key_is_in_flight(self) -> None:
+    def test_get_may_be_sent_while_a_put_to_its_key_is_in_flight(self) -> None:
         self.put("a")
         self.clients.start(intent(own=True))
         self.clients.start(intent(get=True))
         self.assertEqual([m["key"] for _, m in self.sent], ["a", "a", "a"])
 
-    def test_the_leader_of_the_last_response_is_asked(self) -> None:
+    def test_leader_of_the_last_response_is_asked(self) -> None:
         for leader in ("0001", "0002", "0000"):
             self.clients.start(intent(key=leader))
             self.answer(leader=leader)
             self.clients.start(intent(key=leader + "b"))
             self.assertEqual((self.sent[-1][0], self.sent[-1][1]["leader"]), (leader, leader))
 
-    def test_a_failover_lasts_from_the_kill_of_a_leader_to_the_first_ok_of_another_replica(self) -> None:
+    def test_failover_lasts_from_the_kill_of_a_leader_to_the_first_ok_of_another_replica(self) -> None:
         for killed, failovers in (("0002", [0.25]), ("0001", [])):
             with self.subTest(killed=killed):
                 self.setUp()
@@ -145,7 +145,7 @@ class Asking(ClientCase):
                 self.answer_another()
                 self.assertEqual(self.clients.failovers, failovers)
 
-    def test_a_dead_or_unknown_leader_is_replaced_by_a_random_living_replica(self) -> None:
+    def test_dead_or_unknown_leader_is_replaced_by_a_random_living_replica(self) -> None:
         self.network.remove("0002")
         for leader in ("0002", "FFFF", "ABCD"):
             asked = set()
@@ -163,7 +163,7 @@ class Asking(ClientCase):
         self.assertEqual((message["src"], message["type"], message["key"], message["leader"]),
                          ("0014", "put", "mine", "FFFF"))
 
-    def test_with_everybody_dead_a_request_stays_unanswered(self) -> None:
+    def test_request_stays_unanswered_when_every_replica_is_dead(self) -> None:
         for replica in list(self.network.living):
             self.network.remove(replica)
         self.clients.start(intent())
@@ -171,7 +171,7 @@ class Asking(ClientCase):
 
 
 class Withholding(ClientCase):
-    """Whether the replicas are to blame for a get that cannot be generated."""
+    """Replicas are to blame for some gets that clients cannot send, and not for others."""
 
     def get(self) -> int:
         self.clients.start(intent(get=True, key=f"get at {self.now}"))
@@ -181,7 +181,7 @@ class Withholding(ClientCase):
         self.now = 100
         self.assertEqual((self.get(), self.clients.gets_not_generated), (0, 1))
 
-    def test_put_unanswered_for_a_second_is_to_blame(self) -> None:
+    def test_put_unanswered_for_a_second_blames_the_replicas(self) -> None:
         self.clients.start(intent())
         self.now = 0.99
         self.assertEqual(self.get(), 0)
@@ -201,7 +201,7 @@ class Withholding(ClientCase):
         self.now = 5
         self.assertEqual((self.get(), self.clients.gets_not_generated), (0, 0))
 
-    def test_without_a_quorum_no_replica_is_to_blame(self) -> None:
+    def test_no_replica_is_to_blame_without_a_quorum(self) -> None:
         self.clients.start(intent())
         self.now = 5
         self.network.remove("0001")
@@ -221,7 +221,7 @@ class Withholding(ClientCase):
                 self.assertEqual(self.get(), 0)
 
     def course(self, scenario: Scenario, seed: int, silent_until: float) -> Clients:
-        """All requests of a scenario, answered at once by a perfect replica, but not before a time."""
+        """All requests of a scenario, with a perfect replica that is silent until a time."""
         self.setUp()
         clients = Clients(
             [f"{number:04X}" for number in range(CLIENTS)], Rules(), self.network, Random(1),
@@ -237,7 +237,7 @@ class Withholding(ClientCase):
                                  "MID": request["MID"], "value": ""}, self.now)
         return clients
 
-    def test_perfect_replica_is_never_to_blame_and_a_silent_one_is(self) -> None:
+    def test_perfect_replica_is_never_to_blame_and_silent_one_is(self) -> None:
         scenario = small_scenario(lifetime=30, requests=200, mix=0.2, end_wait=10)
         seeds_without_keys = 0
         for seed in range(100):
@@ -250,7 +250,7 @@ class Withholding(ClientCase):
 
 
 class Judging(ClientCase):
-    def test_a_redirect_is_sent_again_with_a_new_mid_and_is_no_failure(self) -> None:
+    def test_redirect_is_sent_again_with_a_new_mid_and_is_no_failure(self) -> None:
         self.clients.start(intent())
         self.answer("redirect", leader="0002")
         first, again = (message for _, message in self.sent)
@@ -268,7 +268,7 @@ class Judging(ClientCase):
         retry_of = [self.clients.requests[mid].retry_of for mid in mids]
         self.assertEqual(retry_of, [None, *mids[:-1]])
 
-    def test_a_fail_is_sent_again_with_a_new_mid_and_counts(self) -> None:
+    def test_fail_is_sent_again_with_a_new_mid_and_counts(self) -> None:
         self.clients.start(intent())
         self.answer("fail")
         self.assertEqual(len({message["MID"] for _, message in self.sent}), 2)
@@ -300,14 +300,14 @@ class Judging(ClientCase):
         self.assertEqual((self.clients.incorrect_gets, self.clients.overtaken_gets), (1, 0))
         self.assertIn("'old' instead of 'new'", self.complaints[0])
 
-    def test_a_put_in_flight_does_not_change_what_a_get_must_answer(self) -> None:
+    def test_put_in_flight_does_not_change_what_a_get_must_answer(self) -> None:
         self.put(value="old")
         self.clients.start(intent(own=True, value="new"))
         self.clients.start(intent(get=True))
         self.answer(value="old")
         self.assertEqual((self.clients.incorrect_gets, self.complaints), (0, []))
 
-    def test_a_second_answer_is_a_duplicate_and_no_answer(self) -> None:
+    def test_second_answer_is_a_duplicate_and_no_answer(self) -> None:
         self.put()
         for type in ("ok", "fail", "redirect"):
             self.answer(type)
@@ -316,7 +316,7 @@ class Judging(ClientCase):
         self.assertEqual(len(self.clients.latencies), 1)
         self.assertEqual(self.clients.unexpected, 0)
 
-    def test_an_answer_to_a_mid_that_was_redirected_is_unexpected(self) -> None:
+    def test_answer_to_a_mid_that_was_redirected_is_unexpected(self) -> None:
         self.clients.start(intent())
         first = self.sent[0][1]["MID"]
         self.answer("redirect")
@@ -324,13 +324,13 @@ class Judging(ClientCase):
         self.assertEqual((self.clients.unexpected, self.clients.duplicates), (1, 0))
         self.assertIn("already answered with redirect", self.complaints[0])
 
-    def test_an_answer_to_an_unknown_mid_or_to_the_wrong_client_is_unexpected(self) -> None:
+    def test_answer_to_an_unknown_mid_or_to_the_wrong_client_is_unexpected(self) -> None:
         self.clients.start(intent())
         self.answer(mid="invented")
         self.answer(client="0014")
         self.assertEqual((self.clients.unexpected, self.clients.answered.put), (2, 0))
 
-    def test_malformed_responses(self) -> None:
+    def test_malformed_response_is_refused(self) -> None:
         self.put()
         self.clients.start(intent(get=True))
         for type, more in (("hm", {}), ("ok", {"MID": 5}), ("ok", {}), ("ok", {"value": 5})):
@@ -342,12 +342,12 @@ class Judging(ClientCase):
 
 
 class Uncertainty(ClientCase):
-    """What a get may be answered with although it is not the latest acknowledged value."""
+    """The answers to a get that are correct although they are not the latest acknowledged value."""
 
     rules = Rules(timeout=1.0)
 
     def read(self, value: str) -> int:
-        """Answer a get that is sent now; returns how many gets were found incorrect so far."""
+        """Answer a get that is sent now; returns the number of incorrect gets so far."""
         self.clients.start(intent(get=True))
         self.answer(value=value)
         return self.clients.incorrect_gets
@@ -356,20 +356,20 @@ class Uncertainty(ClientCase):
         self.now += 1
         self.clients.resend()
 
-    def test_a_put_that_nobody_acknowledged_may_have_taken_effect(self) -> None:
+    def test_put_without_acknowledgement_may_have_taken_effect(self) -> None:
         self.put(value="old")
         self.clients.start(intent(own=True, value="new"))
         self.assertEqual(self.read("new"), 0)
         self.assertEqual(self.read("old"), 0)
         self.assertEqual(self.read(""), 1)
 
-    def test_an_acknowledged_put_has_taken_effect(self) -> None:
+    def test_acknowledged_put_has_taken_effect(self) -> None:
         for value in ("old", "new"):
             self.clients.start(intent(own=True, value=value))
             self.answer()
         self.assertEqual(self.read("old"), 1)
 
-    def test_a_put_that_was_sent_once_and_declined_is_gone_once_its_retry_is_acknowledged(self) -> None:
+    def test_put_that_was_sent_once_and_declined_is_gone_once_its_retry_is_acknowledged(self) -> None:
         self.clients.start(intent(value="old"))
         self.answer("redirect")
         self.answer()
@@ -377,7 +377,7 @@ class Uncertainty(ClientCase):
         self.answer()
         self.assertEqual(self.read("old"), 1)
 
-    def test_a_put_that_was_sent_twice_and_declined_once_may_take_effect_later(self) -> None:
+    def test_put_that_was_sent_twice_and_declined_once_may_take_effect_later(self) -> None:
         for decline in ("redirect", "fail"):
             with self.subTest(decline):
                 self.setUp()
@@ -391,7 +391,7 @@ class Uncertainty(ClientCase):
                 self.assertEqual(self.read("old"), 0)
                 self.assertEqual(self.read(""), 1)
 
-    def test_a_put_that_was_sent_twice_and_acknowledged_takes_effect_once(self) -> None:
+    def test_put_that_was_sent_twice_and_acknowledged_takes_effect_once(self) -> None:
         self.clients.start(intent(value="old"))
         self.wait()
         self.answer()
@@ -399,7 +399,7 @@ class Uncertainty(ClientCase):
         self.answer()
         self.assertEqual(self.read("old"), 1)
 
-    def test_a_get_that_was_sent_twice_may_bring_the_answer_to_the_first_sending(self) -> None:
+    def test_get_that_was_sent_twice_may_bring_the_answer_to_the_first_sending(self) -> None:
         for value, incorrect in (("0", 1), ("1", 0), ("2", 0), ("3", 0), ("4", 1)):
             with self.subTest(value):
                 self.setUp()
@@ -420,12 +420,12 @@ class AskingAgain(ClientCase):
     rules = Rules(timeout=0.5)
 
     def at(self, now: float) -> int:
-        """Let it be that time; returns how many messages were sent by then."""
+        """Set the clock to `now`; returns how many messages were sent by then."""
         self.now = now
         self.clients.resend()
         return len(self.sent)
 
-    def test_the_same_request_goes_to_another_replica_until_it_is_answered(self) -> None:
+    def test_same_request_goes_to_another_replica_until_it_is_answered(self) -> None:
         self.clients.start(intent())
         self.assertEqual([self.at(t) for t in (0.4, 0.5, 0.9, 1.0, 1.5)], [1, 2, 2, 3, 4])
         self.answer()
@@ -443,7 +443,7 @@ class AskingAgain(ClientCase):
         self.assertEqual(set(targets[1:]), {"0000", "0002"})
         self.assertTrue(all(one != next for one, next in itertools.pairwise(targets)), targets)
 
-    def test_the_only_one_that_lives_is_asked_again(self) -> None:
+    def test_only_living_replica_is_asked_again(self) -> None:
         self.network.remove("0001")
         self.network.remove("0002")
         self.clients.start(intent())
@@ -452,7 +452,7 @@ class AskingAgain(ClientCase):
         self.assertEqual(self.at(1), 2)
         self.assertEqual(self.clients.next_resend(), math.inf)
 
-    def test_the_leader_is_forgotten(self) -> None:
+    def test_client_forgets_the_leader_after_a_time_out(self) -> None:
         self.put()
         self.clients.start(intent(own=True))
         self.assertEqual(self.sent[-1][1]["leader"], "0001")
@@ -460,7 +460,7 @@ class AskingAgain(ClientCase):
         self.assertEqual(self.sent[-1][1]["leader"], "FFFF")
         self.assertNotEqual(self.sent[-1][0], "0001")
 
-    def test_the_next_time_out_is_that_of_the_oldest_unanswered_request(self) -> None:
+    def test_next_time_out_is_that_of_the_oldest_unanswered_request(self) -> None:
         self.assertEqual(self.clients.next_resend(), math.inf)
         for number in range(3):
             self.now = number / 8
@@ -471,7 +471,7 @@ class AskingAgain(ClientCase):
         self.at(0.625)
         self.assertEqual(self.clients.next_resend(), 0.75)
 
-    def test_a_declined_request_goes_on_under_its_new_mid(self) -> None:
+    def test_declined_request_goes_on_under_its_new_mid(self) -> None:
         self.clients.start(intent())
         self.now = 0.25
         self.answer("redirect")
@@ -497,7 +497,7 @@ class AskingAgain(ClientCase):
                 self.assertEqual(self.clients.requests[mid].outcome, first)
                 self.assertEqual((len(self.sent), len(self.clients.latencies)), (sent, 1))
 
-    def test_a_malformed_answer_leaves_the_request_open(self) -> None:
+    def test_malformed_answer_leaves_the_request_open(self) -> None:
         self.put()
         self.clients.start(intent(get=True))
         self.at(0.5)
@@ -515,7 +515,7 @@ class AskingAgain(ClientCase):
         (request,) = self.clients.requests.values()
         self.assertEqual((request.invoked, request.returned), (0, 0.75))
 
-    def test_without_a_time_out_nobody_asks_again(self) -> None:
+    def test_clients_without_time_out_ask_once(self) -> None:
         self.rules = Rules()
         self.setUp()
         self.clients.start(intent())
@@ -523,7 +523,7 @@ class AskingAgain(ClientCase):
 
 
 class Circling(ClientCase):
-    """Three replicas: the third refusal of a request is the last that can be in good faith."""
+    """Three replicas: the third decline of a request is the last in good faith."""
 
     def decline(self, times: int, type: str = "redirect", leader: str = "0002") -> list[float]:
         """Decline each attempt as soon as it is sent; returns the pauses before the next ones."""
@@ -639,7 +639,7 @@ class Losing(ClientCase):
     def lose(self, *fates: bool) -> None:
         self.network.drops_client_message = unittest.mock.Mock(side_effect=fates)
 
-    def test_a_lost_request_is_sent_as_far_as_its_client_knows(self) -> None:
+    def test_lost_request_is_sent_as_far_as_its_client_knows(self) -> None:
         self.lose(True, False, False, False)
         self.clients.start(intent())
         self.assertEqual((self.sent, len(self.clients.requests)), ([], 1))
@@ -650,7 +650,7 @@ class Losing(ClientCase):
         self.answer()
         self.assertEqual((self.clients.answered.put, self.clients.duplicates), (1, 0))
 
-    def test_a_lost_response_is_not_judged_and_teaches_nothing(self) -> None:
+    def test_lost_response_is_not_judged_and_teaches_nothing(self) -> None:
         self.lose(False, True, True)
         self.clients.start(intent())
         self.answer()
@@ -663,7 +663,7 @@ class Losing(ClientCase):
 class ReadingBack(ClientCase):
     rules = Rules(read_back=True)
 
-    def test_every_acknowledged_put_is_read_back_from_somebody_else(self) -> None:
+    def test_every_acknowledged_put_is_read_back_from_another_replica(self) -> None:
         asked = set()
         for number in range(30):
             self.put(key=str(number))
@@ -674,12 +674,12 @@ class ReadingBack(ClientCase):
         self.assertEqual(asked, {"0000", "0002"})
         self.assertEqual((self.clients.generated.get, self.clients.answered.get), (30, 30))
 
-    def test_what_is_read_back_is_judged(self) -> None:
+    def test_value_read_back_is_judged(self) -> None:
         self.put()
         self.answer(value="")
         self.assertEqual(self.clients.incorrect_gets, 1)
 
-    def test_a_redirected_read_goes_where_it_is_sent(self) -> None:
+    def test_redirected_read_goes_where_it_is_sent(self) -> None:
         self.put()
         self.answer("redirect", leader="0001")
         self.assertEqual((self.sent[-1][0], self.sent[-1][1]["type"]), ("0001", "get"))
@@ -691,13 +691,13 @@ class ReadingBack(ClientCase):
             self.answer(decline)
         self.assertEqual({message["type"] for _, message in self.sent}, {"put"})
 
-    def test_with_nobody_else_alive_nothing_is_read_back(self) -> None:
+    def test_put_is_not_read_back_when_no_other_replica_lives(self) -> None:
         self.network.remove("0000")
         self.network.remove("0002")
         self.put()
         self.assertEqual((len(self.sent), self.clients.generated.get), (1, 0))
 
-    def test_a_replica_is_told_of_before_its_put_is_read_back(self) -> None:
+    def test_replica_is_told_of_before_its_put_is_read_back(self) -> None:
         self.put()
         self.assertEqual(self.acknowledged, [("0001", 1)])
         self.answer(value="v")
@@ -722,11 +722,11 @@ class SharedKeys(ClientCase):
         self.assertNotIn("own", keys)
         self.assertEqual(self.keys(get=True), keys)
 
-    def test_a_get_can_always_be_generated(self) -> None:
+    def test_get_can_always_be_generated(self) -> None:
         self.keys(get=True)
         self.assertEqual((self.clients.gets_not_generated, self.clients.generated.get), (0, 8))
 
-    def test_a_key_may_have_many_puts_in_flight(self) -> None:
+    def test_key_may_have_many_puts_in_flight(self) -> None:
         self.keys(get=False)
         self.keys(get=False)
         self.assertEqual(self.clients.generated.put, 16)
@@ -739,7 +739,7 @@ class SharedKeys(ClientCase):
 
 
 class Parsing(unittest.TestCase):
-    def test_what_is_malformed(self) -> None:
+    def test_malformed_message_is_refused_with_the_broken_rule(self) -> None:
         good = {"src": "0000", "dst": "FFFF", "leader": "00AB", "type": "append"}
         self.assertEqual(messages.parse(messages.encode(good) + b"\n"), good)
         bad: list[Any] = [[], "text", 5, None]
@@ -754,6 +754,6 @@ class Parsing(unittest.TestCase):
                     with self.subTest(raw), self.assertRaises(Malformed):
                         messages.parse(raw)
 
-    def test_an_excerpt_is_short_and_printable(self) -> None:
+    def test_excerpt_is_short_and_printable(self) -> None:
         self.assertEqual(messages.excerpt(b"a\n\x1b\xff"), "a\\n\\x1b\\xff")
         self.assertEqual(messages.excerpt(b"a" * 500), "a" * 160 + "...")

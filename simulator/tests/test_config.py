@@ -35,23 +35,23 @@ class Refusals(unittest.TestCase):
         path.write_text(text)
         return path
 
-    def test_missing_file(self) -> None:
+    def test_missing_file_is_refused(self) -> None:
         path = self.directory / "absent.json"
         self.assert_file_refused(path, "(file): missing: must be a readable file")
 
-    def test_not_json(self) -> None:
+    def test_file_that_is_not_json_is_refused(self) -> None:
         self.assert_file_refused(self.file("{lifetime: 5}"), '(file): "...": must be JSON')
 
-    def test_not_an_object(self) -> None:
+    def test_file_that_is_not_an_object_is_refused(self) -> None:
         self.assert_file_refused(self.file("[1]"), "(file): [1]: must be an object")
 
-    def test_missing_keys(self) -> None:
+    def test_missing_key_is_refused(self) -> None:
         for key in ("lifetime", "replicas", "requests"):
             with self.subTest(key):
                 content = {k: v for k, v in SMALL.items() if k != key}
                 self.assert_file_refused(self.file(json.dumps(content)), f"{key}: missing: must be ")
 
-    def test_out_of_range(self) -> None:
+    def test_value_out_of_range_is_refused(self) -> None:
         for key, value, rule in (
             ("lifetime", 4.9, "must be a number from 5 to 1000000"),
             ("lifetime", 3_000_000, "must be a number from 5 to 1000000"),
@@ -78,10 +78,10 @@ class Refusals(unittest.TestCase):
             with self.subTest(key, value=value):
                 self.assert_refused(f"{key}: {value}: {rule}", **{key: value})
 
-    def test_more_requests_than_the_default_of_max_packets(self) -> None:
+    def test_more_requests_than_max_packets_allows_are_refused(self) -> None:
         self.assert_refused("max_packets: 20000: must be an integer from 20001", requests=20001)
 
-    def test_wrong_type(self) -> None:
+    def test_value_of_the_wrong_type_is_refused(self) -> None:
         for key, value, rule in (
             ("lifetime", "5", "must be a number"),
             ("replicas", 3.5, "must be an integer"),
@@ -101,7 +101,7 @@ class Refusals(unittest.TestCase):
                 key_of_rule = "events[0]: 1" if value == [1] else f"{key}: {json.dumps(value)}"
                 self.assert_refused(f"{key_of_rule}: {rule}", **{key: value})
 
-    def test_not_finite(self) -> None:
+    def test_number_that_is_not_finite_is_refused(self) -> None:
         for value in (float("nan"), float("inf")):
             self.assert_refused("lifetime: ", lifetime=value)
             self.assert_refused("client_timeout: ", client_timeout=value)
@@ -115,23 +115,23 @@ class Refusals(unittest.TestCase):
         self.assert_refused("tests.benchmarks.failures: [0, 1, 1000", tests=tests)
         self.assert_file_refused(self.file('{"lifetime": ' + "1" * 5000 + "}"), '(file): "...": must be JSON')
 
-    def test_what_is_shown_of_a_file_is_one_line_without_control_characters(self) -> None:
+    def test_refusal_is_one_line_without_control_characters(self) -> None:
         self.assert_refused("\\x1b[2J\\n: 1: unknown key", **{"\x1b[2J\n": 1})
         deep: list[Any] = []
         for _ in range(900):
             deep = [deep]
         self.assert_refused("lifetime: [[[", lifetime=deep)
 
-    def test_a_file_without_an_end_is_not_read_to_it(self) -> None:
+    def test_file_without_an_end_is_not_read_to_it(self) -> None:
         self.assert_file_refused(Path("/dev/zero"), '(file): "...": must have at most 16777216 bytes')
 
-    def test_two_names_for_one_wait(self) -> None:
+    def test_two_names_for_one_wait_are_refused(self) -> None:
         self.assert_refused("wait: 1: is another name of start_wait", wait=1)
 
-    def test_clients_that_lose_messages_and_never_ask_again(self) -> None:
+    def test_lossy_clients_without_time_out_are_refused(self) -> None:
         self.assert_refused("client_drops: 0.1: needs client_timeout", client_drops=0.1)
 
-    def test_unknown_keys(self) -> None:
+    def test_unknown_key_is_refused(self) -> None:
         self.assert_refused("lifetimes: 5: unknown key; known are lifetime, ", lifetimes=5)
         self.assert_refused(
             "tests.maximum: 5: unknown key", tests={"benchmarks": THREE, "maximum": 5}
@@ -143,27 +143,27 @@ class Refusals(unittest.TestCase):
             "events[0].who: 1: unknown key", events=[{"type": "part_end", "time": 1, "who": 1}]
         )
 
-    def test_unknown_event(self) -> None:
+    def test_unknown_event_is_refused(self) -> None:
         self.assert_refused(
             'events[0].type: "explode": must be one of kill_leader, ',
             events=[{"type": "explode", "time": 1}],
         )
 
-    def test_event_outside_of_the_run(self) -> None:
+    def test_event_outside_of_the_run_is_refused(self) -> None:
         self.assert_refused(
             "events[0].time: 6: must be a number from 0 to 5", events=[{"type": "part_end", "time": 6}]
         )
 
-    def test_fraction_out_of_range(self) -> None:
+    def test_fraction_out_of_range_is_refused(self) -> None:
         tests = {"benchmarks": THREE, "maximum_put_fail_fraction": 2}
         self.assert_refused("tests.maximum_put_fail_fraction: 2: must be a number", tests=tests)
 
-    def test_missing_benchmark(self) -> None:
+    def test_missing_benchmark_is_refused(self) -> None:
         self.assert_refused("tests.benchmarks: missing", tests={})
         self.assert_refused("tests.benchmarks: missing", tests={"maximum_get_fail_fraction": 0.5})
         self.assert_refused("tests.benchmarks.total_msgs: missing", tests={"benchmarks": {}})
 
-    def test_benchmarks_that_are_not_three_rising_numbers(self) -> None:
+    def test_benchmark_that_is_not_three_rising_numbers_is_refused(self) -> None:
         for values in ([1, 2], [1, 2, 3, 4], [1, 3, 2], [1, 1, 2], [-1, 1, 2], [1, 2, "3"], 5):
             with self.subTest(values=values):
                 self.assert_refused(
@@ -171,7 +171,7 @@ class Refusals(unittest.TestCase):
                     tests={"benchmarks": THREE | {"failures": values}},
                 )
 
-    def test_the_program_says_it_in_one_line_and_exits_with_2(self) -> None:
+    def test_program_refuses_in_one_line_and_exits_with_2(self) -> None:
         path = write_config(self.directory, replicas=2)
         command = [sys.executable, str(ROOT / "run.py"), "--replica", "/bin/true", str(path)]
         done = subprocess.run(command, capture_output=True, check=False, text=True)
@@ -183,7 +183,7 @@ class Refusals(unittest.TestCase):
 
 
 class OtherVersions(unittest.TestCase):
-    """Files as other simulators of the family have them."""
+    """Files in the forms of other simulators of the family."""
 
     OLDEST = {"lifetime": 30, "replicas": 5, "requests": 500, "mix": 0.2, "wait": 4}
     EARLY = {
@@ -205,15 +205,15 @@ class OtherVersions(unittest.TestCase):
     def times(self, scenario: config.Scenario) -> tuple[float, float, float]:
         return scenario.start_wait, scenario.end_wait, scenario.lifetime
 
-    def test_without_tests_limits_have_their_defaults_and_nothing_is_rated(self) -> None:
+    def test_file_without_tests_has_default_limits_and_no_rating(self) -> None:
         tests = self.load(self.EARLY).tests
         self.assertEqual((tests.maximum_put_fail_fraction, tests.benchmarks), (0.5, {}))
 
-    def test_the_oldest_name_of_start_wait(self) -> None:
+    def test_oldest_name_of_start_wait_is_accepted(self) -> None:
         self.assertEqual(self.times(self.load(self.OLDEST)), (4, 2, 30))
         self.assertEqual(self.times(self.load(self.OLDEST, 2015)), (4, 0, 30))
 
-    def test_a_limit_where_its_own_simulator_does_not_look_is_ignored(self) -> None:
+    def test_limit_where_its_own_simulator_does_not_look_is_ignored(self) -> None:
         self.assertEqual(self.load(self.LATE).tests.maximum_get_generation_fail_fraction, 0.1)
 
     def test_each_year_has_its_defaults(self) -> None:
@@ -224,14 +224,14 @@ class OtherVersions(unittest.TestCase):
             with self.subTest(year):
                 self.assertEqual(self.times(self.load(self.EARLY, year)), times)
 
-    def test_a_lifetime_of_requests_only_keeps_their_pace(self) -> None:
+    def test_lifetime_of_requests_only_keeps_their_pace(self) -> None:
         scenario = self.load(self.LATE, 2022)
         self.assertEqual(self.times(scenario), (5, 10, 45))
         self.assertEqual(scenario.seconds_per_request, 30 / 200)
 
 
 class Accepted(unittest.TestCase):
-    def test_defaults(self) -> None:
+    def test_missing_keys_have_their_defaults(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "least.json"
             least = {"lifetime": 30, "replicas": 5, "requests": 1, "tests": {"benchmarks": THREE}}
@@ -260,7 +260,7 @@ class Accepted(unittest.TestCase):
             scenario = config.load(write_config(Path(directory), events=events))
         self.assertEqual([event.type for event in scenario.events], ["part_hard", "part_end"])
 
-    def test_what_clients_do(self) -> None:
+    def test_keys_for_the_behaviour_of_clients_are_read(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
             scenario = config.load(write_config(
                 Path(directory), shared_keys=1_000_000, client_drops=1, client_timeout=0.5, read_back=True
@@ -270,14 +270,14 @@ class Accepted(unittest.TestCase):
             (1_000_000, 1, 0.5, True),
         )
 
-    def test_the_scenarios_beyond_the_seventeen(self) -> None:
+    def test_scenarios_beyond_the_seventeen_are_accepted(self) -> None:
         scenarios = [config.load(path) for path in (ROOT / "configs" / "beyond").glob("*.json")]
         self.assertLessEqual(
             {"contended", "lossy-clients", "read-back", "kill-on-ack", "everything", "catch-unsafe"},
             {scenario.name for scenario in scenarios},
         )
 
-    def test_the_seventeen_scenarios(self) -> None:
+    def test_seventeen_scenarios_are_accepted(self) -> None:
         scenarios = suite.load(ROOT / "configs")
         self.assertEqual(len(scenarios), 17)
         self.assertTrue(all(s.lifetime == 30 and s.replicas == 5 for s in scenarios.values()))

@@ -1,4 +1,4 @@
-"""What is said beside an answer that cannot be right."""
+"""The explanation beside an answer that cannot be right."""
 
 import unittest
 
@@ -26,7 +26,7 @@ class Reasons(unittest.TestCase):
         self.assertEqual(reason(get(4, "a"), put(1, "a"), put(3, "b")),
                          "Replica 0002 answered get 00000004 from an old state, without put 00000003.")
 
-    def test_replica_that_lost_what_it_acknowledged_is_named(self) -> None:
+    def test_replica_that_lost_an_acknowledged_put_is_named(self) -> None:
         self.assertEqual(reason(get(4, "a"), put(1, "a"), put(3, "b", "0002")),
                          "Replica 0002 acknowledged put 00000003 itself, and has lost it since.")
 
@@ -88,7 +88,7 @@ class Explanations(unittest.TestCase):
     def test_get_without_a_value_misses_the_key(self) -> None:
         self.assertIn("0002 does not have the key, although put 00000003", explain("00000006", self.history, []))
 
-    def test_put_that_nobody_acknowledged_needs_no_reason(self) -> None:
+    def test_put_without_acknowledgement_needs_no_reason(self) -> None:
         history = [put(1, "a"), put(2, "b", outcome="redirect"), get(3, "b")]
         self.assertNotIn("00000001", explain("00000003", history, []))
 

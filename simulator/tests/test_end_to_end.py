@@ -16,7 +16,8 @@ KILLS = [
     {"type": "kill_non_leader", "time": 0.5},
     {"type": "kill_leader", "time": 3},
 ]
-# Armed after the first few requests. Then nobody leads, and clients are sent around until the run ends.
+# The events arm the kills after the first few requests. Then no replica leads, and clients go round
+# in circles until the run ends.
 KILL_ON_ACK = {"events": [{"type": "kill_leader_on_ack", "time": 0.5}], "mix": 0}
 PARTITION = [{"type": "part_easy", "time": 0.5}, {"type": "part_end", "time": 3}]
 runs = Runs()
@@ -49,7 +50,7 @@ def setUpModule() -> None:
         "--beside-options=--three four", transport="udp", events=KILLS[:1],
     )
     runs.add("never_joins", "never_joins", "--join-seconds", "1")
-    # Few enough that a busy machine gets there in time.
+    # Few enough requests for a busy machine to answer in time.
     runs.add("storm", "storm", max_packets=500)
     for behaviour in (
         "wrong_value", "malformed", "impostor", "too_long", "unknown_mid", "unknown_destination", "quits",
@@ -88,14 +89,14 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(result["configuration"]["seed"], 7)
         self.assertEqual(result["figures"]["gets"] + result["figures"]["puts"], 100)
         self.assertEqual(len(result["tiers"]), 4)
-        # A broadcast counts for everybody else, dropped or not.
+        # A broadcast counts once for each other replica, dropped or not.
         self.assertEqual(result["figures"]["total_messages"], 2 * result["figures"]["puts"])
         self.assertGreater(result["figures"]["dropped_by_chance"], 0)
         self.assertIs(result["linearizable"], True)
         lines = len(run.history.read_text().splitlines())
         self.assertIn(f"scenario: the history of {lines} requests is linearizable\n", run.stdout)
 
-    def test_a_seed_from_either_place_gives_all_dialects_the_same_workload(self) -> None:
+    def test_seed_from_either_place_gives_all_dialects_the_same_workload(self) -> None:
         workloads = []
         for name in ("correct", "correct_udp", "correct_stream"):
             requests = map(json.loads, self.finished(name).history.read_text().splitlines())
@@ -103,7 +104,7 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(len(workloads[0]), 100)
         self.assertEqual(workloads, [workloads[0]] * 3)
 
-    def test_what_replicas_say_before_all_have_joined_is_kept_and_a_hello_never_counts(self) -> None:
+    def test_messages_before_all_have_joined_are_kept_and_a_hello_never_counts(self) -> None:
         figures = self.finished("correct_udp").result()["figures"]
         self.assertEqual(figures["total_messages"], 2 * figures["puts"] + 3 * 2)
 
@@ -118,7 +119,7 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(len({line["id"] for line in lines}), len(lines))
         self.assertTrue(all(line["invoked"] <= line["returned"] for line in lines))
 
-    def test_a_file_of_another_version_is_judged_and_not_rated(self) -> None:
+    def test_file_of_another_version_is_judged_and_not_rated(self) -> None:
         run = self.finished("unrated")
         self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
         self.assertIn("## No Performance Tests, because the configuration has no benchmarks\n", run.stdout)
@@ -192,7 +193,7 @@ class EndToEnd(unittest.TestCase):
             r"\n     Requests sent in circles: \d+, by [\d,]+ redirects, all to 0000, killed at \d+\.\d{3}\n",
         )
 
-    def test_a_kill_on_an_acknowledgement_silences_whoever_sent_it_at_once(self) -> None:
+    def test_kill_on_an_acknowledgement_silences_its_sender_at_once(self) -> None:
         for name in ("talks_on", "talks_on_udp", "talks_on_stream"):
             with self.subTest(name):
                 run = self.finished(name)
@@ -201,10 +202,10 @@ class EndToEnd(unittest.TestCase):
                 figures = run.result()["figures"]
                 self.assertEqual((figures["replicas_killed"], figures["replicas_died"]), (1, 0))
                 self.assertGreater(figures["acknowledged_puts"], 0)
-                # What it broadcast after the last acknowledgement was never looked at.
+                # The simulator never looked at the broadcast after the last acknowledgement.
                 self.assertEqual(figures["total_messages"], 2 * (figures["acknowledged_puts"] - 1))
 
-    def test_a_kill_that_never_struck_is_told(self) -> None:
+    def test_armed_kill_that_never_happens_is_told(self) -> None:
         run = self.finished("nothing_to_strike")
         self.assertIn("] kill_leader_on_ack: never struck\n", run.stdout)
         self.assertEqual(run.result()["figures"]["replicas_killed"], 0)
@@ -224,7 +225,7 @@ class EndToEnd(unittest.TestCase):
         self.assertGreater(figures["sent_again"], 1)
         self.assertEqual(figures["client_messages_dropped"], 1 + figures["sent_again"])
 
-    def test_a_history_that_is_not_linearizable_is_told_with_its_diagram(self) -> None:
+    def test_history_that_is_not_linearizable_is_told_with_its_diagram(self) -> None:
         run = self.finished("not linearizable")
         self.assertEqual(run.exit_code, 1, run.stdout + run.stderr)
         self.assertIn(
@@ -232,7 +233,7 @@ class EndToEnd(unittest.TestCase):
         )
         self.assertIs(run.result()["linearizable"], False)
 
-    def test_a_checker_that_cannot_tell_is_an_error(self) -> None:
+    def test_checker_that_cannot_tell_is_an_error(self) -> None:
         for name, reason in (
             ("malformed history", "quit with exit code 2: line 7: no such thing"),
             ("crash", r"was ended by SIGKILL: read \d+ requests"),
@@ -244,18 +245,18 @@ class EndToEnd(unittest.TestCase):
                 self.assertRegex(run.stdout, reason)
                 self.assertIsNone(run.result()["linearizable"])
 
-    def test_without_a_check_there_is_no_verdict(self) -> None:
+    def test_run_without_check_has_no_verdict(self) -> None:
         run = self.finished("unchecked")
         self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
         self.assertIsNone(run.result()["linearizable"])
         self.assertNotIn("linearizable", run.stdout)
 
-    def test_a_partition_cuts_messages_off(self) -> None:
+    def test_partition_cuts_messages_off(self) -> None:
         figures = self.finished("partition_udp").result()["figures"]
         self.assertGreater(figures["dropped_by_partition"], 0)
         self.assertEqual(figures["dropped_by_chance"], 0)
 
-    def test_a_wrong_value_is_caught(self) -> None:
+    def test_wrong_value_is_caught(self) -> None:
         run = self.finished("wrong_value")
         self.assert_incorrect(run, "Incorrect responses: ", "incorrect value: ")
         incorrect = run.result()["figures"]["incorrect_gets"]
@@ -275,48 +276,48 @@ class EndToEnd(unittest.TestCase):
             r"the second time after put [0-9a-f]{8}, that explains get [0-9a-f]{8}\.\n",
         )
 
-    def test_a_malformed_message_is_caught(self) -> None:
+    def test_malformed_message_is_caught(self) -> None:
         run = self.finished("malformed")
         self.assert_incorrect(
             run, "Incorrect responses: 1, none allowed, 1 too many", 'malformed message: from replica 0000: "leader"'
         )
 
-    def test_a_message_in_the_name_of_another_replica_is_caught(self) -> None:
+    def test_message_in_the_name_of_another_replica_is_caught(self) -> None:
         self.assert_incorrect(
             self.finished("impostor"), "Incorrect responses: 1, none allowed", "malformed message: from replica 0000: \"src\""
         )
 
-    def test_a_message_beyond_the_limit_is_called_too_long(self) -> None:
+    def test_message_beyond_the_limit_is_called_too_long(self) -> None:
         run = self.finished("too_long")
         self.assert_incorrect(
             run, "Incorrect responses: 1, none allowed",
             "malformed message: from replica 0000: longer than 16384 bytes"
         )
 
-    def test_a_response_to_an_unknown_mid_is_caught(self) -> None:
+    def test_response_to_an_unknown_mid_is_caught(self) -> None:
         self.assert_incorrect(
             self.finished("unknown_mid"), "Incorrect responses: 1, none allowed", "unexpected MID: "
         )
 
-    def test_an_unknown_destination_is_caught(self) -> None:
+    def test_unknown_destination_is_caught(self) -> None:
         self.assert_incorrect(
             self.finished("unknown_destination"), "Incorrect responses: 1, none allowed", "unknown destination: "
         )
 
-    def test_a_replica_that_quits_is_told_with_its_last_words(self) -> None:
+    def test_replica_that_quits_is_told_with_its_last_words(self) -> None:
         run = self.finished("quits")
         self.assert_incorrect(
             run, "Replicas that died without being killed: 1, none allowed",
             "replica 0000 quit with exit code 3, last lines of stderr:\n    last words",
         )
 
-    def test_a_replica_that_closes_its_connection_and_stays_is_told(self) -> None:
+    def test_replica_that_closes_its_connection_and_stays_is_told(self) -> None:
         self.assert_incorrect(
             self.finished("hangs_up"), "Replicas that died without being killed: 1, none allowed",
             "replica 0000 closed its connection but did not exit",
         )
 
-    def test_a_packet_storm_ends_the_run(self) -> None:
+    def test_packet_storm_ends_the_run(self) -> None:
         run = self.finished("storm")
         self.assert_incorrect(run, "Simulated seconds: ", "possible packet storm: more than 500 messages ")
         self.assertRegex(run.stdout, r"between replicas: \d+ append from 0000")
@@ -339,11 +340,11 @@ class EndToEnd(unittest.TestCase):
         self.assertNotIn("looks like", run.stdout)
 
     def test_replicas_that_ignore_sigterm_and_their_children_are_killed(self) -> None:
-        # With a connection they exit when their connection closes, and their children do not.
+        # Connected replicas exit when their connection closes, and their children do not.
         for name in ("stubborn", "stubborn_udp"):
             self.assertEqual(self.finished(name).exit_code, 0)
 
-    def test_a_launcher_that_does_not_exec_and_daemons_leave_nothing(self) -> None:
+    def test_launcher_that_does_not_exec_and_daemons_leave_nothing(self) -> None:
         run = self.finished("launches")
         self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
 
@@ -356,7 +357,7 @@ class Ends(unittest.TestCase):
         self.addCleanup(run.clean_up)
         return run
 
-    def test_a_replica_that_exits_at_once_is_told_at_once(self) -> None:
+    def test_replica_that_exits_at_once_is_told_at_once(self) -> None:
         for transport in TRANSPORTS:
             with self.subTest(transport):
                 run = self.start("exits_at_once", transport=transport, lifetime=1000).finish()
@@ -393,18 +394,18 @@ class Ends(unittest.TestCase):
         self.assertEqual(run.stderr.splitlines(), [refusal])
         self.assertEqual((run.survivors(), run.leftovers()), ([], []))
 
-    def test_without_options_there_are_none_to_refuse(self) -> None:
+    def test_exit_code_2_without_options_is_no_refusal(self) -> None:
         run = self.start("refuses_its_options", lifetime=1000).finish()
         self.assertEqual(run.exit_code, 1)
         self.assertRegex(run.stdout, r"replica 000\d did not start: it quit with exit code 2")
 
-    def test_options_that_are_no_words_are_bad_usage(self) -> None:
+    def test_options_that_cannot_be_split_are_bad_usage(self) -> None:
         run = Run("correct", "--replica-options='unclosed", lifetime=1000)
         self.addCleanup(run.clean_up)
         self.assertEqual(run.finish().exit_code, 2)
         self.assertEqual(run.stderr, "--replica-options: \"'unclosed\": No closing quotation\n")
 
-    def test_a_second_cluster_that_cannot_be_is_bad_usage_or_told_at_once(self) -> None:
+    def test_second_cluster_that_cannot_be_is_bad_usage_or_told_at_once(self) -> None:
         for said, code, arguments in (
             ('--beside: takes one configuration, not "all"\n', 2, ("all", "--beside", "x")),
             ('--beside: takes one configuration, not "all"\n', 2, ("all", "--beside-options=--a")),
@@ -421,14 +422,15 @@ class Ends(unittest.TestCase):
                 )
                 self.assertEqual((done.stderr + done.stdout, done.returncode), (said, code))
 
-    def test_a_replica_that_does_not_read_for_a_while_loses_nothing(self) -> None:
+    def test_replica_that_does_not_read_for_a_while_loses_nothing(self) -> None:
         run = self.start("pauses", lifetime=1000)
         run.wait_for_output("0001] whole burst received")
         run.process.terminate()
-        # Once per episode, which the transport's own tests pin; how many there are is up to the scheduler.
+        # Once per episode, as the transport's own tests pin. The scheduler decides how many there
+        # are.
         self.assertIn("replica 0001 does not keep up", run.finish().stdout)
 
-    def test_a_program_that_cannot_run_is_told_at_once(self) -> None:
+    def test_program_that_cannot_run_is_told_at_once(self) -> None:
         for program, said in (
             (ROOT / "no-such-program", "replica program not found"),
             (ROOT / "simulator" / "cli.py", "replica program is not executable"),
@@ -438,12 +440,12 @@ class Ends(unittest.TestCase):
                 self.assertEqual(run.exit_code, 1)
                 self.assertIn(f"*** Simulator Error - {said}", run.stdout)
 
-    def test_a_checker_that_cannot_run_is_told_before_the_run(self) -> None:
+    def test_checker_that_cannot_run_is_told_before_the_run(self) -> None:
         run = self.start("correct", checker=ROOT / "no-such-program", lifetime=1000).finish()
         self.assertEqual(run.exit_code, 1)
         self.assertIn("*** Simulator Error - checker program not found", run.stdout)
 
-    def test_an_interrupt_prints_what_is_known_and_leaves_nothing(self) -> None:
+    def test_interrupt_prints_the_report_so_far_and_leaves_nothing(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(number):
                 run = self.start("correct", lifetime=1000)
@@ -455,14 +457,14 @@ class Ends(unittest.TestCase):
                 self.assertIn("     Simulated seconds: ", run.stdout)
                 self.assertEqual((run.survivors(), run.leftovers()), ([], []))
 
-    def test_a_killed_simulator_leaves_no_child_of_a_launcher_and_no_daemon(self) -> None:
+    def test_killed_simulator_leaves_no_child_of_a_launcher_and_no_daemon(self) -> None:
         run = self.start("launches", transport="udp", lifetime=1000)
         run.wait_for_output("ready")
         run.process.kill()
         run.process.wait()
         run.wait_for_end_of_survivors()
 
-    def test_a_killed_simulator_leaves_no_replica_and_the_next_start_sweeps(self) -> None:
+    def test_killed_simulator_leaves_no_replica_and_the_next_start_sweeps(self) -> None:
         # In the datagram dialect no closed connection tells a replica to stop.
         run = self.start("correct", transport="udp", lifetime=1000)
         run.wait_for_output("ready")

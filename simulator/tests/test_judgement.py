@@ -125,7 +125,7 @@ class Checks(unittest.TestCase):
         figures = dataclasses.replace(GOOD, total_messages=75)
         self.assertTrue(all(check.holds for check in evaluate(scenario(mix=0.7), figures, None)))
 
-    def test_a_history_that_is_not_linearizable_or_not_judged_fails(self) -> None:
+    def test_history_that_is_not_linearizable_or_not_judged_fails(self) -> None:
         self.assertTrue(result(Verdict(True)).is_correct)
         for linearizable in (False, None):
             with self.subTest(linearizable):
@@ -137,11 +137,11 @@ class Tiers(unittest.TestCase):
     def tier(self, metric: int, **changes: Any) -> int:
         return rate(scenario(), dataclasses.replace(GOOD, **changes))[metric].tier
 
-    def test_comparisons_are_strict(self) -> None:
+    def test_score_at_a_threshold_misses_its_tier(self) -> None:
         for messages, tier in ((299, 0), (300, 1), (999, 1), (1000, 2), (1999, 2), (2000, 3)):
             self.assertEqual(self.tier(0, total_messages=messages), tier, messages)
 
-    def test_with_a_first_threshold_of_zero_the_best_tier_is_one(self) -> None:
+    def test_best_tier_is_one_with_a_first_threshold_of_zero(self) -> None:
         none = {"failed_gets": 0, "failed_puts": 0, "unanswered_gets": 0, "unanswered_puts": 0}
         self.assertEqual(self.tier(1, **none), 1)
         self.assertEqual(self.tier(2, duplicates=0), 1)
@@ -149,7 +149,7 @@ class Tiers(unittest.TestCase):
     def test_failures_are_fails_and_unanswered_requests(self) -> None:
         self.assertEqual(rate(scenario(), GOOD)[1].value, 1 + 31 + 0 + 3)
 
-    def test_latency(self) -> None:
+    def test_latency_is_rated_by_its_median(self) -> None:
         for seconds, tier in ((0.0001, 0), (0.0002, 1), (0.01, 2), (0.05, 3)):
             self.assertEqual(self.tier(3, median_latency=seconds), tier)
 
@@ -157,10 +157,10 @@ class Tiers(unittest.TestCase):
 class Text(unittest.TestCase):
     maxDiff = None
 
-    def test_the_blocks_of_a_correct_run(self) -> None:
+    def test_report_of_a_correct_run_has_its_blocks(self) -> None:
         self.assertEqual(report.render(result(), coloured=False), GOLDEN)
 
-    def test_the_blocks_of_an_incorrect_run(self) -> None:
+    def test_report_of_an_incorrect_run_has_its_blocks(self) -> None:
         self.assertEqual(report.render(result(total_messages=120), coloured=False), GOLDEN_FAILED)
 
     def test_many_leaders_are_shown_in_one_line_that_ends(self) -> None:
@@ -169,18 +169,18 @@ class Text(unittest.TestCase):
         line = next(line for line in text.splitlines() if "Leaders: " in line)
         self.assertEqual(line, f"     Leaders: {' '.join(leaders[:30])} and 871 more")
 
-    def test_a_linearizable_history_is_not_mentioned(self) -> None:
+    def test_linearizable_history_is_not_mentioned(self) -> None:
         self.assertEqual(report.render(result(Verdict(True)), coloured=False), GOLDEN)
 
-    def test_the_diagram_stands_below_its_check(self) -> None:
+    def test_diagram_stands_below_its_check(self) -> None:
         verdict = Verdict(False, "a diagram\n\n    in two parts")
         self.assertEqual(report.render(result(verdict), coloured=False), GOLDEN_NOT_LINEARIZABLE)
 
-    def test_a_score_that_is_not_below_any_benchmark(self) -> None:
+    def test_score_above_every_benchmark_names_the_last(self) -> None:
         text = report.render(result(duplicates=4), coloured=False)
         self.assertIn("     Duplicate Responses to Clients: 4 >= 4, Failed\n", text)
 
-    def test_without_any_response_there_is_no_latency(self) -> None:
+    def test_latency_is_unknown_without_any_response(self) -> None:
         text = report.render(result(mean_latency=None, median_latency=None,
                                     acknowledged_puts=0), coloured=False)
         self.assertIn("     Mean/Median query latency: unknown/unknown\n", text)
@@ -190,7 +190,7 @@ class Text(unittest.TestCase):
                                     failovers=()), coloured=False)
         self.assertIn("0.000181sec\n     Requests sent in circles: 7, by 9 redirects, all to 0000\n\n", text)
 
-    def test_two_programs_side_by_side(self) -> None:
+    def test_two_programs_side_by_side_are_compared(self) -> None:
         def request(type: str, invoked: float, returned: float | None) -> Request:
             return Request("1", "0015", type, "k", None, invoked=invoked, returned=returned)
 
@@ -236,7 +236,7 @@ class Files(unittest.TestCase):
                 self.assertEqual((content["linearizable"], len(content["checks"])), (said, checks))
                 self.assertEqual(content["correct"], verdict is None or said is True)
 
-    def test_history(self) -> None:
+    def test_history_has_one_line_per_request(self) -> None:
         requests = [Request("1", "0015", "put", "k", "v", 1.5, 1.75, "ok"),
                     Request("2", "0015", "get", "k", None, 2.0),
                     Request("3", "0015", "get", "k", None, 3.0, 3.5, "redirect", answered_by="0001", sent=1)]
@@ -256,7 +256,7 @@ class Files(unittest.TestCase):
              "invoked": 4.0, "returned": None, "outcome": "unknown", "replica": None, "retry_of": "3"},
         ])
 
-    def test_history_of_one_scenario_of_many(self) -> None:
+    def test_history_of_one_scenario_of_many_has_its_name(self) -> None:
         self.assertEqual(history.path_for(Path("a/b.jsonl"), "crash-1"), Path("a/b-crash-1.jsonl"))
 
 
@@ -278,21 +278,21 @@ class Suite(unittest.TestCase):
         self.assertEqual(sum("[PASS] 1 1 2 0" in line for line in lines), 16)
         self.assertEqual(sum("[FAIL] 3 3 3 3" in line for line in lines), 1)
 
-    def test_a_failed_check_is_told_with_its_explanation(self) -> None:
+    def test_failed_check_is_told_with_its_explanation(self) -> None:
         suite.run_all(
             self.scenarios, lambda one: result(Verdict(one.name != "crash-1", "a diagram")),
             Console(self.out, self.errors), lambda: False,
         )
         self.assertEqual(self.errors.getvalue().count("Linearizable history: no\na diagram\n"), 1)
 
-    def test_a_scenario_that_does_not_start_fails(self) -> None:
+    def test_scenario_that_does_not_start_fails(self) -> None:
         def run(one: Scenario) -> Result:
             raise StartError("no")
 
         self.assertEqual(self.run_all(run)[-1], "Passed 0 out of 17 tests")
         self.assertEqual(self.errors.getvalue(), "*** Simulator Error - no\n" * 17)
 
-    def test_an_interrupt_ends_the_suite(self) -> None:
+    def test_interrupt_ends_the_suite(self) -> None:
         seen: list[str] = []
 
         def run(one: Scenario) -> Result:
@@ -323,7 +323,7 @@ class Progress(unittest.TestCase):
             out.getvalue(), f"{wipe}half done{wipe}output\nhalf done{wipe}the end\n"
         )
 
-    def test_off_a_terminal_there_is_no_progress_line(self) -> None:
+    def test_no_progress_line_off_a_terminal(self) -> None:
         out = io.StringIO()
         Console(out, out).progress("half done")
         self.assertEqual(out.getvalue(), "")
@@ -392,6 +392,6 @@ class Sentences(unittest.TestCase):
                 self.assertFalse(check.holds)
                 self.assertEqual(report.describe_failure(check), said)
 
-    def test_history_that_no_checker_could_judge_is_told_so(self) -> None:
+    def test_history_without_a_verdict_is_told_so(self) -> None:
         (failed,) = (check for check in result(Verdict(None)).checks if not check.holds)
         self.assertEqual(report.describe_failure(failed), "Linearizable history: could not be told")

@@ -1,4 +1,4 @@
-"""When things happen to several clusters."""
+"""The times at which several clusters act."""
 
 import math
 import selectors
@@ -16,7 +16,7 @@ from simulator.tests.support import small_scenario
 
 
 class Joined:
-    """A cluster that has nothing to do but to begin."""
+    """A cluster without an agenda."""
 
     missing: set[str] = set()
     storm = False
@@ -26,7 +26,7 @@ class Joined:
         self.lifetime = lifetime
 
     def bury_missing(self, reason: str) -> None:
-        """Nobody is missing."""
+        """No replica is missing."""
 
     def begin(self, origin: float) -> None:
         self.origin = origin
@@ -39,25 +39,26 @@ class Joined:
         return math.inf
 
     def resend(self) -> None:
-        """Nothing was sent."""
+        """No message was sent."""
 
     def progress(self) -> str:
         return ""
 
     def tell_what_is_left(self) -> None:
-        """Nothing is."""
+        """No request is left."""
 
 
 class Turns(unittest.TestCase):
     def test_clocks_start_so_that_requests_take_turns(self) -> None:
-        scenario = small_scenario(lifetime=12, start_wait=1, end_wait=1, requests=100)  # one in 0.1 s
+        # One request in 0.1 s.
+        scenario = small_scenario(lifetime=12, start_wait=1, end_wait=1, requests=100)
         clusters = [Joined(12), Joined(12)]
         with Signals() as signals, selectors.EpollSelector() as selector:
             Loop(scenario, cast(Any, clusters), Console(), signals, selector).gather()
         self.assertAlmostEqual(clusters[1].origin - clusters[0].origin, 0.05)
 
-    def test_the_run_ends_when_the_last_cluster_has_had_its_time(self) -> None:
-        # Shorter than a configuration may be, as nothing happens.
+    def test_run_ends_when_the_last_cluster_has_had_its_time(self) -> None:
+        # Shorter than a configuration may be, as the clusters are idle.
         scenario = replace(small_scenario(), lifetime=0.2, start_wait=0, end_wait=0, requests=1)
         clusters = [Joined(0.2), Joined(0.2)]
         with Signals() as signals, selectors.EpollSelector() as selector:
@@ -66,12 +67,12 @@ class Turns(unittest.TestCase):
             loop.play()
         self.assertGreaterEqual(time.monotonic(), clusters[1].end)
 
-    def test_without_requests_there_are_no_turns_to_miss(self) -> None:
+    def test_run_without_requests_has_no_turns_to_miss(self) -> None:
         self.assertEqual(small_scenario(lifetime=12, start_wait=1, end_wait=1, requests=0).seconds_per_request, 10)
 
 
 class VirtualTime:
-    """A clock and a selector: a wait takes as long as it may, or until the next message."""
+    """A clock and a selector: a wait lasts as long as it may, or until the next message."""
 
     def __init__(self, messages: list[float]) -> None:
         self.now = 0.0
@@ -81,7 +82,7 @@ class VirtualTime:
         return self.now
 
     def register(self, *_: Any) -> None:
-        """The signals, of which none comes."""
+        """Signals that never come."""
 
     def select(self, seconds: float) -> list[Any]:
         until = self.now + seconds
@@ -92,7 +93,7 @@ class VirtualTime:
 
 
 class Asking(Joined):
-    """A cluster whose requests note when they are sent."""
+    """A cluster that notes the time of each of its requests."""
 
     def __init__(self, lifetime: float, requests: list[float], time: VirtualTime) -> None:
         super().__init__(lifetime)
@@ -106,7 +107,7 @@ class Asking(Joined):
 
 class Polling(unittest.TestCase):
     def sent(self, poll: float, messages: list[float]) -> list[float]:
-        """When requests due every 60 ms are sent, if messages arrive at these times."""
+        """The times of requests due every 60 ms, with messages that arrive at these times."""
         scenario = replace(small_scenario(), lifetime=0.4, start_wait=0, end_wait=0, poll=poll)
         clock = VirtualTime(messages)
         cluster = Asking(0.4, [0.06, 0.12, 0.18, 0.24], clock)
@@ -119,8 +120,8 @@ class Polling(unittest.TestCase):
         self.assertEqual(self.sent(0, []), [0.06, 0.12, 0.18, 0.24])
 
     def test_requests_under_poll_wait_for_the_wake_up_and_come_in_bursts(self) -> None:
-        # The first act of the agenda, the progress at 0, takes one wait.
+        # The first entry of the agenda, the progress at 0, takes one wait.
         self.assertEqual(self.sent(0.1, []), [0.1, 0.2, 0.2, 0.3])
 
-    def test_a_message_under_poll_wakes_the_loop(self) -> None:
+    def test_message_under_poll_wakes_the_loop(self) -> None:
         self.assertEqual(self.sent(0.1, [0.15]), [0.1, 0.15, 0.25, 0.25])

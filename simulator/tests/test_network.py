@@ -16,18 +16,18 @@ def network(drops: float = 0.0) -> Network:
 
 
 class Counting(unittest.TestCase):
-    def test_a_broadcast_counts_for_every_other_replica(self) -> None:
+    def test_broadcast_counts_for_every_other_replica(self) -> None:
         net = network()
         self.assertEqual(net.route("0001", "FFFF"), ["0000", "0002", "0003", "0004"])
         self.assertEqual(net.sent, 4)
 
-    def test_a_broadcast_also_counts_for_the_dead(self) -> None:
+    def test_broadcast_also_counts_for_the_dead(self) -> None:
         net = network()
         net.remove("0003")
         self.assertEqual(net.route("0001", "FFFF"), ["0000", "0002", "0004"])
         self.assertEqual((net.sent, net.sent_to_dead), (4, 1))
 
-    def test_a_message_counts_although_it_is_dropped(self) -> None:
+    def test_message_counts_although_it_is_dropped(self) -> None:
         net = network(drops=1.0)
         self.assertEqual(net.route("0001", "0002"), [])
         self.assertEqual((net.sent, net.dropped_by_chance), (1, 1))
@@ -38,7 +38,7 @@ class Counting(unittest.TestCase):
         self.assertEqual(delivered + net.dropped_by_chance, 4000)
         self.assertTrue(1800 < delivered < 2200, delivered)
 
-    def test_the_same_seed_drops_the_same_messages(self) -> None:
+    def test_same_seed_drops_the_same_messages(self) -> None:
         fates = [[net.route("0000", "FFFF") for _ in range(50)]
                  for net in (network(0.3), network(0.3))]
         self.assertEqual(*fates)
@@ -71,7 +71,7 @@ class Leaders(unittest.TestCase):
             net.hear("0002", f"000{number % 2}")
         self.assertEqual((len(net.leaders), net.leader_changes, net.leader), (1000, 5000, "0001"))
 
-    def test_the_minority_of_a_partition_is_not_asked(self) -> None:
+    def test_minority_of_a_partition_is_not_asked(self) -> None:
         net = network()
         net.majority_side = frozenset(["0000", "0001", "0002"])
         net.hear("0003", "0004")
@@ -90,7 +90,7 @@ class Partitions(unittest.TestCase):
         net.heal()
         self.assertEqual(net.route("0003", "0000"), ["0000"])
 
-    def test_the_majority_side_has_the_smallest_majority(self) -> None:
+    def test_majority_side_has_the_smallest_majority(self) -> None:
         for size, majority in ((3, 2), (4, 3), (5, 3), (21, 11)):
             net = Network([f"{n:04X}" for n in range(size)], 0, Random(1), 0, Random(2))
             net.partition(Random(2), with_leader=False)
@@ -109,7 +109,7 @@ class Partitions(unittest.TestCase):
             net.remove(replica)
         self.assertFalse(net.has_quorum)
 
-    def test_an_easy_partition_keeps_the_leader(self) -> None:
+    def test_easy_partition_keeps_the_leader(self) -> None:
         for seed in range(50):
             net = network()
             net.hear("0000", "0003")
@@ -117,7 +117,7 @@ class Partitions(unittest.TestCase):
             self.assertIn("0003", net.majority_side)
             self.assertEqual(len(net.majority_side), 3)
 
-    def test_a_hard_partition_cuts_the_leader_off_now_and_then(self) -> None:
+    def test_hard_partition_cuts_the_leader_off_now_and_then(self) -> None:
         sides = set()
         for seed in range(50):
             net = network()
@@ -126,7 +126,7 @@ class Partitions(unittest.TestCase):
             sides.add("0003" in net.majority_side)
         self.assertEqual(sides, {True, False})
 
-    def test_the_dead_only_fill_up_the_majority_side(self) -> None:
+    def test_dead_replicas_only_fill_up_the_majority_side(self) -> None:
         net = network()
         for replica in ("0000", "0001"):
             net.remove(replica)
@@ -150,7 +150,7 @@ class Trouble(unittest.TestCase):
         self.killed.append(replica)
         self.network.remove(replica)
 
-    def test_without_a_leader_none_is_killed(self) -> None:
+    def test_kill_of_the_leader_ends_no_replica_without_a_leader(self) -> None:
         self.events.happen("kill_leader")
         self.assertEqual(self.killed, [])
 
@@ -168,7 +168,7 @@ class Trouble(unittest.TestCase):
         self.assertEqual(sorted(self.killed), ["0000", "0001", "0003", "0004"])
         self.assertEqual(self.client.leader, "0002")
 
-    def test_an_armed_kill_strikes_whoever_acknowledges_next(self) -> None:
+    def test_armed_kill_ends_the_replica_that_acknowledges_next(self) -> None:
         self.network.hear("0000", "0002")
         self.assertIsNone(self.events.acknowledged("0003"))
         self.assertEqual(self.events.happen("kill_leader_on_ack"), "armed")
@@ -178,7 +178,7 @@ class Trouble(unittest.TestCase):
         self.assertIsNone(self.events.acknowledged("0000"))
         self.assertEqual(self.killed, ["0003"])
 
-    def test_each_arming_kills_one(self) -> None:
+    def test_each_armed_kill_ends_one_replica(self) -> None:
         for _ in range(2):
             self.events.happen("kill_leader_on_ack")
         for replica in ("0003", "0001", "0000"):

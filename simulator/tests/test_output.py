@@ -23,7 +23,7 @@ FULL = "No space left on device"
 
 class Streams(unittest.TestCase):
     def run_py(self, redirection: str, *arguments: str) -> tuple[int, str, str]:
-        """Exit code, standard output and standard error of `run.py` with this redirection of the shell."""
+        """Exit code, stdout and stderr of `run.py` with this redirection of the shell."""
         done = subprocess.run(
             ["sh", "-c", f'exec "$0" "$@" {redirection}', sys.executable, str(ROOT / "run.py"), *arguments],
             capture_output=True, check=False, text=True,
@@ -41,7 +41,7 @@ class Streams(unittest.TestCase):
             with self.subTest(redirection):
                 self.assertEqual(self.run_py(redirection, "no-such-file"), (2, "", ""))
 
-    def test_a_run_whose_output_is_lost_ends_early_and_leaves_nothing(self) -> None:
+    def test_run_whose_output_is_lost_ends_early_and_leaves_nothing(self) -> None:
         reader, writer = os.pipe()
         os.close(reader)
         with open("/dev/full", "wb") as full, open(writer, "wb") as unread:
@@ -57,10 +57,10 @@ class Streams(unittest.TestCase):
 
 
 class Files(unittest.TestCase):
-    def test_a_full_disk_is_told_after_the_report(self) -> None:
+    def test_full_disk_is_told_after_the_report(self) -> None:
         for option in ("--json", "--history"):
             with self.subTest(option):
-                # The last of an option given twice counts.
+                # argparse takes the last of an option given twice.
                 run = Run("correct", "--seed", "1", option, "/dev/full", lifetime=5)
                 self.addCleanup(run.clean_up)
                 run.finish()
@@ -70,14 +70,14 @@ class Files(unittest.TestCase):
                 self.assertTrue(run.stdout.endswith(told), run.stdout)
                 self.assertNotIn("Traceback", run.stderr)
 
-    def test_a_history_that_cannot_be_written_is_not_judged(self) -> None:
+    def test_history_that_cannot_be_written_is_not_judged(self) -> None:
         full = OSError(errno.ENOSPC, FULL)
         with mock.patch("simulator.history.write", side_effect=full):
             verdict = judge(FAKE_CHECKER, [])
         self.assertIsNone(verdict.linearizable)
         self.assertEqual(verdict.explanation, f"it could not be written down: {FULL}")
 
-    def test_a_checker_that_a_real_time_signal_ends_is_named_by_its_number(self) -> None:
+    def test_checker_that_a_real_time_signal_ends_is_named_by_its_number(self) -> None:
         ended = subprocess.CompletedProcess([], -40, stdout="", stderr="\x1b[2J")
         with mock.patch("subprocess.run", return_value=ended):
             verdict = judge(FAKE_CHECKER, [])

@@ -43,12 +43,12 @@ class Plot(unittest.TestCase):
         self.assertEqual(self.plot(str(self.measured), "--into", str(place)).returncode, 0)
         self.assertEqual(sorted(path.name for path in place.iterdir()), PICTURES)
 
-    def test_without_arguments_the_usage_is_told(self) -> None:
+    def test_usage_is_told_without_arguments(self) -> None:
         done = self.plot()
         self.assertEqual(done.returncode, 2)
         self.assertTrue(done.stderr.startswith("usage: plot.py"), done.stderr)
 
-    def test_what_cannot_be_drawn_is_refused_in_one_line(self) -> None:
+    def test_unusable_measurements_are_refused_in_one_line(self) -> None:
         for content in ("", "{}", "[]", "5", '{"open loop": [], "closed loop": []}'):
             with self.subTest(content):
                 self.measured.write_text(content)

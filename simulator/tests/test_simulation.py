@@ -1,4 +1,4 @@
-"""One cluster without processes: what is kept of what its replicas send."""
+"""One cluster without processes: the messages that it keeps before the start."""
 
 import contextlib
 import io
@@ -38,7 +38,8 @@ class BeforeTheStart(unittest.TestCase):
                 run.received("0000", raw)
             run.begin(time.monotonic())
             figures = run.result().figures
-        kept = figures.incorrect_messages  # Each says so, because its destination is unknown.
+        # Each causes a complaint, because its destination is unknown.
+        kept = figures.incorrect_messages
         self.assertTrue(1 <= kept <= 1000 // len(raw), kept)
         self.assertEqual(figures.queue_drops, 1000 - kept)
         self.assertIn(f"Error - {1000 - kept} messages were lost, because more than 1,000 bytes", said.getvalue())

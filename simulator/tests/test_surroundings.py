@@ -21,7 +21,7 @@ class Environment(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.root = Path(directory.name)
         self.commands: list[list[str]] = []
-        # The module is hidden, wherever this machine may have it.
+        # This hides the module, wherever the machine may have it.
         patch = mock.patch.object(environment, "_is_importable", self.is_importable)
         patch.start()
         self.addCleanup(patch.stop)
@@ -45,7 +45,7 @@ class Environment(unittest.TestCase):
         self.commands.append(command)
         raise subprocess.CalledProcessError(1, command, stderr="first\nno network\n")
 
-    def test_the_first_use_installs_and_the_next_finds_it(self) -> None:
+    def test_first_use_installs_and_the_next_finds_it(self) -> None:
         self.prepare(self.install)
         self.assertTrue(self.is_importable())
         self.assertEqual([command[2] for command in self.commands], ["venv", "pip"])
@@ -54,7 +54,7 @@ class Environment(unittest.TestCase):
         self.assertEqual(self.prepare(self.install), "")
         self.assertEqual(len(self.commands), 2)
 
-    def test_a_failure_is_told_and_not_tried_again_at_once(self) -> None:
+    def test_failure_is_told_and_not_tried_again_at_once(self) -> None:
         said = self.prepare(self.fail)
         self.assertEqual(said.count("going on with the standard library alone"), 1)
         self.assertIn("-m venv failed: no network", said)
@@ -63,13 +63,13 @@ class Environment(unittest.TestCase):
         self.assertIn("-m venv failed: no network", said)
         self.assertEqual(len(self.commands), 1)
 
-    def test_a_failure_is_tried_again_after_a_day(self) -> None:
+    def test_failure_is_tried_again_after_a_day(self) -> None:
         self.prepare(self.fail)
         os.utime(self.root / ".venv" / "failed", (0, 0))
         self.prepare(self.install)
         self.assertTrue(self.is_importable())
 
-    def test_a_directory_that_cannot_be_made_is_told(self) -> None:
+    def test_directory_that_cannot_be_made_is_told(self) -> None:
         (self.root / ".venv").write_text("in the way")
         said = self.prepare(self.install)
         self.assertEqual(len(said.splitlines()), 1)
@@ -96,7 +96,7 @@ class Build(unittest.TestCase):
             self.assertEqual(build.own_program(), self.program)
         return run.called
 
-    def test_it_is_built_when_missing_or_older_than_its_sources(self) -> None:
+    def test_program_is_built_when_missing_or_older_than_its_sources(self) -> None:
         self.assertTrue(self.is_built())
         self.program.touch()
         os.utime(self.source, (1, 1))
@@ -105,7 +105,7 @@ class Build(unittest.TestCase):
         self.assertTrue(self.is_built())
 
     def said_of_failure(self, version: str) -> str:
-        """What is said when the build fails under a cargo of this version."""
+        """The complaint about a failed build under a cargo of this version."""
         (build.REPOSITORY / "Cargo.toml").write_text('[package]\nrust-version = "1.88"\n')
 
         def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
@@ -117,7 +117,7 @@ class Build(unittest.TestCase):
             build.own_program()
         return str(caught.exception)
 
-    def test_the_version_of_the_readme_is_that_of_the_build(self) -> None:
+    def test_version_of_the_readme_is_that_of_the_build(self) -> None:
         needed = re.search(r'^rust-version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)
         self.assertIsNotNone(needed)
         self.assertIn(f"(Rust {needed[1] if needed else ''} or newer)", (ROOT / "README.md").read_text())
@@ -127,7 +127,7 @@ class Build(unittest.TestCase):
             build.own_program()
         self.assertIn(["--bin", "kvstore"], [run.call_args[0][0][n:n + 2] for n in range(5)])
 
-    def test_a_cargo_that_is_too_old_is_told_with_the_version_that_is_needed(self) -> None:
+    def test_cargo_that_is_too_old_is_told_with_the_version_that_is_needed(self) -> None:
         for version in ("1.87.0", "1.9.1", "0.99.0"):
             with self.subTest(version):
                 said = f"kvstore could not be built: cargo {version} is too old, 1.88 or newer is needed"
@@ -138,7 +138,7 @@ class Build(unittest.TestCase):
             with self.subTest(version):
                 self.assertIn("could not be built: Command", self.said_of_failure(version))
 
-    def test_a_missing_cargo_is_told_with_the_version_that_is_needed(self) -> None:
+    def test_missing_cargo_is_told_with_the_version_that_is_needed(self) -> None:
         (build.REPOSITORY / "Cargo.toml").write_text('rust-version = "1.88"\n')
         with (
             mock.patch("subprocess.run", side_effect=FileNotFoundError("cargo")),
@@ -156,7 +156,7 @@ class Workspace(unittest.TestCase):
         patch.start()
         self.addCleanup(patch.stop)
 
-    def test_the_directory_is_gone_after_an_error_too(self) -> None:
+    def test_directory_is_gone_after_an_error_too(self) -> None:
         with self.assertRaises(RuntimeError), workspace.private_directory() as directory:
             (directory / "0000").touch()
             raise RuntimeError

@@ -1,4 +1,4 @@
-"""Sockets that are full, and what the kernel drops."""
+"""Full sockets, and datagrams that the kernel drops."""
 
 import selectors
 import socket
@@ -20,7 +20,7 @@ from simulator.transport import (
 
 
 class Recorder:
-    """A listener that remembers what it was told."""
+    """A listener that records all reports."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
@@ -48,7 +48,7 @@ class TransportCase(unittest.TestCase):
         self.listener = Recorder()
 
     def turn(self, within: float = 0) -> None:
-        """Deal with what is there. What went through a socket of AF_UNIX is there at once."""
+        """Handle the bytes that have arrived. A socket of AF_UNIX delivers them at once."""
         for key, ready in self.selector.select(within):
             key.data(ready)
 
@@ -76,7 +76,7 @@ class Seqpacket(ConnectionCase):
     def test_arguments_are_the_own_id_and_the_others(self) -> None:
         self.assertEqual(self.transport.arguments("0001"), ["0001", "0000"])
 
-    def test_a_replica_joins_talks_and_leaves(self) -> None:
+    def test_replica_joins_talks_and_leaves(self) -> None:
         self.replica.send(b"hi")
         self.turn()
         self.replica.close()
@@ -85,7 +85,7 @@ class Seqpacket(ConnectionCase):
             self.listener.events, [("joined", "0000"), ("received", "hi"), ("left", "0000")]
         )
 
-    def test_a_replica_that_does_not_read_loses_nothing(self) -> None:
+    def test_replica_that_does_not_read_loses_nothing(self) -> None:
         count = 5000
         self.replica.settimeout(10)
         for episode in range(2):
@@ -96,7 +96,7 @@ class Seqpacket(ConnectionCase):
                 self.turn()
                 self.assertEqual(self.replica.recv(100), b"%d" % number)
 
-    def test_a_closed_replica_is_not_heard_any_more(self) -> None:
+    def test_closed_replica_is_not_heard_any_more(self) -> None:
         self.replica.send(b"hi")
         events = self.selector.select(0)
         self.transport.close("0000")
@@ -105,7 +105,7 @@ class Seqpacket(ConnectionCase):
         self.assertEqual(self.listener.events, [("joined", "0000")])
 
 
-    def test_an_empty_packet_is_malformed_and_does_not_end_the_connection(self) -> None:
+    def test_empty_packet_is_malformed_and_does_not_end_the_connection(self) -> None:
         self.replica.send(b"")
         self.turn()
         self.replica.send(b"hi")
@@ -114,7 +114,7 @@ class Seqpacket(ConnectionCase):
             self.listener.events, [("joined", "0000"), ("received", ""), ("received", "hi")]
         )
 
-    def test_a_packet_beyond_the_limit_is_stray_and_one_at_the_limit_is_not(self) -> None:
+    def test_packet_beyond_the_limit_is_stray_and_one_at_the_limit_is_not(self) -> None:
         self.replica.send(b"x" * MESSAGE_BYTES)
         self.turn()
         self.replica.send(b"x" * (MESSAGE_BYTES + 1))
@@ -123,7 +123,7 @@ class Seqpacket(ConnectionCase):
             [name for name, _ in self.listener.events], ["joined", "received", "stray"]
         )
 
-    def test_a_replica_that_never_reads_is_owed_a_bounded_queue(self) -> None:
+    def test_replica_that_never_reads_is_owed_a_bounded_queue(self) -> None:
         message = b"x" * 1000
         sent = 0
         with mock.patch.object(transport, "MOST_WAITING_BYTES", 50_000):
@@ -143,7 +143,7 @@ class Seqpacket(ConnectionCase):
 
 
 class LongPath(TransportCase):
-    def test_a_directory_whose_path_no_socket_can_have_is_no_trouble(self) -> None:
+    def test_directory_with_a_long_path_is_no_trouble(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
             deep = Path(directory, "d" * 200)
             deep.mkdir()
@@ -175,7 +175,7 @@ class Stream(ConnectionCase):
         self.transport.send("0000", b"two")
         self.assertEqual(self.replica.recv(100), b"one\ntwo\n")
 
-    def test_a_full_socket_takes_part_of_a_message_and_the_rest_follows(self) -> None:
+    def test_full_socket_takes_part_of_a_message_and_the_rest_follows(self) -> None:
         count = 500
         sent = b"".join(b"%d" % number * 1000 + b"\n" for number in range(count))
         for number in range(count):
@@ -187,7 +187,7 @@ class Stream(ConnectionCase):
             self.turn()
         self.assertEqual(arrived, sent)
 
-    def test_a_line_beyond_the_limit_is_stray_and_one_at_the_limit_is_not(self) -> None:
+    def test_line_beyond_the_limit_is_stray_and_one_at_the_limit_is_not(self) -> None:
         for line in (b"x" * MESSAGE_BYTES, b"y" * (3 * MESSAGE_BYTES), b"z"):
             self.replica.sendall(line + b"\n")
             for _ in range(4):
@@ -196,7 +196,7 @@ class Stream(ConnectionCase):
             [name for name, _ in self.listener.events], ["received", "stray", "received"]
         )
 
-    def test_a_line_without_an_end_costs_no_memory(self) -> None:
+    def test_line_without_an_end_costs_no_memory(self) -> None:
         for _ in range(20):
             self.replica.sendall(b"x" * MESSAGE_BYTES)
             self.turn()
@@ -218,7 +218,7 @@ class Stream(ConnectionCase):
         self.turn()
         self.assertEqual(self.listener.events, [("received", "one")])
 
-    def test_a_replica_leaves(self) -> None:
+    def test_replica_leaves(self) -> None:
         self.replica.close()
         self.turn()
         self.assertEqual(self.listener.events, [("left", "0000")])
@@ -247,7 +247,7 @@ class Datagram(TransportCase):
     def test_arguments_begin_with_the_port(self) -> None:
         self.assertEqual(self.transport.arguments("0001"), [str(self.port), "0001", "0000"])
 
-    def test_a_hello_makes_a_replica_known(self) -> None:
+    def test_hello_makes_a_replica_known(self) -> None:
         sock = self.replica()
         self.say(sock, "hello")
         self.say(sock, "append")
@@ -255,24 +255,24 @@ class Datagram(TransportCase):
         self.transport.send("0000", b"to you")
         self.assertEqual(sock.recv(100), b"to you")
 
-    def test_anything_before_the_hello_is_stray(self) -> None:
+    def test_datagram_before_the_hello_is_stray(self) -> None:
         self.say(self.replica(), "append")
         self.assertEqual([name for name, _ in self.listener.events], ["stray"])
 
-    def test_a_hello_cannot_take_over_another_replica(self) -> None:
+    def test_hello_cannot_take_over_another_replica(self) -> None:
         self.say(self.replica(), "hello")
         self.say(self.replica(), "hello")
         self.say(self.replica(), "hello", replica="0002")
         self.assertEqual([name for name, _ in self.listener.events], ["joined", "stray", "stray"])
 
-    def test_a_closed_replica_is_not_heard_any_more(self) -> None:
+    def test_closed_replica_is_not_heard_any_more(self) -> None:
         sock = self.replica()
         self.say(sock, "hello")
         self.transport.close("0000")
         self.say(sock, "append")
         self.assertEqual(self.listener.events, [("joined", "0000")])
 
-    def test_what_the_kernel_drops_is_found_and_counted(self) -> None:
+    def test_datagrams_that_the_kernel_drops_are_counted(self) -> None:
         sock = self.replica()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.say(sock, "hello")
@@ -281,7 +281,7 @@ class Datagram(TransportCase):
             self.transport.send("0000", b"x" * 100)
         sock.settimeout(HANG_SECONDS)
         arrived = 0
-        # A busy kernel delivers late, so the last of them may come when some are read already.
+        # A busy kernel delivers late, so the last of them may come after the first reads.
         while arrived + (dropped := self.transport.kernel_drops().get("0000", 0)) < 500:
             sock.recv(200)
             arrived += 1
@@ -290,7 +290,7 @@ class Datagram(TransportCase):
 
 
 class Queueing(unittest.TestCase):
-    def test_an_outbox_keeps_the_order_and_tells_once_per_episode(self) -> None:
+    def test_outbox_keeps_the_order_and_tells_once_per_episode(self) -> None:
         sent: list[bytes] = []
         room = 0
         blocked: list[None] = []
@@ -314,7 +314,7 @@ class Queueing(unittest.TestCase):
         outbox.send(b"3")
         self.assertEqual((sent, len(blocked)), ([b"1", b"2", b"3"], 1))
 
-    def test_a_replica_that_is_gone_does_not_stop_the_rest(self) -> None:
+    def test_replica_that_is_gone_does_not_stop_the_rest(self) -> None:
         def transmit(raw: bytes) -> int:
             raise BrokenPipeError
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""A replica in each dialect that looks sound, and has the one flaw that $FLAW names, if any.
+"""A replica in each dialect that looks sound, but for the flaw that $FLAW names, if any.
 
-`acknowledges_early`: its leader answers a put before any other replica has it.
-`reads_locally`: every replica answers a get from its own state.
+`acknowledges_early`: its leader answers a put before any other replica has it. `reads_locally`:
+every replica answers a get from its own state.
 
-Otherwise the living replica with the lowest ID leads as long as it hears a majority, acknowledges a put
-once a majority has stored it, and sends it to the others until they have. That is enough for most networks.
+Otherwise the living replica with the lowest ID leads as long as it hears a majority. It
+acknowledges a put once a majority has stored it, and sends it to the others until they have it.
+That is enough for most networks.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from endpoint import Endpoint
 
 FLAW = os.environ.get("FLAW")
 BEAT_SECONDS = 0.5
-# On a busy machine a slow process must not look like a dead one. And who is cut off from the majority
-# stops leading before the majority takes another leader.
+# On a busy machine a slow process must not look like a dead one. And a leader that is cut off from
+# the majority stops leading before the majority takes another one.
 MAJORITY_SECONDS = 2 * BEAT_SECONDS
 SILENCE_SECONDS = 4 * BEAT_SECONDS
 UNKNOWN = "FFFF"
@@ -34,11 +35,11 @@ class Replica:
         self.endpoint = endpoint
         self.id = endpoint.id
         self.majority = (len(endpoint.others) + 1) // 2 + 1
-        # Empty until the first message arrives, because before that nobody can be heard.
+        # Empty until the first message arrives, because no replica can be heard before.
         self.heard: dict[str, float] = {}
         self.store: dict[str, tuple[Version, str]] = {}
         self.counter = 0
-        # Per put that this replica leads: its message, and who has yet to say that it is stored there.
+        # Per put that this replica leads: its message, and the replicas that have yet to store it.
         self.missing: dict[Version, tuple[dict[str, Any], set[str]]] = {}
         self.owed: dict[Version, tuple[str, str]] = {}
         self.taken: dict[tuple[str, str], Version] = {}
@@ -108,7 +109,7 @@ class Replica:
             self.send(client, "ok", MID=mid)
 
     def redirect(self, client: str, request: dict[str, Any]) -> None:
-        """Name the leader, unless this client was sent to it and nothing was heard of it since."""
+        """Name the leader, unless the client came from it and it has been silent since."""
         leader = self.leader()
         if self.redirected.get(client, 0) < self.heard.get(leader, 0):
             self.redirected[client] = time.monotonic()
