@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use kvstore::id::Id;
-use kvstore::raft::message::Message;
+use kvstore::replication::Message;
 use kvstore::request::{Outcome, RequestId, Response};
 use kvstore::wire::{self, Decoder};
 use serde::Deserialize;

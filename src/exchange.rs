@@ -1,7 +1,7 @@
 //! Typed messages that cross the border of a replica. The wire, the pipeline and a simulation share them.
 
 use crate::id::Id;
-use crate::raft::message::Message;
+use crate::replication::Message;
 use crate::request::{Request, Response};
 
 /// What reaches a replica from outside, validated.

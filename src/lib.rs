@@ -7,7 +7,8 @@
 //! | [`tuning`] | every switch between messages, latency and simplicity | |
 //! | [`planted`] | bugs for tests to plant; no replica has one | |
 //! | [`kv`] | the state machine, with a session per client | words |
-//! | [`raft`] | the core: one log on many replicas | words |
+//! | [`raft`] | the core: one log on many replicas; it does not know what a command is | `id`, `micros` |
+//! | [`replication`] | the core's types, with commands as what it replicates | `raft`, words |
 //! | [`exchange`] | typed messages that cross the border of a replica | words, messages |
 //! | [`wire`] | JSON on one side, validated messages on the other | words, messages |
 //! | [`replica`] | one replica: core, state machine, and what is owed to clients | all of the above |
@@ -44,6 +45,7 @@ pub mod pipeline;
 pub mod planted;
 pub mod raft;
 pub mod replica;
+pub mod replication;
 pub mod request;
 pub mod sim;
 pub mod transport;

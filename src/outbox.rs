@@ -13,8 +13,9 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::exchange::Outbound;
 use crate::id::Id;
 use crate::planted::{Bug, Planted};
-use crate::raft::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message};
-use crate::raft::types::{Entry, Index, Term};
+use crate::raft::message::{AppendEntriesResponse, AppendOutcome};
+use crate::raft::types::{Index, Term};
+use crate::replication::{AppendEntries, Body, Entry, Message};
 use crate::request::{Outcome, Response};
 use crate::wire::{self, BUNDLE_ENVELOPE_BYTES, MESSAGE_ENVELOPE_BYTES};
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use kvstore::command::Command;
 use kvstore::id::Id;
-use kvstore::raft::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message};
-use kvstore::raft::types::{Entry, Payload};
+use kvstore::raft::message::{AppendEntriesResponse, AppendOutcome};
+use kvstore::replication::{AppendEntries, Body, Entry, Message, Payload};
 use kvstore::request::RequestId;
 
 /// An append of puts like those of the simulator's clients.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::tests::{datagrams, id, messages};
 use super::*;
-use crate::raft::types::Payload;
+use crate::replication::Payload;
 
 /// What the two ends of an append know in the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

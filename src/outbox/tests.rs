@@ -2,10 +2,8 @@
 
 use super::*;
 use crate::exchange::Inbound;
-use crate::raft::message::{
-    Acknowledgement, RelayEntries, RelayEntriesResponse, RequestVote, RequestVoteResponse,
-};
-use crate::raft::types::Payload;
+use crate::raft::message::{Acknowledgement, RelayEntriesResponse, RequestVote, RequestVoteResponse};
+use crate::replication::{Payload, RelayEntries};
 use crate::request::RequestId;
 use crate::wire::Decoder;
 

@@ -49,8 +49,8 @@ pub use counts::Counts;
 
 use crate::clock::BootTime;
 use crate::outbox::Outbox;
-use crate::raft::types::Saved;
 use crate::replica::{Options, Replica};
+use crate::replication::Saved;
 use crate::transport::Transport;
 use crate::tuning::Tuning;
 use crate::wire::{Decoder, Limits};

@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 
 use super::message::{Body, LogTail, RequestVote, RequestVoteResponse};
 use super::node::{Node, Role};
-use super::types::Term;
+use super::types::{Command, Term};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::planted::Bug;
@@ -77,7 +77,7 @@ impl Candidate {
     }
 }
 
-impl Node {
+impl<C: Command> Node<C> {
     /// Asks everybody for a vote, or, with `pre_vote`, for the promise of one. Only the real
     /// election raises the term and uses up the own vote.
     pub(super) fn campaign(&mut self, pre_vote: bool) {
@@ -124,7 +124,7 @@ impl Node {
     }
 
     /// A replica that refused its pre-vote sends what this one lacks. With it, this one asks again at once.
-    pub(super) fn receive_log_tail(&mut self, term: Term, tail: LogTail) {
+    pub(super) fn receive_log_tail(&mut self, term: Term, tail: LogTail<C>) {
         let asks = match &self.role {
             Role::Follower(follower) => follower.leader.is_none(),
             Role::Candidate(candidate) => candidate.pre_vote,

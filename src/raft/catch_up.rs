@@ -10,13 +10,13 @@
 
 use super::node::{Node, Role};
 use super::progress::Progress;
-use super::types::Index;
+use super::types::{Command, Index};
 
 /// A follower is far behind if the entries that it was not even sent fill more than so many appends. The window of a
 /// replica holds twice as many, so a follower that is less far behind has a new entry within a few round trips.
 const FAR_APPENDS: Index = 32;
 
-impl Node {
+impl<C: Command> Node<C> {
     /// Followers that are far behind are caught up beside the new entries, which do not wait for them.
     pub(super) fn catch_up_followers(&mut self) {
         let last_index = self.log.last_index();
@@ -72,7 +72,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::harness::{Cluster, ON_DEMAND, id, put};
+    use crate::raft::harness::{Cluster, ON_DEMAND, Put, id, put};
     use crate::raft::message::Body;
 
     /// So many entries are far more than one that is not far behind may lack: ten fit into an append here.
@@ -96,7 +96,7 @@ mod tests {
     /// How many entries each append to 3 has that waits in the network.
     fn entries_to_3(cluster: &Cluster) -> Vec<usize> {
         let to_3 = cluster.network.iter().filter(|envelope| envelope.to == id(3));
-        let entries = |body: &Body| {
+        let entries = |body: &Body<Put>| {
             if let Body::AppendEntries(append) = body { Some(append.entries.len()) } else { None }
         };
         to_3.filter_map(|envelope| entries(&envelope.message.body)).collect()

@@ -4,6 +4,7 @@
 use super::node::{Node, Role, Settings};
 use super::progress::Progress;
 use super::round_trip::RoundTrip;
+use super::types::Command;
 use crate::micros::Micros;
 use crate::planted::Bug;
 
@@ -15,7 +16,7 @@ const PROBES_PER_STALL: Micros = 8;
 /// this: three where nothing is lost, seven at 30 % loss, sixteen at 50 %.
 const TOO_SILENT: f64 = 0.01;
 
-impl Node {
+impl<C: Command> Node<C> {
     /// Asks those again without whom there is no quorum: they may not have got the question, or the answer was lost.
     pub(super) fn ask_the_doubtful(&mut self) {
         if self.now < self.doubt_deadline() {

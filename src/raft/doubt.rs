@@ -20,7 +20,7 @@ use super::follower::Follower;
 use super::message::{Body, RequestVote};
 use super::node::{Node, Role};
 use super::tuning::Detection;
-use super::types::Term;
+use super::types::{Command, Term};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::planted::Bug;
@@ -44,7 +44,7 @@ pub(super) struct Doubt {
     campaigns: bool,    // whether to ask for votes if the leader is gone
 }
 
-impl Node {
+impl<C: Command> Node<C> {
     /// A client came back from the leader in vain: it waits, so the leader is asked at once.
     pub(super) fn suspect(&mut self) {
         let follows = matches!(&self.role, Role::Follower(follower) if follower.leader.is_some());
@@ -184,8 +184,7 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::action::Input;
-    use crate::raft::harness::{Cluster, ON_DEMAND, id, put};
+    use crate::raft::harness::{Cluster, Input, ON_DEMAND, Put, id, put};
     use crate::raft::message::{Message, RequestVoteResponse};
     use crate::raft::types::Index;
 
@@ -208,7 +207,8 @@ mod tests {
 
     /// The requests for votes that are on their way to a replica.
     fn asked(cluster: &Cluster, to: Id) -> Vec<RequestVote> {
-        let request = |body: &Body| if let Body::RequestVote(request) = body { Some(*request) } else { None };
+        let request =
+            |body: &Body<Put>| if let Body::RequestVote(request) = body { Some(*request) } else { None };
         let to = cluster.network.iter().filter(|envelope| envelope.to == to);
         to.filter_map(|envelope| request(&envelope.message.body)).collect()
     }

@@ -6,7 +6,7 @@ use super::doubt::Doubt;
 use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
 use super::node::{Node, Role};
 use super::tuning::Detection;
-use super::types::Term;
+use super::types::{Command, Term};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::planted::Bug;
@@ -26,7 +26,7 @@ impl Follower {
     }
 }
 
-impl Node {
+impl<C: Command> Node<C> {
     /// Follows `leader`, or nobody yet, in `term`, which is the current one or a later one. A replica
     /// that led abandons what it was asked. A follower waits no longer than it would have waited before.
     pub(super) fn become_follower(&mut self, term: Term, leader: Option<Id>) {
@@ -77,7 +77,7 @@ impl Node {
     }
 
     /// The leader of the current term sends entries or a sign of life (paper, figure 2).
-    pub(super) fn receive_append_entries(&mut self, from: Id, append: AppendEntries) {
+    pub(super) fn receive_append_entries(&mut self, from: Id, append: AppendEntries<C>) {
         let sent_at = append.sent_at;
         if let Some(outcome) = self.follow(from, append) {
             self.send(from, Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome }));
@@ -85,7 +85,7 @@ impl Node {
     }
 
     /// Follows `leader` and takes in what it says, whoever brought it. Returns what is to be answered, if anything.
-    pub(super) fn follow(&mut self, leader: Id, append: AppendEntries) -> Option<AppendOutcome> {
+    pub(super) fn follow(&mut self, leader: Id, append: AppendEntries<C>) -> Option<AppendOutcome> {
         if self.leader().is_some_and(|known| known != leader) {
             return None; // election safety: a term has one leader, so this is not one
         }
@@ -99,7 +99,7 @@ impl Node {
     }
 
     /// The log's part of it: what to answer, or nothing if the message can't come from a leader.
-    fn store(&mut self, append: AppendEntries) -> Option<AppendOutcome> {
+    fn store(&mut self, append: AppendEntries<C>) -> Option<AppendOutcome> {
         let AppendEntries { prev_log_index, prev_log_term, leader_commit, .. } = append;
         if self.log.term_at(prev_log_index) != Some(prev_log_term) {
             if self.planted(Bug::AppliesBeyondMatch) {

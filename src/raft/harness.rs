@@ -2,21 +2,40 @@
 //! loses or repeats them, and time stands still until it is moved.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt::Write as _;
-use std::sync::Arc;
+use std::fmt::{self, Write as _};
 
-use super::action::{Action, Input, Persist, ReadId};
+use super::action::ReadId;
 use super::invariants::ClusterInvariants;
-use super::message::Message;
-use super::node::{Node, Settings};
 use super::text::describe;
 use super::tuning::{Detection, Tuning};
-use super::types::{Configuration, Entry, Index, Payload, Saved, Term};
-use crate::command::Command;
+use super::types::{Configuration, Index, Payload, Term};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::planted::Planted;
-use crate::request::RequestId;
+
+/// What these clusters replicate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Put {
+    key: String,
+    value: String,
+}
+
+impl fmt::Display for Put {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.key, self.value)
+    }
+}
+
+pub(super) type Action = super::action::Action<Put>;
+pub(super) type Entry = super::types::Entry<Put>;
+pub(super) type Input = super::action::Input<Put>;
+#[cfg(test)]
+pub(super) type Log = super::log::Log<Put>;
+pub(super) type Message = super::message::Message<Put>;
+pub(super) type Node = super::node::Node<Put>;
+pub(super) type Persist = super::action::Persist<Put>;
+pub(super) type Saved = super::types::Saved<Put>;
+pub(super) type Settings = super::node::Settings<Put>;
 
 pub(super) const SETTINGS: Settings = Settings {
     election_timeout_us: 1_000_000,
@@ -270,10 +289,9 @@ impl Cluster {
     }
 }
 
-/// A write by client 0010 whose name is `key=value`.
+/// A write.
 pub(super) fn put(key: &str, value: &str) -> Input {
-    let request = RequestId { client: id(0x10), mid: format!("{key}={value}").into() };
-    Input::Propose(Arc::new(Command { request, key: key.into(), value: value.into() }))
+    Input::Propose(Put { key: key.into(), value: value.into() })
 }
 
 pub(super) fn describe_log(node: &Node) -> String {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::node::Node;
-use super::types::{Index, Term};
+use super::types::{Command, Index, Term};
 use crate::id::Id;
 
 /// A broken invariant, in words.
@@ -12,7 +12,7 @@ pub type Violation = String;
 
 /// What one replica can know of itself. Of its log, what follows the entry at `checked_to`: the rest was looked
 /// at before and has not changed since.
-pub fn check(node: &Node, checked_to: Index) -> Result<(), Violation> {
+pub fn check<C: Command>(node: &Node<C>, checked_to: Index) -> Result<(), Violation> {
     let last_index = node.log.last_index();
     if node.commit_index > last_index || node.known_committed > last_index {
         let committed = node.known_committed.max(node.commit_index);
@@ -48,7 +48,10 @@ pub struct ClusterInvariants {
 
 impl ClusterInvariants {
     /// Checks a cluster as it is now against all that was seen of it before.
-    pub fn check<'a>(&mut self, nodes: impl Iterator<Item = &'a Node> + Clone) -> Result<(), Violation> {
+    pub fn check<'a, C: Command + 'a>(
+        &mut self,
+        nodes: impl Iterator<Item = &'a Node<C>> + Clone,
+    ) -> Result<(), Violation> {
         for node in nodes.clone() {
             check(node, 0)?;
             self.check_monotone(node)?;
@@ -68,7 +71,7 @@ impl ClusterInvariants {
     }
 
     /// Terms and commit indexes never decrease.
-    fn check_monotone(&mut self, node: &Node) -> Result<(), Violation> {
+    fn check_monotone<C: Command>(&mut self, node: &Node<C>) -> Result<(), Violation> {
         let now = (node.hard_state.current_term, node.commit_index);
         let before = self.seen.insert(node.id, now).unwrap_or_default();
         if now.0 < before.0 || now.1 < before.1 {
@@ -78,7 +81,7 @@ impl ClusterInvariants {
     }
 
     /// Election safety: at most one leader in a term.
-    fn check_election_safety(&mut self, node: &Node) -> Result<(), Violation> {
+    fn check_election_safety<C: Command>(&mut self, node: &Node<C>) -> Result<(), Violation> {
         if !node.is_leader() {
             return Ok(());
         }
@@ -90,8 +93,8 @@ impl ClusterInvariants {
     }
 
     /// State machine safety: an index is committed with one entry only, on whichever replica.
-    fn check_committed(&mut self, node: &Node) -> Result<(), Violation> {
-        let committed = |entry: &&super::types::Entry| entry.index <= node.commit_index;
+    fn check_committed<C: Command>(&mut self, node: &Node<C>) -> Result<(), Violation> {
+        let committed = |entry: &&super::types::Entry<C>| entry.index <= node.commit_index;
         for entry in node.log.entries().iter().take_while(committed) {
             let term = *self.committed.entry(entry.index).or_insert(entry.term);
             if term != entry.term {
@@ -106,7 +109,7 @@ impl ClusterInvariants {
     }
 
     /// Leader completeness: the leader of the latest term has every entry that was committed.
-    fn check_leader_completeness(&self, node: &Node) -> Result<(), Violation> {
+    fn check_leader_completeness<C: Command>(&self, node: &Node<C>) -> Result<(), Violation> {
         let latest =
             self.leaders.last_key_value().is_some_and(|(term, _)| *term == node.hard_state.current_term);
         if !latest || !node.is_leader() {
@@ -120,7 +123,7 @@ impl ClusterInvariants {
 }
 
 /// Log matching: entries of the same index and term are the same, and so is all before them.
-fn check_log_matching(a: &Node, b: &Node) -> Result<(), Violation> {
+fn check_log_matching<C: Command>(a: &Node<C>, b: &Node<C>) -> Result<(), Violation> {
     let pairs = || a.log.entries().iter().zip(b.log.entries());
     let Some(agree) = pairs().rposition(|(x, y)| x.term == y.term) else { return Ok(()) };
     match pairs().take(agree + 1).find(|(x, y)| x != y) {
@@ -133,9 +136,8 @@ fn check_log_matching(a: &Node, b: &Node) -> Result<(), Violation> {
 mod tests {
     use super::*;
     use crate::raft::action::Input;
-    use crate::raft::harness::{Cluster, SETTINGS, id, put};
-    use crate::raft::log::Log;
-    use crate::raft::types::{Entry, Payload};
+    use crate::raft::harness::{Cluster, Entry, Log, Node, SETTINGS, id, put};
+    use crate::raft::types::Payload;
 
     fn log(entries: &[(Index, Term)]) -> Log {
         let entry = |&(index, term): &(Index, Term)| Entry { index, term, payload: Payload::Noop };

@@ -15,7 +15,6 @@
 //! it would relay a lone put.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use super::action::Action;
 use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message};
@@ -24,8 +23,7 @@ use super::odds::LIKELY;
 use super::own_disk::OwnDisk;
 use super::progress::Progress;
 use super::reads::PendingRead;
-use super::types::{Index, Payload};
-use crate::command::Command;
+use super::types::{Command, Index, Payload};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::planted::Bug;
@@ -76,7 +74,7 @@ impl Leader {
     }
 }
 
-impl Node {
+impl<C: Command> Node<C> {
     /// A candidate has won (paper, 5.2). The no-op announces it to everybody at
     /// once and commits what earlier terms left behind.
     pub(super) fn become_leader(&mut self) {
@@ -97,7 +95,7 @@ impl Node {
     }
 
     /// A client's write becomes an entry; the drain replicates it.
-    pub(super) fn propose(&mut self, command: Arc<Command>) {
+    pub(super) fn propose(&mut self, command: C) {
         if let Role::Leader(leader) = &mut self.role {
             leader.proposed += 1;
             self.log.append(self.hard_state.current_term, Payload::Command(command));
@@ -287,8 +285,7 @@ pub(super) fn stamp(last_stamp: &mut Micros, now: Micros) -> Micros {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::action::Input;
-    use crate::raft::harness::{Cluster, SETTINGS, id, put};
+    use crate::raft::harness::{Cluster, Input, SETTINGS, id, put};
     use crate::raft::node::Settings;
 
     /// Of five, 1 leads and asks two for something; one answers, then both are taken for silent. Returns how

@@ -3,18 +3,18 @@
 
 use std::collections::VecDeque;
 
-use super::types::{Entry, Index, Payload, Term};
+use super::types::{Command, Entry, Index, Payload, Term};
 
 /// A replica's copy of the log.
 ///
 /// Invariants: `entries[i].index == base_index + 1 + i`; terms never decrease.
 /// The entry at `base_index` itself is not kept, only its term: 0 and 0 for a log
 /// that starts at the beginning. `durable_index <= last_index()`, and every entry up to it is on disk as it is here.
-#[derive(Clone, Debug, Default)]
-pub struct Log {
+#[derive(Clone, Debug)]
+pub struct Log<C> {
     base_index: Index,
     base_term: Term,
-    entries: Vec<Entry>,
+    entries: Vec<Entry<C>>,
     changed_from: Option<Index>, // the first index that differs from what was handed out for the disk
     durable_index: Index,
     on_the_way: VecDeque<(u64, Index)>, // handed out and not on disk yet: number, and the last index that stays true
@@ -29,9 +29,16 @@ pub struct ConflictHint {
     pub index: Index,
 }
 
-impl Log {
+impl<C> Default for Log<C> {
+    fn default() -> Self {
+        let (entries, on_the_way) = (Vec::new(), VecDeque::new());
+        Self { base_index: 0, base_term: 0, entries, changed_from: None, durable_index: 0, on_the_way }
+    }
+}
+
+impl<C: Command> Log<C> {
     /// A log as it was found on disk, from index 1.
-    pub fn restore(entries: Vec<Entry>) -> Self {
+    pub fn restore(entries: Vec<Entry<C>>) -> Self {
         let durable_index = entries.len() as Index;
         Self { entries, durable_index, ..Self::default() }
     }
@@ -55,7 +62,7 @@ impl Log {
     }
 
     /// The entry at `index`.
-    pub fn get(&self, index: Index) -> Option<&Entry> {
+    pub fn get(&self, index: Index) -> Option<&Entry<C>> {
         let offset = index.checked_sub(self.base_index + 1)?;
         self.entries.get(usize::try_from(offset).ok()?)
     }
@@ -66,7 +73,7 @@ impl Log {
     }
 
     /// Appends a new entry of the leader's and returns its index.
-    pub fn append(&mut self, term: Term, payload: Payload) -> Index {
+    pub fn append(&mut self, term: Term, payload: Payload<C>) -> Index {
         let index = self.last_index() + 1;
         self.entries.push(Entry { index, term, payload });
         self.note_change(index);
@@ -78,7 +85,7 @@ impl Log {
     }
 
     /// The first of `entries` that contradicts the log: same index, other term (paper, figure 2).
-    fn find_conflict(&self, entries: &[Entry]) -> Option<Index> {
+    fn find_conflict(&self, entries: &[Entry<C>]) -> Option<Index> {
         entries
             .iter()
             .find(|entry| self.term_at(entry.index).is_some_and(|term| term != entry.term))
@@ -90,7 +97,7 @@ impl Log {
     /// a shorter log than the leader has by now, and may have been acknowledged since.
     /// Only at a real conflict is the rest cut off. False, and nothing is changed, if that would
     /// cut off an entry up to `committed`.
-    pub fn store(&mut self, entries: Vec<Entry>, committed: Index) -> bool {
+    pub fn store(&mut self, entries: Vec<Entry<C>>, committed: Index) -> bool {
         match self.find_conflict(&entries) {
             Some(conflict) if conflict <= committed => return false,
             Some(conflict) => self.truncate(conflict - 1),
@@ -121,7 +128,7 @@ impl Log {
     }
 
     /// Hands out, under this number, what the disk lacks: the first index that differs, and all from there on.
-    pub fn take_changes(&mut self, number: u64) -> (Index, Vec<Entry>) {
+    pub fn take_changes(&mut self, number: u64) -> (Index, Vec<Entry<C>>) {
         let last = self.last_index();
         self.on_the_way.push_back((number, last));
         let first = self.changed_from.take().unwrap_or(last + 1);
@@ -154,8 +161,8 @@ impl Log {
         from: Index,
         to: Index,
         budget_bytes: usize,
-        entry_len: fn(&Entry) -> usize,
-    ) -> Vec<Entry> {
+        entry_len: fn(&Entry<C>) -> usize,
+    ) -> Vec<Entry<C>> {
         let mut left = budget_bytes;
         let mut slice = Vec::new();
         for index in from..=to {
@@ -187,7 +194,7 @@ impl Log {
     }
 
     /// All entries that are kept, in order.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[Entry<C>] {
         &self.entries
     }
 }
@@ -195,6 +202,7 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raft::harness::{Entry, Log};
 
     /// A log whose entries have these terms.
     fn log(terms: &[Term]) -> Log {

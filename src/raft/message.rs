@@ -8,31 +8,31 @@ use crate::micros::Micros;
 
 /// One message between two replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct Message<C> {
     /// The sender's term; for a pre-vote and its grant, the term that an election would have.
     pub term: Term,
     /// What it says.
-    pub body: Body,
+    pub body: Body<C>,
 }
 
 /// The kinds of message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Body {
+pub enum Body<C> {
     /// A candidate asks for a vote.
     RequestVote(RequestVote),
     /// The answer to it.
     RequestVoteResponse(RequestVoteResponse),
     /// The leader replicates its log, or, without entries, shows that it lives.
-    AppendEntries(AppendEntries),
+    AppendEntries(AppendEntries<C>),
     /// The answer to it.
     AppendEntriesResponse(AppendEntriesResponse),
     /// The receiver's append or relay came in an earlier term than the message's. It acknowledges nothing, so it
     /// names neither the append nor the time of its sending.
     StaleTerm,
     /// The end of a log, for a candidate whose own log is behind it.
-    LogTail(LogTail),
+    LogTail(LogTail<C>),
     /// An append that each follower on its way stores and sends on.
-    RelayEntries(RelayEntries),
+    RelayEntries(RelayEntries<C>),
     /// What the last of them tells the leader for all.
     RelayEntriesResponse(RelayEntriesResponse),
 }
@@ -64,7 +64,7 @@ pub struct RequestVoteResponse {
 
 /// The leader's log, or the part of it that a follower lacks (paper, 5.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppendEntries {
+pub struct AppendEntries<C> {
     /// Index of the entry before the first of `entries`.
     pub prev_log_index: Index,
     /// Term of that entry.
@@ -74,10 +74,10 @@ pub struct AppendEntries {
     /// When the leader sent this, by its own clock; no two sends of a term have the same value.
     pub sent_at: Micros,
     /// Entries `prev_log_index + 1 ..`, without a gap; empty for a heartbeat.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Entry<C>>,
 }
 
-impl AppendEntries {
+impl<C> AppendEntries<C> {
     /// Index of the last entry that a receiver has in common with the leader once it stored this.
     pub fn last_index(&self) -> Index {
         self.prev_log_index + self.entries.len() as Index
@@ -115,18 +115,18 @@ pub enum AppendOutcome {
 
 /// What a candidate lacks of the sender's log (`candidate.rs`). The sender does not lead, and no answer is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogTail {
+pub struct LogTail<C> {
     /// Index of the entry before the first of `entries`.
     pub prev_log_index: Index,
     /// Term of that entry.
     pub prev_log_term: Term,
     /// Entries `prev_log_index + 1 ..`, without a gap; at least one.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Entry<C>>,
 }
 
 /// An [`AppendEntries`] that goes through several followers, and what it has been answered so far (`relay.rs`).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RelayEntries {
+pub struct RelayEntries<C> {
     /// Whose log it shows; the sender is whoever had it last.
     pub leader: Id,
     /// Who gets it after the receiver, in this order.
@@ -134,7 +134,7 @@ pub struct RelayEntries {
     /// Who has stored it, in this order: the log of each equals the leader's up to the append's last entry.
     pub acknowledged: Vec<Acknowledgement>,
     /// What all of them are to store.
-    pub append: AppendEntries,
+    pub append: AppendEntries<C>,
 }
 
 /// One of those who have stored an append that goes through several followers.

@@ -8,6 +8,8 @@ use crate::id::Id;
 #[cfg(any(test, feature = "planted-bugs"))]
 use super::node::{Node, Role};
 #[cfg(any(test, feature = "planted-bugs"))]
+use super::types::Command;
+#[cfg(any(test, feature = "planted-bugs"))]
 use crate::planted::Bug;
 
 impl Leader {
@@ -32,7 +34,7 @@ impl Leader {
 }
 
 #[cfg(any(test, feature = "planted-bugs"))]
-impl Node {
+impl<C: Command> Node<C> {
     /// What a leader knows of its followers is kept when it steps down.
     pub(super) fn keep_followers(&mut self) {
         if self.planted(Bug::ResumesLeadership)

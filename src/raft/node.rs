@@ -13,15 +13,15 @@ use super::message::{AppendEntriesResponse, AppendOutcome, Body, Message, Reques
 use super::progress::Progress;
 use super::relay::Overheard;
 use super::tuning::Tuning;
-use super::types::{Configuration, Entry, HardState, Index, MAX_TERMS_AHEAD, Saved, Term};
+use super::types::{Command, Configuration, Entry, HardState, Index, MAX_TERMS_AHEAD, Saved, Term};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::planted::{Bug, Planted};
 
 /// What a replica is told about its surroundings. All replicas of a cluster need the
 /// same times.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
+#[derive(Debug)]
+pub struct Settings<C> {
     /// The least time after which a replica that knows no leader asks for votes; each wait is drawn
     /// from one to two of it (paper, 5.2). Also how long a replica that has heard a leader refuses its vote
     /// (dissertation, 6.4.1).
@@ -39,7 +39,7 @@ pub struct Settings {
     /// How many bytes of entries, by `entry_len`, go into one message; one entry goes alone if it is larger.
     pub max_append_bytes: usize,
     /// The size of an entry in a message, in bytes.
-    pub entry_len: fn(&Entry) -> usize,
+    pub entry_len: fn(&Entry<C>) -> usize,
     /// How many unanswered messages a follower may have that answers.
     pub max_in_flight: usize,
     /// How many entries one drain hands out to be applied, at least 1: a bound on how long a batch takes.
@@ -50,9 +50,17 @@ pub struct Settings {
     pub planted: Planted,
 }
 
-impl Settings {
+impl<C> Clone for Settings<C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Settings<C> {}
+
+impl<C: Command> Settings<C> {
     /// The entries `from ..= to` of the log that go into one message: as many as may and fit, but at least one.
-    pub(super) fn entries_for_message(&self, log: &Log, from: Index, to: Index) -> Vec<Entry> {
+    pub(super) fn entries_for_message(&self, log: &Log<C>, from: Index, to: Index) -> Vec<Entry<C>> {
         let most = from.saturating_add(self.tuning.max_entries_per_append as Index - 1);
         log.slice(from, to.min(most), self.max_append_bytes, self.entry_len)
     }
@@ -68,14 +76,14 @@ pub(super) enum Role {
 
 /// One replica's Raft state. It has no I/O, no clock and no randomness of its own.
 #[derive(Debug)]
-pub struct Node {
+pub struct Node<C> {
     pub(super) id: Id,
     pub(super) configuration: Configuration,
-    pub(super) settings: Settings,
+    pub(super) settings: Settings<C>,
     pub(super) rng: fastrand::Rng,
     pub(super) hard_state: HardState,
     saved_hard_state: HardState, // as it was last handed out for the disk
-    pub(super) log: Log,
+    pub(super) log: Log<C>,
     pub(super) commit_index: Index, // <= log.last_index(); never decreases; all up to it was handed out as Apply
     pub(super) known_committed: Index, // >= commit_index, which follows in the next drains
     applied: usize,                 // how many entries this batch has handed out as Apply
@@ -88,24 +96,24 @@ pub struct Node {
     pub(super) waiting: BTreeMap<Id, (Term, RequestVote)>, // pre-votes that can't be answered yet; one per voter
     pub(super) overheard: Overheard,
     pub(super) now: Micros, // never decreases
-    pub(super) actions: Vec<Action>,
-    persists: u64,                     // how many changes were handed out for the disk
-    persisted: u64,                    // how many of them are there; <= persists
-    said: Vec<Action>,                 // in this batch, what must wait for the disk
-    promises: VecDeque<(u64, Action)>, // in earlier ones, with how many changes must be on disk
+    pub(super) actions: Vec<Action<C>>,
+    persists: u64,                        // how many changes were handed out for the disk
+    persisted: u64,                       // how many of them are there; <= persists
+    said: Vec<Action<C>>,                 // in this batch, what must wait for the disk
+    promises: VecDeque<(u64, Action<C>)>, // in earlier ones, with how many changes must be on disk
     #[cfg(any(test, feature = "planted-bugs"))]
     pub(super) followers_before: BTreeMap<Id, Progress>, // for `Bug::ResumesLeadership`
 }
 
-impl Node {
+impl<C: Command> Node<C> {
     /// A replica that starts as a follower, with what its disk has. `rng` decides its election time-outs
     /// and, after a restart, where it begins to count its campaigns, so that no answer to an earlier one counts.
     pub fn new(
         id: Id,
         configuration: Configuration,
-        settings: Settings,
+        settings: Settings<C>,
         mut rng: fastrand::Rng,
-        saved: Saved,
+        saved: Saved<C>,
         now: Micros,
     ) -> Self {
         let role = Role::Follower(Follower { leader: None, election_deadline: now, doubt: None });
@@ -150,7 +158,7 @@ impl Node {
 
     /// Takes one input that arrived at `now` or before. What follows from it may wait for the
     /// [`drain`](Self::drain) that ends the batch. A clock that goes back is taken to stand still.
-    pub fn step(&mut self, now: Micros, input: Input) {
+    pub fn step(&mut self, now: Micros, input: Input<C>) {
         self.now = self.now.max(now);
         match input {
             Input::Tick => self.tick(),
@@ -164,7 +172,7 @@ impl Node {
 
     /// Ends a batch of inputs: everything that they appended becomes messages, everything
     /// that they proved is committed and served. `now` must have been read after the last of them arrived.
-    pub fn drain(&mut self, now: Micros) -> Vec<Action> {
+    pub fn drain(&mut self, now: Micros) -> Vec<Action<C>> {
         self.now = self.now.max(now);
         self.commit_to(self.known_committed);
         if self.is_leader() {
@@ -282,7 +290,7 @@ impl Node {
     }
 
     /// Its log.
-    pub fn log(&self) -> &Log {
+    pub fn log(&self) -> &Log<C> {
         &self.log
     }
 
@@ -301,7 +309,7 @@ impl Node {
     }
 
     /// The rules for terms, once for all roles (paper, 5.1), then the message itself.
-    fn receive(&mut self, from: Id, message: Message) {
+    fn receive(&mut self, from: Id, message: Message<C>) {
         if from == self.id || !self.configuration.contains(from) {
             return;
         }
@@ -344,7 +352,7 @@ impl Node {
     /// nothing else: its receiver may have restarted meanwhile, lead this very term, and have sent something at the
     /// same time by a clock that began again. Answers to what this replica asked in an earlier term never count, and
     /// need no answer.
-    fn refuse_stale(&mut self, from: Id, body: Body) {
+    fn refuse_stale(&mut self, from: Id, body: Body<C>) {
         let (leader, sent_at) = match body {
             Body::AppendEntries(append) => (from, append.sent_at),
             Body::RelayEntries(relay) => (relay.leader, relay.append.sent_at),
@@ -445,13 +453,13 @@ impl Node {
     }
 
     /// Sends in the current term.
-    pub(super) fn send(&mut self, to: Id, body: Body) {
+    pub(super) fn send(&mut self, to: Id, body: Body<C>) {
         self.send_in(self.hard_state.current_term, to, body);
     }
 
     /// Sends in a term. Only a leader's appends need not wait for its own disk: they promise nothing
     /// (dissertation, 10.2.1). What a follower sends on acknowledges, and waits.
-    pub(super) fn send_in(&mut self, term: Term, to: Id, body: Body) {
+    pub(super) fn send_in(&mut self, term: Term, to: Id, body: Body<C>) {
         let promises_nothing = matches!(body, Body::AppendEntries(_));
         let action = Action::Send { to, message: Message { term, body } };
         if promises_nothing {
@@ -475,7 +483,7 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::harness::{Cluster, SETTINGS, id};
+    use crate::raft::harness::{Cluster, Message, SETTINGS, id};
     use crate::raft::message::{Acknowledgement, AppendEntries, RelayEntries};
     use crate::raft::types::{MAX_NUMBER, Payload};
 

@@ -5,7 +5,7 @@
 use super::leader::Leader;
 use super::node::{Node, Role};
 use super::progress::Progress;
-use super::types::Index;
+use super::types::{Command, Index};
 use crate::micros::Micros;
 
 /// What a leader knows of its own disk.
@@ -48,7 +48,7 @@ impl Leader {
     }
 }
 
-impl Node {
+impl<C: Command> Node<C> {
     /// How many followers must store the latest entry: with the leader they are a quorum, or without it if its own disk
     /// is late.
     pub(super) fn wanted_followers(&mut self) -> usize {

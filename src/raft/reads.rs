@@ -6,7 +6,7 @@ use super::node::{Node, Role, Settings};
 use super::odds::LIKELY;
 use super::progress::Progress;
 use super::tuning::Reads;
-use super::types::{Index, Payload};
+use super::types::{Command, Index, Payload};
 use crate::micros::Micros;
 use crate::planted::Bug;
 
@@ -18,7 +18,7 @@ pub(super) struct PendingRead {
     entry: Option<Index>, // or the commitment of this entry, if it waits for that
 }
 
-impl Node {
+impl<C: Command> Node<C> {
     /// A client's read waits until the drain finds proof of leadership for it.
     pub(super) fn read(&mut self, id: ReadId) {
         let earlier_round = self.planted(Bug::ReusesEarlierRound).then(|| self.proven());

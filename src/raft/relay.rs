@@ -39,7 +39,7 @@ use super::message::{
 use super::node::{Node, Role};
 use super::progress::Progress;
 use super::tuning::Topology;
-use super::types::{Index, Term};
+use super::types::{Command, Index, Term};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::planted::Bug;
@@ -59,7 +59,7 @@ pub(super) struct Overheard {
     acknowledged: Vec<Acknowledgement>,
 }
 
-impl Node {
+impl<C: Command> Node<C> {
     /// Sends what is new through these followers, who were just chosen for it. Nothing is sent if it
     /// can't go this way; then each is still to get an append of its own.
     pub(super) fn relay(&mut self, way: &[Id]) {
@@ -125,7 +125,7 @@ impl Node {
     }
 
     /// The leader of the current term sends entries, perhaps through others.
-    pub(super) fn receive_relay_entries(&mut self, relay: RelayEntries) {
+    pub(super) fn receive_relay_entries(&mut self, relay: RelayEntries<C>) {
         let sent_at = relay.append.sent_at;
         match self.follow(relay.leader, relay.append.clone()) {
             Some(AppendOutcome::Matched { .. }) => self.pass_on(relay),
@@ -139,7 +139,7 @@ impl Node {
     }
 
     /// To the next on the way, or back to the leader if there is none.
-    fn pass_on(&mut self, mut relay: RelayEntries) {
+    fn pass_on(&mut self, mut relay: RelayEntries<C>) {
         self.recall(&mut relay);
         self.overhear(&relay);
         let sent_at = relay.append.sent_at;
@@ -163,7 +163,7 @@ impl Node {
     }
 
     /// Shortens the way by those who are known to have what the relay brings: the answer that said so was lost.
-    fn recall(&self, relay: &mut RelayEntries) {
+    fn recall(&self, relay: &mut RelayEntries<C>) {
         let known = &self.overheard;
         let is_enough = known.last_index >= relay.append.last_index() || self.planted(Bug::RecallsBeyond);
         if known.term != self.hard_state.current_term || !is_enough {
@@ -182,7 +182,7 @@ impl Node {
     }
 
     /// Remembers who has acknowledged what came through them.
-    fn overhear(&mut self, relay: &RelayEntries) {
+    fn overhear(&mut self, relay: &RelayEntries<C>) {
         if !relay.acknowledged.is_empty() {
             let (term, last_index) = (self.hard_state.current_term, relay.append.last_index());
             self.overheard = Overheard { term, last_index, acknowledged: relay.acknowledged.clone() };
@@ -190,7 +190,7 @@ impl Node {
     }
 
     /// Tells the leader who has acknowledged so far, if anybody has.
-    fn answer_relay(&mut self, relay: RelayEntries) {
+    fn answer_relay(&mut self, relay: RelayEntries<C>) {
         let RelayEntries { leader, acknowledged, append, .. } = relay;
         if !acknowledged.is_empty() {
             let (sent_at, match_index) = (append.sent_at, append.last_index());
@@ -241,7 +241,7 @@ impl Node {
 mod tests {
     use super::*;
     use crate::raft::action::Input;
-    use crate::raft::harness::{Cluster, SETTINGS, id, put};
+    use crate::raft::harness::{Cluster, Put, SETTINGS, id, put};
     use crate::raft::node::Settings;
     use crate::raft::tuning::Tuning;
     use crate::raft::types::{Entry, Payload};
@@ -259,7 +259,7 @@ mod tests {
             (0..unanswered).for_each(|_| progress.expire());
         }
         cluster.step(id(1), (0..puts).map(|_| put("k", "v")));
-        let is_relay = |body: &Body| matches!(body, Body::RelayEntries(_));
+        let is_relay = |body: &Body<Put>| matches!(body, Body::RelayEntries(_));
         let relays = cluster.network.iter().filter(|envelope| is_relay(&envelope.message.body)).count();
         (relays, cluster.network.len() - relays)
     }
@@ -340,7 +340,7 @@ mod tests {
     }
 
     /// A leader of five has just sent a relay through 2 and 3.
-    fn relaying() -> (Cluster, AppendEntries) {
+    fn relaying() -> (Cluster, AppendEntries<Put>) {
         let tuning = Tuning { topology: Topology::Relay, ..SETTINGS.tuning };
         let mut cluster = Cluster::new(5, 1, Settings { tuning, ..SETTINGS });
         cluster.timeout(id(1));

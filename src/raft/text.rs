@@ -4,20 +4,20 @@ use std::fmt;
 
 use super::message::{Acknowledgement, AppendEntries, AppendOutcome, Body, LogTail, Message};
 use super::node::{Node, Role};
-use super::types::{Entry, Payload};
+use super::types::{Command, Entry, Payload};
 use crate::id::Id;
 
-impl fmt::Display for Entry {
+impl<C: Command> fmt::Display for Entry<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.index, self.term)?;
         match &self.payload {
             Payload::Noop => Ok(()),
-            Payload::Command(command) => write!(f, ":{}={}", command.key, shortened(&command.value)),
+            Payload::Command(command) => write!(f, ":{command}"),
         }
     }
 }
 
-impl fmt::Display for Message {
+impl<C: Command> fmt::Display for Message<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let term = self.term;
         match &self.body {
@@ -58,7 +58,7 @@ impl fmt::Display for Message {
     }
 }
 
-impl fmt::Display for AppendEntries {
+impl<C: Command> fmt::Display for AppendEntries<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let &Self { prev_log_index, prev_log_term, leader_commit, ref entries, .. } = self;
         let entries: Vec<String> = entries.iter().map(Entry::to_string).collect();
@@ -76,16 +76,8 @@ fn ids(acknowledged: &[Acknowledgement]) -> impl Iterator<Item = &Id> {
     acknowledged.iter().map(|acknowledgement| &acknowledgement.id)
 }
 
-/// Enough of a value to tell it from others.
-pub fn shortened(value: &str) -> String {
-    match value.char_indices().nth(12) {
-        Some((end, _)) if value.len() > 16 => format!("{}…", &value[..end]),
-        _ => value.to_owned(),
-    }
-}
-
 /// What a replica is at the moment.
-pub fn describe(node: &Node) -> String {
+pub fn describe<C: Command>(node: &Node<C>) -> String {
     let term = node.hard_state().current_term;
     match &node.role {
         Role::Follower(_) => match node.leader() {
@@ -95,18 +87,5 @@ pub fn describe(node: &Node) -> String {
         Role::Candidate(candidate) if candidate.pre_vote => format!("is a pre-candidate in term {term}"),
         Role::Candidate(_) => format!("is a candidate in term {term}"),
         Role::Leader(_) => format!("leads term {term}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_long_values_are_shortened() {
-        assert_eq!(shortened("0123456789abcdef"), "0123456789abcdef");
-        assert_eq!(shortened("0123456789abcdefg"), "0123456789ab…");
-        assert_eq!(shortened("ä".repeat(12).as_str()), "ä".repeat(12), "never in the middle of a character");
-        assert_eq!(shortened("ä".repeat(13).as_str()), format!("{}…", "ä".repeat(12)));
     }
 }

@@ -1,9 +1,8 @@
 //! The words of Raft that everything else is written in (paper, figure 2).
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::fmt;
 
-use crate::command::Command;
 use crate::id::Id;
 
 /// A term number; 0 before the first election (paper, 5.1).
@@ -22,24 +21,30 @@ pub const MAX_NUMBER: u64 = (1 << 53) - 1;
 /// that forges millions of messages uses them up, and no bound helps against replicas that lie ([`raft`](super)).
 pub const MAX_TERMS_AHEAD: Term = 1 << 32;
 
+/// A command as the core sees it: the core keeps it, compares it and writes it down for people, and never looks inside. The
+/// driver chooses a type of which a copy is cheap.
+pub trait Command: Clone + Eq + fmt::Debug + fmt::Display {}
+
+impl<C: Clone + Eq + fmt::Debug + fmt::Display> Command for C {}
+
 /// One slot of the replicated log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct Entry<C> {
     /// Its position.
     pub index: Index,
     /// The term of the leader that created it.
     pub term: Term,
     /// What it does when it is applied.
-    pub payload: Payload,
+    pub payload: Payload<C>,
 }
 
 /// What an entry does when it is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Payload {
+pub enum Payload<C> {
     /// Nothing: a new leader appends one so that it can commit what came before (paper, 5.4.2 and 8).
     Noop,
     /// A client's write.
-    Command(Arc<Command>),
+    Command(C),
 }
 
 /// What a replica must never forget (paper, figure 2: persistent state), besides its log.
@@ -52,12 +57,18 @@ pub struct HardState {
 }
 
 /// What a replica finds on its disk when it starts; nothing when it starts for the first time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Saved {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved<C> {
     /// Its term and vote.
     pub hard_state: HardState,
     /// Its log, from index 1.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Entry<C>>,
+}
+
+impl<C> Default for Saved<C> {
+    fn default() -> Self {
+        Self { hard_state: HardState::default(), entries: Vec::new() }
+    }
 }
 
 /// Who takes part, and so what a quorum is.

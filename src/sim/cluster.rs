@@ -21,8 +21,8 @@ use crate::id::Id;
 use crate::micros::Micros;
 use crate::outbox::Datagram;
 use crate::planted::Planted;
-use crate::raft::message::Message;
 use crate::replica::{Effect, Options};
+use crate::replication::Message;
 use crate::request::Response;
 use crate::wire::{self, Decoder};
 

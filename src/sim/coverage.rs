@@ -5,7 +5,8 @@ use std::ops::AddAssign;
 
 use super::invariants::{Knowledge, Moment};
 use crate::micros::Micros;
-use crate::raft::message::{Acknowledgement, AppendOutcome, Body};
+use crate::raft::message::{Acknowledgement, AppendOutcome};
+use crate::replication::Body;
 
 macro_rules! counters {
     ($($(#[doc = $text:literal])+ $name:ident $required:literal,)+) => {

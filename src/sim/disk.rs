@@ -6,8 +6,7 @@ use std::collections::VecDeque;
 use fastrand::Rng;
 
 use crate::micros::Micros;
-use crate::raft::action::Persist;
-use crate::raft::types::Saved;
+use crate::replication::{Persist, Saved};
 
 /// One replica's disk.
 #[derive(Debug, Default)]
@@ -121,7 +120,8 @@ impl Disk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::types::{Entry, HardState, Payload};
+    use crate::raft::types::HardState;
+    use crate::replication::{Entry, Payload};
 
     fn persist(number: u64, first_index: u64, terms: &[u64]) -> Persist {
         let entry =

@@ -8,8 +8,8 @@ use super::trace::Place;
 use crate::exchange::Outbound;
 use crate::micros::Micros;
 use crate::outbox::Datagram;
-use crate::raft::message::Body;
 use crate::replica::{Effect, Replica};
+use crate::replication::Body;
 use crate::request::Outcome;
 
 /// A tenth of the rate.

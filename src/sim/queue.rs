@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use crate::micros::Micros;
-use crate::raft::message::Message;
+use crate::replication::Message;
 use crate::request::Response;
 
 /// Something that is due at a certain time.

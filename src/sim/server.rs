@@ -12,11 +12,9 @@ use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::outbox::Outbox;
-use crate::raft::Node;
-use crate::raft::action::Persist;
-use crate::raft::message::Body;
-use crate::raft::types::{Entry, Index, Term};
+use crate::raft::types::{Index, Term};
 use crate::replica::{Effect, Options, Replica};
+use crate::replication::{Body, Entry, Node, Persist};
 use crate::tuning::Detection;
 use crate::wire::Limits;
 

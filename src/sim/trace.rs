@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 
 use super::invariants::Before;
 use super::server::Server;
+use crate::command::shortened;
 use crate::exchange::Outbound;
 use crate::micros::Micros;
-use crate::raft::message::Message;
-use crate::raft::text::{describe, shortened};
+use crate::raft::text::describe;
 use crate::replica::Effect;
+use crate::replication::Message;
 use crate::request::{Operation, Outcome, Request, Response};
 
 /// How wide a replica's column is.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::raft::message::{AppendEntries, Body, Message};
+use crate::replication::{AppendEntries, Body, Message};
 
 /// The counts of a run, or of a part of it. What is lost on its way was sent all the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,8 +70,8 @@ impl Traffic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::message::{AppendEntries, AppendEntriesResponse, AppendOutcome};
-    use crate::raft::types::{Entry, Payload};
+    use crate::raft::message::{AppendEntriesResponse, AppendOutcome};
+    use crate::replication::{AppendEntries, Entry, Payload};
 
     fn append(entries: u64) -> Message {
         let entry = |index| Entry { index, term: 1, payload: Payload::Noop };

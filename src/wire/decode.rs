@@ -16,10 +16,11 @@ use crate::command::Command;
 use crate::exchange::Inbound;
 use crate::id::{Id, IdError};
 use crate::raft::message::{
-    Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, LogTail, Message,
-    RelayEntries, RelayEntriesResponse, RequestVote, RequestVoteResponse,
+    Acknowledgement, AppendEntriesResponse, AppendOutcome, RelayEntriesResponse, RequestVote,
+    RequestVoteResponse,
 };
-use crate::raft::types::{Entry, Index, MAX_NUMBER, Payload, Term};
+use crate::raft::types::{Index, MAX_NUMBER, Term};
+use crate::replication::{AppendEntries, Body, Entry, LogTail, Message, Payload, RelayEntries};
 use crate::request::{Operation, Request, RequestId};
 
 /// The longest datagram that is looked at. A client may send more than a replica

@@ -8,11 +8,8 @@
 use super::kind;
 use super::size::has_escapes;
 use crate::id::{Id, NOBODY};
-use crate::raft::message::{
-    Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries,
-    RelayEntriesResponse,
-};
-use crate::raft::types::{Entry, Payload};
+use crate::raft::message::{Acknowledgement, AppendEntriesResponse, AppendOutcome, RelayEntriesResponse};
+use crate::replication::{AppendEntries, Body, Entry, Message, Payload, RelayEntries};
 use crate::request::{Outcome, Response};
 
 /// Writes what `src` has to say to the replica `dst`: one message as it is, several

@@ -17,10 +17,9 @@ use super::size::{BUNDLE_ENVELOPE_BYTES, message_len_at_most};
 use crate::command::Command;
 use crate::exchange::Inbound;
 use crate::id::Id;
-use crate::raft::message::{
-    Acknowledgement, AppendEntries, AppendOutcome, Body, LogTail, Message, RequestVote,
-};
-use crate::raft::types::{Entry, Index, MAX_NUMBER, Payload, Term};
+use crate::raft::message::{Acknowledgement, AppendOutcome, RequestVote};
+use crate::raft::types::{Index, MAX_NUMBER, Term};
+use crate::replication::{AppendEntries, Body, Entry, LogTail, Message, Payload};
 use crate::request::{Operation, Request, RequestId};
 
 /// The replica that decodes.

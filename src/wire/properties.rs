@@ -13,11 +13,12 @@ use crate::command::Command;
 use crate::exchange::Inbound;
 use crate::id::Id;
 use crate::raft::message::{
-    Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, LogTail, Message,
-    RelayEntries, RelayEntriesResponse, RequestVote, RequestVoteResponse,
+    Acknowledgement, AppendEntriesResponse, AppendOutcome, RelayEntriesResponse, RequestVote,
+    RequestVoteResponse,
 };
 use crate::raft::tuning::Topology;
-use crate::raft::types::{Entry, MAX_NUMBER, Payload};
+use crate::raft::types::MAX_NUMBER;
+use crate::replication::{AppendEntries, Body, Entry, LogTail, Message, Payload, RelayEntries};
 use crate::request::{Outcome, RequestId, Response};
 
 fn decoder() -> Decoder {

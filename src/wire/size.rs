@@ -2,9 +2,10 @@
 //! and packed without trial and error.
 
 use crate::command::Command;
-use crate::raft::message::{AppendEntries, AppendOutcome, Body, Message};
+use crate::raft::message::AppendOutcome;
 use crate::raft::tuning::Topology;
-use crate::raft::types::{Entry, MAX_NUMBER, Payload};
+use crate::raft::types::MAX_NUMBER;
+use crate::replication::{AppendEntries, Body, Entry, Message, Payload};
 
 use super::decode::MAX_ENTRY_MID_BYTES;
 

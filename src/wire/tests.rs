@@ -6,9 +6,10 @@ use super::*;
 use crate::command::Command;
 use crate::exchange::Inbound;
 use crate::id::Id;
-use crate::raft::message::{Acknowledgement, AppendOutcome, Body};
+use crate::raft::message::{Acknowledgement, AppendOutcome};
 use crate::raft::tuning::Topology;
-use crate::raft::types::{MAX_NUMBER, Payload};
+use crate::raft::types::MAX_NUMBER;
+use crate::replication::{Body, Payload};
 use crate::request::{Operation, Outcome, RequestId, Response};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 

@@ -15,11 +15,10 @@ use std::io;
 use goldenscript::{Context, Runner};
 
 use super::action::Input;
-use super::harness::{Cluster, SETTINGS, describe_log, put};
+use super::harness::{Cluster, Node, SETTINGS, Settings, describe_log, put};
 use super::text::describe;
 use super::tuning::{Detection, Topology};
 use super::types::{Configuration, Term};
-use super::{Node, Settings};
 use crate::id::Id;
 use crate::micros::Micros;
 

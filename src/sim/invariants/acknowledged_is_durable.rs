@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use super::{Invariant, Knowledge, Moment};
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::raft::message::{Acknowledgement, AppendEntriesResponse, AppendOutcome, Body, Message};
+use crate::raft::message::{Acknowledgement, AppendEntriesResponse, AppendOutcome};
 use crate::raft::types::{Index, Term};
+use crate::replication::{Body, Message};
 
 #[derive(Debug, Default)]
 pub(super) struct AcknowledgedIsDurable {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::Moment;
 use crate::kv::{Fate, Kv};
-use crate::raft::types::{Entry, Index, Payload, Term};
+use crate::raft::types::{Index, Term};
+use crate::replication::{Entry, Payload};
 use crate::request::RequestId;
 
 /// An entry that some replica has committed.

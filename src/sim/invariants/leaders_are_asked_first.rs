@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{Invariant, Knowledge, Moment};
 use crate::micros::Micros;
-use crate::raft::message::Body;
+use crate::replication::Body;
 use crate::sim::server::Server;
 use crate::tuning::Detection;
 

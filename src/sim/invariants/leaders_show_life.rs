@@ -3,7 +3,7 @@
 
 use super::{Invariant, Knowledge, Moment};
 use crate::id::Id;
-use crate::raft::message::Body;
+use crate::replication::Body;
 
 #[derive(Debug)]
 pub(super) struct LeadersShowLife;

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::{Invariant, Knowledge, Moment};
-use crate::raft::types::{Entry, Index, Payload, Term};
+use crate::raft::types::{Index, Term};
+use crate::replication::{Entry, Payload};
 
 #[derive(Debug, Default)]
 pub(super) struct LogMatching {

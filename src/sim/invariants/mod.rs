@@ -43,10 +43,9 @@ use super::server::Server;
 use crate::exchange::Outbound;
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::raft::action::Persist;
 use crate::raft::types::{Index, Term};
-use crate::raft::{Node, message};
 use crate::replica::Effect;
+use crate::replication::{Message, Node, Persist};
 use crate::request::Response;
 
 pub use knowledge::Knowledge;
@@ -167,7 +166,7 @@ impl<'a> Moment<'a> {
     }
 
     /// What it tells other replicas.
-    pub fn messages(&self) -> impl Iterator<Item = (usize, &'a message::Message)> {
+    pub fn messages(&self) -> impl Iterator<Item = (usize, &'a Message)> {
         self.effects.iter().filter_map(|effect| match effect {
             Effect::Send(Outbound::Peer { to, message, .. }) => Some((usize::from(to.number()), message)),
             _ => None,
@@ -272,12 +271,7 @@ impl Invariants {
     /// # Errors
     ///
     /// It means something else to its receiver than to its sender.
-    pub fn check_datagram(
-        &self,
-        now: Micros,
-        at: usize,
-        messages: &[message::Message],
-    ) -> Result<(), Violation> {
+    pub fn check_datagram(&self, now: Micros, at: usize, messages: &[Message]) -> Result<(), Violation> {
         no_gaps::check(messages).map_err(|detail| Violation::new(no_gaps::NAME, now, at, detail))
     }
 

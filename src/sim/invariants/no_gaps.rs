@@ -1,7 +1,7 @@
 //! The entries of an append follow its `prev_log_index` one by one, also after appends were joined: a receiver takes
 //! each for the next of its log. From the wire such an append would be refused, which hides the mistake and loses what it says.
 
-use crate::raft::message::{AppendEntries, Body, Message};
+use crate::replication::{AppendEntries, Body, Message};
 
 pub(super) const NAME: &str = "no gaps";
 

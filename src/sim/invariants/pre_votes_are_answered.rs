@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use super::{Invariant, Knowledge, Moment};
 use crate::id::Id;
-use crate::raft::message::Body;
 use crate::replica::ELECTION_TIMEOUT_US;
+use crate::replication::Body;
 use crate::sim::server::Server;
 
 #[derive(Debug, Default)]

@@ -15,7 +15,7 @@ impl Invariant for StateMachineSafety {
         for index in moment.before.commit_index + 1..=node.commit_index() {
             let known = knowledge.at(index).map(|committed| &committed.entry);
             if node.log().get(index) != known {
-                let text = |entry: Option<&crate::raft::types::Entry>| entry.map(ToString::to_string);
+                let text = |entry: Option<&crate::replication::Entry>| entry.map(ToString::to_string);
                 let (here, first) = (text(node.log().get(index)), text(known));
                 return Err(format!("{index} is committed as {here:?}, and was as {first:?}"));
             }

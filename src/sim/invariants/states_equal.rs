@@ -3,7 +3,7 @@
 
 use super::knowledge::Committed;
 use super::{Invariant, Knowledge, Moment};
-use crate::raft::types::Payload;
+use crate::replication::Payload;
 
 #[derive(Debug)]
 pub(super) struct StatesEqual;

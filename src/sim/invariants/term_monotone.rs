@@ -3,8 +3,8 @@
 
 use super::{Invariant, Knowledge, Moment};
 use crate::micros::Micros;
-use crate::raft::message::Body;
 use crate::raft::types::Term;
+use crate::replication::Body;
 use crate::sim::server::Server;
 
 #[derive(Debug)]

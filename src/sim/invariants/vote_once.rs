@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{Invariant, Knowledge, Moment};
-use crate::raft::message::Body;
 use crate::raft::types::Term;
+use crate::replication::Body;
 
 #[derive(Debug, Default)]
 pub(super) struct VoteOnce {

@@ -1,0 +1,36 @@
+//! The core's types with this program's commands: writes that are shared and never copied.
+
+use std::sync::Arc;
+
+use crate::command::Command;
+use crate::raft::{self, action, message, types};
+
+/// What an entry carries: the log, messages and the state machine share each write.
+type Shared = Arc<Command>;
+
+/// One replica's Raft state.
+pub type Node = raft::Node<Shared>;
+/// What a replica's core is told about its surroundings.
+pub type Settings = raft::Settings<Shared>;
+/// Something that happened to a replica.
+pub type Input = action::Input<Shared>;
+/// What the core wants done.
+pub type Action = action::Action<Shared>;
+/// A change of what a replica must never forget.
+pub type Persist = action::Persist<Shared>;
+/// What a replica finds on its disk when it starts.
+pub type Saved = types::Saved<Shared>;
+/// One slot of the replicated log.
+pub type Entry = types::Entry<Shared>;
+/// What an entry does when it is applied.
+pub type Payload = types::Payload<Shared>;
+/// One message between two replicas.
+pub type Message = message::Message<Shared>;
+/// The kinds of message.
+pub type Body = message::Body<Shared>;
+/// The leader's log, or the part of it that a follower lacks.
+pub type AppendEntries = message::AppendEntries<Shared>;
+/// The end of a log, for a candidate whose own log is behind it.
+pub type LogTail = message::LogTail<Shared>;
+/// An append that each follower on its way stores and sends on.
+pub type RelayEntries = message::RelayEntries<Shared>;
