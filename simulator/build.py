@@ -64,4 +64,5 @@ def _sources() -> Iterator[Path]:
     for name in ("Cargo.toml", "Cargo.lock"):
         if (REPOSITORY / name).exists():
             yield REPOSITORY / name
-    yield from (path for path in (REPOSITORY / "src").rglob("*") if path.is_file())
+    for name in ("src", "crates"):
+        yield from (path for path in (REPOSITORY / name).rglob("*") if path.is_file())

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
-use kvstore::history::read::{self, ReadError};
-use kvstore::history::{self, DEFAULT_BUDGET, Operation, Verdict, legible, printable};
+use linearizability::read::{self, ReadError};
+use linearizability::{DEFAULT_BUDGET, Operation, Verdict, legible, printable};
 
 use crate::{EXIT_USAGE, Failure};
 
@@ -67,7 +67,7 @@ pub fn run(options: &CheckOptions) -> Result<ExitCode, Failure> {
     if operations.is_empty() {
         return Err(no_history("it has no puts and no answered gets"));
     }
-    let verdict = history::check(&operations, options.budget.saturating_mul(MEGABYTE));
+    let verdict = linearizability::check(&operations, options.budget.saturating_mul(MEGABYTE));
     let mut stdout = io::stdout().lock();
     let written = writeln!(stdout, "{}", describe(&verdict, &operations, options.budget, start));
     match written.and_then(|()| stdout.flush()) {

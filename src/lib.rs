@@ -18,8 +18,9 @@
 //! | [`output`] | lines for stdout, which may be closed or full | |
 //! | [`transport`] | the networks | `clock` |
 //! | [`pipeline`] | three stages around it, on one to three threads: receive, decide, send | everything |
-//! | [`history`] | was it linearizable? The judge of what clients saw; no part of a replica | |
 //! | [`sim`] | a whole cluster in virtual time, its faults and what must hold; no part of a replica | everything but `pipeline` |
+//!
+//! The crate `linearizability` (`crates/`) judges histories. It knows nothing of replicas.
 //!
 //! What always holds, whoever changes what:
 //!
@@ -34,7 +35,6 @@ pub mod clock;
 pub mod command;
 pub mod digest;
 pub mod exchange;
-pub mod history;
 pub mod id;
 pub mod kv;
 pub mod log;

@@ -104,6 +104,15 @@ class Build(unittest.TestCase):
         os.utime(self.program, (0, 0))
         self.assertTrue(self.is_built())
 
+    def test_a_newer_source_of_a_member_of_the_workspace_is_built(self) -> None:
+        self.program.touch()
+        os.utime(self.source, (1, 1))
+        member = build.REPOSITORY / "crates" / "member" / "src" / "lib.rs"
+        member.parent.mkdir(parents=True)
+        member.touch()
+        os.utime(self.program, (2, 2))
+        self.assertTrue(self.is_built())
+
     def said_of_failure(self, version: str) -> str:
         """The complaint about a failed build under a cargo of this version."""
         (build.REPOSITORY / "Cargo.toml").write_text('[package]\nrust-version = "1.88"\n')

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fastrand::Rng;
+use linearizability as history;
 
 use super::circle::Circle;
 use super::intents::{self, Intent};
 use super::plan::Workload;
-use crate::history;
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::request::{Operation, Outcome, Request, RequestId, Response};

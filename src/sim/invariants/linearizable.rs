@@ -1,8 +1,9 @@
 //! Linearizability: what all clients saw together could have come from one store that does one thing at a
 //! time, each between its request and its answer (Herlihy and Wing, 1990).
 
+use linearizability::{Contradiction, DEFAULT_BUDGET, Verdict};
+
 use super::Violation;
-use crate::history::{self, Contradiction, Verdict};
 use crate::micros::Micros;
 use crate::sim::clients::{Asked, Clients};
 
@@ -10,7 +11,7 @@ const NAME: &str = "linearizability";
 
 /// Judges what the clients saw until now.
 pub(super) fn check(now: Micros, clients: &Clients) -> Result<(), Violation> {
-    match history::check(&clients.history(), history::DEFAULT_BUDGET) {
+    match linearizability::check(&clients.history(), DEFAULT_BUDGET) {
         Verdict::Linearizable => Ok(()),
         Verdict::NotLinearizable(contradiction) => {
             let last = last_answer(&contradiction, clients);

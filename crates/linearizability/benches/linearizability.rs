@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fastrand::Rng;
-use kvstore::history::{DEFAULT_BUDGET, Kind, Operation, Verdict, check, read};
+use linearizability::{DEFAULT_BUDGET, Kind, Operation, Verdict, check, read};
 
 /// A history that an execution could have had.
 #[derive(Clone, Copy)]

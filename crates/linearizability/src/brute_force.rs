@@ -2,7 +2,7 @@
 //! ones of a few more.
 //!
 //! `cargo test` takes four operations and some thousand draws. Two environment variables ask for more, in a
-//! release build: `HISTORY_OPERATIONS=5 HISTORY_DRAWS=5000000 cargo test --release --lib history::brute_force`
+//! release build: `HISTORY_OPERATIONS=5 HISTORY_DRAWS=5000000 cargo test --release -p linearizability brute_force`
 //! takes some minutes. `HISTORY_SEED` chooses the draws.
 
 use fastrand::Rng;

@@ -199,7 +199,7 @@ impl<'a> Rest<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::Kind;
+    use crate::Kind;
 
     fn operation(text: &str, invoked: u64, returned: u64) -> Operation {
         let (kind, value) = text.split_once(' ').expect("two words");
