@@ -5,7 +5,8 @@
     python3 docs/plot.py target/messages.json
 
 The pictures stand beside the measurements unless --into names a directory; --into docs renews those
-of the documentation.
+of the documentation. Each picture has a variant for dark pages, NAME-dark.svg. A picture that was
+drawn by hand gets its dark variant by `python3 docs/plot.py docs/put.svg`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +23,18 @@ from typing import Any
 INK, FAINT, PAPER = "#1f2933", "#cbd2d9", "#ffffff"
 # Brightness and marks tell the lines apart, too.
 COLOURS = {5: "#1b4f8a", 7: "#d1700f", 9: "#2f8f5b"}
+# The colours on a dark page, for those above and those of put.svg.
+DARK = {
+    INK: "#e4e7eb", FAINT: "#3e4c59", PAPER: "#0d1117",
+    COLOURS[5]: "#6ea8e5", COLOURS[7]: "#f0a04b", COLOURS[9]: "#63c08f",
+    "#7b8794": "#9aa5b1", "#52606d": "#cbd2d9", "#3e7cb1": "#5b9bd5", "#81a4cd": "#48698f",
+}
+NOTE = "Measured in virtual time, with the delays of the simulator: a seed gives the same figures on every machine."
 
 PANEL_WIDTH, PANEL_HEIGHT = 370, 280
 LEFT, TOP, GAP = 80, 96, 100
 WIDTH = LEFT + 2 * PANEL_WIDTH + GAP + 30
-HEIGHT = TOP + PANEL_HEIGHT + 64
+HEIGHT = TOP + PANEL_HEIGHT + 92
 
 
 @dataclass(frozen=True)
@@ -52,8 +61,7 @@ class Line:
 def main(arguments: list[str]) -> int:
     chosen = parse(arguments)
     try:
-        measured = json.loads(chosen.measured.read_text())
-        drawings = {"messages-per-put.svg": draw_messages(measured), "latency.svg": draw_latency(measured)}
+        drawings = draw(chosen.measured)
         for name, drawing in drawings.items():
             (chosen.into / name).write_text(drawing)
     except OSError as error:
@@ -69,10 +77,13 @@ def main(arguments: list[str]) -> int:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="plot.py", description="Draws messages-per-put.svg and latency.svg.",
+        prog="plot.py", description="Draws messages-per-put.svg and latency.svg, each also for dark pages.",
         epilog="cargo bench --bench messages -- --json FILE makes the measurements.",
     )
-    parser.add_argument("measured", type=Path, metavar="FILE", help="the measurements of the bench of messages")
+    parser.add_argument(
+        "measured", type=Path, metavar="FILE",
+        help="the measurements of the bench of messages, or a picture that needs its dark variant",
+    )
     parser.add_argument(
         "--into", type=Path, metavar="DIRECTORY", help="where the pictures go (default: beside FILE)"
     )
@@ -80,6 +91,21 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if chosen.into is None:
         chosen.into = chosen.measured.parent
     return chosen
+
+
+def draw(source: Path) -> dict[str, str]:
+    """The pictures of these measurements, or the dark variant of this picture, by name."""
+    if source.suffix == ".svg":
+        return {f"{source.stem}-dark.svg": dark(source.read_text())}
+    measured = json.loads(source.read_text())
+    pictures = {"messages-per-put": draw_messages(measured), "latency": draw_latency(measured)}
+    light = {f"{name}.svg": drawing for name, drawing in pictures.items()}
+    return light | {f"{name}-dark.svg": dark(drawing) for name, drawing in pictures.items()}
+
+
+def dark(drawing: str) -> str:
+    """The same picture in the colours of a dark page."""
+    return re.sub("#[0-9a-f]{6}", lambda colour: DARK[colour[0]], drawing)
 
 
 def refuse(reason: str) -> int:
@@ -105,7 +131,8 @@ def draw_latency(measured: dict[str, Any]) -> str:
     for place, (name, table, key, x) in enumerate(loads(measured)):
         drawn = lines(measured[table], key, "p50 (us)") + lines(measured[table], key, "p99 (us)", True)
         panels.append(panel(place, name, x, y, drawn))
-    entries = legend() + legend_entry(480, "median", INK, False) + legend_entry(580, "99 of 100 are faster", INK, True)
+    entries = legend() + legend_entry(480, "median", INK, False)
+    entries += legend_entry(580, "99 of 100 are faster", INK, True)
     return picture("How long a put takes", panels, entries)
 
 
@@ -138,6 +165,7 @@ def picture(title: str, panels: list[str], entries: str) -> str:
         f'<text x="{LEFT}" y="28" font-size="17" font-weight="bold" fill="{INK}">{title}</text>',
         entries,
         *panels,
+        f'<text x="{LEFT}" y="{HEIGHT - 14}" font-size="12" fill="{INK}">{NOTE}</text>',
         "</svg>",
         "",
     ])

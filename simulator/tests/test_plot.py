@@ -14,7 +14,7 @@ MEASURED = {
     "open loop": [ROW | {"offered/s": load} for load in (10, 1000)],
     "closed loop": [ROW | {"outstanding": load} for load in (1, 64)],
 }
-PICTURES = ["latency.svg", "messages-per-put.svg"]
+PICTURES = ["latency-dark.svg", "latency.svg", "messages-per-put-dark.svg", "messages-per-put.svg"]
 
 
 class Plot(unittest.TestCase):
@@ -57,3 +57,14 @@ class Plot(unittest.TestCase):
                 self.assertIn(str(self.measured), done.stderr)
         done = self.plot(str(self.directory / "missing"))
         self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+
+    def test_each_picture_of_the_documentation_has_its_dark_variant(self) -> None:
+        light = [path for path in (ROOT / "docs").glob("*.svg") if not path.stem.endswith("-dark")]
+        self.assertGreater(len(light), 2)
+        for path in light:
+            with self.subTest(path.name):
+                self.assertEqual(self.plot(str(path), "--into", str(self.directory)).returncode, 0)
+                name = f"{path.stem}-dark.svg"
+                drawn = (self.directory / name).read_text()
+                self.assertEqual(drawn, (ROOT / "docs" / name).read_text())
+                self.assertNotEqual(drawn, path.read_text())
