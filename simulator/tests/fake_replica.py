@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A toy replica in all dialects, with 0000 as the leader; $FAKE_BEHAVIOUR names its fault."""
+"""The toy replica as a process, in all dialects. $FAKE_BEHAVIOUR names the way in which it misbehaves."""
 
 import contextlib
 import errno
@@ -9,31 +9,24 @@ import subprocess
 import sys
 import time
 
+from behaviour import FakeReplica
 from endpoint import Endpoint
 
-LEADER = "0000"
 BURST = 2000
 ALL_SENT = "all-sent"
 BEHAVIOUR = os.environ.get("FAKE_BEHAVIOUR", "correct")
 
 
-class Replica:
-    def __init__(self, arguments):
-        self.endpoint = Endpoint(arguments)
-        self.id = self.endpoint.id
-        self.store = {}
-        self.requests = 0
-        self.burst = 0
-        self.declined = []
-        self.late = {}
+class Replica(FakeReplica):
+    """Adds the misbehaviour that needs a process or a socket."""
 
-    def send(self, destination, type, **fields):
-        self.endpoint.send(destination, type, LEADER, **fields)
+    def __init__(self, endpoint):
+        super().__init__(endpoint, BEHAVIOUR)
+        self.endpoint = endpoint
+        self.burst = 0
 
     def run(self):
-        if BEHAVIOUR == "eager":
-            self.send("FFFF", "hello")
-            self.send("FFFF", "append")
+        self.greet()
         # Not flushed: a simulator that did not care for it would never see it.
         print("ready")
         print("\x1b[2J\x1b]0;title\x07\ttab\r")
@@ -51,46 +44,11 @@ class Replica:
             self.burst += 1
             if self.burst == BURST:
                 print("whole burst received", flush=True)
-        if message["type"] not in ("get", "put"):
-            return
-        self.requests += 1
-        if self.id != LEADER:
-            self.send(message["src"], "redirect", MID=message["MID"])
-            return
-        if self.requests == 1:
-            self.misbehave_once(message)
-        if BEHAVIOUR == "fails" and self.requests % 10 == 0:
-            self.send(message["src"], "fail", MID=message["MID"])
-            return
-        if BEHAVIOUR == "applies_twice" and message["type"] == "put":
-            self.apply_twice(message)
-        else:
-            self.answer(message)
-
-    def apply_twice(self, put):
-        """Decline the first attempt of each put; apply others again after the next of their key."""
-        if put["value"] not in self.declined:
-            self.declined.append(put["value"])
-            self.send(put["src"], "redirect", MID=put["MID"])
-            return
-        self.answer(put)
-        late = self.late.pop(put["key"], None)
-        if late is None:
-            self.late[put["key"]] = put["value"]
-        else:
-            self.store[put["key"]] = late
+        super().take(message)
 
     def misbehave_once(self, message):
-        if BEHAVIOUR == "malformed":
-            self.endpoint.send_raw(b'{"src": "0000", "dst": "0001", "leader": "nobody", "type": "append"}')
-        elif BEHAVIOUR == "impostor":
-            self.endpoint.send_raw(b'{"src": "0001", "dst": "0002", "leader": "0000", "type": "append"}')
-        elif BEHAVIOUR == "too_long":
+        if BEHAVIOUR == "too_long":
             self.send("0001", "append", filling="x" * 16384)
-        elif BEHAVIOUR == "unknown_mid":
-            self.send(message["src"], "ok", MID="invented")
-        elif BEHAVIOUR == "unknown_destination":
-            self.send("ABCD", "append")
         elif BEHAVIOUR == "quits":
             print("last words", file=sys.stderr, flush=True)
             sys.exit(3)
@@ -104,22 +62,7 @@ class Replica:
             for number in range(BURST):
                 self.send("0001", "burst", number=number, filling="x" * 200)
             open(ALL_SENT, "w").close()
-
-    def answer(self, message):
-        client, mid, key = message["src"], message["MID"], message["key"]
-        if message["type"] == "put":
-            self.store[key] = message["value"]
-            if BEHAVIOUR == "talks_on":
-                self.send(client, "ok", MID=mid)
-            self.send("FFFF", "append", key=key)
-            if BEHAVIOUR != "talks_on":
-                self.send(client, "ok", MID=mid)
-        elif BEHAVIOUR == "wrong_value":
-            self.send(client, "ok", MID=mid, value="wrong")
-        else:
-            self.send(client, "ok", MID=mid, value=self.store.get(key, ""))
-        if BEHAVIOUR == "answers_twice" and self.requests % 10 == 0:
-            self.send(client, "ok", MID=mid, value="")
+        super().misbehave_once(message)
 
 
 def escape():
@@ -163,7 +106,7 @@ def main(arguments):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         subprocess.Popen(["sleep", "1000"])
     with contextlib.suppress(EOFError):
-        Replica(arguments).run()
+        Replica(Endpoint(arguments)).run()
 
 
 main(sys.argv[1:])

@@ -1,4 +1,8 @@
-"""Whole runs of `run.py` with fake replicas."""
+"""Whole runs of `run.py` with fake replicas: processes, dialects, files and the command line.
+
+How soon a process gets its turn is up to the machine. So these tests say nothing of how many
+requests are answered, or when: the runs in virtual time do.
+"""
 
 import json
 import re
@@ -6,61 +10,56 @@ import signal
 import subprocess
 import sys
 import unittest
+from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from simulator import workspace
-from simulator.tests.support import ABSENT, FAKE_REPLICA, ROOT, Run, Runs
+from simulator.tests.support import FAKE_REPLICA, ROOT, Run, Runs
 from simulator.transport import TRANSPORTS
 
-KILLS = [
-    {"type": "kill_non_leader", "time": 0.5},
-    {"type": "kill_leader", "time": 3},
-]
-# The events arm the kills after the first few requests. Then no replica leads, and clients go round
-# in circles until the run ends.
-KILL_ON_ACK = {"events": [{"type": "kill_leader_on_ack", "time": 0.5}], "mix": 0}
-PARTITION = [{"type": "part_easy", "time": 0.5}, {"type": "part_end", "time": 3}]
+# The event arms the kill after the first request. Then no replica leads, and clients go round in
+# circles until the run ends.
+KILL_ON_ACK = {"events": [{"type": "kill_leader_on_ack", "time": 0}], "mix": 0, "requests": 20}
+# All requests are puts, whose values are those of the workload.
+PUTS = {"mix": 0, "start_wait": 0}
 runs = Runs()
 
 
 def setUpModule() -> None:
-    runs.add("correct", "correct", "--seed", "7", drops=0.5)
-    runs.add("correct_udp", "eager", "--silence", transport="udp", seed=7)
-    runs.add("correct_stream", "correct", transport="stream", seed=7)
-    runs.add("kills", "correct", events=KILLS, replicas=5)
-    runs.add("partition_udp", "correct", transport="udp", events=PARTITION)
+    runs.add("correct", "correct", "--seed", "7", drops=0.5, **PUTS)
+    runs.add("correct_udp", "eager", "--silence", transport="udp", seed=7, **PUTS)
+    runs.add("correct_stream", "correct", transport="stream", seed=7, **PUTS)
     runs.add("stubborn_udp", "stubborn", transport="udp")
-    runs.add("unrated", "correct", "--dialect-year", "2022", tests=ABSENT, lifetime=5)
     runs.add("launches", "launches")
     runs.add("talks_on", "talks_on", **KILL_ON_ACK)
     runs.add("talks_on_udp", "talks_on", transport="udp", **KILL_ON_ACK)
     runs.add("talks_on_stream", "talks_on", transport="stream", **KILL_ON_ACK)
-    runs.add("nothing_to_strike", "correct", requests=0, events=KILL_ON_ACK["events"])
-    runs.add("lossy_clients", "correct", client_drops=0.3, client_timeout=0.1, read_back=True)
-    runs.add("deaf_clients", "correct", requests=1, client_drops=1, client_timeout=0.1)
     runs.add("unchecked", "correct", "--no-check", verdict="not linearizable")
     for verdict in ("not linearizable", "malformed history", "crash", "undecided"):
         runs.add(verdict, "correct", verdict=verdict)
     for transport in TRANSPORTS:
         options = "--replica-options=--one 'two words'"
         runs.add(f"options_{transport}", "takes_two_options", options, transport=transport)
-    runs.add("beside", "correct", "--seed", "7", "--beside", str(FAKE_REPLICA))
+    runs.add("beside", "correct", "--seed", "7", "--beside", str(FAKE_REPLICA), **PUTS)
     runs.add(
         "beside_udp", "takes_two_options", "--replica-options=--one 'two words'", "--beside", str(FAKE_REPLICA),
-        "--beside-options=--three four", transport="udp", events=KILLS[:1],
+        "--beside-options=--three four", transport="udp",
+        events=[{"type": "kill_non_leader", "time": 0.5}],
     )
     runs.add("never_joins", "never_joins", "--join-seconds", "1")
-    # Few enough requests for a busy machine to answer in time.
+    # Few enough messages for a busy machine to send them in time.
     runs.add("storm", "storm", max_packets=500)
-    for behaviour in (
-        "wrong_value", "malformed", "impostor", "too_long", "unknown_mid", "unknown_destination", "quits",
-        "applies_twice", "fails", "answers_twice", "stubborn", "hangs_up",
-    ):
+    for behaviour in ("too_long", "quits", "stubborn", "hangs_up"):
         runs.add(behaviour, behaviour)
 
 
 def tearDownModule() -> None:
     runs.clean_up()
+
+
+def requests(history: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in history.read_text().splitlines()]
 
 
 class EndToEnd(unittest.TestCase):
@@ -81,49 +80,28 @@ class EndToEnd(unittest.TestCase):
         run = self.finished("correct")
         self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
         self.assertIn("     All correctness tests passed", run.stdout)
-        self.assertIn("     Leaders: FFFF 0000\n", run.stdout)
         self.assertIn("0001] ready", run.stdout)
         self.assertIn("0001] \\x1b[2J\\x1b]0;title\\x07", run.stdout)
         self.assertIn("seed 7", run.stdout)
         result = run.result()
         self.assertEqual(result["configuration"]["seed"], 7)
-        self.assertEqual(result["figures"]["gets"] + result["figures"]["puts"], 100)
         self.assertEqual(len(result["tiers"]), 4)
-        # A broadcast counts once for each other replica, dropped or not.
-        self.assertEqual(result["figures"]["total_messages"], 2 * result["figures"]["puts"])
-        self.assertGreater(result["figures"]["dropped_by_chance"], 0)
         self.assertIs(result["linearizable"], True)
-        lines = len(run.history.read_text().splitlines())
+        lines = len(requests(run.history))
         self.assertIn(f"scenario: the history of {lines} requests is linearizable\n", run.stdout)
 
     def test_seed_from_either_place_gives_all_dialects_the_same_workload(self) -> None:
-        workloads = []
-        for name in ("correct", "correct_udp", "correct_stream"):
-            requests = map(json.loads, self.finished(name).history.read_text().splitlines())
-            workloads.append(sorted(r["client"] for r in requests if r["outcome"] == "ok"))
+        names = ("correct", "correct_udp", "correct_stream")
+        workloads = [{r["value"] for r in requests(self.finished(name).history)} for name in names]
         self.assertEqual(len(workloads[0]), 100)
         self.assertEqual(workloads, [workloads[0]] * 3)
 
-    def test_messages_before_all_have_joined_are_kept_and_a_hello_never_counts(self) -> None:
-        figures = self.finished("correct_udp").result()["figures"]
-        self.assertEqual(figures["total_messages"], 2 * figures["puts"] + 3 * 2)
-
-    def test_history_has_a_line_for_every_request_as_sent(self) -> None:
-        run = self.finished("fails")
-        lines = [json.loads(line) for line in run.history.read_text().splitlines()]
-        figures = run.result()["figures"]
-        outcomes = [line["outcome"] for line in lines]
-        self.assertEqual(outcomes.count("fail"), figures["failed_gets"] + figures["failed_puts"])
-        self.assertEqual(outcomes.count("redirect"), figures["redirects"])
-        self.assertEqual(outcomes.count("ok"), 100)
-        self.assertEqual(len({line["id"] for line in lines}), len(lines))
-        self.assertTrue(all(line["invoked"] <= line["returned"] for line in lines))
-
-    def test_file_of_another_version_is_judged_and_not_rated(self) -> None:
-        run = self.finished("unrated")
-        self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
-        self.assertIn("## No Performance Tests, because the configuration has no benchmarks\n", run.stdout)
-        self.assertEqual((run.result()["tiers"], run.result()["figures"]["seconds"]), ([], 9.5))
+    def test_history_has_one_line_for_each_request_as_sent(self) -> None:
+        history = requests(self.finished("correct").history)
+        self.assertEqual(len({r["id"] for r in history}), len(history))
+        answered = [r for r in history if r["outcome"] != "unknown"]
+        self.assertTrue(all(r["invoked"] <= r["returned"] for r in answered))
+        self.assertTrue(all(r["returned"] is None for r in history if r["outcome"] == "unknown"))
 
     def test_silence_drops_replica_output(self) -> None:
         run = self.finished("correct_udp")
@@ -150,14 +128,12 @@ class EndToEnd(unittest.TestCase):
         self.assertRegex(run.stdout, r"beside: \[ +\d+\.\d{3} 0001\] ready")
         self.assertEqual([result["figures"]["replicas_died"] for result in run.result()], [0, 0])
         paths = (run.history, run.history.with_name("history-beside.jsonl"))
-        histories = [path.read_text() for path in paths]
+        histories = [requests(path) for path in paths]
+        # Different clocks have measured them.
         self.assertNotEqual(*histories)
-        clients = []
-        for history in histories:
-            requests = map(json.loads, history.splitlines())
-            clients.append(sorted(r["client"] for r in requests if r["outcome"] == "ok"))
-        self.assertEqual(len(clients[0]), 100)
-        self.assertEqual(*clients)
+        values = [{r["value"] for r in history} for history in histories]
+        self.assertEqual(len(values[0]), 100)
+        self.assertEqual(*values)
 
     def test_both_clusters_have_their_options_and_their_trouble(self) -> None:
         results = self.finished("beside_udp").result()
@@ -168,30 +144,6 @@ class EndToEnd(unittest.TestCase):
             rf"beside: \[ +\d+\.\d{{3}} 0001\] options {re.escape(str(options[1]))}",
         )
         self.assertEqual([r["figures"]["replicas_killed"] for r in results], [1, 1])
-
-    def test_kills_end_replicas_and_leave_requests_unanswered(self) -> None:
-        run = self.finished("kills")
-        self.assertIn("     Replicas that died/were killed: 0/2\n", run.stdout)
-        figures = run.result()["figures"]
-        self.assertGreater(figures["unanswered_puts"], 0)
-        self.assertGreater(figures["sent_to_dead"], 0)
-        unanswered = [json.loads(line) for line in run.history.read_text().splitlines()]
-        unanswered = [line for line in unanswered if line["outcome"] == "unknown"]
-        self.assertGreater(len(unanswered), 0)
-        self.assertTrue(all(line["returned"] is None for line in unanswered))
-
-    def test_replicas_that_name_a_killed_leader_end_no_run(self) -> None:
-        run = self.finished("kills")
-        figures = run.result()["figures"]
-        self.assertEqual(figures["seconds"], 8)
-        # A request comes again every 50 ms at most, after a few quicker ones.
-        circles = figures["requests_in_circles"]
-        self.assertTrue(circles < figures["redirects"] < 100 + 200 * circles, figures)
-        self.assertNotIn("storm", run.stdout)
-        self.assertRegex(
-            run.stdout,
-            r"\n     Requests sent in circles: \d+, by [\d,]+ redirects, all to 0000, killed at \d+\.\d{3}\n",
-        )
 
     def test_kill_on_an_acknowledgement_silences_its_sender_at_once(self) -> None:
         for name in ("talks_on", "talks_on_udp", "talks_on_stream"):
@@ -204,26 +156,6 @@ class EndToEnd(unittest.TestCase):
                 self.assertGreater(figures["acknowledged_puts"], 0)
                 # The simulator never looked at the broadcast after the last acknowledgement.
                 self.assertEqual(figures["total_messages"], 2 * (figures["acknowledged_puts"] - 1))
-
-    def test_armed_kill_that_never_happens_is_told(self) -> None:
-        run = self.finished("nothing_to_strike")
-        self.assertIn("] kill_leader_on_ack: never struck\n", run.stdout)
-        self.assertEqual(run.result()["figures"]["replicas_killed"], 0)
-
-    def test_clients_that_lose_messages_ask_until_they_are_answered(self) -> None:
-        run = self.finished("lossy_clients")
-        self.assertEqual(run.exit_code, 0, run.stdout + run.stderr)
-        figures = run.result()["figures"]
-        self.assertGreater(figures["client_messages_dropped"], 0)
-        self.assertGreater(figures["sent_again"], 0)
-        self.assertEqual(figures["gets"] + figures["puts"], 100 + figures["acknowledged_puts"])
-        lines = [json.loads(line) for line in run.history.read_text().splitlines()]
-        self.assertEqual(len({line["id"] for line in lines}), len(lines))
-
-    def test_clients_ask_again_although_nothing_else_happens(self) -> None:
-        figures = self.finished("deaf_clients").result()["figures"]
-        self.assertGreater(figures["sent_again"], 1)
-        self.assertEqual(figures["client_messages_dropped"], 1 + figures["sent_again"])
 
     def test_history_that_is_not_linearizable_is_told_with_its_diagram(self) -> None:
         run = self.finished("not linearizable")
@@ -251,57 +183,11 @@ class EndToEnd(unittest.TestCase):
         self.assertIsNone(run.result()["linearizable"])
         self.assertNotIn("linearizable", run.stdout)
 
-    def test_partition_cuts_messages_off(self) -> None:
-        figures = self.finished("partition_udp").result()["figures"]
-        self.assertGreater(figures["dropped_by_partition"], 0)
-        self.assertEqual(figures["dropped_by_chance"], 0)
-
-    def test_wrong_value_is_caught(self) -> None:
-        run = self.finished("wrong_value")
-        self.assert_incorrect(run, "Incorrect responses: ", "incorrect value: ")
-        incorrect = run.result()["figures"]["incorrect_gets"]
-        self.assertGreater(incorrect, 3)
-        self.assertRegex(run.stdout, r"\n    \[  \d\.\d{3}\] put [0-9a-f]{8}: ok from 0000 at \d\.\d{3}\n")
-        self.assertRegex(run.stdout, r"\n    Replica 0000 answered get [0-9a-f]{8} with a value that was never put\.\n")
-        errors = [line for line in run.stdout.splitlines() if "Replica Error" in line]
-        self.assertEqual(len(errors), 4)
-        self.assertRegex(errors[0], r"^\[  \d\.\d{3}\] \*\*\* Replica Error - incorrect value: from replica 0000: get ")
-        self.assertIn(f"incorrect value: from replica 0000: {incorrect} times in all, of which 3 are shown", errors[3])
-
-    def test_put_that_is_applied_twice_is_called_so(self) -> None:
-        run = self.finished("applies_twice")
-        self.assert_incorrect(run, "Incorrect responses: ", "incorrect value: from replica 0000: ")
-        self.assertRegex(
-            run.stdout, r"\n    Put [0-9a-f]{8} was sent \d+ times: if it was applied twice, "
-            r"the second time after put [0-9a-f]{8}, that explains get [0-9a-f]{8}\.\n",
-        )
-
-    def test_malformed_message_is_caught(self) -> None:
-        run = self.finished("malformed")
-        self.assert_incorrect(
-            run, "Incorrect responses: 1, none allowed, 1 too many", 'malformed message: from replica 0000: "leader"'
-        )
-
-    def test_message_in_the_name_of_another_replica_is_caught(self) -> None:
-        self.assert_incorrect(
-            self.finished("impostor"), "Incorrect responses: 1, none allowed", "malformed message: from replica 0000: \"src\""
-        )
-
     def test_message_beyond_the_limit_is_called_too_long(self) -> None:
         run = self.finished("too_long")
         self.assert_incorrect(
             run, "Incorrect responses: 1, none allowed",
             "malformed message: from replica 0000: longer than 16384 bytes"
-        )
-
-    def test_response_to_an_unknown_mid_is_caught(self) -> None:
-        self.assert_incorrect(
-            self.finished("unknown_mid"), "Incorrect responses: 1, none allowed", "unexpected MID: "
-        )
-
-    def test_unknown_destination_is_caught(self) -> None:
-        self.assert_incorrect(
-            self.finished("unknown_destination"), "Incorrect responses: 1, none allowed", "unknown destination: "
         )
 
     def test_replica_that_quits_is_told_with_its_last_words(self) -> None:
@@ -321,12 +207,6 @@ class EndToEnd(unittest.TestCase):
         run = self.finished("storm")
         self.assert_incorrect(run, "Simulated seconds: ", "possible packet storm: more than 500 messages ")
         self.assertRegex(run.stdout, r"between replicas: \d+ append from 0000")
-
-    def test_failures_and_duplicates_are_counted(self) -> None:
-        failures = self.finished("fails").result()["figures"]
-        self.assertGreater(failures["failed_gets"] + failures["failed_puts"], 0)
-        self.assertEqual(failures["unanswered_gets"] + failures["unanswered_puts"], 0)
-        self.assertGreater(self.finished("answers_twice").result()["figures"]["duplicates"], 0)
 
     def test_replicas_that_never_join_are_dead(self) -> None:
         run = self.finished("never_joins")

@@ -61,7 +61,7 @@ class Files(unittest.TestCase):
         for option in ("--json", "--history"):
             with self.subTest(option):
                 # argparse takes the last of an option given twice.
-                run = Run("correct", "--seed", "1", option, "/dev/full", lifetime=5)
+                run = Run("correct", "--seed", "1", option, "/dev/full", lifetime=5, end_wait=4)
                 self.addCleanup(run.clean_up)
                 run.finish()
                 self.assertEqual(run.exit_code, 1)
