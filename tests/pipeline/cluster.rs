@@ -73,28 +73,40 @@ impl Cluster {
         self.put_until_ok("found", "yes", &all, |_| true)
     }
 
-    /// Puts until one of the replicas `asked` says `ok`, and returns that one: the leader of a busy
-    /// machine may change at any time. `passes` is as for `next_answer`.
+    /// Puts until one of the replicas `asked` says `ok`, and returns that one. `passes` is as for `next_answer`.
     pub fn put_until_ok(
         &self,
         key: &str,
         value: &str,
         asked: &[Id],
-        mut passes: impl FnMut(&Packet) -> bool,
+        passes: impl FnMut(&Packet) -> bool,
     ) -> Id {
+        self.ask_until_ok("put", key, value, asked, passes).0
+    }
+
+    /// Asks until one of the replicas `asked` says `ok`, and returns that one and its answer: the leader of a
+    /// busy machine may change at any time.
+    pub fn ask_until_ok(
+        &self,
+        kind: &str,
+        key: &str,
+        value: &str,
+        asked: &[Id],
+        mut passes: impl FnMut(&Packet) -> bool,
+    ) -> (Id, Value) {
         let mut at = asked[0];
         for attempt in 1.. {
-            let mid = format!("{key}-{attempt}");
-            self.ask(at, "put", &mid, key, value);
+            let mid = format!("{kind}-{key}-{attempt}");
+            self.ask(at, kind, &mid, key, value);
             let answer = self.next_answer(&mut passes);
             assert_eq!(answer["MID"], mid);
             if answer["type"] == "ok" {
-                break;
+                return (at, answer);
             }
             let named = answer["leader"].as_str().and_then(|leader| leader.parse().ok());
             at = named.filter(|named| asked.contains(named)).unwrap_or(asked[attempt % asked.len()]);
         }
-        at
+        unreachable!("there are more attempts than time");
     }
 
     /// Stops everything and returns what each replica counted.

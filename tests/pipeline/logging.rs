@@ -82,18 +82,17 @@ fn help_that_cannot_be_written_is_an_error_with_one_line() {
 #[test]
 fn oversized_puts_are_answered_and_warnings_about_them_limited() {
     const PUTS: usize = 300;
-    let (reader, stderr) = pipe().expect("a pipe");
+    let mut logs = Vec::new();
     let start = Instant::now();
     let mut cluster = Processes::start(Dialect::Seqpacket, 3, &[], |_, command| {
-        command.stderr(stderr.try_clone().expect("one more end"));
+        let (reader, stderr) = pipe().expect("a pipe");
+        logs.push(reader);
+        command.stderr(stderr);
     });
-    drop(stderr);
-    let (leader, _) = cluster.ask_until_ok("put", "first", "k", "v", |_| true);
     let huge = "v".repeat(20_000);
     for n in 0..PUTS {
-        cluster.get(leader).ask("put", &format!("huge-{n}"), "k", &huge);
-        let (_, answer) = cluster.next_answer(|_, _| true);
-        assert_eq!((&answer["type"], &answer["MID"]), (&"fail".into(), &format!("huge-{n}").into()));
+        // The leader refuses it. The leader of a busy machine may change at any time.
+        cluster.ask_until("fail", "put", &format!("huge-{n}"), "k", &huge, |_| true);
     }
     cluster.0.iter().for_each(|process| process.signal("TERM"));
     for process in &mut cluster.0 {
@@ -101,8 +100,12 @@ fn oversized_puts_are_answered_and_warnings_about_them_limited() {
     }
     drop(cluster);
     let most = MAX_WARNINGS * (start.elapsed().as_secs() + 1);
-    let mut log = String::new();
-    { reader }.read_to_string(&mut log).expect("text");
-    let warnings = log.lines().filter(|line| line.contains("refused a put")).count() as u64;
-    assert!((1..=most).contains(&warnings), "{warnings} of at most {most}: {log}");
+    let warnings = logs.into_iter().map(|mut reader| {
+        let mut log = String::new();
+        reader.read_to_string(&mut log).expect("text");
+        log.lines().filter(|line| line.contains("refused a put")).count() as u64
+    });
+    let warnings: Vec<u64> = warnings.collect();
+    assert!(warnings.iter().all(|&count| count <= most), "{warnings:?} of at most {most} each");
+    assert!(warnings.iter().any(|&count| count > 0), "{warnings:?}");
 }

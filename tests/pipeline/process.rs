@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
 use kvstore::id::Id;
@@ -289,12 +289,17 @@ impl Processes {
     /// Carries the messages of replicas from and to which `passes` allows it, until an answer comes
     /// for the client. Returns that and the replica that gave it.
     pub fn next_answer(&mut self, passes: impl Fn(Id, Id) -> bool) -> (Id, Value) {
+        self.answer_until(Instant::now() + PATIENCE, passes).expect("some replica answers")
+    }
+
+    /// The same, if an answer comes until then.
+    fn answer_until(&mut self, until: Instant, passes: impl Fn(Id, Id) -> bool) -> Option<(Id, Value)> {
         loop {
-            let (from, bytes) = self.next_message();
+            let (from, bytes) = self.message_until(until)?;
             let message: Value = serde_json::from_slice(&bytes).expect("replicas speak JSON");
             let to = message["dst"].as_str().expect("each message has a destination");
             if to == CLIENT {
-                return (from, message);
+                return Some((from, message));
             }
             for other in self.0.iter().filter(|other| other.own != from) {
                 if (to == "FFFF" || to == other.own.to_string()) && passes(from, other.own) {
@@ -313,33 +318,54 @@ impl Processes {
         value: &str,
         passes: impl Fn(Id) -> bool,
     ) -> (Id, Value) {
+        self.ask_until("ok", kind, mid, key, value, passes)
+    }
+
+    /// The same until an answer has this outcome. An answer that does not come for a while may be a datagram
+    /// that was lost, so the next replica is asked.
+    pub fn ask_until(
+        &mut self,
+        outcome: &str,
+        kind: &str,
+        mid: &str,
+        key: &str,
+        value: &str,
+        passes: impl Fn(Id) -> bool,
+    ) -> (Id, Value) {
         let others: Vec<Id> = self.0.iter().map(|process| process.own).filter(|&id| passes(id)).collect();
+        let deadline = Instant::now() + PATIENCE;
         for attempt in 0.. {
+            assert!(Instant::now() < deadline, "no replica answers {mid} with {outcome}");
             let to = others[attempt % others.len()];
             let mid = format!("{mid}-{attempt}");
             self.get(to).ask(kind, &mid, key, value);
-            let (from, answer) = loop {
-                let (from, answer) = self.next_answer(|from, to| passes(from) && passes(to));
-                if answer["MID"] == mid {
-                    break (from, answer);
+            let until = Instant::now() + PATIENCE / 4;
+            while let Some((from, answer)) = self.answer_until(until, |from, to| passes(from) && passes(to)) {
+                if answer["MID"] == mid && answer["type"] == outcome {
+                    return (from, answer);
                 }
-            };
-            if answer["type"] == "ok" {
-                return (from, answer);
+                if answer["MID"] == mid {
+                    break;
+                }
             }
         }
         unreachable!("there are more attempts than time");
     }
 
-    fn next_message(&mut self) -> (Id, Vec<u8>) {
+    /// The next message of any replica, if there is one until then.
+    fn message_until(&mut self, until: Instant) -> Option<(Id, Vec<u8>)> {
         loop {
             if let Some(process) = self.0.iter_mut().find(|process| !process.heard.is_empty()) {
-                return (process.own, process.hear());
+                return Some((process.own, process.hear()));
+            }
+            if Instant::now() >= until {
+                return None;
             }
             let mut fds: Vec<_> =
                 self.0.iter().map(|process| PollFd::from_borrowed_fd(process.fd(), PollFlags::IN)).collect();
-            let timeout = Timespec::try_from(PATIENCE).expect("a short span");
-            assert!(poll(&mut fds, Some(&timeout)).expect("they can be polled") > 0, "all are silent");
+            let left = until.saturating_duration_since(Instant::now());
+            let timeout = Timespec::try_from(left).expect("a short span");
+            poll(&mut fds, Some(&timeout)).expect("they can be polled");
             let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
             for (process, _) in self.0.iter_mut().zip(ready).filter(|&(_, ready)| ready) {
                 process.read();
