@@ -23,8 +23,8 @@ FLAW = os.environ.get("FLAW")
 BEAT_SECONDS = 0.5
 # On a busy machine a slow process must not look like a dead one. And a leader that is cut off from
 # the majority stops leading before the majority takes another one.
-MAJORITY_SECONDS = 2 * BEAT_SECONDS
-SILENCE_SECONDS = 4 * BEAT_SECONDS
+SILENCE_SECONDS = float(os.environ.get("SILENCE_SECONDS", 4 * BEAT_SECONDS))
+MAJORITY_SECONDS = SILENCE_SECONDS / 2
 UNKNOWN = "FFFF"
 
 Version = tuple[int, str]
