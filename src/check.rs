@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
-use linearizability::read::{self, ReadError};
-use linearizability::{DEFAULT_BUDGET, Operation, Verdict, legible, printable};
+use linearizability::key_value::read::{self, ReadError};
+use linearizability::key_value::{self, Operation, Verdict};
+use linearizability::{Limits, legible, printable};
 
 use crate::{EXIT_USAGE, Failure};
 
@@ -29,7 +30,7 @@ pub struct CheckOptions {
     pub history: PathBuf,
 
     /// Memory that the search of one key may take.
-    #[arg(long, value_name = "MEGABYTES", default_value_t = DEFAULT_BUDGET / MEGABYTE)]
+    #[arg(long, value_name = "MEGABYTES", default_value_t = Limits::DEFAULT_MEMORY / MEGABYTE)]
     pub budget: u64,
 }
 
@@ -67,7 +68,7 @@ pub fn run(options: &CheckOptions) -> Result<ExitCode, Failure> {
     if operations.is_empty() {
         return Err(no_history("it has no puts and no answered gets"));
     }
-    let verdict = linearizability::check(&operations, options.budget.saturating_mul(MEGABYTE));
+    let verdict = key_value::check(&operations, Limits::of_memory(options.budget.saturating_mul(MEGABYTE)));
     let mut stdout = io::stdout().lock();
     let written = writeln!(stdout, "{}", describe(&verdict, &operations, options.budget, start));
     match written.and_then(|()| stdout.flush()) {
@@ -80,7 +81,7 @@ pub fn run(options: &CheckOptions) -> Result<ExitCode, Failure> {
     Ok(match verdict {
         Verdict::Linearizable => ExitCode::SUCCESS,
         Verdict::NotLinearizable(_) => ExitCode::from(EXIT_NOT_LINEARIZABLE),
-        Verdict::OutOfBudget { .. } => ExitCode::from(EXIT_UNDECIDED),
+        Verdict::Undecided { .. } => ExitCode::from(EXIT_UNDECIDED),
     })
 }
 
@@ -113,7 +114,7 @@ fn describe(verdict: &Verdict, operations: &[Operation], budget: u64, start: Ins
                 "not linearizable: {shown} of {count} operations on key \"{key}\" contradict each other\n\n{found}"
             )
         }
-        Verdict::OutOfBudget { key, operations } => format!(
+        Verdict::Undecided { key, operations, .. } => format!(
             "undecided: a budget of {budget} MB is too small for the {operations} operations on key \"{}\"; --budget allows more",
             legible(key)
         ),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fastrand::Rng;
-use linearizability as history;
+use linearizability::key_value as history;
 
 use super::circle::Circle;
 use super::intents::{self, Intent};

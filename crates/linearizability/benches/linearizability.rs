@@ -1,4 +1,4 @@
-//! What it costs to judge a history.
+//! The time to judge a history.
 //!
 //! `cargo bench --bench linearizability`
 
@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fastrand::Rng;
-use linearizability::{DEFAULT_BUDGET, Kind, Operation, Verdict, check, read};
+use linearizability::Limits;
+use linearizability::key_value::{Kind, Operation, Verdict, check, read};
 
 /// A history that an execution could have had.
 #[derive(Clone, Copy)]
@@ -16,9 +17,9 @@ struct Shape {
     operations: usize,
     keys: u64,
     clients: usize,
-    /// How many different values are put; `u64::MAX` for a new one every time.
+    /// The number of different values; `u64::MAX` for a new one in every put.
     values: u64,
-    /// Fraction of puts whose outcome nobody knows. Half of them are asked again, with the same value.
+    /// The fraction of puts that are pending. The client repeats half of them, with the same value.
     unknown: f64,
 }
 
@@ -26,8 +27,8 @@ const MANY_KEYS: Shape =
     Shape { operations: 100_000, keys: 1_000, clients: 64, values: u64::MAX, unknown: 0.05 };
 const ONE_KEY: Shape = Shape { operations: 2_000, keys: 1, clients: 16, ..MANY_KEYS };
 
-/// A put is of unknown outcome for this long at most before it takes effect, in ns; other operations take a
-/// hundredth.
+/// The longest time from the invocation of a pending put to its effect, in ns. Other operations
+/// take a hundredth.
 const LATEST_EFFECT: u64 = 200_000;
 
 impl Shape {
@@ -66,7 +67,7 @@ impl Shape {
     }
 }
 
-/// Gives each get the value that it finds.
+/// Gives each get the value of the latest put.
 fn execute(mut effects: Vec<(u64, Operation)>) -> Vec<Operation> {
     effects.sort_by_key(|&(effect, _)| effect);
     let mut values = std::collections::HashMap::new();
@@ -79,7 +80,7 @@ fn execute(mut effects: Vec<(u64, Operation)>) -> Vec<Operation> {
     effects.into_iter().map(|(_, operation)| operation).collect()
 }
 
-/// As `run.py --history` writes it.
+/// The same history as `run.py --history` writes it.
 fn lines(operations: &[Operation]) -> String {
     let mut text = String::new();
     for operation in operations {
@@ -120,7 +121,7 @@ fn linearizability(c: &mut Criterion) {
         let history = shape.generate();
         group.throughput(Throughput::Elements(history.len() as u64));
         group.bench_function(name, |b| {
-            b.iter(|| assert_eq!(check(black_box(&history), DEFAULT_BUDGET), Verdict::Linearizable));
+            b.iter(|| assert_eq!(check(black_box(&history), Limits::default()), Verdict::Linearizable));
         });
     }
     let text = lines(&MANY_KEYS.generate());

@@ -1,6 +1,6 @@
 //! Texts of a history as parts of a line on a terminal.
 
-/// The longest text that is shown whole, in characters; of a longer one both ends are.
+/// The longest text that is shown whole, in characters. A longer one is cut in its middle.
 const TEXT_LENGTH: usize = 20;
 
 /// Characters that take two columns: East Asian wide and full-width ones, and pictures.
@@ -22,28 +22,33 @@ const WIDE: [(u32, u32); 15] = [
     (0x20000, 0x3FFFD),
 ];
 
-/// Any text as a part of a line: nothing that a terminal would obey, and of a long one only both ends.
+/// Any text as a part of a line: without characters that a terminal would obey, and if it is long
+/// with its two ends only.
 pub fn legible(text: &str) -> String {
-    let length = text.chars().count();
-    if length <= TEXT_LENGTH {
-        return escaped(text.chars());
-    }
-    let half = TEXT_LENGTH / 2;
-    format!("{}…{}", escaped(text.chars().take(half)), escaped(text.chars().skip(length - half + 1)))
+    ends(text, TEXT_LENGTH, |c| c.escape_debug().to_string())
 }
 
 /// Any text as a part of a line, whole, and quotation marks as they are.
 pub fn printable(text: &str) -> String {
-    let is_plain = |c: &char| matches!(c, '"' | '\'' | '\\');
-    text.chars().map(|c| if is_plain(&c) { c.to_string() } else { c.escape_debug().to_string() }).collect()
+    text.chars().map(escaped).collect()
 }
 
-/// Each character on its own, so that none joins the one before it.
-fn escaped(text: impl Iterator<Item = char>) -> String {
-    text.flat_map(char::escape_debug).collect()
+fn ends(text: &str, most: usize, escape: impl Fn(char) -> String) -> String {
+    let length = text.chars().count();
+    if length <= most {
+        return text.chars().map(escape).collect();
+    }
+    let half = most / 2;
+    let end: String = text.chars().skip(length - half + 1).map(&escape).collect();
+    format!("{}…{end}", text.chars().take(half).map(escape).collect::<String>())
 }
 
-/// How many columns of a terminal a text takes.
+/// A combining character is escaped, too, so that it does not join the one before it.
+fn escaped(c: char) -> String {
+    if matches!(c, '"' | '\'' | '\\') { c.to_string() } else { c.escape_debug().to_string() }
+}
+
+/// The width of a text on a terminal, in columns.
 pub fn columns(text: &str) -> usize {
     let is_wide = |c: char| WIDE.iter().any(|&(from, to)| (from..=to).contains(&u32::from(c)));
     text.chars().map(|c| if is_wide(c) { 2 } else { 1 }).sum()
@@ -59,16 +64,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_of_any_kind_is_legible_in_one_line() {
+    fn text_with_control_characters_is_legible_in_one_line() {
         assert_eq!(legible("a\n\u{1b}[31m\"\\"), r#"a\n\u{1b}[31m\"\\"#);
         assert_eq!(legible(&"0123456789".repeat(3)), "0123456789…123456789");
-        // What would overwrite its neighbours, or turn the line round.
+        // One character would overwrite its neighbour, and the other turn the line round.
         assert_eq!(legible("e\u{301}\u{202e}x"), r"e\u{301}\u{202e}x");
         assert_eq!(printable("it's \"a\\b\"\u{7}"), r#"it's "a\b"\u{7}"#);
     }
 
     #[test]
-    fn wide_characters_count_twice() {
+    fn wide_characters_take_two_columns() {
         assert_eq!((columns("鍵 k"), columns("é"), columns("🔑")), (4, 1, 2));
         assert_eq!(padded("鍵", 4), "鍵  ");
         assert_eq!(padded("long", 2), "long");

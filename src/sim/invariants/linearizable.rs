@@ -1,7 +1,8 @@
 //! Linearizability: what all clients saw together could have come from one store that does one thing at a
 //! time, each between its request and its answer (Herlihy and Wing, 1990).
 
-use linearizability::{Contradiction, DEFAULT_BUDGET, Verdict};
+use linearizability::Limits;
+use linearizability::key_value::{self, Contradiction, Verdict};
 
 use super::Violation;
 use crate::micros::Micros;
@@ -11,14 +12,14 @@ const NAME: &str = "linearizability";
 
 /// Judges what the clients saw until now.
 pub(super) fn check(now: Micros, clients: &Clients) -> Result<(), Violation> {
-    match linearizability::check(&clients.history(), DEFAULT_BUDGET) {
+    match key_value::check(&clients.history(), Limits::default()) {
         Verdict::Linearizable => Ok(()),
         Verdict::NotLinearizable(contradiction) => {
             let last = last_answer(&contradiction, clients);
             let (at_us, replica) = last.unwrap_or((now, None));
             Err(Violation::new(NAME, at_us, replica, format!("\n{contradiction}")))
         }
-        Verdict::OutOfBudget { key, operations } => {
+        Verdict::Undecided { key, operations, .. } => {
             let detail = format!("undecided for the {operations} operations on {key}");
             Err(Violation::new(NAME, now, None, detail))
         }

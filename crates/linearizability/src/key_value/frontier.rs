@@ -1,81 +1,56 @@
-//! The configurations that are still possible, and what they cost.
+//! The *frontier*: all configurations that the search still follows, and what they cost.
 
 use super::configuration::{Layout, Rows};
+use crate::limits::{Budget, Exhausted};
 
-/// So many pairs of configurations, or words of both, are compared for a unit of work.
+/// One unit of work compares so many pairs of configurations, or words of both.
 const COMPARED_PER_WORK: usize = 8;
 
-/// So many words of a configuration are made for a unit of work.
+/// One unit of work makes so many words of a configuration.
 const MADE_PER_WORK: usize = 4;
 
-/// What making a configuration costs beside its words.
+/// The units of work for making a configuration, beside those for its words.
 const OVERHEAD: usize = 4;
 
-/// What sorting costs for each configuration.
+/// The units of work for sorting, for each configuration.
 const SORTED: usize = 4;
 
-/// So many slots of a configuration are looked at for a unit of work.
+/// One unit of work looks at so many slots of a configuration.
 const LOOKED_PER_WORK: usize = 32;
 
-/// So many configurations are left alone by an event for a unit of work.
+/// One unit of work pays for so many configurations that an event leaves as they are.
 const PASSED_PER_WORK: usize = 4;
 
-/// How much memory a configuration takes beside its words while it is compared with others, in bytes.
+/// The memory that a configuration takes beside its words while the frontier compares it, in bytes.
 const OVERHEAD_BYTES: usize = 2 * size_of::<u32>();
 
-/// How many configurations gather, beyond those that are known to differ, before they are compared.
+/// The frontier compares its configurations when it has so many beyond those that are known to
+/// differ.
 const MOST_UNCOMPARED: usize = 4_096;
 
-/// What the search of one key may spend.
-#[derive(Clone, Copy, Debug)]
-pub struct Budget {
-    /// Units that may still be spent, of 2 to 40 nanoseconds.
-    pub(super) work: u64,
-    /// Bytes that configurations may take at any moment.
-    pub(super) memory: usize,
-}
-
-impl Budget {
-    /// So many bytes at any moment, and twice as many units of work, which bounds the time. The first
-    /// configuration after each event costs nothing, for there must be one.
-    pub fn new(bytes: u64) -> Self {
-        Self { work: bytes.saturating_mul(2), memory: usize::try_from(bytes).unwrap_or(usize::MAX) }
-    }
-
-    fn spend(&mut self, units: usize) -> Result<(), OutOfBudget> {
-        let left = self.work.checked_sub(units as u64);
-        self.work = left.unwrap_or(0);
-        left.map(drop).ok_or(OutOfBudget)
-    }
-}
-
-/// The budget was spent before the search ended.
-#[derive(Debug)]
-pub struct OutOfBudget;
-
-/// A set of configurations of which none does only what another one can do, too.
+/// A set of configurations, none of which another one dominates.
 pub struct Frontier<'a> {
     layout: Layout,
-    nothing: u64, // the state that no get returns; the greatest
-    width: usize, // how many configurations are kept
+    unread: u64,  // the state that no get to come returns; the greatest
+    width: usize, // the number of configurations that are kept
     is_complete: bool,
     rows: Rows,
-    compared: usize,      // how many were left when they were compared last
-    earlier_bytes: usize, // what the frontier before this event takes
+    compared: usize,      // the number that the last comparison has left
+    earlier_bytes: usize, // the memory of the frontier before this event
     spare: Rows,          // scratch
     order: Vec<u32>,      // scratch: places of rows
     budget: &'a mut Budget,
 }
 
 impl<'a> Frontier<'a> {
-    /// `nothing` is the state that no get returns, the greatest of all. Of more than `width` configurations
-    /// the lightest are kept.
-    pub fn new(layout: Layout, nothing: usize, width: usize, first: &[u64], budget: &'a mut Budget) -> Self {
+    /// `unread` is the state that no get to come returns, the greatest of all. Of more than `width`
+    /// configurations the frontier keeps the lightest.
+    pub fn new(layout: Layout, unread: usize, width: usize, first: &[u64], budget: &'a mut Budget) -> Self {
         let mut rows = Rows::new(&layout);
         rows.push(first);
         Self {
             layout,
-            nothing: nothing as u64,
+            unread: unread as u64,
             width,
             is_complete: true,
             rows,
@@ -87,7 +62,7 @@ impl<'a> Frontier<'a> {
         }
     }
 
-    /// Whether none was left out because there were too many.
+    /// Whether the frontier has never left out a configuration because of its width.
     pub fn is_complete(&self) -> bool {
         self.is_complete
     }
@@ -108,7 +83,8 @@ impl<'a> Frontier<'a> {
         self.rows.iter_mut()
     }
 
-    /// Returns all configurations; those after the event are to be `add`ed, and then `close` be called.
+    /// Begins an event and returns the configurations before it. The caller `add`s those after the
+    /// event, and then calls `close`.
     pub fn open(&mut self) -> Rows {
         self.spare.clear();
         self.compared = 0;
@@ -116,7 +92,7 @@ impl<'a> Frontier<'a> {
         std::mem::replace(&mut self.rows, std::mem::take(&mut self.spare))
     }
 
-    pub fn add(&mut self, row: &[u64]) -> Result<(), OutOfBudget> {
+    pub fn add(&mut self, row: &[u64]) -> Result<(), Exhausted> {
         if !self.rows.is_empty() {
             self.budget.spend(row.len() / MADE_PER_WORK + OVERHEAD)?;
             self.check_memory(0)?;
@@ -128,16 +104,17 @@ impl<'a> Frontier<'a> {
         Ok(())
     }
 
-    /// Adds a configuration to those of a switch, which are fewer than the frontier may have.
-    pub fn add_to(&mut self, rows: &mut Rows, row: &[u64]) -> Result<(), OutOfBudget> {
+    /// Adds a configuration to those of one linearization, which are fewer than the frontier may
+    /// have.
+    pub fn add_to(&mut self, rows: &mut Rows, row: &[u64]) -> Result<(), Exhausted> {
         self.budget.spend(row.len() / MADE_PER_WORK + OVERHEAD)?;
         self.check_memory(self.bytes(rows))?;
         rows.push(row);
         Ok(())
     }
 
-    /// Leaves out those of a switch that would be left out of the frontier.
-    pub fn thin(&mut self, rows: &mut Rows) -> Result<(), OutOfBudget> {
+    /// Leaves out those of one linearization that the frontier would leave out.
+    pub fn thin(&mut self, rows: &mut Rows) -> Result<(), Exhausted> {
         if rows.len() <= self.width.saturating_mul(4) {
             return Ok(());
         }
@@ -149,21 +126,21 @@ impl<'a> Frontier<'a> {
         result
     }
 
-    /// Pays for looking at so many slots in each of so many configurations; in the first one it costs nothing.
-    pub fn look(&mut self, configurations: usize, slots: usize) -> Result<(), OutOfBudget> {
+    /// Pays for a look at so many slots in each of so many configurations, but the first.
+    pub fn look(&mut self, configurations: usize, slots: usize) -> Result<(), Exhausted> {
         self.budget.spend(configurations.saturating_sub(1).saturating_mul(slots) / LOOKED_PER_WORK)
     }
 
-    /// The event is over; `earlier` is what `open` returned.
-    pub fn close(&mut self, earlier: Rows) -> Result<(), OutOfBudget> {
+    /// Ends an event; `earlier` are the configurations that `open` returned.
+    pub fn close(&mut self, earlier: Rows) -> Result<(), Exhausted> {
         self.spare = earlier;
         self.earlier_bytes = 0;
         self.settle(true)
     }
 
-    /// The event is over, and has left the configurations as they were but for what this says; so some may be
-    /// superfluous now.
-    pub fn settle(&mut self, is_changed: bool) -> Result<(), OutOfBudget> {
+    /// Ends an event that has made no configuration. `is_changed` says whether it has changed some,
+    /// so that one may dominate another now.
+    pub fn settle(&mut self, is_changed: bool) -> Result<(), Exhausted> {
         let count = self.rows.len();
         if count == 1 {
             return Ok(());
@@ -176,14 +153,14 @@ impl<'a> Frontier<'a> {
         rows.bytes() + rows.len() * OVERHEAD_BYTES
     }
 
-    fn check_memory(&self, more: usize) -> Result<(), OutOfBudget> {
+    fn check_memory(&self, more: usize) -> Result<(), Exhausted> {
         let bytes = self.bytes(&self.rows) + self.earlier_bytes + more;
-        if bytes > self.budget.memory { Err(OutOfBudget) } else { Ok(()) }
+        self.budget.check_memory(bytes)
     }
 
-    /// Leaves out each configuration that can do no more than another one, and the heaviest if there are too
+    /// Leaves out each configuration that another one dominates, and the heaviest if there are too
     /// many.
-    fn reduce(&mut self) -> Result<(), OutOfBudget> {
+    fn reduce(&mut self) -> Result<(), Exhausted> {
         self.budget.spend(self.rows.len() * SORTED)?;
         let rows = &self.rows;
         let row = |place: u32| rows.get(place as usize);
@@ -197,18 +174,18 @@ impl<'a> Frontier<'a> {
             let place = self.order[at];
             let state = row(place)[0];
             if kept > 0 && row(self.order[kept - 1])[0] != state {
-                // A state that no get returns is worth no more than any other one.
-                first = if state == self.nothing { 0 } else { kept };
+                // A state that no get to come returns is worth no more than any other one.
+                first = if state == self.unread { 0 } else { kept };
             }
             let rivals = &self.order[first..kept];
             let mut read = 0; // pairs, and words of both
-            let is_superfluous = rivals.iter().any(|&rival| {
-                let heavier = self.layout.first_heavier_word(row(rival), row(place));
-                read += 1 + heavier.unwrap_or(self.layout.words());
-                heavier.is_none()
+            let is_dominated = rivals.iter().any(|&rival| {
+                let excess = self.layout.first_excess(row(rival), row(place));
+                read += 1 + excess.unwrap_or(self.layout.words());
+                excess.is_none()
             });
             self.budget.spend(read / COMPARED_PER_WORK)?;
-            if !is_superfluous {
+            if !is_dominated {
                 self.order[kept] = place;
                 kept += 1;
             }
@@ -240,12 +217,12 @@ mod tests {
         let _earlier = frontier.open();
         let mut add_all = || {
             for number in 0..1_000_000 {
-                row[0] = number; // as many states as configurations: none is superfluous
+                row[0] = number; // no configuration dominates another one of another state
                 frontier.add(&row)?;
             }
             Ok(())
         };
-        let result: Result<(), OutOfBudget> = add_all();
+        let result: Result<(), Exhausted> = add_all();
         assert!(result.is_err());
         let bytes = frontier.rows.bytes();
         assert!((80_000..=100_000).contains(&bytes), "{bytes}");

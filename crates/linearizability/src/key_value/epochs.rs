@@ -1,36 +1,44 @@
-//! Puts that no get can confuse, although they write the same text: they write different *values*.
+//! Epochs: puts of one text that no get can confuse count as puts of different *values*.
 //!
-//! A get can have read a put only if it ended no earlier than the put was invoked, and if it was invoked
-//! no later than the put's value was *gone*: no later than the earliest return of an operation of another
-//! value that was invoked after the put had ended. That operation takes effect after the put, and
-//! from then on another value is there.
+//! The value of a put is *gone* at the earliest return of an operation of another value that was
+//! invoked after the put had returned. That operation takes effect after the put, and changes or
+//! sees another value. A get can have read the put only if the get returned no earlier than the put
+//! was invoked, and was invoked no later than the value was gone:
 //!
-//! Draw a line between each put and each get of a text that may have read it. In every order that explains
-//! the history each get follows a put to which it has a line. So puts and gets that are not connected
-//! may as well write and read different values: the same orders explain the history. As this makes more
-//! values, puts may be gone earlier than was known, and it is done again until nothing changes.
+//! ```text
+//!     put a  |--|                       |--|     two puts of one text
+//!     put b         |--|                         the first "a" is gone when this put returns,
+//!     get a    |-----|     |---------------|     so the second get must have read the second put:
+//!                                                the history has two values "a"
+//! ```
+//!
+//! Draw a line between each put and each get of its text that may have read it. In every order that
+//! explains the history each get follows a put to which it has a line. So puts and gets that are
+//! not connected may as well write and read different values: the same orders explain the history.
+//! As this makes more values, some puts are gone earlier than before, so the split is repeated
+//! until nothing changes.
 
 use std::collections::HashMap;
 
 use super::timeline::NEVER_PUT;
 
-/// What matters here of an operation.
+/// The part of an operation that decides its epoch.
 #[derive(Clone, Copy, Debug)]
 pub struct Span<'a> {
     pub is_get: bool,
     pub text: &'a str,
     pub invoked: u64,
-    /// When it has taken effect at the latest; `None` for never or at any time.
+    /// The last moment at which it can take effect, if there is one.
     pub end: Option<u64>,
-    /// Whether it takes effect for certain.
+    /// Whether it takes effect for certain: it has returned.
     pub is_certain: bool,
 }
 
-/// More rounds than a history of clients needs; each splits exactly.
+/// More rounds than a history of clients needs. The split is sound after each round.
 const MOST_ROUNDS: usize = 8;
 
-/// The number of each operation's value, and how many values there are. [`NEVER_PUT`] is the value of a key
-/// that was never put. A value has gets and puts that are connected, or one operation.
+/// The number of each operation's value, and the number of values. [`NEVER_PUT`] is the value of a
+/// key that was never put. The operations of a value are connected.
 pub fn split(spans: &[Span<'_>]) -> (Vec<usize>, usize) {
     let mut epochs = Epochs::new(spans);
     for _ in 0..MOST_ROUNDS {
@@ -67,11 +75,11 @@ impl<'a> Epochs<'a> {
         Self { spans, values, count, by_invocation, certain }
     }
 
-    /// Makes each set of connected operations a value of its own.
+    /// Gives each set of connected operations a value of its own.
     fn refine(&mut self) {
         let gone = self.gone();
         let mut sets = Sets::new(self.spans.len() + 1);
-        let initial = self.spans.len(); // the put that there never was
+        let initial = self.spans.len(); // stands for a put of the first value
         let mut open: Vec<Open> = vec![Open::default(); self.count];
         open[NEVER_PUT].puts.push((gone.initial, initial));
         for &place in &self.by_invocation {
@@ -82,7 +90,8 @@ impl<'a> Epochs<'a> {
                 false => (&mut open.gets, &mut open.puts, gone.puts[place]),
             };
             others.retain(|&(end, _)| end >= span.invoked);
-            // Those that this one connects go on as one that lasts as long as the longest of them.
+            // This operation connects the others, so only the one that lasts longest is still
+            // needed.
             let last = others.iter().copied().max();
             others.iter().for_each(|&(_, other)| sets.join(other, place));
             others.clear();
@@ -103,7 +112,7 @@ impl<'a> Epochs<'a> {
         }
     }
 
-    /// When each put's value is gone.
+    /// The moment at which each put's value is gone.
     fn gone(&self) -> Gone {
         let certain = self.certain.iter().map(|&place| {
             let span = &self.spans[place];
@@ -126,15 +135,16 @@ struct Gone {
     initial: u64,
 }
 
-/// When the value that was there at some moment is gone for certain.
+/// Tells when the value of some moment is gone for certain.
 pub struct Overwrites<V> {
     invocations: Vec<u64>, // of operations that take effect for certain, ascending
-    // From each of these on: the earliest end with its value, and the earliest end of any other value.
+    // From each of these on: the earliest return with its value, and the earliest return of another
+    // value.
     earliest: Vec<[(u64, Option<V>); 2]>,
 }
 
 impl<V: Copy + Eq> Overwrites<V> {
-    /// Operations that take effect for certain: when each is invoked, when it returns, and its value.
+    /// Takes the operations that take effect for certain: invocation, return and value of each.
     pub fn new(mut operations: Vec<(u64, u64, V)>) -> Self {
         operations.sort_by_key(|&(invoked, ..)| invoked);
         let mut earliest = vec![[(u64::MAX, None); 2]; operations.len() + 1];
@@ -151,12 +161,13 @@ impl<V: Copy + Eq> Overwrites<V> {
         Self { invocations: operations.into_iter().map(|(invoked, ..)| invoked).collect(), earliest }
     }
 
-    /// When the value is gone of a put that has taken effect by `end`; `u64::MAX` for never.
+    /// The moment at which the value of a put that has taken effect by `end` is gone; `u64::MAX`
+    /// for never.
     pub fn gone(&self, value: V, end: u64) -> u64 {
         self.gone_from(self.invocations.partition_point(|&invoked| invoked <= end), value)
     }
 
-    /// When the value is gone that was there before anything was invoked.
+    /// The moment at which the value from before the first invocation is gone.
     fn gone_first(&self, value: V) -> u64 {
         self.gone_from(0, value)
     }
@@ -167,7 +178,8 @@ impl<V: Copy + Eq> Overwrites<V> {
     }
 }
 
-/// The puts and gets of a value that later gets and puts may still be connected with, and until when.
+/// The puts and gets of a value that a later get or put may be connected with, each with the last
+/// moment for that.
 #[derive(Clone, Default)]
 struct Open {
     puts: Vec<(u64, usize)>,

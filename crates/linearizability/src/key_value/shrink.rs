@@ -1,40 +1,44 @@
-//! A contradiction without what does not contribute to it.
+//! A contradiction without the operations that it does not need.
 //!
-//! What is left out must not be missed: if the whole can be explained, so must be the rest, else the rest
-//! would contradict itself where the history does not. Three things may go:
+//! Leaving out an operation must not make a contradiction: if some order explains the whole, then
+//! some order must explain the rest. Three kinds of operations may go:
 //!
 //! * **Any get.** The same order without it explains the rest.
-//! * **A put of a value that no remaining get can have found in it**, because each get of that value returned
-//!   before the put was invoked. In an order that explains the whole, a get between this put and the next one
-//!   would return its value and come after it; so there is none, and the order without the put explains the
+//! * **A put that no remaining get can have read**, because each get of its value returned before
+//!   the put was invoked. In an order that explains the whole, no get stands between this put and
+//!   the next one, since it would have read this put. So the order without the put explains the
 //!   rest.
-//! * **A put that is overwritten before every remaining get of its value**, because a remaining operation of
-//!   another value is invoked after the put has ended, and returns before any of these gets is invoked.
-//!   Again no remaining get stands between this put and the next one. A later put of the value must remain,
-//!   and no remaining put may repeat this one: that it was applied twice may be what explains all.
+//! * **A put that is overwritten before every remaining get of its value**, because a remaining
+//!   operation of another value is invoked after the put has ended, and returns before any of these
+//!   gets is invoked. Again no remaining get stands between this put and the next one. A later put
+//!   of the value must remain, and no remaining put may be a retry of this one: the explanation may
+//!   be that both took effect.
 //!
-//! A put that some get may have read stays, even if it is not the one that was read, and so does the last
-//! one of a value that is read: without it the get would look as if its value came from nowhere.
+//! Every other put that some get may have read stays, and so does the last put of a value that is
+//! read: without it no put would have written the value of the get.
 
 use std::collections::{HashMap, HashSet};
 
 use super::Operation;
 use super::attempts::deadlines;
 use super::epochs::Overwrites;
-use super::frontier::Budget;
 use super::search::{Finding, search};
+use crate::limits::Budget;
 
-/// What all searches may cost together, as [`effort`] counts it, beside so many searches of the whole.
+/// The effort of all searches together, as [`effort`] counts it, beside that of so many searches of
+/// the whole.
 const LEAST_EFFORT: usize = 1_000_000;
 const WHOLE_SEARCHES: usize = 12;
 
 /// Comparing so many bytes of values takes about as long as one operation.
 const BYTES_PER_OPERATION: usize = 128;
 
-/// Some of these contradictory operations that still contradict each other, by time of invocation: among the gets,
-/// only those that returned up to the moment when the history became impossible; and of what is left no operation
-/// can go that may. The search has found that there is no order for those that return up to `moment`, given what
-/// comes later. Less thorough if the budget is too small or the operations are too many.
+/// Some of these contradictory operations that still contradict each other, by time of invocation.
+///
+/// The gets that return after the first contradiction go. Then all operations go that may, one by
+/// one or in chunks. The search has found that no order explains the operations that return up to
+/// `moment`, given the later ones. The result is larger than it could be if the budget is small or
+/// the operations are many.
 pub fn smallest<'a>(
     mut operations: Vec<&'a Operation>,
     moment: u64,
@@ -56,14 +60,14 @@ pub fn smallest<'a>(
     }
 }
 
-/// What searching these operations once costs.
+/// The effort of one search of these operations.
 fn effort(operations: &[&Operation]) -> usize {
     operations.iter().map(|operation| 1 + operation.value().len() / BYTES_PER_OPERATION).sum()
 }
 
 struct Shrinker<'b> {
     budget: &'b mut Budget,
-    effort: usize, // what may still be spent
+    effort: usize, // that is left
 }
 
 impl Shrinker<'_> {
@@ -73,9 +77,9 @@ impl Shrinker<'_> {
         left.is_some() && matches!(search(operations, self.budget), Finding::Contradiction { .. })
     }
 
-    /// What was asked up to the first moment at which a history that ends there contradicts itself. It is not
-    /// before `moment`, for what is impossible without what comes later is so with it; and mostly it is
-    /// then or soon after.
+    /// The operations invoked up to the first moment at which a history that ends there contradicts
+    /// itself. It is not before `moment`, because later operations never remove a contradiction.
+    /// Mostly it is `moment` or soon after.
     fn shortest_prefix<'a>(&mut self, operations: Vec<&'a Operation>, moment: u64) -> Vec<&'a Operation> {
         let gets = operations.iter().filter(|operation| operation.is_get());
         let mut ends: Vec<u64> = gets.filter_map(|get| get.returned).collect();
@@ -95,11 +99,12 @@ impl Shrinker<'_> {
         }
         match ends.get(high) {
             Some(&end) => until(&operations, end),
-            None => operations, // the budget was too small to see it again
+            None => operations, // the budget was too small to find it again
         }
     }
 
-    /// Goes through the operations once and leaves out what it can, so many at a time.
+    /// Goes through the operations once, and leaves out each chunk that may go and that is not
+    /// needed.
     fn without_chunks<'a>(&mut self, mut operations: Vec<&'a Operation>, chunk: usize) -> Vec<&'a Operation> {
         let mut place = 0;
         while place < operations.len() && self.effort >= effort(&operations) {
@@ -141,10 +146,10 @@ fn without<'a>(operations: &[&'a Operation], from: usize, to: usize) -> Vec<&'a 
     operations.iter().enumerate().filter(stays).map(|(_, &operation)| operation).collect()
 }
 
-/// What of the operations that remain decides whether a put may go.
+/// Facts about the remaining operations that decide whether a put may go.
 struct Rest<'a> {
     reads: HashMap<&'a str, Reads>,
-    last_puts: HashMap<&'a str, u64>, // when the last put of each value that may be read was invoked
+    last_puts: HashMap<&'a str, u64>, // the invocation of the last put of each value that may be read
     repeated: HashSet<&'a str>,       // the names of attempts that others repeat
     overwrites: Overwrites<&'a str>,
 }
@@ -181,7 +186,7 @@ impl<'a> Rest<'a> {
         Self { reads, last_puts, repeated, overwrites: Overwrites::new(certain) }
     }
 
-    /// `end` is when the operation has taken effect at the latest.
+    /// `end` is the last moment at which the operation can take effect.
     fn can_spare(&self, operation: &'a Operation, end: Option<u64>) -> bool {
         let value = &**operation.value();
         let Some(reads) = self.reads.get(value).filter(|_| !operation.is_get()) else { return true };
@@ -199,7 +204,7 @@ impl<'a> Rest<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Kind;
+    use crate::key_value::Kind;
 
     fn operation(text: &str, invoked: u64, returned: u64) -> Operation {
         let (kind, value) = text.split_once(' ').expect("two words");
@@ -225,7 +230,7 @@ mod tests {
             without(&all, 0, 1).len()
         };
         assert_eq!(count(&[&overwritten[..], &later].concat()), 3);
-        // This get may have read it, for "b" need not be there yet.
+        // This get may have read it, since "b" need not have taken effect yet.
         let early = [operation("get a", 4, 6)];
         assert_eq!(count(&[&overwritten[..], &early, &later].concat()), 5);
         assert_eq!(count(&[&overwritten[..], &later[1..]].concat()), 3);

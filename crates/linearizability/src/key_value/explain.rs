@@ -1,21 +1,22 @@
 //! A contradiction in words, where one sentence will do.
 //!
-//! Most contradictions are about values with one *source*: one put that can have written them, or none for
-//! the value of a key that was never put (`epochs` tells the values apart). The key has such a value
-//! once, from its put to its last get. So if an operation of it ends before one of another such value is
-//! invoked, all of it comes before all of the other value; and two values that would have to come before
-//! each other contradict themselves. The sentences say this for the shapes that have a name.
+//! Most contradictions are about values with one *source*: one put that can have written them, or
+//! none for the value of a key that was never put (`epochs` tells the values apart). The key has
+//! such a value once, from its put to its last get. So if an operation of one such value returns
+//! before an operation of another one is invoked, the whole first value comes before the whole
+//! second value. Two values that would have to come before each other are a contradiction. Each
+//! shape with a name has a sentence.
 
 use super::attempts::deadlines;
 use super::epochs;
-use super::text::legible;
 use super::timeline::{self, NEVER_PUT};
 use super::{Contradiction, Operation};
+use crate::text::legible;
 
-/// Of more operations no sentence is looked for.
+/// Contradictions of more operations get the general sentence at once.
 const MOST_OPERATIONS: usize = 1_000;
 
-/// Why operations contradict each other.
+/// The reason why operations contradict each other.
 pub struct Explanation {
     /// One sentence.
     pub sentence: String,
@@ -43,10 +44,11 @@ impl Contradiction {
 
 struct Facts<'a> {
     operations: &'a [Operation],
-    ends: Vec<Option<u64>>,   // by operation: when it has taken effect at the latest
-    values: Vec<usize>,       // by operation: its value
+    ends: Vec<Option<u64>>, // by operation: the last moment at which it can take effect
+    values: Vec<usize>,     // by operation: its value
     sources: Vec<Vec<usize>>, // by value: its puts
-    // By value: of its operations that returned the first to do so, and the last to be invoked.
+    // By value: the first of its operations to return, and of those that returned the last to be
+    // invoked.
     extremes: Vec<Option<(usize, usize)>>,
     gets: Vec<usize>, // all answered gets, by time of invocation
 }
@@ -95,14 +97,14 @@ impl<'a> Facts<'a> {
         self.operations[one].returned.is_some_and(|end| end < self.operations[other].invoked)
     }
 
-    /// Puts of the text that a get returned, whether or not it can have read them.
+    /// All puts of the text that a get returned.
     fn puts_of(&self, get: usize) -> impl Iterator<Item = usize> {
         let text = self.operations[get].value();
         (0..self.operations.len())
             .filter(move |&place| !self.operations[place].is_get() && self.operations[place].value() == text)
     }
 
-    /// Those of them that were invoked before it returned.
+    /// The puts of that text that were invoked before the get returned.
     fn candidates(&self, get: usize) -> impl Iterator<Item = usize> {
         self.puts_of(get).filter(move |&put| !self.is_before(get, put))
     }
@@ -128,7 +130,7 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// The value was put, if at all, only before another one was seen to be there.
+    /// All puts of the value came before an operation of another value that came before the get.
     fn stale(&self, get: usize) -> Option<Explanation> {
         let is_newer = |&other: &usize| {
             let invoked = self.operations[other].invoked;
@@ -155,7 +157,7 @@ impl<'a> Facts<'a> {
         Some(Explanation { sentence: sentence + ".", places })
     }
 
-    /// A declined put of what the get returned, and the attempt directly after it.
+    /// A declined put of the text that the get returned, and the attempt directly after it.
     fn repeated(&self, get: usize) -> Option<(usize, usize)> {
         self.puts_of(get).filter(|&put| self.operations[put].declined.is_some()).find_map(|attempt| {
             let name = Some(&self.operations[attempt].name);
@@ -164,7 +166,7 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// Two gets read one put, and another value was there between them.
+    /// Two gets read one put, and an operation of another value came between them.
     fn source_read_twice(&self, later: usize) -> Option<Explanation> {
         let source = self.only_source(later)?;
         let between = |&earlier: &usize| {
@@ -219,7 +221,7 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// Two values each of which would have to come before the other.
+    /// Two values, each of which has to come before the other.
     fn circle(&self, get: usize) -> Option<Explanation> {
         self.only_source(get)?;
         let own = self.extremes[self.values[get]]?;

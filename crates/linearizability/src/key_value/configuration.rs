@@ -1,28 +1,32 @@
-//! What the search remembers of one order of what has happened so far: a row of words.
+//! A configuration: what the search remembers of one order of the operations so far, as a row of
+//! words.
 //!
 //! | words | |
 //! |---|---|
 //! | 1 | the *state*: the value that the key has by now |
 //! | one bit for each slot, three times | the [`Set`]s |
-//! | half a word for each counter | how many puts of unknown outcome of a value were switched to |
+//! | half a word for each counter | the number of pending puts of a value that are linearized |
 //!
-//! All but the state are burdens: what is possible with more of them is possible with less. Rows in ascending
-//! order have, among those of a state, before each configuration all that are lighter.
+//! All words but the state only restrict the future. A configuration *dominates* another one of the
+//! same state if each of its sets is a subset and each of its counters is no greater: every future
+//! of the other one is one of its own. Rows in ascending order have before each configuration all
+//! that dominate it.
 
 /// A set of slots.
 #[derive(Clone, Copy, Debug)]
 pub enum Set {
-    /// Gets under way that have not found their value yet.
-    Owed,
-    /// Puts under way that were switched to, and can be no more.
-    Used,
-    /// Puts under way, acknowledged later, that have not taken effect yet.
-    Bare,
+    /// Open gets that are not linearized: no state so far was their value.
+    UnlinearizedGets,
+    /// Open puts that have been effective, and cannot be again.
+    LinearizedPuts,
+    /// Open puts, acknowledged later, that no put so far has overwritten. They must be linearized
+    /// before they return.
+    UnlinearizedPuts,
 }
 
 const SETS: usize = 3;
 
-/// Where in a row everything is.
+/// The places of all parts of a row.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
     set_words: usize,
@@ -35,7 +39,7 @@ impl Layout {
         Self { set_words, words: 1 + SETS * set_words + counters.div_ceil(2) }
     }
 
-    /// How long a row is.
+    /// The length of a row.
     pub fn words(&self) -> usize {
         self.words
     }
@@ -53,7 +57,7 @@ impl Layout {
         row[self.set(set).start + slot / 64] |= 1 << (slot % 64);
     }
 
-    /// Whether it was there.
+    /// Returns whether the slot was in the set.
     pub fn remove(&self, row: &mut [u64], set: Set, slot: usize) -> bool {
         let had = self.has(row, set, slot);
         row[self.set(set).start + slot / 64] &= !(1 << (slot % 64));
@@ -86,24 +90,24 @@ impl Layout {
         row[word] = row[word] & !(u64::from(u32::MAX) << shift) | u64::from(count) << shift;
     }
 
-    /// The first word, counted from the state, of which this row has a burden that the other has not. `None` if
-    /// all that is possible for the other, if it has the same state, is possible for this one.
-    pub fn first_heavier_word(&self, row: &[u64], other: &[u64]) -> Option<usize> {
+    /// The first word, counted from the state, in which this row exceeds the other. `None` if there
+    /// is none: then this configuration dominates the other one if they have the same state.
+    pub fn first_excess(&self, row: &[u64], other: &[u64]) -> Option<usize> {
         let counters = 1 + SETS * self.set_words;
         let halves = |word: u64| (word as u32, (word >> 32) as u32);
         let mut sets = row[1..counters].iter().zip(&other[1..counters]);
         let mut counts = row[counters..].iter().zip(&other[counters..]);
         let in_sets = sets.position(|(own, other)| own & !other != 0).map(|place| 1 + place);
         in_sets.or_else(|| {
-            let is_heavier = |(&own, &other): (&u64, &u64)| {
+            let exceeds = |(&own, &other): (&u64, &u64)| {
                 let (own, other) = (halves(own), halves(other));
                 own.0 > other.0 || own.1 > other.1
             };
-            counts.position(is_heavier).map(|place| counters + place)
+            counts.position(exceeds).map(|place| counters + place)
         })
     }
 
-    /// How much of a burden a configuration has to bear.
+    /// The number of restrictions of a configuration: the lightest ones are the most promising.
     pub fn weight(&self, row: &[u64]) -> u64 {
         let sets = 1..1 + SETS * self.set_words;
         let bits: u64 = row[sets.clone()].iter().map(|word| u64::from(word.count_ones())).sum();
@@ -118,10 +122,10 @@ impl Layout {
 pub struct Rows {
     words: usize, // of a row
     all: Vec<u64>,
-    touched: usize, // words that hold memory: the most that there were since memory was given back
+    touched: usize, // words that hold memory: the most since memory was last returned
 }
 
-/// Less memory is not worth giving back, in words.
+/// The least memory that is worth returning, in words.
 const WORTH_RETURNING: usize = 16_384;
 
 impl Rows {
@@ -147,7 +151,7 @@ impl Rows {
         self.touched = self.touched.max(self.all.len());
     }
 
-    /// Gives back what is not needed now, if it is much.
+    /// Returns the memory that the rows do not need now, if it is much.
     fn return_memory(&mut self) {
         if self.touched > WORTH_RETURNING.max(self.all.len() + self.all.len() / 2) {
             self.all.shrink_to_fit();
@@ -167,7 +171,7 @@ impl Rows {
         self.all.chunks_exact_mut(self.words)
     }
 
-    /// Leaves only the rows at these places, which ascend.
+    /// Keeps only the rows at these places, which ascend.
     pub fn retain(&mut self, places: &[u32]) {
         for (to, &from) in places.iter().enumerate() {
             let from = from as usize * self.words;
@@ -204,17 +208,17 @@ mod tests {
     }
 
     #[test]
-    fn heavier_word_is_the_first_with_a_burden_of_its_own() {
+    fn first_excess_is_the_first_word_that_the_other_row_does_not_contain() {
         let layout = Layout::new(65, 3); // the state, two words for each set, and two for counters
-        let mut light = vec![0; layout.words()];
-        let mut heavy = light.clone();
-        assert_eq!(layout.first_heavier_word(&heavy, &light), None);
-        layout.set_count(&mut heavy, 2, 1);
-        assert_eq!(layout.first_heavier_word(&heavy, &light), Some(8));
-        layout.insert(&mut heavy, Set::Used, 64);
-        assert_eq!(layout.first_heavier_word(&heavy, &light), Some(4));
-        assert_eq!(layout.first_heavier_word(&light, &heavy), None);
-        layout.insert(&mut light, Set::Owed, 0);
-        assert_eq!(layout.first_heavier_word(&light, &heavy), Some(1));
+        let mut narrow = vec![0; layout.words()];
+        let mut wide = narrow.clone();
+        assert_eq!(layout.first_excess(&wide, &narrow), None);
+        layout.set_count(&mut wide, 2, 1);
+        assert_eq!(layout.first_excess(&wide, &narrow), Some(8));
+        layout.insert(&mut wide, Set::LinearizedPuts, 64);
+        assert_eq!(layout.first_excess(&wide, &narrow), Some(4));
+        assert_eq!(layout.first_excess(&narrow, &wide), None);
+        layout.insert(&mut narrow, Set::UnlinearizedGets, 0);
+        assert_eq!(layout.first_excess(&narrow, &wide), Some(1));
     }
 }

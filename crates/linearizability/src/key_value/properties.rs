@@ -1,4 +1,5 @@
-//! The search against one that tries everything, on histories small enough for that.
+//! The checker agrees with brute force on drawn histories, and its contradictions are as small as
+//! they should be.
 
 use proptest::prelude::*;
 
@@ -6,15 +7,15 @@ use super::brute_force::{is_explained_by_some_order, latest_effect};
 use super::*;
 
 fn is_linearizable(operations: &[Operation]) -> bool {
-    match check(operations, DEFAULT_BUDGET) {
+    match check(operations, Limits::default()) {
         Verdict::Linearizable => true,
         Verdict::NotLinearizable(_) => false,
-        Verdict::OutOfBudget { .. } => panic!("so few operations cannot cost so many steps"),
+        Verdict::Undecided { .. } => panic!("so few operations cost next to nothing"),
     }
 }
 
-/// What is drawn for one operation: put or get, value, start, duration, whether it is acknowledged, and whether
-/// a later put repeats it.
+/// The draw for one operation: put or get, value, start, duration, whether it is acknowledged, and
+/// whether a later put repeats it.
 type Draw = (bool, u8, u64, u64, bool, bool);
 
 fn draws(values: u8, span: u64, length: u64) -> impl Strategy<Value = Vec<Draw>> {
@@ -45,7 +46,7 @@ fn operations(draws: Vec<Draw>) -> Vec<Operation> {
     with_retries(draws.into_iter().enumerate().map(|(place, draw)| operation(place, draw)).collect())
 }
 
-/// Each declined put is repeated by the next put that is invoked after it, if there is one that repeats none.
+/// Makes the next put after each declined put a retry of it, unless that put already is a retry.
 fn with_retries(mut operations: Vec<Operation>) -> Vec<Operation> {
     let mut order: Vec<usize> = (0..operations.len()).filter(|&place| !operations[place].is_get()).collect();
     order.sort_by_key(|&place| operations[place].invoked);
@@ -64,8 +65,8 @@ fn any_history() -> impl Strategy<Value = Vec<Operation>> {
     shapes.prop_flat_map(|(values, span, length)| draws(values, span, length)).prop_map(operations)
 }
 
-/// A history that some execution had: each operation takes effect somewhere between its invocation and its
-/// return, an unanswered put perhaps long after or never.
+/// A history of some execution: each operation takes effect between its invocation and its return,
+/// a pending put perhaps long after its invocation or never.
 fn real_history() -> impl Strategy<Value = Vec<Operation>> {
     let moments = (0..40u64, 0..10u64, 0..10u64, 0..60u64);
     let draw = (draws(4, 40, 10), prop::collection::vec(moments, 9));
@@ -100,17 +101,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_search_finds_an_order_if_there_is_one(operations in any_history()) {
+    fn history_is_linearizable_exactly_if_some_order_explains_it(operations in any_history()) {
         prop_assert_eq!(is_linearizable(&operations), is_explained_by_some_order(&operations));
     }
 
     #[test]
-    fn what_has_happened_is_linearizable(operations in real_history()) {
+    fn history_of_an_execution_is_linearizable(operations in real_history()) {
         prop_assert!(is_linearizable(&operations));
     }
 
     #[test]
-    fn a_changed_answer_is_refused_if_nothing_explains_it(
+    fn changed_answer_is_refused_exactly_if_no_order_explains_it(
         mut operations in real_history(),
         place in any::<prop::sample::Index>(),
         other in 0..4u8,
@@ -122,11 +123,11 @@ proptest! {
         prop_assert_eq!(is_linearizable(&operations), is_explained_by_some_order(&operations));
     }
 
-    /// What is shown is part of the history and contradicts itself, and nothing of it can be spared but puts that
-    /// a get may have read.
+    /// A contradiction is a part of the history and contradicts itself, and it needs all of its
+    /// operations but puts that a get may have read.
     #[test]
-    fn a_contradiction_is_real_and_without_ballast(operations in any_history()) {
-        if let Verdict::NotLinearizable(found) = check(&operations, DEFAULT_BUDGET) {
+    fn contradiction_contradicts_itself_and_needs_each_operation(operations in any_history()) {
+        if let Verdict::NotLinearizable(found) = check(&operations, Limits::default()) {
             prop_assert!(found.operations.iter().all(|operation| operations.contains(operation)));
             prop_assert!(!is_explained_by_some_order(&found.operations));
             for place in 0..found.operations.len() {
@@ -144,7 +145,7 @@ proptest! {
 }
 
 #[test]
-fn both_verdicts_are_common_among_the_histories_that_are_compared() {
+fn drawn_histories_have_both_verdicts_often() {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
 

@@ -1,4 +1,4 @@
-//! One key's operations as the search wants them: numbers for values, and one sequence of events.
+//! One key's operations for the search: numbers for values, and one sequence of events.
 
 use super::Operation;
 use super::attempts::deadlines;
@@ -7,21 +7,22 @@ use super::epochs::{self, Span};
 /// The value of a key that was never put.
 pub const NEVER_PUT: usize = 0;
 
-/// All that happens to one key.
+/// The operations of one key.
 pub struct Timeline {
-    /// What is asked; an event names it by its place.
+    /// The operations; an event refers to one by its place.
     pub tasks: Vec<Task>,
-    /// By time. At equal times invocations come first, so that what touches counts as concurrent.
+    /// By time. At equal times invocations come first, so that operations that touch count as
+    /// concurrent.
     pub events: Vec<Event>,
-    /// When each event happens.
+    /// The moment of each event.
     pub moments: Vec<u64>,
-    /// Values are numbered from 0, which is [`NEVER_PUT`], and there are this many.
+    /// The number of values. They are numbered from 0, which is [`NEVER_PUT`].
     pub values: usize,
-    /// Tasks under way at the same time, but those of unknown outcome, have different slots, numbered
-    /// from 0, and there are this many.
+    /// The number of slots. Tasks that are open at the same time have different slots; pending puts
+    /// have none.
     pub slots: usize,
-    /// Values with puts of unknown outcome that may be read at the same time have different counters,
-    /// numbered from 0, and there are this many.
+    /// The number of counters. Values whose pending puts may be read at the same time have
+    /// different ones.
     pub counters: usize,
 }
 
@@ -31,28 +32,28 @@ pub struct Task {
     pub kind: TaskKind,
     /// The number of the value written or read.
     pub value: usize,
-    /// Where a configuration keeps its bits; for a put of unknown outcome the counter of its value.
+    /// The place of its bits in a configuration; for a pending put the counter of its value.
     pub slot: usize,
-    /// The place of its end among the events, if it has one.
+    /// The place of its return among the events, if it has one.
     pub end: usize,
 }
 
-/// What the search has to know of an operation.
+/// The kinds of operation that the search tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskKind {
     Get,
-    /// An acknowledged put: takes effect before it returns.
+    /// An acknowledged put. It takes effect before it returns.
     Put {
         /// Whether a get can have read it.
         readable: bool,
     },
-    /// A put that takes effect before it ends, or never: a declined one whose retry is acknowledged then.
+    /// A declined put whose retry is acknowledged. It takes effect before that moment, or never.
     Declined,
-    /// A put of unknown outcome that may have been read. It never ends.
-    Maybe,
+    /// A pending put that a get may have read. It never returns.
+    Pending,
 }
 
-/// Something happens to the task at this place.
+/// An invocation or a return, with the place of the task.
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
     Invoke(usize),
@@ -60,10 +61,10 @@ pub enum Event {
 }
 
 impl Timeline {
-    /// Leaves out what says nothing: gets without an answer, and puts of unknown outcome that nobody can
-    /// have read. The latter is sound: in any order that explains the history no get stands between such a put and
-    /// the next put, so the same order without it explains the rest. And once the last get of its value has returned,
-    /// a put of unknown outcome may as well never take effect.
+    /// Leaves out the operations that say nothing: gets without an answer, and pending puts that no
+    /// get can have read. The latter is sound: in any order that explains the history no get stands
+    /// between such a put and the next put, so the same order without it explains the rest. And
+    /// once the last get of its value has returned, a pending put may as well never take effect.
     pub fn new(operations: &[&Operation]) -> Self {
         let spans = spans(operations);
         let (values, count) = epochs::split(&spans);
@@ -80,10 +81,10 @@ impl Timeline {
                 (false, true, read) => TaskKind::Put { readable: read.is_some() },
                 (false, false, None) => continue,
                 (false, false, Some(read)) if span.end.is_some_and(|end| end < read) => TaskKind::Declined,
-                (false, false, Some(_)) => TaskKind::Maybe,
+                (false, false, Some(_)) => TaskKind::Pending,
             };
             moments.push((span.invoked, 0, tasks.len()));
-            if let Some(end) = span.end.filter(|_| kind != TaskKind::Maybe) {
+            if let Some(end) = span.end.filter(|_| kind != TaskKind::Pending) {
                 moments.push((end.max(span.invoked), 1, tasks.len()));
             }
             tasks.push(Task { kind, value, slot: 0, end: usize::MAX });
@@ -101,11 +102,11 @@ impl Timeline {
     }
 }
 
-/// The operations without gets of values that several puts write. If these contradict each other, so do all
-/// of them, for any get may go; and searching them takes next to nothing.
+/// The operations without gets of values that several puts write. If these operations contradict
+/// each other, so does the whole, since any get may go. Their search takes next to no time.
 pub fn unambiguous<'a>(operations: &[&'a Operation]) -> Vec<&'a Operation> {
-    let is_told = |operation: &&Operation| operation.returned.is_some() || !operation.is_get();
-    let told: Vec<&Operation> = operations.iter().copied().filter(is_told).collect();
+    let says_something = |operation: &&Operation| operation.returned.is_some() || !operation.is_get();
+    let told: Vec<&Operation> = operations.iter().copied().filter(says_something).collect();
     let (values, count) = epochs::split(&spans(&told));
     let mut sources = vec![0; count];
     sources[NEVER_PUT] = 1;
@@ -122,7 +123,7 @@ fn spans<'a>(operations: &[&'a Operation]) -> Vec<Span<'a>> {
     spans.filter(|span| span.is_certain || !span.is_get).collect()
 }
 
-/// `end` is when the operation has taken effect at the latest.
+/// `end` is the last moment at which the operation can take effect.
 pub fn span(operation: &Operation, end: Option<u64>) -> Span<'_> {
     Span {
         is_get: operation.is_get(),
@@ -133,7 +134,7 @@ pub fn span(operation: &Operation, end: Option<u64>) -> Span<'_> {
     }
 }
 
-/// Numbers that are taken for a while, the lowest free one first.
+/// Numbers that tasks take for a while.
 #[derive(Default)]
 struct Places {
     count: usize,
@@ -149,12 +150,12 @@ impl Places {
     }
 }
 
-/// Gives each task a slot and the place of its end; returns how many slots there are.
+/// Gives each task a slot and the place of its return, and returns the number of slots.
 fn assign_slots(tasks: &mut [Task], events: &[Event]) -> usize {
     let mut slots = Places::default();
     for (place, event) in events.iter().enumerate() {
         match *event {
-            Event::Invoke(task) if tasks[task].kind == TaskKind::Maybe => {}
+            Event::Invoke(task) if tasks[task].kind == TaskKind::Pending => {}
             Event::Invoke(task) => tasks[task].slot = slots.take(),
             Event::Return(task) => {
                 tasks[task].end = place;
@@ -165,8 +166,8 @@ fn assign_slots(tasks: &mut [Task], events: &[Event]) -> usize {
     slots.count
 }
 
-/// Gives each value with puts of unknown outcome a counter from the first of them to its last get; returns
-/// how many counters there are.
+/// Gives each value with pending puts a counter, from the first of them to the last get of the
+/// value, and returns the number of counters.
 fn assign_counters(tasks: &mut [Task], events: &[Event], values: usize) -> usize {
     let mut gets_left = vec![0; values];
     for task in tasks.iter().filter(|task| task.kind == TaskKind::Get) {
@@ -176,7 +177,7 @@ fn assign_counters(tasks: &mut [Task], events: &[Event], values: usize) -> usize
     let mut counter_of: Vec<Option<usize>> = vec![None; values];
     for event in events {
         match *event {
-            Event::Invoke(task) if tasks[task].kind == TaskKind::Maybe => {
+            Event::Invoke(task) if tasks[task].kind == TaskKind::Pending => {
                 let value = tasks[task].value;
                 tasks[task].slot = *counter_of[value].get_or_insert_with(|| counters.take());
             }

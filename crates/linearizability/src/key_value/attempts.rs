@@ -1,14 +1,14 @@
-//! Until when a declined put may take effect.
+//! The last moment at which a declined put may take effect.
 
 use std::collections::HashMap;
 
 use super::Operation;
 
-/// For each operation the moment after which it cannot take effect any more although it was declined: the
-/// earliest acknowledgement of a later attempt. `None` if there is no such moment. An attempt without an
-/// answer has none, because it may still be on its way to a replica.
+/// For each operation the moment after which it cannot take effect although a replica declined it:
+/// the earliest acknowledgement of a later attempt. `None` if there is no such moment. An attempt
+/// without an answer has none, because a copy of it may still reach a replica.
 ///
-/// A `retry_of` that names no operation, or closes a cycle, is ignored here; `read` refuses it.
+/// This function ignores a `retry_of` that names no operation or closes a cycle; `read` refuses it.
 pub fn deadlines(operations: &[&Operation]) -> Vec<Option<u64>> {
     let mut deadlines = vec![None; operations.len()];
     let is_acknowledged = |operation: &&Operation| operation.retry_of.is_some() && !operation.is_get();
@@ -23,7 +23,8 @@ pub fn deadlines(operations: &[&Operation]) -> Vec<Option<u64>> {
         .filter_map(|(place, operation)| Some((operation.returned?, place)))
         .collect();
     ends.sort_unstable();
-    // The first acknowledgement that reaches an attempt is the earliest, for it and for all before it.
+    // The first acknowledgement that reaches an attempt is the earliest, for it and for all before
+    // it.
     for (end, last) in ends {
         let mut attempt = before(last);
         while let Some(place) = attempt.filter(|&place| deadlines[place].is_none()) {
