@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fastrand::Rng;
-use linearizability::Limits;
 use linearizability::key_value::{Kind, Operation, Verdict, check, read};
+use linearizability::models::{CasAnswer, CasCall, CasRegister};
+use linearizability::{Limits, Outcome};
 
 /// A history that an execution could have had.
 #[derive(Clone, Copy)]
@@ -80,6 +81,28 @@ fn execute(mut effects: Vec<(u64, Operation)>) -> Vec<Operation> {
     effects.into_iter().map(|(_, operation)| operation).collect()
 }
 
+/// The same history for the search of any model.
+fn for_any_model(operations: &[Operation]) -> Vec<linearizability::Operation<CasCall, CasAnswer>> {
+    let convert = |operation: &Operation| {
+        let (key, value) = (operation.key.to_string(), operation.value().to_string());
+        let (call, answer) = match operation.kind {
+            Kind::Put { .. } => (CasCall::Write(key, value), CasAnswer::Written),
+            Kind::Get { .. } => {
+                (CasCall::Read(key), CasAnswer::Value(Some(value).filter(|value| !value.is_empty())))
+            }
+        };
+        let returned = |at| Outcome::Returned { at, answer };
+        let outcome = operation.returned.map_or(Outcome::Pending { until: None }, returned);
+        linearizability::Operation {
+            client: Arc::clone(&operation.client),
+            call,
+            invoked: operation.invoked,
+            outcome,
+        }
+    };
+    operations.iter().map(convert).collect()
+}
+
 /// The same history as `run.py --history` writes it.
 fn lines(operations: &[Operation]) -> String {
     let mut text = String::new();
@@ -124,6 +147,11 @@ fn linearizability(c: &mut Criterion) {
             b.iter(|| assert_eq!(check(black_box(&history), Limits::default()), Verdict::Linearizable));
         });
     }
+    let history = for_any_model(&MANY_KEYS.generate());
+    group.bench_function("100000 on 1000 keys, as any model", |b| {
+        let verdict = || linearizability::check(&CasRegister, black_box(&history), Limits::default());
+        b.iter(|| assert_eq!(verdict(), linearizability::Verdict::Linearizable));
+    });
     let text = lines(&MANY_KEYS.generate());
     group.bench_function("read 100000", |b| {
         b.iter(|| read::read(black_box(text.as_bytes())).expect("a good history"));

@@ -6,10 +6,21 @@
 //! (Herlihy and Wing, *Linearizability: A Correctness Condition for Concurrent Objects*, 1990). An
 //! operation without an answer is *pending*: it takes effect at any later moment, or never.
 //!
+//! There are two checkers:
+//!
+//! * [`check`] judges a history of any object. A [`Model`] says what the object does: [`models`]
+//!   has registers with compare-and-set and counters, and the README shows how to write one.
+//! * [`key_value::check`] judges puts and gets, the most common history. It knows how a put changes
+//!   the answer to a get, so it stays fast where many operations are pending.
+//!
 //! # Modules
 //!
 //! | file | job |
 //! |---|---|
+//! | `history` | operations of any object |
+//! | [`models`] and `model` | the trait for objects, and two objects |
+//! | `checker`, `search` | the checker for any model: the keys of a history, and the search of one key |
+//! | `contradiction` | a contradiction of any model, without the reads that it does not need |
 //! | [`key_value`] | the checker for puts and gets, with its own search, sentences and file format |
 //! | `limits` | how much a search may spend |
 //! | `diagram`, `text` | operations as a picture, and texts that a terminal cannot misread |
@@ -17,12 +28,28 @@
 //! Times are compared, never subtracted, and equal times count as concurrent. So a coarse clock can
 //! hide a contradiction, but it never makes one.
 
+mod checker;
+mod contradiction;
 mod diagram;
+mod history;
 pub mod key_value;
 mod limits;
+mod model;
+pub mod models;
+mod search;
+#[cfg(test)]
+mod tests;
 mod text;
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+pub use checker::{ContradictionOf, VerdictOf, check};
+pub use contradiction::Contradiction;
+pub use history::{Operation, Outcome};
 pub use limits::{Exhausted, Limits};
+pub use model::Model;
 pub use text::{legible, printable};
 
 /// Whether a history is linearizable. `K` names a key, and `C` is a contradiction.

@@ -33,6 +33,11 @@ pub fn printable(text: &str) -> String {
     text.chars().map(escaped).collect()
 }
 
+/// Both ends of a long text as parts of a line, and quotation marks as they are.
+pub(crate) fn printable_up_to(length: usize, text: &str) -> String {
+    ends(text, length, escaped)
+}
+
 fn ends(text: &str, most: usize, escape: impl Fn(char) -> String) -> String {
     let length = text.chars().count();
     if length <= most {

@@ -9,6 +9,7 @@ use fastrand::Rng;
 
 use super::search::{Finding, search_from};
 use super::*;
+use crate::{Model, Outcome};
 
 /// Whether some order explains these operations. It tries each operation that no other one precedes
 /// as the next one, and may leave out puts that are not acknowledged.
@@ -100,6 +101,50 @@ impl Draft {
 /// Value 0 is the empty text, the others are letters.
 fn texts() -> Vec<Arc<str>> {
     ["", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"].map(Arc::from).to_vec()
+}
+
+/// The same object for the checker of any model.
+struct PutGet;
+
+impl Model for PutGet {
+    type Call = Kind;
+    type Answer = ();
+    type State = Arc<str>;
+    type Key = ();
+
+    fn key(&self, _: &Kind) {}
+
+    fn initial(&self) -> Arc<str> {
+        "".into()
+    }
+
+    fn step(&self, state: &Arc<str>, call: &Kind, _: Option<&()>) -> Option<Arc<str>> {
+        match call {
+            Kind::Put { value } => Some(Arc::clone(value)),
+            Kind::Get { value } => (value == state).then(|| Arc::clone(state)),
+        }
+    }
+
+    fn is_read(&self, call: &Kind, _: Option<&()>) -> bool {
+        matches!(call, Kind::Get { .. })
+    }
+}
+
+fn is_linearizable_for_the_model(operations: &[Operation]) -> bool {
+    let convert = |operation: &Operation| {
+        let until = Some(latest_effect(operations, operation)).filter(|&until| until < u64::MAX);
+        crate::Operation {
+            client: Arc::clone(&operation.client),
+            call: operation.kind.clone(),
+            invoked: operation.invoked,
+            outcome: match operation.returned {
+                Some(at) => Outcome::Returned { at, answer: () },
+                None => Outcome::Pending { until },
+            },
+        }
+    };
+    let history: Vec<crate::Operation<Kind, ()>> = operations.iter().map(convert).collect();
+    crate::check(&PutGet, &history, Limits::default()) == crate::Verdict::Linearizable
 }
 
 fn assert_agreement(operations: &[Operation]) -> bool {
@@ -243,6 +288,17 @@ fn answer(draft: &mut Draft, rng: &mut Rng) {
             Does::Get => {}
             Does::Put | Does::Declined => state = draft.values[n],
         }
+    }
+}
+
+#[test]
+fn search_for_any_model_agrees_with_brute_force_on_drawn_histories() {
+    let mut rng = Rng::with_seed(2);
+    let texts = texts();
+    for _ in 0..4_000 {
+        let operations = draw(&mut rng).operations(&texts);
+        let expected = is_explained_by_some_order(&operations);
+        assert_eq!(is_linearizable_for_the_model(&operations), expected, "{operations:#?}");
     }
 }
 
