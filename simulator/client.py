@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from simulator.messages import UNKNOWN_LEADER
 
 # Replicas are to blame for a put that has waited longer: a failover takes less.
-PATIENCE_SECONDS = 1.0
+OVERDUE_SECONDS = 1.0
 
 
 @dataclass
@@ -56,8 +56,8 @@ class Client:
     value in `lingering` was sent under one MID to several replicas. One of them declined it, and
     another may yet store it. `circling` holds declined requests that go round in circles: the
     client repeats one of them at a time, `pause` seconds after the one before, the next one at
-    `due`. `owed` has, for each key with a put that has reached a replica and is not acknowledged,
-    the time at which it reached one.
+    `due`. `waiting_since` has a time for each key with a put that has reached a replica and is not
+    acknowledged: the time at which it reached one.
     """
 
     id: str
@@ -67,7 +67,7 @@ class Client:
     acknowledged: dict[str, list[Request]] = field(default_factory=dict)
     in_flight: dict[str, str] = field(default_factory=dict)
     lingering: dict[str, set[str]] = field(default_factory=dict)
-    owed: dict[str, float] = field(default_factory=dict)
+    waiting_since: dict[str, float] = field(default_factory=dict)
     circling: deque[Request] = field(default_factory=deque)
     pause: float = 0.0
     due: float = math.inf
@@ -77,9 +77,9 @@ class Client:
             return None
         return self.readable_keys[int(choice * len(self.readable_keys))]
 
-    def is_owed_a_key(self, now: float) -> bool:
+    def has_overdue_put(self, now: float) -> bool:
         """Whether a working replica's answers to the puts would have made a get possible."""
-        return any(now - since >= PATIENCE_SECONDS for since in self.owed.values())
+        return any(now - since >= OVERDUE_SECONDS for since in self.waiting_since.values())
 
     def key_to_put(self, choice: float) -> str | None:
         """An own key without a put in flight: the chosen one, or the next one that is free."""
@@ -97,7 +97,7 @@ class Client:
             self.readable_keys.append(key)
         self.acknowledged[key].append(put)
         self.in_flight.pop(key, None)
-        self.owed.pop(key, None)
+        self.waiting_since.pop(key, None)
 
     def decline(self, put: Request, value: str) -> None:
         if not put.is_over:

@@ -117,7 +117,7 @@ class Clients:
             return
         if intent.wants_get:
             self.gets_not_generated += 1
-            self.gets_withheld += self._network.has_quorum and client.is_owed_a_key(self._clock())
+            self.gets_withheld += self._network.has_quorum and client.has_overdue_put(self._clock())
         key = self._key_to_put(client, intent)
         client.in_flight[key] = intent.value
         self.generated.add("put")
@@ -176,7 +176,7 @@ class Clients:
             message["value"] = request.value
         if not self._network.drops_client_message():
             if request.type == "put":
-                client.owed.setdefault(request.key, self._clock())
+                client.waiting_since.setdefault(request.key, self._clock())
             self._send(target, messages.encode(message))
 
     def next_resend(self) -> float:
@@ -218,7 +218,7 @@ class Clients:
         request = self.requests.get(message["MID"])
         if self._network.drops_client_message():
             if request is not None and request.type == "put":
-                client.owed.pop(request.key, None)
+                client.waiting_since.pop(request.key, None)
             return
         if request is None or request.client != client.id:
             self._unexpected(message, "no request of this client has it")

@@ -105,7 +105,7 @@ class Loop:
     def _on_signal(self, _: int) -> None:
         self._signals.clear()
         for simulation in self._simulations:
-            simulation.lose_exited()
+            simulation.drop_exited()
 
     def launch(self, join_seconds: float) -> None:
         for simulation in self._simulations:
@@ -118,7 +118,7 @@ class Loop:
             self.wait(deadline - time.monotonic())
         if not self._signals.stop:
             for simulation in self._simulations:
-                simulation.bury_missing(f"did not join within {join_seconds:g} seconds")
+                simulation.drop_missing(f"did not join within {join_seconds:g} seconds")
         origin = time.monotonic()
         turn = self._scenario.seconds_per_request / len(self._simulations)
         for number, simulation in enumerate(self._simulations):

@@ -92,7 +92,7 @@ class Replica:
                 pipe.close()
         return True
 
-    def epitaph(self) -> str:
+    def describe_end(self) -> str:
         """How the process ended, with its last lines on stderr."""
         code = self.process.returncode
         how = f"signal {name_of(-code)}" if code < 0 else f"exit code {code}"

@@ -88,7 +88,7 @@ class Simulation:
         self._clients = Clients(
             [identifier(first_client + number) for number in range(CLIENTS)],
             Rules(scenario.shared_keys, scenario.client_timeout, scenario.read_back),
-            self.network, targets, self._transport.send, self._elapsed, self._blame,
+            self.network, targets, self._transport.send, self._elapsed, self._report_fault,
             self._acknowledged, self._chronicle,
         )
         self._events = Events(self.network, self._clients, choices, self._kill)
@@ -125,12 +125,12 @@ class Simulation:
     def _command(self) -> list[str]:
         return [str(self._cluster.program), *self._cluster.replica_options]
 
-    def bury_missing(self, reason: str) -> None:
+    def drop_missing(self, reason: str) -> None:
         if len(self.missing) == len(self.network.replicas):
             self._guess_dialect()
         for id in sorted(self.missing):
             self.network.remove(id)
-            self._bury(id, reason)
+            self._report_death(id, reason)
 
     def _guess_dialect(self) -> None:
         """Help a user who has started the replicas in the wrong dialect."""
@@ -151,7 +151,7 @@ class Simulation:
         self._origin = origin
         early, self._early = self._early or [], None
         if self._early_drops:
-            self._blame(
+            self._report_fault(
                 f"{self._early_drops:,} messages were lost, because more than {MOST_EARLY_BYTES:,} bytes "
                 f"were sent before all replicas had joined"
             )
@@ -166,7 +166,7 @@ class Simulation:
         """The time for the user: seconds since all have joined, zero before."""
         return 0.0 if self._early is not None else self._elapsed()
 
-    def _blame(self, kind: str, detail: str = "") -> None:
+    def _report_fault(self, kind: str, detail: str = "") -> None:
         """Report a mistake of a replica."""
         self._console.fault(self._since_start(), kind, detail)
 
@@ -223,7 +223,7 @@ class Simulation:
             self._replicas[id].has_exited(within=EXIT_AFTER_CLOSE_SECONDS)
             self._lose(id)
         if self.storm:
-            self._blame(
+            self._report_fault(
                 f"possible packet storm: more than {self._scenario.max_packets:,} messages between "
                 f"replicas: {self._packets.describe()}"
             )
@@ -268,7 +268,7 @@ class Simulation:
                 self._clients.receive(message, now)
             else:
                 self._incorrect_messages += 1
-                self._blame(
+                self._report_fault(
                     f"unknown destination: from replica {replica}", f"to {destination}: {excerpt(raw)}"
                 )
         except Malformed as error:
@@ -286,7 +286,7 @@ class Simulation:
 
     def stray(self, raw: bytes, reason: str) -> None:
         self._incorrect_messages += 1
-        self._blame(f"malformed message: {reason}", excerpt(raw))
+        self._report_fault(f"malformed message: {reason}", excerpt(raw))
 
     def congested(self, replica: str) -> None:
         self._console.remark(
@@ -302,7 +302,7 @@ class Simulation:
 
     # The end of replicas.
 
-    def lose_exited(self) -> None:
+    def drop_exited(self) -> None:
         for id, replica in self._replicas.items():
             if replica.has_exited():
                 self._lose(id)
@@ -319,13 +319,13 @@ class Simulation:
         if replica.process.returncode is None:
             reason = "closed its connection but did not exit"
         else:
-            reason = f"quit with {replica.epitaph()}"
+            reason = f"quit with {replica.describe_end()}"
         if id in self.missing:
             self._check_refusal(replica)
-            self._blame(f"replica {id} did not start: it {reason}")
+            self._report_fault(f"replica {id} did not start: it {reason}")
             self._guess_dialect()
             raise StartError(f"replica {id} did not start, so nothing was simulated")
-        self._bury(id, reason)
+        self._report_death(id, reason)
 
     def _check_refusal(self, replica: Replica) -> None:
         options = self._cluster.replica_options
@@ -334,8 +334,8 @@ class Simulation:
             option = f"--{self._cluster.name}-options"
             raise OptionsRefused(f"{option}: {shlex.join(options)}: refused by the replica: {said}")
 
-    def _bury(self, id: str, reason: str) -> None:
-        self._blame(f"replica {id} {reason}")
+    def _report_death(self, id: str, reason: str) -> None:
+        self._report_fault(f"replica {id} {reason}")
         self._died += 1
         self._chronicle.end(id, "died", self._elapsed())
         self._end(id)
@@ -358,7 +358,7 @@ class Simulation:
             self._tell_kernel_drops(owner, count)
         queue_drops = self._transport.queue_drops()
         for id, count in queue_drops.items():
-            self._blame(f"replica {id} did not read: {count:,} messages to it were dropped")
+            self._report_fault(f"replica {id} did not read: {count:,} messages to it were dropped")
         figures = collect(
             self.network,
             self._clients,
@@ -387,7 +387,7 @@ class Simulation:
     def _tell_kernel_drops(self, owner: str, count: int) -> None:
         dropped = f"reads too slowly: the kernel dropped {count:,} datagrams that its buffer could not take"
         if owner in self.network:
-            self._blame(f"replica {owner} {dropped}")
+            self._report_fault(f"replica {owner} {dropped}")
         else:
             self._console.error(f"the {owner} {dropped}")
 

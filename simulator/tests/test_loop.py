@@ -25,7 +25,7 @@ class Joined:
     def __init__(self, lifetime: float) -> None:
         self.lifetime = lifetime
 
-    def bury_missing(self, reason: str) -> None:
+    def drop_missing(self, reason: str) -> None:
         """No replica is missing."""
 
     def begin(self, origin: float) -> None:

@@ -41,7 +41,7 @@ class Replica:
         self.counter = 0
         # Per put that this replica leads: its message, and the replicas that have yet to store it.
         self.missing: dict[Version, tuple[dict[str, Any], set[str]]] = {}
-        self.owed: dict[Version, tuple[str, str]] = {}
+        self.unanswered: dict[Version, tuple[str, str]] = {}
         self.taken: dict[tuple[str, str], Version] = {}
         self.held: list[dict[str, Any]] = []
         self.redirected: dict[str, float] = {}
@@ -74,7 +74,7 @@ class Replica:
         self.send("FFFF", "alive")
         if self.leader() != self.id:
             self.missing.clear()
-            self.owed.clear()
+            self.unanswered.clear()
         for put, others in self.missing.values():
             for other in others:
                 self.send(other, "store", **put)
@@ -105,7 +105,7 @@ class Replica:
             self.redirect(client, message)
         elif (client, mid) not in self.taken:
             self.replicate(client, mid, message["key"], message["value"])
-        elif self.taken[client, mid] not in self.owed:
+        elif self.taken[client, mid] not in self.unanswered:
             self.send(client, "ok", MID=mid)
 
     def redirect(self, client: str, request: dict[str, Any]) -> None:
@@ -123,7 +123,7 @@ class Replica:
         put = {"key": key, "value": value, "version": version}
         self.taken[client, mid] = version
         self.missing[version] = (put, set(self.endpoint.others))
-        self.owed[version] = (client, mid)
+        self.unanswered[version] = (client, mid)
         if FLAW == "acknowledges_early":
             self.acknowledge(version)
         self.send("FFFF", "store", **put)
@@ -131,7 +131,7 @@ class Replica:
     def acknowledge(self, version: Version) -> None:
         put, _ = self.missing[version]
         self.keep(put["key"], put["value"], version)
-        client, mid = self.owed.pop(version)
+        client, mid = self.unanswered.pop(version)
         self.send(client, "ok", MID=mid)
 
     def take_store(self, leader: str, message: dict[str, Any]) -> None:
@@ -145,7 +145,7 @@ class Replica:
             return
         _, others = self.missing[version]
         others.discard(other)
-        if version in self.owed and len(self.endpoint.others) - len(others) + 1 >= self.majority:
+        if version in self.unanswered and len(self.endpoint.others) - len(others) + 1 >= self.majority:
             self.acknowledge(version)
         if not others:
             del self.missing[version]
