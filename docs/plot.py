@@ -29,7 +29,10 @@ DARK = {
     COLOURS[5]: "#6ea8e5", COLOURS[7]: "#f0a04b", COLOURS[9]: "#63c08f",
     "#7b8794": "#9aa5b1", "#52606d": "#cbd2d9", "#3e7cb1": "#5b9bd5", "#81a4cd": "#48698f",
 }
-NOTE = "Measured in virtual time, with the delays of the simulator: a seed gives the same figures on every machine."
+NOTE = (
+    "Measured in virtual time, with the delays of the simulator: "
+    "a seed gives the same figures on every machine."
+)
 
 PANEL_WIDTH, PANEL_HEIGHT = 370, 280
 LEFT, TOP, GAP = 80, 96, 100
@@ -212,11 +215,13 @@ def panel(place: int, name: str, x: Axis, y: Axis, drawn: list[Line]) -> str:
     for tick in y.ticks:
         at = bottom - y.place(tick, PANEL_HEIGHT)
         parts.append(stroke(f"M{left} {at:.1f}H{left + PANEL_WIDTH}", FAINT, width=1))
-        parts.append(f'<text x="{left - 8}" y="{at + 5:.1f}" text-anchor="end" fill="{INK}">{tick:,.4g}</text>')
+        label = f'text-anchor="end" fill="{INK}">{tick:,.4g}</text>'
+        parts.append(f'<text x="{left - 8}" y="{at + 5:.1f}" {label}')
     for tick in x.ticks:
         at = left + x.place(tick, PANEL_WIDTH)
         parts.append(stroke(f"M{at:.1f} {TOP}V{bottom}", FAINT, width=1))
-        parts.append(f'<text x="{at:.1f}" y="{bottom + 20}" text-anchor="middle" fill="{INK}">{tick:,}</text>')
+        label = f'text-anchor="middle" fill="{INK}">{tick:,}</text>'
+        parts.append(f'<text x="{at:.1f}" y="{bottom + 20}" {label}')
     parts.append(stroke(f"M{left} {TOP}V{bottom}H{left + PANEL_WIDTH}", INK, width=1.5))
     parts += [draw_line(line, x, y, left, bottom) for line in drawn if line.points]
     return "\n".join(parts)

@@ -55,7 +55,8 @@ def reason(get: Request, source: Request | None, newer: Request) -> str:
         old = "" if newer.answered_by == replica else f" So does an old state of replica {replica}."
         return (
             f"Put {source.mid} was sent {copies} times: "
-            f"if it was applied twice, the second time after put {newer.mid}, that explains get {get.mid}.{old}"
+            f"if it was applied twice, the second time after put {newer.mid}, "
+            f"that explains get {get.mid}.{old}"
         )
     if newer.answered_by == replica:
         return f"Replica {replica} acknowledged put {newer.mid} itself, and has lost it since."

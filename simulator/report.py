@@ -119,7 +119,8 @@ def describe_failure(check: Check) -> str:
         return f"{check.name}: {check.words}"
     if check.is_minimum:
         least = math.ceil(check.limit)
-        return f"{check.name}: {_number(check.value)}, at least {least} needed, {_number(least - check.value)} too few"
+        shortfall = _number(least - check.value)
+        return f"{check.name}: {_number(check.value)}, at least {least} needed, {shortfall} too few"
     most = math.floor(check.limit)
     allowed = f"at most {most} allowed" if most else "none allowed"
     return f"{check.name}: {_number(check.value)}, {allowed}, {_number(check.value - most)} too many"

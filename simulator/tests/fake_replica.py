@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The toy replica as a process, in all dialects. $FAKE_BEHAVIOUR names the way in which it misbehaves."""
+"""The toy replica as a process, in all dialects. $FAKE_BEHAVIOUR names its kind of misbehaviour."""
 
 import contextlib
 import errno

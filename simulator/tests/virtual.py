@@ -75,7 +75,7 @@ class VirtualTime:
 
 
 class VirtualTransport:
-    """Carries messages between a simulation and its replicas, in order, each for `DELAY_SECONDS`."""
+    """Carries messages between a simulation and its replicas in order, each for `DELAY_SECONDS`."""
 
     def __init__(
         self, directory: Path, replicas: Sequence[str], selector: selectors.BaseSelector, listener: Listener
