@@ -105,23 +105,13 @@ class Asking(Joined):
         return ((due, lambda: self.sent.append(round(self._time.now, 3))) for due in self._requests)
 
 
-class Polling(unittest.TestCase):
-    def sent(self, poll: float, messages: list[float]) -> list[float]:
-        """The times of requests due every 60 ms, with messages that arrive at these times."""
-        scenario = replace(small_scenario(), lifetime=0.4, start_wait=0, end_wait=0, poll=poll)
-        clock = VirtualTime(messages)
-        cluster = Asking(0.4, [0.06, 0.12, 0.18, 0.24], clock)
-        cluster.begin(0)
-        with Signals() as signals, mock.patch("time.monotonic", clock.monotonic):
-            Loop(scenario, cast(Any, [cluster]), Console(), signals, cast(Any, clock)).play()
-        return cluster.sent
-
-    def test_requests_without_poll_are_punctual(self) -> None:
-        self.assertEqual(self.sent(0, []), [0.06, 0.12, 0.18, 0.24])
-
-    def test_requests_under_poll_wait_for_the_wake_up_and_come_in_bursts(self) -> None:
+def sent_under_poll(poll: float, due: list[float], messages: list[float]) -> list[float]:
+    """The times of requests due at `due`, with messages that arrive at `messages`."""
+    scenario = replace(small_scenario(), lifetime=0.4, start_wait=0, end_wait=0, poll=poll)
+    clock = VirtualTime(messages)
+    cluster = Asking(0.4, due, clock)
+    cluster.begin(0)
+    with Signals() as signals, mock.patch("time.monotonic", clock.monotonic):
         # The first entry of the agenda, the progress at 0, takes one wait.
-        self.assertEqual(self.sent(0.1, []), [0.1, 0.2, 0.2, 0.3])
-
-    def test_message_under_poll_wakes_the_loop(self) -> None:
-        self.assertEqual(self.sent(0.1, [0.15]), [0.1, 0.15, 0.25, 0.25])
+        Loop(scenario, cast(Any, [cluster]), Console(), signals, cast(Any, clock)).play()
+    return cluster.sent
