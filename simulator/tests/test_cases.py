@@ -1,11 +1,9 @@
 """The table of cases for clients and their workload."""
 
 import json
-import math
 import tempfile
 import unittest
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -75,7 +73,9 @@ class Course:
             found = [text for _, text in self.sent]
             assert refused == step.get("refused", False), (number, step)
             assert found == [text for _, text in expected], (number, step, found)
-            for place, ((target, text), (possible, _)) in enumerate(zip(self.sent, expected)):
+            for place, ((target, text), (possible, _)) in enumerate(
+                zip(self.sent, expected, strict=True)
+            ):
                 request = int(text.split()[0])
                 allowed = self.allowed(possible, request)
                 assert target in allowed, (number, step, target)
