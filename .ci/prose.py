@@ -11,8 +11,8 @@ The script reads the files that git tracks: comments of Rust, comments and docst
 comments of shell scripts, and Markdown. It leaves out blocks of code.
 
 It judges by the words around the pronoun and knows no grammar, so it errs both ways. It misses
-`who` behind a noun that it does not belong to, and a subject clause within a sentence if the verbs
-look like nouns or participles. It wrongly counts an object that opens its sentence.
+`who` behind a noun that it does not belong to. Within a sentence it misses a subject clause whose
+verbs look like nouns or participles. It wrongly counts an object that opens its sentence.
 """
 
 from __future__ import annotations

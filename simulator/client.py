@@ -54,10 +54,10 @@ class Client:
 
     At most one put per key is `in_flight`, so the `acknowledged` puts of a key have an order. A
     value in `lingering` was sent under one MID to several replicas. One of them declined it, and
-    another may yet store it. `circling` holds declined requests that go round in circles: the
-    client repeats one of them at a time, `pause` seconds after the one before, the next one at
-    `due`. `waiting_since` has a time for each key with a put that has reached a replica and is not
-    acknowledged: the time at which it reached one.
+    another may yet store it. `circling` holds declined requests that go round in circles. The
+    client repeats one of them at a time, `pause` seconds after the one before, and the next one at
+    `due`. `waiting_since` has the keys with a put that has reached a replica and is not
+    acknowledged, each with the time at which it reached one.
     """
 
     id: str

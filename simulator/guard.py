@@ -1,6 +1,6 @@
 """Ends every process of a run with the run, however the run ends.
 
-A signal to the process group of a replica misses a descendant in a session of its own, and a killed
+A signal to the process group of a replica misses a descendant in a session of its own. A killed
 simulator can send no signal. So each run has a guard: a process that waits on a pipe for the end of
 the run, or of the simulator. Then it kills each process that has the mark of the run in its
 environment, and all descendants of those.
