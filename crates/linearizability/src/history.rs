@@ -48,9 +48,8 @@ impl<C, A> Operation<C, A> {
 
     /// The same operation, which takes effect no later than `until`, or never.
     ///
-    /// So ends, for example, a request that a server has refused: an earlier copy of it may have
-    /// taken effect, but a copy that is still on its way is no longer accepted after a moment that
-    /// is known.
+    /// So ends, for example, a request that a server has refused: it may have taken effect before
+    /// the refusal, or a late copy of it may do so up to a moment that is known.
     pub fn pending_until(self, until: u64) -> Self {
         Self { outcome: Outcome::Pending { until: Some(until) }, ..self }
     }

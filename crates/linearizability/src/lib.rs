@@ -1,10 +1,10 @@
 //! Tells whether a history of concurrent operations is linearizable, and if not, why.
 //!
-//! A history is a list of operations, each with the time at which its client sent it and the time
-//! at which the client received the answer. It is *linearizable* if each operation can take effect
-//! at one moment between these two times, such that one sequential object gives all the answers
-//! (Herlihy and Wing, *Linearizability: A Correctness Condition for Concurrent Objects*, 1990). An
-//! operation without an answer is *pending*: it takes effect at any later moment, or never.
+//! A history is a list of operations, each with the times at which its client sent the request and
+//! received the answer. It is *linearizable* if each operation can take effect at one moment
+//! between these two times, such that one sequential object gives all the answers. (Herlihy and
+//! Wing defined this in *Linearizability: A Correctness Condition for Concurrent Objects*, 1990.)
+//! An operation without an answer is *pending*: it takes effect at any later moment, or never.
 //!
 //! There are two checkers:
 //!

@@ -6,8 +6,8 @@ pub struct Limits {
     /// Bytes for the configurations that the search remembers at any moment. The operations
     /// themselves come on top.
     pub memory: u64,
-    /// Units of work. One unit takes between 2 and 40 nanoseconds in the search for keys and
-    /// values, and one step of the model in the search for other models.
+    /// Units of work. The search for puts and gets spends one unit in 2 to 40 nanoseconds. The
+    /// search for any model spends one unit for each step of the model.
     pub work: u64,
 }
 

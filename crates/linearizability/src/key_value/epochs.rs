@@ -2,8 +2,8 @@
 //!
 //! The value of a put is *gone* at the earliest return of an operation of another value that was
 //! invoked after the put had returned. That operation takes effect after the put, and changes or
-//! sees another value. A get can have read the put only if the get returned no earlier than the put
-//! was invoked, and was invoked no later than the value was gone:
+//! sees another value. A get can have read the put only if two conditions hold: it returned no
+//! earlier than the put was invoked, and it was invoked no later than the value was gone.
 //!
 //! ```text
 //!     put a  |--|                       |--|     two puts of one text

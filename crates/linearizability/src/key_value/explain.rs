@@ -2,8 +2,8 @@
 //!
 //! Most contradictions are about values with one *source*: one put that can have written them, or
 //! none for the value of a key that was never put (`epochs` tells the values apart). The key has
-//! such a value once, from its put to its last get. So if an operation of one such value returns
-//! before an operation of another one is invoked, the whole first value comes before the whole
+//! such a value once, from its put to its last get. Let an operation of one such value return
+//! before an operation of another one is invoked. Then the whole first value comes before the whole
 //! second value. Two values that would have to come before each other are a contradiction. Each
 //! shape with a name has a sentence.
 

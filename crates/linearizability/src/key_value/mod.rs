@@ -6,10 +6,9 @@
 //!
 //! A client repeats a put that a replica declined, and each attempt is a put of its own. A declined
 //! attempt may have taken effect all the same, but no later than the acknowledgement of a later
-//! attempt. In Raft its entry either precedes the entry of that later attempt, or a leader of a
-//! later term has overwritten it (Ongaro and Ousterhout 2014, 5.3). A history says by
-//! [`Operation::retry_of`] which attempt repeats which. Without that field a declined put is
-//! pending.
+//! attempt. In Raft its entry precedes the entry of that later attempt, or a leader of a later term
+//! has overwritten it (Ongaro and Ousterhout 2014, 5.3). A history says by [`Operation::retry_of`]
+//! which attempt repeats which. Without that field a declined put is pending.
 //!
 //! Keys are judged one by one: a history is linearizable if each key's part of it is (Herlihy and
 //! Wing 1990, theorem 1).

@@ -123,7 +123,7 @@ proptest! {
         prop_assert_eq!(is_linearizable(&operations), is_explained_by_some_order(&operations));
     }
 
-    /// A contradiction is a part of the history and contradicts itself, and it needs all of its
+    /// A contradiction is a part of the history and contradicts itself. It needs all of its
     /// operations but puts that a get may have read.
     #[test]
     fn contradiction_contradicts_itself_and_needs_each_operation(operations in any_history()) {

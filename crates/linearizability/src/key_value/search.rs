@@ -43,8 +43,8 @@
 //! 6. **The state changes only if no get of the old state is to come, or the old state has a
 //!    candidate left.** Likewise a put returns without becoming effective only if its value has no
 //!    open or coming get, or has another candidate left.
-//! 7. **An overwritten put that returns becomes effective if a get of its value is open or to come,
-//!    and none of the state is** (or both are the same value). The old state is of no use any more,
+//! 7. **An overwritten put that returns becomes effective if its value has an open or coming get,
+//!    and the state has none** (or both are the same value). The old state is of no use any more,
 //!    and the put overwrites the others for nothing. Only if gets of both values are left there are
 //!    two configurations.
 //! 8. **A configuration that another one dominates is dropped** (`configuration` says when). A

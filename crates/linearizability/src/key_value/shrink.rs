@@ -8,11 +8,11 @@
 //!   the put was invoked. In an order that explains the whole, no get stands between this put and
 //!   the next one, since it would have read this put. So the order without the put explains the
 //!   rest.
-//! * **A put that is overwritten before every remaining get of its value**, because a remaining
-//!   operation of another value is invoked after the put has ended, and returns before any of these
-//!   gets is invoked. Again no remaining get stands between this put and the next one. A later put
-//!   of the value must remain, and no remaining put may be a retry of this one: the explanation may
-//!   be that both took effect.
+//! * **A put that is overwritten before every remaining get of its value.** A remaining operation of
+//!   another value is invoked after the put has ended, and returns before any of these gets is
+//!   invoked. Again no remaining get stands between this put and the next one. A later put of the
+//!   value must remain, and no remaining put may be a retry of this one: the explanation may be that
+//!   both took effect.
 //!
 //! Every other put that some get may have read stays, and so does the last put of a value that is
 //! read: without it no put would have written the value of the get.

@@ -63,7 +63,7 @@ pub enum Event {
 impl Timeline {
     /// Leaves out the operations that say nothing: gets without an answer, and pending puts that no
     /// get can have read. The latter is sound: in any order that explains the history no get stands
-    /// between such a put and the next put, so the same order without it explains the rest. And
+    /// between such a put and the next put. So the same order without it explains the rest. And
     /// once the last get of its value has returned, a pending put may as well never take effect.
     pub fn new(operations: &[&Operation]) -> Self {
         let spans = spans(operations);
@@ -167,7 +167,7 @@ fn assign_slots(tasks: &mut [Task], events: &[Event]) -> usize {
 }
 
 /// Gives each value with pending puts a counter, from the first of them to the last get of the
-/// value, and returns the number of counters.
+/// value. Returns the number of counters.
 fn assign_counters(tasks: &mut [Task], events: &[Event], values: usize) -> usize {
     let mut gets_left = vec![0; values];
     for task in tasks.iter().filter(|task| task.kind == TaskKind::Get) {
