@@ -13,7 +13,10 @@ fn source(name: &str) -> Source {
     Source::read(&path).expect("a plan")
 }
 
-/// The figures of a plan over twenty seeds, with its tuning changed. No rule may be broken.
+/// The number of seeds of each plan.
+const SEEDS: u64 = 8;
+
+/// The figures of each seed of a plan, with its tuning changed. No rule may be broken.
 fn figures(name: &str, change: impl Fn(&mut Tuning)) -> Vec<Figures> {
     let source = source(name);
     let figures = |seed| {
@@ -24,10 +27,10 @@ fn figures(name: &str, change: impl Fn(&mut Tuning)) -> Vec<Figures> {
         assert_eq!(outcome.violation, None, "{name}, seed {seed}");
         outcome.figures
     };
-    (0..20).map(figures).collect()
+    (0..SEEDS).map(figures).collect()
 }
 
-/// Whether each put of a plan took at most so long, in each of twenty seeds.
+/// Whether each put of a plan took at most so long, in each seed.
 fn every_put_takes_at_most(name: &str, most_us: u64, change: impl Fn(&mut Tuning)) -> bool {
     figures(name, change).iter().all(|figures| figures.puts.count > 0 && figures.puts.p99_us <= most_us)
 }

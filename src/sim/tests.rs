@@ -10,6 +10,7 @@ use super::plan::{Fault, FaultKind, Plan, Storage, Target};
 use super::scenario::Source;
 use super::trace::excerpt;
 use super::{Outcome, run, swarm};
+use crate::micros::Micros;
 use crate::planted::{Bug, Planted};
 
 /// Runs these seeds on all processors and returns the least of them that fails, and what was reached.
@@ -180,6 +181,20 @@ fn put_that_is_repeated_after_more_others_than_a_session_remembers_takes_effect_
     assert!(found.is_some());
 }
 
+/// The first two thousand requests of a plan that has more, at the same rate.
+fn first_requests(mut plan: Plan) -> Plan {
+    const MOST: usize = 2_000;
+    let workload = &mut plan.workload;
+    if workload.requests > MOST {
+        let span_us = workload.end_us - workload.start_us;
+        let left_out_us = span_us - span_us * MOST as Micros / workload.requests as Micros;
+        workload.requests = MOST;
+        workload.end_us -= left_out_us;
+        plan.lifetime_us -= left_out_us;
+    }
+    plan
+}
+
 #[test]
 fn every_scenario_in_the_repository_is_answered_completely() {
     let mut count = 0;
@@ -187,7 +202,8 @@ fn every_scenario_in_the_repository_is_answered_completely() {
         for file in std::fs::read_dir(directory).expect("a directory") {
             let path = file.expect("a file").path();
             if path.extension().is_some_and(|extension| extension == "json") {
-                let outcome = run(&Source::read(&path).expect("a scenario").plan(1), Planted::NONE, false);
+                let plan = first_requests(Source::read(&path).expect("a scenario").plan(1));
+                let outcome = run(&plan, Planted::NONE, false);
                 assert_eq!((outcome.violation, outcome.figures.failures), (None, 0), "{}", path.display());
                 count += 1;
             }
