@@ -1,6 +1,6 @@
 //! The second stage: the only thread that ever touches terms, log and state machine. It takes all
-//! that has arrived as one batch, steps the replica for each, and gives away what comes out as one batch. While there
-//! is little to do it has the two other stages with it, and receives and sends by itself.
+//! inputs that have arrived as one batch, steps the replica for each, and hands over the replica's
+//! messages as one batch. While there is little to do, the two other stages run inline on its thread.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use super::StageFailed;
 use super::counts::Counts;
 use super::load::Load;
 use super::receiver::Taken;
-use super::stages::{Stages, weight_of};
+use super::sender::weight_of;
+use super::stages::Stages;
 use crate::clock::BootTime;
 use crate::exchange::{Inbound, Outbound};
 use crate::micros::Micros;
@@ -20,7 +21,7 @@ use crate::replica::Replica;
 pub(super) const MAX_BATCH: usize = 256;
 
 /// How many messages, and how many bytes of them, may wait for a sender that is stuck before no more
-/// are taken in. What a simulator does not read so pushes back to it.
+/// inputs are taken in: a simulator that does not read is pushed back.
 const MAX_BACKLOG: usize = 4_096;
 const MAX_BACKLOG_BYTES: usize = 8 * 1024 * 1024;
 
@@ -31,11 +32,11 @@ const RETRY_US: Micros = 1_000;
 pub(super) struct Consensus {
     replica: Replica,
     max_batch: usize,
-    due: Micros, // when the replica had something to do if nothing arrived, as it said before the last wait
+    due: Micros, // the replica's deadline before the last wait
     stages: Stages,
     load: Load,
-    waiting: Vec<Inbound>,  // what was taken in and not stepped yet
-    backlog: Vec<Outbound>, // what the sender did not take
+    waiting: Vec<Inbound>,  // inputs that were taken in and not stepped yet
+    backlog: Vec<Outbound>, // messages that the sender did not take
     counts: Counts,
 }
 
@@ -53,8 +54,8 @@ impl Consensus {
         }
     }
 
-    /// Runs until the transport is closed, then answers what is owed. Returns the replica too: to
-    /// free what it holds may take seconds, and the process need not wait for that.
+    /// Runs until the transport is closed, then answers every request that still waits. Returns the
+    /// replica too: to free its memory may take seconds, and the process need not wait for that.
     pub(super) fn run(mut self) -> (Result<Counts, StageFailed>, Replica) {
         let served = self.serve();
         let Self { mut replica, stages, mut backlog, mut counts, .. } = self;
@@ -73,7 +74,7 @@ impl Consensus {
             if taken == Some(Taken::Closed) && arrived == 0 {
                 return Ok(());
             }
-            // The clock is read after the last input arrived: what it shows is later than every one of them.
+            // The clock is read after the last input arrived, so its time is later than all of them.
             let now = BootTime::now().as_micros();
             for inbound in self.waiting.drain(..arrived.min(self.max_batch)) {
                 self.replica.handle(now, inbound);
@@ -89,7 +90,7 @@ impl Consensus {
         }
     }
 
-    /// Waits for an input or a timer and takes what else is there.
+    /// Waits for an input or a timer, and takes all inputs that are there.
     fn collect(&mut self) -> Result<Taken, StageFailed> {
         if self.backlog.len() >= MAX_BACKLOG || weight_of(&self.backlog) >= MAX_BACKLOG_BYTES {
             std::thread::sleep(Duration::from_micros(RETRY_US));
@@ -104,19 +105,19 @@ impl Consensus {
     fn wake_at(&self) -> Micros {
         let retry =
             if self.backlog.is_empty() { Micros::MAX } else { BootTime::now().as_micros() + RETRY_US };
-        let look = if self.stages.are_here() { Micros::MAX } else { self.load.until() };
+        let look = if self.stages.are_inline() { Micros::MAX } else { self.load.until() };
         self.due.min(retry).min(look)
     }
 
-    /// Lends the other stages when there is much to do, and calls them back when there is little.
+    /// Offloads the other stages when there is much to do, and recalls them when there is little.
     fn balance(&mut self, now: Micros, arrived: usize, taken: Taken) {
-        if self.stages.are_here() {
+        if self.stages.are_inline() {
             if self.load.is_too_much(now, taken == Taken::Full) {
                 self.counts.busy += 1;
-                self.stages.lend();
+                self.stages.offload();
             }
         } else if self.load.is_little(now, arrived) {
-            self.stages.call_back();
+            self.stages.recall();
         }
     }
 }

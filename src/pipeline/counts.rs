@@ -1,4 +1,4 @@
-//! What a pipeline has counted when it ends. Each stage keeps its own counts.
+//! The counts of a pipeline. Each stage keeps its own, and adds them at the end.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use crate::wire::Malformed;
 pub struct Counts {
     /// Datagrams that were received and understood.
     pub received: u64,
-    /// Datagrams that were dropped because of what was in them, by reason.
+    /// Datagrams that were dropped because of their content, by reason.
     pub malformed: BTreeMap<Malformed, u64>,
     /// Messages to replicas that were dropped because the sender was stuck.
     pub overflowed: u64,
     /// Datagrams that were sent.
     pub sent: u64,
-    /// What the outbox saved and lost.
+    /// Messages that the outbox saved and dropped.
     pub outbox: outbox::Counts,
-    /// How often the load was too much for one thread, so that all three went to work.
+    /// How often the load was too much for one thread, so that the other stages were offloaded.
     pub busy: u64,
 }

@@ -1,18 +1,19 @@
-//! Whether there is more to do than one thread can.
+//! Decides when the load is too much for one thread, and when one thread is enough again.
 
 use crate::micros::Micros;
 
-/// How many full batches in a row are too much for one thread. One may be what gathered while the thread was not running.
+/// How many full batches in a row are too much for one thread. A single one may have gathered while the
+/// thread was not running.
 const TOO_MANY: u32 = 4;
 
-/// How long it must be quiet before one thread does everything again.
+/// How long the load must be low before one thread does all the work again.
 const QUIET_SPAN_US: Micros = 10_000;
 
-/// How many messages may arrive in that time: a fraction of what one thread can do, so that it does not become too
-/// much again at once.
+/// How many messages may arrive in that time: a fraction of the load that one thread can bear, so that
+/// it is not too much again at once.
 const QUIET_MESSAGES: usize = 200;
 
-/// What was to do lately.
+/// The load of the last batches.
 #[derive(Debug, Default)]
 pub(super) struct Load {
     full_batches: u32, // in a row
@@ -21,7 +22,7 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// For one thread that does everything: whether it has become too much, now that it took another batch.
+    /// Whether the load has become too much for one thread that does all the work and takes another batch.
     pub(super) fn is_too_much(&mut self, now: Micros, is_full: bool) -> bool {
         self.full_batches = if is_full { self.full_batches + 1 } else { 0 };
         let too_much = self.full_batches >= TOO_MANY;
@@ -31,7 +32,8 @@ impl Load {
         too_much
     }
 
-    /// For three threads: whether there is so little to do that one is enough, now that so many messages arrived.
+    /// Whether the load of three threads, to which so many messages are added, is so low that one thread is
+    /// enough.
     pub(super) fn is_little(&mut self, now: Micros, messages: usize) -> bool {
         self.messages += messages;
         let is_over = now >= self.until();
@@ -42,7 +44,7 @@ impl Load {
         is_little
     }
 
-    /// When to look at it again although nothing arrived.
+    /// When to judge the load again although nothing arrived.
     pub(super) fn until(&self) -> Micros {
         self.since + QUIET_SPAN_US
     }
@@ -53,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn some_full_batches_in_a_row_are_too_much() {
+    fn load_is_too_much_after_some_full_batches_in_a_row() {
         let mut load = Load::default();
         for _ in 0..10 {
             for _ in 1..TOO_MANY {
@@ -65,17 +67,17 @@ mod tests {
             assert!(!load.is_too_much(0, true));
         }
         assert!(load.is_too_much(0, true));
-        assert!(!load.is_too_much(0, true), "it is counted anew");
+        assert!(!load.is_too_much(0, true), "the count starts anew");
     }
 
     #[test]
-    fn a_quiet_span_is_little_and_a_busy_one_is_not() {
+    fn load_is_little_after_a_quiet_span_and_not_after_a_busy_one() {
         let mut load = Load { since: 5, ..Load::default() };
         assert_eq!(load.until(), 5 + QUIET_SPAN_US);
         assert!(!load.is_little(load.until() - 1, 0), "too short to tell");
         assert!(load.is_little(load.until(), QUIET_MESSAGES - 1));
         assert_eq!(load.until(), 5 + 2 * QUIET_SPAN_US, "the next span");
         assert!(!load.is_little(load.until(), QUIET_MESSAGES));
-        assert!(load.is_little(load.until() + 7, 0), "what came in the span before does not count");
+        assert!(load.is_little(load.until() + 7, 0), "messages of the span before do not count");
     }
 }

@@ -8,31 +8,35 @@
 //! | file | job |
 //! |---|---|
 //! | `receiver` | the first stage: datagrams become validated messages |
-//! | `consensus` | the second stage: takes what waits as one batch, steps the replica, hands on what comes out |
+//! | `consensus` | the second stage: takes all inputs that wait as one batch, steps the replica, hands its messages on |
 //! | `sender` | the third stage: merges, packs and sends per destination |
-//! | `stages` | where the first and the third stage run: with the consensus thread, or on threads of their own |
+//! | `offload` | moves any stage to a thread of its own, and back |
+//! | `stages` | where the first and the third stage run: inline, or offloaded |
 //! | `load` | whether one thread is enough |
-//! | `counts` | what a pipeline has counted when it ends |
+//! | `counts` | the counts of a pipeline at its end |
 //!
-//! Each stage owns its work: the receiver the bytes that come in, the consensus stage everything that
-//! Raft knows, the sender the bytes that go out. A stage is a value that is moved and never shared, and
-//! each has a thread that takes it over under load.
+//! Each stage owns its work: the receiver the bytes that come in, the consensus stage terms, log and state
+//! machine, the sender the bytes that go out. A stage is a value that is moved and never shared.
 //!
-//! * **Idle**: the consensus thread has all three and runs one after the other: wait for the network with the next timer
-//!   as the end, take what is there, step all of it as one batch, send. A message between two threads takes longer than
-//!   all that work, because it wakes up the other one (`cargo bench --bench latency` measures both).
-//! * **Busy**: when that becomes too much for one thread (`load.rs`), the other two stages move to threads of their own, and
-//!   bounded channels connect them. A full channel pushes back to the network or loses what Raft can bear to lose; it
-//!   never blocks the consensus thread. When it is quiet again, they come back (`stages.rs`).
+//! * **Idle**: the receiver and the sender run inline on the consensus thread, which waits for the network
+//!   or the next timer, takes all inputs that are there, steps them as one batch, and sends. A message
+//!   between two threads takes longer than all that work, because it wakes up the other thread
+//!   (`cargo bench --bench latency` measures both).
+//! * **Busy**: when the work becomes too much for one thread (`load.rs`), the receiver and the sender are
+//!   offloaded to threads of their own (`stages.rs`), by one mechanism for every stage (`offload.rs`).
+//!   Bounded channels connect the threads. A full channel pushes back to the network or drops messages
+//!   that Raft can bear to lose; it never blocks the consensus thread. When the load falls, the stages return.
 //!
-//! The consensus thread never waits for a network that takes no more: then it lends the sender, whose thread may.
+//! The consensus thread never waits for a network that takes no more: it offloads the sender, whose
+//! thread may wait.
 //!
-//! The end: the transport is closed, the receiver says so, the consensus thread calls back whoever is away, answers what
-//! is owed and returns, and with it end the loans that the other threads wait for.
+//! The end: the transport is closed and the receiver reports it. The consensus thread recalls the other
+//! stages, answers every request that still waits, and returns; with it end the threads of the stages.
 
 mod consensus;
 mod counts;
 mod load;
+mod offload;
 mod receiver;
 mod sender;
 mod stages;
@@ -55,12 +59,11 @@ use crate::transport::Transport;
 use crate::tuning::Tuning;
 use crate::wire::{Decoder, Limits};
 use consensus::{Consensus, MAX_BATCH};
+use offload::{Offloadable, Stage, Worker};
 use receiver::Receiver;
 use sender::Sender;
-use stages::{INBOX, Links, Stages};
+use stages::Stages;
 
-const RECEIVER: &str = "receiver";
-const SENDER: &str = "sender";
 const CONSENSUS: &str = "consensus";
 const STAGES: usize = 3;
 
@@ -78,39 +81,29 @@ pub enum StageFailed {
     NotStarted(#[from] io::Error),
 }
 
-/// Runs a replica until its transport is closed, and returns what was counted.
+/// Runs a replica until its transport is closed, and returns its counts.
 ///
 /// # Errors
 ///
-/// [`StageFailed`] as soon as a stage failed; others may still be running then, and the
-/// process is expected to end.
+/// [`StageFailed`] as soon as a stage fails. Other stages may still run then, and the process is
+/// expected to end.
 pub fn run(transport: Arc<dyn Transport>, options: &Options) -> Result<Counts, StageFailed> {
     let &Options { own, ref peers, tuning, .. } = options;
-    let (receiver_loans, receiver_lent) = bounded(1);
-    let (sender_loans, sender_lent) = bounded(1);
-    let (inbox_in, inbox) = bounded(INBOX);
-    let (sender_back_in, sender_back) = bounded(1);
     let (ended, ends) = bounded(STAGES);
-
     let decoder = Decoder::new(own, peers.iter().copied());
-    let receiver = Receiver::new(Arc::clone(&transport), decoder);
+    let (receiver, receiver_worker) = Offloadable::new(Receiver::new(Arc::clone(&transport), decoder));
     let outbox = Outbox::new(own, transport.max_datagram(), tuning.coalesce);
     let Tuning { coalesce_window_us, .. } = tuning;
-    let sender = Sender::new(Arc::clone(&transport), outbox, Duration::from_micros(coalesce_window_us));
-    let links = Links { receiver_loans, inbox, sender_loans, sender_back };
-    let stages = Stages::new(links, receiver, sender);
+    let window = Duration::from_micros(coalesce_window_us);
+    let (sender, sender_worker) = Offloadable::new(Sender::new(Arc::clone(&transport), outbox, window));
     let limits = Limits::new(transport.max_datagram(), tuning.topology, peers.len());
     let replica = Replica::new(options, limits, Saved::default(), BootTime::now().as_micros());
-    let consensus = Consensus::new(replica, tuning.batch_of(MAX_BATCH), stages);
+    let consensus = Consensus::new(replica, tuning.batch_of(MAX_BATCH), Stages::new(receiver, sender));
 
-    spawn(RECEIVER, &ended, move || {
-        (guard(RECEIVER, || receiver::run(&receiver_lent, &inbox_in)).map(|()| None), ())
-    })?;
-    spawn(SENDER, &ended, move || {
-        (guard(SENDER, || sender::run(&sender_lent, &sender_back_in)).map(|()| None), ())
-    })?;
+    spawn_worker(receiver_worker, &ended)?;
+    spawn_worker(sender_worker, &ended)?;
     spawn(CONSENSUS, &ended, move || {
-        // What it runs of other stages fails under their names.
+        // A stage that runs inline fails under its own name.
         match guard(CONSENSUS, || Ok(consensus.run())) {
             Ok((counts, replica)) => (counts.map(Some), Some(replica)),
             Err(failed) => (Err(failed), None),
@@ -127,8 +120,8 @@ pub fn run(transport: Arc<dyn Transport>, options: &Options) -> Result<Counts, S
     Ok(counts)
 }
 
-/// Does a part of a stage's work; a failure carries the name of the stage. What a panic leaves behind is not used again:
-/// the process ends.
+/// Does a part of a stage's work; a failure carries the name of the stage. A stage that panicked is
+/// not used again: the process ends.
 fn guard<T>(stage: &'static str, work: impl FnOnce() -> io::Result<T>) -> Result<T, StageFailed> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(|error| StageFailed::Network(stage, error)),
@@ -136,11 +129,16 @@ fn guard<T>(stage: &'static str, work: impl FnOnce() -> io::Result<T>) -> Result
     }
 }
 
-/// How a thread ended; the consensus thread with what was counted.
+/// How a thread ended; the consensus thread returns the counts.
 type End = Result<Option<Counts>, StageFailed>;
 
-/// Starts a thread that says when its work has ended, and how. What the work leaves behind is freed
-/// after that.
+/// Starts the thread of a stage that can be offloaded.
+fn spawn_worker<S: Stage>(worker: Worker<S>, ended: &Channel<End>) -> io::Result<()> {
+    spawn(S::NAME, ended, move || (guard(S::NAME, || worker.run()).map(|()| None), ()))
+}
+
+/// Starts a thread that reports when its work has ended, and how. The values that the work leaves
+/// behind are freed after that.
 fn spawn<T>(
     stage: &'static str,
     ended: &Channel<End>,
@@ -149,7 +147,7 @@ fn spawn<T>(
     let ended = ended.clone();
     let run = move || {
         let (end, left) = work();
-        // There is room for every thread's end; where nobody waits any more, nobody needs to know.
+        // There is room for every thread's end. After a failure, `run` has returned and waits for none.
         drop(ended.try_send(end));
         drop(left);
     };

@@ -1,31 +1,34 @@
-//! The first stage: takes datagrams from the transport, and turns them into typed, validated
-//! messages. Nothing else.
+//! The first stage: takes datagrams from the transport and turns them into typed, validated messages.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 
-use crossbeam_channel as channel;
 use tracing::debug;
 
 use super::counts::Counts;
+use super::offload::{Capacity, Port, Stage};
 use crate::clock::BootTime;
 use crate::exchange::Inbound;
 use crate::transport::{Received, Transport};
 use crate::wire::{Decoder, MAX_RECEIVED_BYTES, Malformed};
 
-/// How many datagrams the receiver thread hands over at once: few enough that the consensus thread
+/// How many datagrams an offloaded receiver hands over at once: few enough that the consensus thread
 /// works on the first while the next are decoded.
 const HAND_OVER: usize = 32;
 
-/// How many bytes the receiver thread hands over at once. It bounds what waits in the inbox.
+/// How many bytes an offloaded receiver hands over at once. It bounds what waits in the inbox.
 const HAND_OVER_BYTES: usize = 64 * 1024;
 
-/// How many bytes are decoded before whoever waits for them gets his turn: some milliseconds of work at most.
+/// How many hand-overs may wait for the consensus thread: a few of its batches.
+const INBOX: usize = 32;
+
+/// How many bytes are decoded before the consensus thread steps what they say: some milliseconds of
+/// work at most.
 pub(super) const MAX_BYTES: usize = 1024 * 1024;
 
-/// The receiver stage. Whoever has it receives.
+/// The receiver stage. Its owner receives.
 pub(super) struct Receiver {
     transport: Arc<dyn Transport>,
     decoder: Decoder,
@@ -34,14 +37,14 @@ pub(super) struct Receiver {
     malformed: BTreeMap<Malformed, u64>,
 }
 
-/// What was taken from the network.
+/// How a look at the network ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// All that was there; nothing, if nothing came in time.
+    /// The receiver took all that was there, which is nothing if nothing came in time.
     All,
-    /// As much as one look may take. There may be more.
+    /// The receiver took as much as one look may take. There may be more.
     Full,
-    /// The last that there will be.
+    /// The transport is closed: nothing will ever come again.
     Closed,
 }
 
@@ -51,8 +54,8 @@ impl Receiver {
         Self { transport, decoder, buffer, received: 0, malformed: BTreeMap::new() }
     }
 
-    /// Waits for a datagram until then, takes what else is there without waiting, at most so many
-    /// datagrams and none after so many bytes, and adds what they say to `into`.
+    /// Waits for a datagram until then, and takes what else is there without waiting: at most `most`
+    /// datagrams, and none after `most_bytes` bytes. Adds their messages to `into`.
     ///
     /// # Errors
     ///
@@ -97,51 +100,39 @@ impl Receiver {
         }
     }
 
-    /// Adds what was counted.
-    pub(super) fn tell(self, counts: &mut Counts) {
+    /// Adds its counts.
+    pub(super) fn report(self, counts: &mut Counts) {
         counts.received = self.received;
         counts.malformed = self.malformed;
     }
 }
 
-/// What the receiver thread hands to the consensus thread.
-pub(super) enum Arrival {
+impl Stage for Receiver {
+    const NAME: &'static str = "receiver";
+
+    const CAPACITY: Capacity = Capacity { inputs: 0, input_bytes: 0, outputs: INBOX };
+
+    type Input = Infallible;
+
     /// Messages, at least one.
-    Batch(Vec<Inbound>),
-    /// The stage itself: it was called back, or the transport is closed.
-    Back(Box<Receiver>),
-}
+    type Output = Vec<Inbound>;
 
-/// The stage on loan.
-pub(super) struct Loan {
-    /// The stage.
-    pub(super) receiver: Box<Receiver>,
-    /// Nothing ever comes out of this. When it ends, the stage is called back.
-    pub(super) until: channel::Receiver<Infallible>,
-}
+    fn weight(input: &Infallible) -> usize {
+        match *input {}
+    }
 
-/// The receiver thread: waits until it is lent the stage, and then receives until it is to give it back, which
-/// it does after the next datagram. A full inbox makes it wait, and so, in the end, whoever sends.
-///
-/// # Errors
-///
-/// What the transport reports.
-pub(super) fn run(loans: &channel::Receiver<Loan>, inbox: &channel::Sender<Arrival>) -> io::Result<()> {
-    for Loan { mut receiver, until } in loans {
-        let is_called_back = || until.try_recv() == Err(channel::TryRecvError::Disconnected);
+    /// Receives until it is recalled, which it notices after the next datagram, or until the transport is
+    /// closed. A full inbox makes it wait, and so pushes back to the network.
+    fn serve(&mut self, port: &mut Port<Self>) -> io::Result<()> {
         loop {
-            let mut batch = Vec::new();
-            let taken = receiver.receive(HAND_OVER, HAND_OVER_BYTES, None, &mut batch)?;
-            if !batch.is_empty() && inbox.send(Arrival::Batch(batch)).is_err() {
+            let mut messages = Vec::new();
+            let taken = self.receive(HAND_OVER, HAND_OVER_BYTES, None, &mut messages)?;
+            if !messages.is_empty() && !port.send(messages) {
                 return Ok(());
             }
-            if taken == Taken::Closed || is_called_back() {
-                break;
+            if taken == Taken::Closed || port.is_recalled() {
+                return Ok(());
             }
         }
-        if inbox.send(Arrival::Back(receiver)).is_err() {
-            return Ok(());
-        }
     }
-    Ok(())
 }

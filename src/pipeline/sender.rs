@@ -1,43 +1,50 @@
-//! The third stage: takes what the consensus stage hands over, lets the outbox merge and pack it per
-//! destination, and sends it. It adds no delay, unless the tuning has a window: then messages to replicas wait
-//! so long for others that may travel with them.
+//! The third stage: takes the messages that the consensus stage hands over, lets the outbox merge and
+//! pack them per destination, and sends them. It adds no delay, unless the tuning has a coalescing
+//! window: then a message to a replica waits that long for others that may travel with it.
 //!
-//! Answers to clients never wait for the window, so they overtake messages to replicas. That is safe: an answer promises
-//! only what a quorum has stored already, and a message to a replica may always be late. Among themselves, answers leave in
-//! the order in which they were handed over, and so do the messages to one replica.
+//! An answer to a client never waits for the window, so it overtakes messages to replicas. That is
+//! safe: an answer rests only on entries that a quorum has stored already, and a message to a replica may always be late.
+//! Answers leave in the order in which they were handed over, and so do the messages to one replica.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel as channel;
-
 use super::counts::Counts;
+use super::offload::{Capacity, Port, Stage, Waited};
 use crate::clock::BootTime;
 use crate::exchange::Outbound;
 use crate::outbox::Outbox;
+use crate::request::{Outcome, Response};
 use crate::transport::Transport;
 
-/// The sender stage. Whoever has it sends.
+/// How many batches, and how many bytes of them, may wait for an offloaded sender.
+const MAX_WAITING_BATCHES: usize = 1_024;
+const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
+
+/// What a message takes in memory besides its texts, about.
+const MESSAGE_BYTES: usize = 128;
+
+/// The sender stage. Its owner sends.
 pub(super) struct Sender {
     transport: Arc<dyn Transport>,
     outbox: Outbox,
     window: Duration,
-    due: Option<BootTime>, // when the messages to replicas must go that are in the outbox; None if none waits
+    due: Option<BootTime>, // when the window ends for the messages to replicas in the outbox; None if none waits
     buffer: Vec<u8>,
-    is_unsent: bool, // the network did not take what is in the buffer
-    is_gone: bool,   // the other side of the network is gone: there is nobody to send to
+    is_unsent: bool, // the network did not take the datagram in the buffer
+    is_gone: bool,   // the other side of the network is gone, so nothing reaches it
     sent: u64,
 }
 
 /// What a sender does when the network takes no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(super) enum WhenFull {
     /// It keeps the rest for later.
-    None,
+    KeepRest,
     /// It waits.
-    Endless,
+    Wait,
 }
 
 impl Sender {
@@ -46,7 +53,7 @@ impl Sender {
         Self { transport, outbox, window, due, buffer, is_unsent, is_gone, sent }
     }
 
-    /// Takes over something to send.
+    /// Takes over messages to send.
     pub(super) fn take(&mut self, batch: impl IntoIterator<Item = Outbound>) {
         let mut has_peer = false;
         for outbound in batch {
@@ -58,39 +65,39 @@ impl Sender {
         }
     }
 
-    /// When [`send`](Self::send) is due if nothing else is to be sent before.
+    /// When [`send`](Self::send) is due if no message is handed over before.
     pub(super) fn due(&self) -> Option<BootTime> {
         self.due
     }
 
-    /// Sends what is to be sent by now; false if the network did not take all of it.
+    /// Sends every message that need not wait for the window; false if the network did not take all of them.
     ///
     /// # Errors
     ///
-    /// What the transport reports, if it does not mean that the other side is gone.
-    pub(super) fn send(&mut self, patience: Patience) -> io::Result<bool> {
+    /// What the transport reports, unless the other side is gone.
+    pub(super) fn send(&mut self, when_full: WhenFull) -> io::Result<bool> {
         let waits_for_more = self.due.is_some_and(|due| BootTime::now() < due);
         if !waits_for_more {
             self.due = None;
         }
-        self.send_all(patience, waits_for_more)
+        self.send_all(when_full, waits_for_more)
     }
 
-    /// Sends everything that there is, and waits for the network if it must.
+    /// Sends every message, also one that waits for the window, and waits while the network takes no more.
     ///
     /// # Errors
     ///
     /// As [`send`](Self::send).
     pub(super) fn finish(&mut self) -> io::Result<()> {
-        self.send_all(Patience::Endless, false).map(drop)
+        self.send_all(WhenFull::Wait, false).map(drop)
     }
 
-    fn send_all(&mut self, patience: Patience, only_answers: bool) -> io::Result<bool> {
+    fn send_all(&mut self, when_full: WhenFull, only_answers: bool) -> io::Result<bool> {
         while self.is_unsent || self.encode_next(only_answers) {
-            let result = match patience {
+            let result = match when_full {
                 _ if self.is_gone => Ok(()),
-                Patience::None => self.transport.try_send(&self.buffer),
-                Patience::Endless => self.transport.send(&self.buffer),
+                WhenFull::KeepRest => self.transport.try_send(&self.buffer),
+                WhenFull::Wait => self.transport.send(&self.buffer),
             };
             match result {
                 Ok(()) => self.sent += u64::from(!self.is_gone),
@@ -118,61 +125,46 @@ impl Sender {
         }
     }
 
-    /// Adds what was counted.
-    pub(super) fn tell(self, counts: &mut Counts) {
+    /// Adds its counts.
+    pub(super) fn report(self, counts: &mut Counts) {
         counts.sent = self.sent;
         counts.outbox = self.outbox.counts();
     }
 }
 
-/// The stage on loan.
-pub(super) struct Loan {
-    /// The stage.
-    pub(super) sender: Box<Sender>,
-    /// What it is to send. When this ends, the stage is called back.
-    pub(super) batches: channel::Receiver<Batch>,
-    /// Bytes of the batches that were handed over and are not sent yet.
-    pub(super) unsent_bytes: Arc<AtomicUsize>,
-}
+impl Stage for Sender {
+    const NAME: &'static str = "sender";
 
-/// What is handed over at once.
-pub(super) struct Batch {
-    /// What is to be sent, in order.
-    pub(super) messages: Vec<Outbound>,
-    /// About how many bytes it takes in memory.
-    pub(super) bytes: usize,
-}
+    const CAPACITY: Capacity =
+        Capacity { inputs: MAX_WAITING_BATCHES, input_bytes: MAX_WAITING_BYTES, outputs: 0 };
 
-/// The sender thread: waits until it is lent the stage, sends all batches until there will be no
-/// more of them, and gives the stage back.
-///
-/// # Errors
-///
-/// What the transport reports.
-pub(super) fn run(loans: &channel::Receiver<Loan>, back: &channel::Sender<Box<Sender>>) -> io::Result<()> {
-    for Loan { mut sender, batches, unsent_bytes } in loans {
-        let mut taken_bytes = 0;
+    /// Messages to send, in order.
+    type Input = Vec<Outbound>;
+
+    type Output = Infallible;
+
+    fn weight(messages: &Vec<Outbound>) -> usize {
+        weight_of(messages)
+    }
+
+    /// Sends all that it is handed, and waits while the network takes no more. What waits for a window to
+    /// end stays with the stage when it returns.
+    fn serve(&mut self, port: &mut Port<Self>) -> io::Result<()> {
         loop {
-            sender.send(Patience::Endless)?;
-            unsent_bytes.fetch_sub(std::mem::take(&mut taken_bytes), Ordering::Relaxed);
-            let batch = match sender.due() {
-                Some(due) => batches.recv_timeout(due.left()),
-                None => batches.recv().map_err(Into::into),
-            };
-            match batch {
-                Ok(batch) => {
-                    for batch in std::iter::once(batch).chain(batches.try_iter()) {
-                        taken_bytes += batch.bytes;
-                        sender.take(batch.messages);
-                    }
-                }
-                Err(channel::RecvTimeoutError::Timeout) => {}
-                Err(channel::RecvTimeoutError::Disconnected) => break,
+            self.send(WhenFull::Wait)?;
+            if port.take_inputs(self.due(), |messages| self.take(messages)) == Waited::Recalled {
+                return Ok(());
             }
         }
-        if back.send(sender).is_err() {
-            break;
-        }
     }
-    Ok(())
+}
+
+/// About how many bytes these messages take in memory.
+pub(super) fn weight_of(messages: &[Outbound]) -> usize {
+    let texts = |outbound: &Outbound| match outbound {
+        Outbound::Client(Response { id, outcome: Outcome::Value(value), .. }) => id.mid.len() + value.len(),
+        Outbound::Client(response) => response.id.mid.len(),
+        Outbound::Peer { .. } => 0, // its entries are the log's
+    };
+    messages.iter().map(|outbound| MESSAGE_BYTES + texts(outbound)).sum()
 }
