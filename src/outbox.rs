@@ -17,6 +17,7 @@ use crate::raft::message::{AppendEntriesResponse, AppendOutcome};
 use crate::raft::types::{Index, Term};
 use crate::replication::{AppendEntries, Body, Entry, Message};
 use crate::request::{Outcome, Response};
+use crate::transport::Address;
 use crate::wire::{self, BUNDLE_ENVELOPE_BYTES, MESSAGE_ENVELOPE_BYTES};
 
 #[cfg(test)]
@@ -118,25 +119,23 @@ impl Outbox {
         }
     }
 
-    /// Writes the next datagram into `buffer`, whose old content is lost. False if there is none.
-    /// Destinations have their turn in the order of the first push for each.
-    pub fn next(&mut self, buffer: &mut Vec<u8>) -> bool {
-        match self.order.pop_front() {
-            None => return false,
-            Some(Next::Client(response)) => self.write_response(buffer, response),
-            Some(Next::Peer(to)) => self.write_messages(buffer, to),
-        }
-        true
+    /// Writes the next datagram into `buffer`, whose old content is lost, and returns its destination; `None`
+    /// if no datagram waits. Destinations have their turn in the order of the first push for each.
+    pub fn next(&mut self, buffer: &mut Vec<u8>) -> Option<Address> {
+        Some(match self.order.pop_front()? {
+            Next::Client(response) => self.write_response(buffer, response),
+            Next::Peer(to) => self.write_messages(buffer, to),
+        })
     }
 
     /// As [`next`](Self::next), but only answers to clients have their turn.
-    pub fn next_answer(&mut self, buffer: &mut Vec<u8>) -> bool {
+    pub fn next_answer(&mut self, buffer: &mut Vec<u8>) -> Option<Address> {
         // Each replica is there once at most, so this does not search for long.
-        let at = self.order.iter().position(|next| matches!(next, Next::Client(_)));
-        if let Some(Next::Client(response)) = at.and_then(|at| self.order.remove(at)) {
-            self.write_response(buffer, response);
+        let at = self.order.iter().position(|next| matches!(next, Next::Client(_)))?;
+        match self.order.remove(at)? {
+            Next::Client(response) => Some(self.write_response(buffer, response)),
+            Next::Peer(_) => None,
         }
-        at.is_some()
     }
 
     /// What [`next`](Self::next) would write.
@@ -159,7 +158,8 @@ impl Outbox {
         self.counts
     }
 
-    fn write_response(&mut self, buffer: &mut Vec<u8>, response: Response) {
+    fn write_response(&mut self, buffer: &mut Vec<u8>, response: Response) -> Address {
+        let to = Address::Client(response.id.client);
         wire::encode_response(buffer, self.own, &response);
         // No value gets into the log that does not fit (`wire::Limits`). Should one come from
         // elsewhere, its reader is still owed an answer.
@@ -168,9 +168,10 @@ impl Outbox {
             let refusal = Response { outcome: Outcome::Fail, ..response };
             wire::encode_response(buffer, self.own, &refusal);
         }
+        to
     }
 
-    fn write_messages(&mut self, buffer: &mut Vec<u8>, to: Id) {
+    fn write_messages(&mut self, buffer: &mut Vec<u8>, to: Id) -> Address {
         let (max_datagram, coalesces) = (self.max_datagram, self.coalesces);
         let pending = self.peers.entry(to).or_default();
         let count = pending.next_count(max_datagram, coalesces);
@@ -180,6 +181,7 @@ impl Outbox {
         pending.messages.drain(..count);
         let is_empty = pending.messages.is_empty();
         self.have_taken(to, count, is_empty);
+        Address::Peer(to)
     }
 
     /// So many messages for this replica were taken. If any are left, they have their turn before all others.

@@ -5,7 +5,7 @@ use std::thread::{self, JoinHandle};
 
 use kvstore::pipeline;
 use kvstore::replica::Options;
-use kvstore::transport::{Received, Transport};
+use kvstore::transport::{Address, Received, Transport};
 
 use crate::clients::{self, DST, FIRST_CLIENT, LEADER, MAX_BYTES, SRC};
 use crate::network::id;
@@ -65,14 +65,14 @@ fn lead_floor(transport: &dyn Transport, followers: u16) {
             clients::write_hex(&mut datagram[SRC], 0u16);
             for follower in 1..=followers {
                 clients::write_hex(&mut datagram[DST], follower);
-                let _stopped = transport.send(datagram);
+                let _stopped = transport.send(Address::Peer(id(follower)), datagram);
             }
         } else {
             *missing = u16::saturating_sub(*missing, 1); // it is more when a client asked twice
         }
         if *missing == 0 {
             clients::write_hex(&mut datagram[DST], client);
-            let _stopped = transport.send(datagram);
+            let _stopped = transport.send(Address::Client(id(client)), datagram);
         }
     }
 }
@@ -83,6 +83,6 @@ fn follow_floor(transport: &dyn Transport, own: u16) {
         let datagram = &mut buffer[..length];
         clients::write_hex(&mut datagram[SRC], own);
         clients::write_hex(&mut datagram[DST], 0u16);
-        let _stopped = transport.send(datagram);
+        let _stopped = transport.send(Address::Peer(id(0)), datagram);
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn datagrams(
     let mut outbox = Outbox::new(id(0), limit, true);
     outbound.into_iter().for_each(|outbound| outbox.push(outbound));
     let (mut buffer, mut datagrams) = (Vec::new(), Vec::new());
-    while outbox.next(&mut buffer) {
+    while outbox.next(&mut buffer).is_some() {
         assert!(buffer.len() <= limit, "{} bytes", buffer.len());
         datagrams.push(buffer.clone());
     }

@@ -34,8 +34,8 @@
 //!   [`Event::Gone`] and takes inputs without effect.
 //!
 //! A stage with outputs is offloaded with a waker of the transport: the consensus thread may wait for the
-//! network, and the waker ends that wait. If the receiver is offloaded too, the consensus thread
-//! selects over the arrivals of both (`offload/tests.rs` has a log writer that does all of this).
+//! network, and the waker ends that wait. While the receiver is offloaded too, the consensus thread
+//! selects over the arrivals of both. The log writer in `offload/tests.rs` shows both.
 
 use std::convert::Infallible;
 use std::io;
@@ -230,12 +230,6 @@ impl<S: Stage> Offloadable<S> {
             }
             Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
         }
-    }
-
-    /// The channel that an offloaded stage's arrivals come through, to select over several.
-    #[cfg(test)]
-    pub(super) fn arrivals(&self) -> &channel::Receiver<Arrival<S>> {
-        &self.arrivals
     }
 
     /// Waits until then for something from a stage that is not inline.

@@ -79,7 +79,7 @@ impl Receiver {
                     self.decoder.decode(&mut self.buffer[..length], into)
                 }
                 Received::TooLong => Err(Malformed::TooLong),
-                Received::TimedOut => return Ok(Taken::All),
+                Received::TimedOut | Received::Woken => return Ok(Taken::All),
                 Received::Closed => return Ok(Taken::Closed),
             };
             self.count(result);

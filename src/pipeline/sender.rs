@@ -17,7 +17,7 @@ use crate::clock::BootTime;
 use crate::exchange::Outbound;
 use crate::outbox::Outbox;
 use crate::request::{Outcome, Response};
-use crate::transport::Transport;
+use crate::transport::{Address, Transport};
 
 /// How many batches, and how many bytes of them, may wait for an offloaded sender.
 const MAX_WAITING_BATCHES: usize = 1_024;
@@ -33,8 +33,8 @@ pub(super) struct Sender {
     window: Duration,
     due: Option<BootTime>, // when the window ends for the messages to replicas in the outbox; None if none waits
     buffer: Vec<u8>,
-    is_unsent: bool, // the network did not take the datagram in the buffer
-    is_gone: bool,   // the other side of the network is gone, so nothing reaches it
+    unsent: Option<Address>, // the destination of the datagram in the buffer, if the network did not take it
+    is_gone: bool,           // the other side of the network is gone, so nothing reaches it
     sent: u64,
 }
 
@@ -49,8 +49,8 @@ pub(super) enum WhenFull {
 
 impl Sender {
     pub(super) fn new(transport: Arc<dyn Transport>, outbox: Outbox, window: Duration) -> Self {
-        let (due, buffer, is_unsent, is_gone, sent) = (None, Vec::new(), false, false, 0);
-        Self { transport, outbox, window, due, buffer, is_unsent, is_gone, sent }
+        let (due, buffer, unsent, is_gone, sent) = (None, Vec::new(), None, false, 0);
+        Self { transport, outbox, window, due, buffer, unsent, is_gone, sent }
     }
 
     /// Takes over messages to send.
@@ -93,16 +93,16 @@ impl Sender {
     }
 
     fn send_all(&mut self, when_full: WhenFull, only_answers: bool) -> io::Result<bool> {
-        while self.is_unsent || self.encode_next(only_answers) {
+        while let Some(to) = self.unsent.take().or_else(|| self.encode_next(only_answers)) {
             let result = match when_full {
                 _ if self.is_gone => Ok(()),
-                WhenFull::KeepRest => self.transport.try_send(&self.buffer),
-                WhenFull::Wait => self.transport.send(&self.buffer),
+                WhenFull::KeepRest => self.transport.try_send(to, &self.buffer),
+                WhenFull::Wait => self.transport.send(to, &self.buffer),
             };
             match result {
                 Ok(()) => self.sent += u64::from(!self.is_gone),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.is_unsent = true;
+                    self.unsent = Some(to);
                     return Ok(false);
                 }
                 // Without a network, no stage is of use.
@@ -112,12 +112,11 @@ impl Sender {
                 }
                 Err(error) => return Err(error),
             }
-            self.is_unsent = false;
         }
         Ok(true)
     }
 
-    fn encode_next(&mut self, only_answers: bool) -> bool {
+    fn encode_next(&mut self, only_answers: bool) -> Option<Address> {
         if only_answers {
             self.outbox.next_answer(&mut self.buffer)
         } else {

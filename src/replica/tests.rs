@@ -425,7 +425,7 @@ fn a_backlog_is_split_into_messages_within_the_limit_and_gets_through() {
     replica.finish_in_memory(cluster.now, &mut out);
     let (mut buffer, mut datagrams) = (Vec::new(), 0);
     out.iter().cloned().for_each(|outbound| outbox.push(outbound));
-    while outbox.next(&mut buffer) {
+    while outbox.next(&mut buffer).is_some() {
         assert!(buffer.len() <= SEQPACKET_MAX_DATAGRAM, "{} bytes", buffer.len());
         datagrams += 1;
     }

@@ -1,17 +1,19 @@
 //! How datagrams travel: one trait, and one file per network.
 //!
-//! A transport is shared by two stages, one that only receives and one that only sends, on one thread or on two, and
-//! anybody may stop it. It knows nothing of what is in a datagram, except that the
-//! in-process one reads where it should go.
+//! Two stages share a transport: the receiver only receives and the sender only sends, on one thread or
+//! on two. Any thread may stop the transport, and a thread that has a waker may end a wait of the
+//! receiver. A transport does not know what a datagram means.
 //!
 //! | file | job |
 //! |---|---|
 //! | `seqpacket` | a Unix socket of packets |
 //! | `stream` | a Unix socket of lines |
 //! | `udp` | UDP on the loopback interface |
-//! | `socket` | what these share: waiting for a socket without missing a stop |
+//! | `socket` | shared by these three: waiting for a socket without missing a stop or a waker |
+//! | `alarm` | the waker of a socket |
 //! | `memory` | a network inside the process, for tests and benches |
 
+mod alarm;
 mod memory;
 mod seqpacket;
 mod socket;
@@ -24,38 +26,53 @@ mod tests;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Waker;
 
 use rustix::io::Errno;
 
 use crate::clock::BootTime;
+use crate::id::Id;
 pub use memory::{Hub, MemoryTransport, Packet};
 pub use seqpacket::{SEQPACKET_MAX_DATAGRAM, Seqpacket};
 pub use stream::{STREAM_MAX_DATAGRAM, Stream};
 pub use udp::{UDP_MAX_DATAGRAM, Udp};
 
-/// What a wait for a datagram ended with.
+/// Where a datagram goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// Another replica.
+    Peer(Id),
+    /// A client.
+    Client(Id),
+}
+
+/// How a wait for a datagram ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
     /// A datagram of this many bytes lies at the beginning of the buffer.
     Datagram(usize),
     /// A datagram was longer than the buffer and is lost.
     TooLong,
-    /// Nothing arrived in time.
+    /// No datagram arrived in time.
     TimedOut,
+    /// A waker was called since the last wait ended.
+    Woken,
     /// The other side is gone, or [`Transport::stop`] was called. It stays so.
     Closed,
 }
 
 /// A network as one replica sees it.
 pub trait Transport: Send + Sync {
-    /// Waits for the next datagram, but not beyond `until`. What is there already is taken even if that has passed.
+    /// Waits for the next datagram, but not beyond `until`. A datagram that is there already is taken even
+    /// if that time has passed.
     ///
     /// # Errors
     ///
     /// What the operating system reports, if it does not simply mean [`Received::Closed`].
     fn receive(&self, buffer: &mut [u8], until: Option<BootTime>) -> io::Result<Received>;
 
-    /// Takes the next datagram if it is there already.
+    /// Takes the next datagram if it is there already. It leaves the call of a waker to the next
+    /// [`receive`](Self::receive).
     ///
     /// # Errors
     ///
@@ -63,14 +80,17 @@ pub trait Transport: Send + Sync {
     fn try_receive(&self, buffer: &mut [u8]) -> io::Result<Received>;
 
     /// Sends one datagram whole, and waits while the network takes no more. After
-    /// [`stop`](Self::stop) it still sends what can be sent at once.
+    /// [`stop`](Self::stop) it still sends a datagram that can be sent at once.
+    ///
+    /// A network with one connection for everything carries it to the simulator, which reads the
+    /// destination from the datagram.
     ///
     /// # Errors
     ///
     /// `BrokenPipe` if the other side is gone or if it would have to wait after a stop;
     /// `InvalidInput` if the datagram is longer than [`max_datagram`](Self::max_datagram);
     /// else what the operating system reports.
-    fn send(&self, datagram: &[u8]) -> io::Result<()>;
+    fn send(&self, to: Address, datagram: &[u8]) -> io::Result<()>;
 
     /// Sends one datagram whole if the network takes it at once.
     ///
@@ -78,10 +98,17 @@ pub trait Transport: Send + Sync {
     ///
     /// `WouldBlock` if it does not: a part may be sent already, so the next datagram that is offered must
     /// be the same one. Else as [`send`](Self::send).
-    fn try_send(&self, datagram: &[u8]) -> io::Result<()>;
+    fn try_send(&self, to: Address, datagram: &[u8]) -> io::Result<()>;
 
     /// The most bytes that a datagram may have on its way out.
     fn max_datagram(&self) -> usize;
+
+    /// A handle that makes a `receive` return [`Received::Woken`]: the one that waits now, or else the
+    /// next one.
+    ///
+    /// While a waker exists, a wait on a socket costs one system call more. So the replica takes wakers
+    /// when another thread has something to tell it, and drops them when no thread has.
+    fn waker(&self) -> Waker;
 
     /// Makes every `receive`, also one that waits now, return [`Received::Closed`], and
     /// no `send` wait any more.

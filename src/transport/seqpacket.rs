@@ -4,11 +4,12 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::task::Waker;
 
 use rustix::net::{SocketType, send};
 
 use super::socket::{Socket, Unit, Wait, connect_unix};
-use super::{Received, Transport, refuse_long};
+use super::{Address, Received, Transport, refuse_long};
 use crate::clock::BootTime;
 
 /// The longest message that simulators of this dialect read; a longer one arrives cut.
@@ -22,7 +23,7 @@ impl Seqpacket {
     ///
     /// # Errors
     ///
-    /// What the operating system reports, above all that nobody listens there.
+    /// What the operating system reports, above all that the path has no listener.
     pub fn connect(path: &Path) -> io::Result<Self> {
         Self::new(connect_unix(path, SocketType::SEQPACKET)?)
     }
@@ -32,7 +33,7 @@ impl Seqpacket {
     }
 
     /// The end of a connection looks like an empty packet.
-    fn see_the_end(&self, received: Received) -> io::Result<Received> {
+    fn detect_end(&self, received: Received) -> io::Result<Received> {
         match received {
             Received::Datagram(0) if self.0.is_hung_up()? => Ok(Received::Closed),
             received => Ok(received),
@@ -47,23 +48,27 @@ impl Seqpacket {
 
 impl Transport for Seqpacket {
     fn receive(&self, buffer: &mut [u8], until: Option<BootTime>) -> io::Result<Received> {
-        self.see_the_end(self.0.receive(buffer, until)?)
+        self.detect_end(self.0.receive(buffer, until)?)
     }
 
     fn try_receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
-        self.see_the_end(self.0.try_receive(buffer)?)
+        self.detect_end(self.0.try_receive(buffer)?)
     }
 
-    fn send(&self, datagram: &[u8]) -> io::Result<()> {
+    fn send(&self, _to: Address, datagram: &[u8]) -> io::Result<()> {
         self.transmit(datagram, Wait::Yes)
     }
 
-    fn try_send(&self, datagram: &[u8]) -> io::Result<()> {
+    fn try_send(&self, _to: Address, datagram: &[u8]) -> io::Result<()> {
         self.transmit(datagram, Wait::No)
     }
 
     fn max_datagram(&self) -> usize {
         SEQPACKET_MAX_DATAGRAM
+    }
+
+    fn waker(&self) -> Waker {
+        self.0.waker()
     }
 
     fn stop(&self) {

@@ -1,9 +1,11 @@
-//! What the socket transports share: waiting for a socket without missing a stop.
+//! The part that the socket transports share: waiting for a socket without missing a stop or a waker.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,29 +17,31 @@ use rustix::net::{
 };
 
 use super::Received;
+use super::alarm::Alarm;
 use crate::clock::BootTime;
 
-/// What to ask for as the size of socket buffers; the system grants what it allows.
-/// The usual default holds fewer than 200 short datagrams, less than one full batch of the pipeline.
+/// The size that is asked for socket buffers; the system grants what it allows. The usual default holds fewer
+/// than 200 short datagrams, less than one full batch of the pipeline.
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
-/// The shortest wait for which the socket's own time-out is used. That is counted in ticks of the system's clock, of at
-/// most 10 ms, and may come one tick late.
+/// The shortest wait for which the socket's own time-out is used. The kernel counts that in ticks of its
+/// clock, of at most 10 ms, and may end it one tick late.
 const SHORTEST_BLOCK: Duration = Duration::from_millis(20);
 
 /// The time-out in milliseconds of a socket that has none.
 const FOR_EVER: u64 = u64::MAX;
 
-/// A socket that two stages use and a third party can stop. The stop shuts its receiving side down, which wakes up
-/// whoever waits for it, to receive as well as to send.
+/// A socket that two stages use and any thread can stop. The stop shuts its receiving side down, which
+/// ends the waits of both stages.
 pub(super) struct Socket {
     fd: OwnedFd,
     unit: Unit,
+    alarm: Arc<Alarm>,
     stopped: AtomicBool,
     block_ms: AtomicU64, // the socket's time-out; read and written by the receiving stage only
 }
 
-/// What one call to receive takes off.
+/// The unit that one call to receive takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
     /// One datagram, whose rest is lost if the buffer is too short.
@@ -55,32 +59,41 @@ pub(super) enum Wait {
 
 impl Socket {
     pub(super) fn new(fd: OwnedFd, unit: Unit) -> io::Result<Self> {
-        // It works with smaller ones too.
+        // The transport works with smaller ones too.
         let _refused = sockopt::set_socket_recv_buffer_size(&fd, SOCKET_BUFFER_BYTES);
         let _refused = sockopt::set_socket_send_buffer_size(&fd, SOCKET_BUFFER_BYTES);
-        Ok(Self { fd, unit, stopped: AtomicBool::new(false), block_ms: AtomicU64::new(FOR_EVER) })
+        let (alarm, stopped) = (Arc::new(Alarm::new()?), AtomicBool::new(false));
+        Ok(Self { fd, unit, alarm, stopped, block_ms: AtomicU64::new(FOR_EVER) })
     }
 
     pub(super) fn fd(&self) -> &OwnedFd {
         &self.fd
     }
 
+    pub(super) fn waker(&self) -> Waker {
+        Waker::from(Arc::clone(&self.alarm))
+    }
+
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
-        // A socket without a connection is woken up and refuses nevertheless.
+        // A socket without a connection refuses, and its waits end nevertheless.
         let _refused = shutdown(&self.fd, Shutdown::Read);
     }
 
     /// Receives one datagram. An empty one may also mean that a connection has ended.
     ///
-    /// An idle replica should have the datagram as soon as it is woken up, so it waits in the very call that receives.
-    /// Only the end of a wait that must be exact takes a call of its own.
+    /// An idle replica should have the datagram as soon as it wakes up, so it waits in the very call that
+    /// receives. The wait takes a call of its own only if a waker may end it or if its end must be exact.
     pub(super) fn receive(&self, buffer: &mut [u8], until: Option<BootTime>) -> io::Result<Received> {
         let mut has_blocked = false;
         // The stop comes first: it must be seen although datagrams never cease to arrive.
         while !self.is_stopped() {
+            let has_wakers = self.alarm.has_wakers(); // first: a waker that is dropped now was called before
+            if self.alarm.take() {
+                return Ok(Received::Woken);
+            }
             let left = until.map(BootTime::left);
-            let blocks = self.block_for(left, has_blocked)?;
+            let blocks = !has_wakers && self.block_for(left, has_blocked)?;
             let flags = if blocks { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
             if let Some(received) = self.look(buffer, flags)? {
                 return Ok(received);
@@ -89,7 +102,7 @@ impl Socket {
                 return Ok(Received::TimedOut);
             }
             if !blocks {
-                self.wait(PollFlags::IN, left)?;
+                self.alarm.wait_for(&self.fd, left)?;
             }
             has_blocked = blocks;
         }
@@ -104,7 +117,7 @@ impl Socket {
         Ok(self.look(buffer, RecvFlags::DONTWAIT)?.unwrap_or(Received::TimedOut))
     }
 
-    /// One call to receive; `None` if there is nothing, or if something else ended the call.
+    /// One call to receive; `None` if there is no datagram, or if a signal or the stop ended the call.
     fn look(&self, buffer: &mut [u8], flags: RecvFlags) -> io::Result<Option<Received>> {
         // MSG_TRUNC makes the call return the datagram's own length, even if that is more than the buffer's.
         let flags = if self.unit == Unit::Datagram { flags | RecvFlags::TRUNC } else { flags };
@@ -119,8 +132,9 @@ impl Socket {
         }
     }
 
-    /// Whether a call may block now because the socket's own time-out ends it well before this span does. To set that
-    /// takes a call of its own, so a shorter one than could be is left until it has ended a wait in vain.
+    /// Whether a call may block because the socket's own time-out ends it well before this span does. To
+    /// set the time-out takes a call of its own, so one that is shorter than needed stays until it has ended a
+    /// wait in vain.
     fn block_for(&self, left: Option<Duration>, in_vain: bool) -> io::Result<bool> {
         let block_ms = match left {
             None => FOR_EVER,
@@ -148,7 +162,9 @@ impl Socket {
                 Ok(length) => return Ok(length),
                 Err(Errno::AGAIN) if self.is_stopped() => return Err(io::ErrorKind::BrokenPipe.into()),
                 Err(Errno::AGAIN) if wait == Wait::No => return Err(io::ErrorKind::WouldBlock.into()),
-                Err(Errno::AGAIN) => self.wait(PollFlags::OUT, None)?,
+                Err(Errno::AGAIN) => {
+                    poll_at_most(&mut [PollFd::new(&self.fd, PollFlags::OUT | PollFlags::RDHUP)], None)?;
+                }
                 // CONNREFUSED is about an earlier datagram; this one was not sent.
                 Err(Errno::INTR | Errno::CONNREFUSED) => {}
                 Err(Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN) => {
@@ -173,15 +189,15 @@ impl Socket {
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::SeqCst)
     }
+}
 
-    /// Waits for the socket or the stop, but not for longer.
-    fn wait(&self, what: PollFlags, left: Option<Duration>) -> io::Result<()> {
-        // A span that does not fit is for ever.
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        match poll(&mut [PollFd::new(&self.fd, what | PollFlags::RDHUP)], timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+/// Waits for one of these, but not for longer. A signal may end the wait, too.
+pub(super) fn poll_at_most(fds: &mut [PollFd<'_>], left: Option<Duration>) -> io::Result<()> {
+    // A span that does not fit is for ever.
+    let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+    match poll(fds, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -205,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_out_ends_well_before_the_wait_and_is_made_longer_only_after_it_was_too_short() {
+    fn time_out_ends_well_before_the_wait_and_grows_only_after_it_was_too_short() {
         let (fd, _other) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .expect("a pair");
         let socket = Socket::new(fd, Unit::Datagram).expect("a socket");

@@ -5,16 +5,17 @@ use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
 
 use parking_lot::Mutex;
 use rustix::net::{SendAncillaryBuffer, SocketType, sendmsg};
 
 use super::socket::{Socket, Unit, Wait, connect_unix};
-use super::{Received, Transport, refuse_long};
+use super::{Address, Received, Transport, refuse_long};
 use crate::clock::BootTime;
 
-/// The longest message of this dialect. Its newline included, it is no longer than a packet, because
-/// old simulators do not put together what they read in pieces.
+/// The longest message of this dialect. With its newline it is no longer than a packet, because old
+/// simulators do not join the pieces that they read.
 pub const STREAM_MAX_DATAGRAM: usize = 16_383;
 
 /// How many bytes of a line are kept until its newline arrives; a line that is not shorter is lost.
@@ -103,11 +104,11 @@ impl Transport for Stream {
         Ok(lines.next(buffer).unwrap_or(Received::TimedOut))
     }
 
-    fn send(&self, datagram: &[u8]) -> io::Result<()> {
+    fn send(&self, _to: Address, datagram: &[u8]) -> io::Result<()> {
         self.transmit(datagram, Wait::Yes)
     }
 
-    fn try_send(&self, datagram: &[u8]) -> io::Result<()> {
+    fn try_send(&self, _to: Address, datagram: &[u8]) -> io::Result<()> {
         self.transmit(datagram, Wait::No)
     }
 
@@ -115,12 +116,16 @@ impl Transport for Stream {
         STREAM_MAX_DATAGRAM
     }
 
+    fn waker(&self) -> Waker {
+        self.socket.waker()
+    }
+
     fn stop(&self) {
         self.socket.stop();
     }
 }
 
-/// What was read and not taken yet: some lines and the beginning of another one.
+/// The bytes that were read and not taken yet: some lines and the beginning of another one.
 ///
 /// ```text
 /// |  taken  |  no newline here  |  not searched  |  space  |
@@ -131,7 +136,7 @@ struct Lines {
     start: usize,
     searched: usize,
     end: usize,
-    skips: bool, // up to the next newline it is the rest of a line that was too long
+    skips: bool, // the bytes up to the next newline are the rest of a line that was too long
 }
 
 impl Lines {
@@ -174,7 +179,7 @@ impl Lines {
         &mut self.bytes[self.end..]
     }
 
-    /// So many bytes were read into the space.
+    /// Takes the news that so many bytes were read into the space.
     fn extend(&mut self, length: usize) {
         self.end += length;
     }
@@ -191,7 +196,7 @@ mod tests {
     const LIMIT: usize = 16;
     const ROOM: usize = 12;
 
-    /// What comes out of `Lines` when `bytes` go in, in pieces of these lengths and then byte by byte.
+    /// The output of `Lines` for `bytes` that arrive in pieces of these lengths and then byte by byte.
     fn lines_of(bytes: &[u8], pieces: &[usize]) -> Vec<Result<Vec<u8>, Received>> {
         let mut lines = Lines::new(LIMIT);
         let mut out = Vec::new();

@@ -1,14 +1,15 @@
-//! The datagram dialect: UDP on the loopback interface, everything to and from the one port where the
-//! simulator is. The socket is connected to that port, so the kernel refuses what other processes
-//! send: it neither reaches the replica nor takes the room of the simulator's messages.
+//! The datagram dialect: UDP on the loopback interface, everything to and from the simulator's one
+//! port. The socket is connected to that port, so the kernel refuses the datagrams of other processes:
+//! they neither reach the replica nor take the room of the simulator's messages.
 
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
+use std::task::Waker;
 
 use rustix::net::send;
 
 use super::socket::{Socket, Unit, Wait};
-use super::{Received, Transport, refuse_long};
+use super::{Address, Received, Transport, refuse_long};
 use crate::clock::BootTime;
 use crate::id::Id;
 use crate::wire;
@@ -20,8 +21,8 @@ pub const UDP_MAX_DATAGRAM: usize = 65_507;
 pub struct Udp(Socket);
 
 impl Udp {
-    /// Opens a socket on a free port and tells the simulator about it at once: a
-    /// replica that has not said hello counts as dead.
+    /// Opens a socket on a free port and says hello to the simulator at once: a replica that has not
+    /// said hello counts as dead.
     ///
     /// # Errors
     ///
@@ -33,11 +34,11 @@ impl Udp {
     pub(super) fn join(socket: UdpSocket, own: Id, port: u16) -> io::Result<Self> {
         socket.connect((Ipv4Addr::LOCALHOST, port))?;
         let udp = Self(Socket::new(socket.into(), Unit::Datagram)?);
-        // The simulator does not know this port yet: what is here by now came from another process.
+        // The simulator does not know this port yet, so a datagram that is here came from another process.
         while udp.try_receive(&mut [])? != Received::TimedOut {}
         let mut hello = Vec::new();
         wire::encode_hello(&mut hello, own);
-        udp.send(&hello)?;
+        udp.transmit(&hello, Wait::Yes)?;
         Ok(udp)
     }
 
@@ -56,16 +57,20 @@ impl Transport for Udp {
         self.0.try_receive(buffer)
     }
 
-    fn send(&self, datagram: &[u8]) -> io::Result<()> {
+    fn send(&self, _to: Address, datagram: &[u8]) -> io::Result<()> {
         self.transmit(datagram, Wait::Yes)
     }
 
-    fn try_send(&self, datagram: &[u8]) -> io::Result<()> {
+    fn try_send(&self, _to: Address, datagram: &[u8]) -> io::Result<()> {
         self.transmit(datagram, Wait::No)
     }
 
     fn max_datagram(&self) -> usize {
         UDP_MAX_DATAGRAM
+    }
+
+    fn waker(&self) -> Waker {
+        self.0.waker()
     }
 
     fn stop(&self) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kvstore::id::Id;
 use kvstore::pipeline::{self, Counts, StageFailed};
 use kvstore::replica::Options;
-use kvstore::transport::{Hub, MemoryTransport, Packet, SEQPACKET_MAX_DATAGRAM, Transport};
+use kvstore::transport::{Address, Hub, MemoryTransport, Packet, SEQPACKET_MAX_DATAGRAM, Transport};
 use serde_json::Value;
 
 /// Longer than anything here takes; only a test that fails waits so long.
@@ -26,6 +26,11 @@ pub struct Cluster {
 
 pub fn id(number: u16) -> Id {
     Id::new(number).expect("not reserved")
+}
+
+/// Where the answers to [`Cluster::ask`] go.
+pub fn client() -> Address {
+    Address::Client(CLIENT.parse().expect("an ID"))
 }
 
 impl Cluster {

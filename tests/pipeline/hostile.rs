@@ -3,7 +3,7 @@
 use kvstore::transport::Packet;
 use serde_json::Value;
 
-use crate::cluster::{CLIENT, Cluster, PATIENCE, id};
+use crate::cluster::{Cluster, PATIENCE, client, id};
 
 /// Messages such as a replica gets, to be spoiled.
 const SAMPLES: [&str; 8] = [
@@ -62,7 +62,7 @@ fn seed() -> u64 {
 /// The replica still answers, exactly once.
 fn assert_alive(cluster: &Cluster, mid: &str) {
     cluster.ask(id(0), "get", mid, "k", "");
-    while cluster.next_answer(|packet| packet.to == CLIENT.parse().ok())["MID"] != mid {}
+    while cluster.next_answer(|packet| packet.to == client())["MID"] != mid {}
 }
 
 #[test]
@@ -159,7 +159,7 @@ impl Followers<'_> {
             self.0.ask(id(0), "put", &mid, "k", "v");
             let answer = loop {
                 let packet = self.0.hub.sent().recv_timeout(PATIENCE).expect("the replica says something");
-                if packet.to == CLIENT.parse().ok() {
+                if packet.to == client() {
                     let answer: Value = serde_json::from_slice(&packet.bytes).expect("JSON");
                     if answer["MID"] == mid {
                         break answer;

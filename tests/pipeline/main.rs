@@ -9,12 +9,13 @@ mod suspension;
 
 use std::io;
 use std::sync::Arc;
+use std::task::Waker;
 
-use cluster::{Cluster, id};
+use cluster::{Cluster, client, id};
 use kvstore::clock::BootTime;
 use kvstore::pipeline::{self, StageFailed};
 use kvstore::replica::Options;
-use kvstore::transport::{Packet, Received, Transport};
+use kvstore::transport::{Address, Packet, Received, Transport};
 
 #[test]
 fn what_was_put_is_read() {
@@ -35,7 +36,7 @@ fn a_follower_that_missed_forty_kilobytes_gets_them_in_messages_within_the_limit
     for n in 0..40 {
         cluster.ask(leader, "put", &format!("m{n}"), &format!("k{n}"), &value);
     }
-    let not_away = |packet: &Packet| packet.to != Some(away);
+    let not_away = |packet: &Packet| packet.to != Address::Peer(away);
     let declined = (0..40).filter(|_| cluster.next_answer(not_away)["type"] != "ok").count();
     let present: Vec<_> = (0..3).map(id).filter(|&id| id != away).collect();
     let mut leader = leader;
@@ -45,7 +46,11 @@ fn a_follower_that_missed_forty_kilobytes_gets_them_in_messages_within_the_limit
     // Now only the leader and the one that was away can talk: a put needs that one, and so all that it missed.
     let both = [leader, away];
     cluster.put_until_ok("last", "v", &both, |packet| {
-        both.contains(&packet.from) && packet.to.is_none_or(|to| both.contains(&to) || to == id(0x15))
+        let may_have = match packet.to {
+            Address::Peer(to) => both.contains(&to),
+            Address::Client(_) => true,
+        };
+        both.contains(&packet.from) && may_have
     });
     cluster.stop();
 }
@@ -66,7 +71,7 @@ fn a_replica_that_stops_answers_what_it_holds() {
     cluster.stop();
     packets.extend(sent.try_iter());
     // A replica on a slow machine gives the same answer before it stops, once it has held the put for long.
-    let answers: Vec<Packet> = packets.into_iter().filter(|packet| packet.to == Some(id(0x15))).collect();
+    let answers: Vec<Packet> = packets.into_iter().filter(|packet| packet.to == client()).collect();
     let [answer] = answers.as_slice() else { panic!("{answers:?}") };
     let answer: serde_json::Value = serde_json::from_slice(&answer.bytes).expect("JSON");
     assert_eq!((&answer["type"], &answer["leader"]), (&"redirect".into(), &"FFFF".into()));
@@ -86,16 +91,20 @@ impl Transport for Broken {
         self.receive(buffer, Some(BootTime::now()))
     }
 
-    fn send(&self, _datagram: &[u8]) -> io::Result<()> {
+    fn send(&self, _to: Address, _datagram: &[u8]) -> io::Result<()> {
         panic!("on purpose, while sending");
     }
 
-    fn try_send(&self, datagram: &[u8]) -> io::Result<()> {
-        self.send(datagram)
+    fn try_send(&self, to: Address, datagram: &[u8]) -> io::Result<()> {
+        self.send(to, datagram)
     }
 
     fn max_datagram(&self) -> usize {
         16_384
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::noop().clone()
     }
 
     fn stop(&self) {}

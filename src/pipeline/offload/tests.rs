@@ -4,10 +4,14 @@
 use std::collections::VecDeque;
 use std::thread::{self, JoinHandle};
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Select, Sender, bounded, unbounded};
 use proptest::prelude::*;
 
 use super::*;
+use crate::id::Id;
+use crate::pipeline::receiver;
+use crate::transport::{Hub, MemoryTransport, Received, Transport};
+use crate::wire::Decoder;
 
 const MAX_WRITES: usize = 4;
 const WRITE_BYTES: usize = 10;
@@ -191,6 +195,62 @@ fn stage_that_waits_for_room_for_its_outputs_loses_none() {
     for write in writes - MAX_WRITES as u64 + 1..=writes {
         assert_eq!(script.next(), Event::Output(write));
     }
+    script.end();
+}
+
+/// A replica on a network inside the process.
+fn network() -> (Hub, Id, Arc<MemoryTransport>) {
+    let (hub, own) = (Hub::new(100), Id::new(0).expect("not reserved"));
+    let transport = hub.attach(own);
+    (hub, own, transport)
+}
+
+#[test]
+fn log_writer_wakes_a_consensus_thread_that_waits_for_the_network() {
+    let (_hub, _, transport) = network();
+    let mut script = Script::start();
+    script.writer.offload(Some(transport.waker()));
+    let wait = || transport.receive(&mut [], None).expect("no error of the system");
+    for write in 1..=2 {
+        script.begin_sync(write);
+        script.end_sync();
+        assert_eq!(wait(), Received::Woken);
+        assert_eq!(script.writer.try_next(), Event::Output(write));
+    }
+    script.writer.recall();
+    assert_eq!(wait(), Received::Woken);
+    assert_eq!(script.writer.try_next(), Event::Returned);
+    script.end();
+}
+
+#[test]
+fn consensus_thread_waits_for_an_offloaded_receiver_and_the_log_writer_at_once() {
+    let (hub, own, transport) = network();
+    let stage = receiver::Receiver::new(Arc::clone(&transport) as _, Decoder::new(own, []));
+    let (mut receiver, worker) = Offloadable::new(stage);
+    let thread = thread::spawn(|| worker.run());
+    let mut script = Script::start();
+    receiver.offload(None);
+    script.writer.offload(Some(transport.waker()));
+    for write in 1..=2 {
+        let ready = |script: &Script, receiver: &Offloadable<receiver::Receiver>| {
+            let mut select = Select::new();
+            select.recv(&receiver.arrivals);
+            select.recv(&script.writer.arrivals);
+            select.ready()
+        };
+        let request = br#"{"src":"0015","dst":"0000","leader":"FFFF","type":"get","MID":"m","key":"k"}"#;
+        assert!(hub.deliver(own, request.to_vec()));
+        assert_eq!(ready(&script, &receiver), 0);
+        assert!(matches!(receiver.try_next(), Event::Output(messages) if messages.len() == 1));
+        script.begin_sync(write);
+        script.end_sync();
+        assert_eq!(ready(&script, &receiver), 1);
+        assert_eq!(script.writer.try_next(), Event::Output(write));
+    }
+    transport.stop();
+    assert!(receiver.into_stage().is_some());
+    thread.join().expect("no panic").expect("no failure");
     script.end();
 }
 
