@@ -147,9 +147,7 @@ impl Cluster {
         let replica = self.replicas.get_mut(&to).expect("it is one of them");
         let mut out = Vec::new();
         let begin = processor_ns();
-        inbox.into_iter().for_each(|inbound| replica.handle(self.now, inbound));
-        replica.tick(self.now);
-        replica.finish_in_memory(self.now, &mut out);
+        replica.step_in_memory(self.now, inbox, &mut out);
         self.steps.note(processor_ns() - begin, replica.node().log().last_index());
         for outbound in out {
             match outbound {

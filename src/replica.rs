@@ -251,8 +251,23 @@ impl Replica {
         }
     }
 
-    /// Ends a batch of a replica that has no disk, and adds what it sends to `out`. One that has stopped never comes
-    /// back, so what is in memory is as durable as it will ever be, and what waits for a disk follows at once.
+    /// One batch of a replica that has no disk: takes the inputs, does what is due, ends the batch, and adds
+    /// its messages to `out`. `now` must have been read after the last input arrived.
+    pub fn step_in_memory(
+        &mut self,
+        now: Micros,
+        inputs: impl IntoIterator<Item = Inbound>,
+        out: &mut Vec<Outbound>,
+    ) {
+        for inbound in inputs {
+            self.handle(now, inbound);
+        }
+        self.tick(now);
+        self.finish_in_memory(now, out);
+    }
+
+    /// Ends a batch of a replica that has no disk, and adds its messages to `out`. A replica that has stopped
+    /// never comes back, so its memory is as durable as it will ever be, and no message waits for a disk.
     pub fn finish_in_memory(&mut self, now: Micros, out: &mut Vec<Outbound>) {
         // What the inputs changed is nearly always all that changes.
         self.node.keep_in_memory();

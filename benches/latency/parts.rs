@@ -83,10 +83,8 @@ impl Core {
 
     fn step(&mut self, to: Id, inbox: Vec<Inbound>) {
         let replica = self.replicas.get_mut(&to).expect("it is one of them");
-        inbox.into_iter().for_each(|inbound| replica.handle(self.now, inbound));
-        replica.tick(self.now);
         let mut out = Vec::new();
-        replica.finish_in_memory(self.now, &mut out);
+        replica.step_in_memory(self.now, inbox, &mut out);
         for outbound in out {
             match outbound {
                 Outbound::Peer { to: peer, message, .. } => {

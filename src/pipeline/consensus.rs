@@ -32,7 +32,6 @@ const RETRY_US: Micros = 1_000;
 pub(super) struct Consensus {
     replica: Replica,
     max_batch: usize,
-    due: Micros, // the replica's deadline before the last wait
     stages: Stages,
     load: Load,
     waiting: Vec<Inbound>,  // inputs that were taken in and not stepped yet
@@ -45,7 +44,6 @@ impl Consensus {
         Self {
             replica,
             max_batch,
-            due: 0,
             stages,
             load: Load::default(),
             waiting: Vec::new(),
@@ -76,13 +74,8 @@ impl Consensus {
             }
             // The clock is read after the last input arrived, so its time is later than all of them.
             let now = BootTime::now().as_micros();
-            for inbound in self.waiting.drain(..arrived.min(self.max_batch)) {
-                self.replica.handle(now, inbound);
-            }
-            if now >= self.due {
-                self.replica.tick(now);
-            }
-            self.replica.finish_in_memory(now, &mut self.backlog);
+            let inputs = self.waiting.drain(..arrived.min(self.max_batch));
+            self.replica.step_in_memory(now, inputs, &mut self.backlog);
             self.counts.overflowed += self.stages.send(&mut self.backlog)?;
             if let Some(taken) = taken {
                 self.balance(now, arrived, taken);
@@ -96,7 +89,6 @@ impl Consensus {
             std::thread::sleep(Duration::from_micros(RETRY_US));
             return Ok(Taken::All);
         }
-        self.due = self.replica.deadline();
         let timer = BootTime::from_micros(self.wake_at());
         let until = self.stages.due().map_or(timer, |due| due.min(timer));
         self.stages.receive(MAX_BATCH, until, &mut self.waiting)
@@ -106,7 +98,7 @@ impl Consensus {
         let retry =
             if self.backlog.is_empty() { Micros::MAX } else { BootTime::now().as_micros() + RETRY_US };
         let look = if self.stages.are_inline() { Micros::MAX } else { self.load.until() };
-        self.due.min(retry).min(look)
+        self.replica.deadline().min(retry).min(look)
     }
 
     /// Offloads the other stages when there is much to do, and recalls them when there is little.

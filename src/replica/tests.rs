@@ -79,15 +79,11 @@ impl Cluster {
         let mut waiting = vec![(at, inputs)];
         while let Some((at, inputs)) = waiting.pop() {
             let Some(replica) = self.replicas.get_mut(&at) else { continue };
-            for inbound in inputs {
-                replica.handle(self.now, inbound);
-            }
-            replica.tick(self.now);
             let mut out = Vec::new();
             if self.has_disks {
-                finish_on_disk(replica, self.now, &mut out);
+                step_on_disk(replica, self.now, inputs, &mut out);
             } else {
-                replica.finish_in_memory(self.now, &mut out);
+                replica.step_in_memory(self.now, inputs, &mut out);
             }
             for outbound in out {
                 match outbound {
@@ -128,8 +124,12 @@ impl Cluster {
     }
 }
 
-/// Ends a batch of a replica whose disk is as fast as it can be.
-fn finish_on_disk(replica: &mut Replica, now: Micros, out: &mut Vec<Outbound>) {
+/// One batch of a replica whose disk is as fast as it can be.
+fn step_on_disk(replica: &mut Replica, now: Micros, inputs: Vec<Inbound>, out: &mut Vec<Outbound>) {
+    for inbound in inputs {
+        replica.handle(now, inbound);
+    }
+    replica.tick(now);
     let mut effects = VecDeque::from(replica.finish(now));
     while let Some(effect) = effects.pop_front() {
         match effect {
@@ -474,8 +474,7 @@ fn answers_per_batch(replica: &mut Replica, now: Micros) -> Vec<usize> {
     while counts.is_empty() || replica.deadline() <= now {
         assert!(counts.len() < 100, "it comes to an end");
         let mut out = Vec::new();
-        replica.tick(now);
-        replica.finish_in_memory(now, &mut out);
+        replica.step_in_memory(now, [], &mut out);
         counts.push(out.iter().filter(|outbound| matches!(outbound, Outbound::Client(_))).count());
     }
     counts

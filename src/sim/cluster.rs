@@ -352,9 +352,6 @@ impl Cluster {
         self.servers[at].batch_due = false;
         let effects = self.servers[at].batch(self.now);
         self.trace.effects(self.now, at, &effects, &before, &self.servers[at]);
-        if self.plan.storage == Storage::Memory {
-            self.keep_in_memory(at, &effects);
-        }
         let moment = Moment {
             now: self.now,
             at,
@@ -380,16 +377,6 @@ impl Cluster {
             }
         }
         Ok(())
-    }
-
-    /// What has no disk is as durable at once as it will ever be.
-    fn keep_in_memory(&mut self, at: usize, effects: &[Effect]) {
-        for effect in effects {
-            if let Effect::Persist(persist) = effect {
-                self.servers[at].disk.write(persist.clone());
-                self.servers[at].disk.synced();
-            }
-        }
     }
 
     fn perform(&mut self, at: usize, effects: Vec<Effect>) {

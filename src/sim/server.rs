@@ -272,11 +272,17 @@ impl Server {
         }
         let mut sent = Vec::new();
         replica.finish_in_memory(now, &mut sent);
-        self.memory_change().into_iter().chain(sent.into_iter().map(Effect::Send)).collect()
+        let change = self.memory_change();
+        if let Some(persist) = &change {
+            // Without a disk, memory is as durable at once as it will ever be.
+            self.disk.write(persist.clone());
+            self.disk.synced();
+        }
+        change.map(Effect::Persist).into_iter().chain(sent.into_iter().map(Effect::Send)).collect()
     }
 
-    /// What has changed in memory since the last batch, as a disk would have to be told.
-    fn memory_change(&self) -> Option<Effect> {
+    /// The change in memory since the last batch, as a disk would be given it.
+    fn memory_change(&self) -> Option<Persist> {
         let (node, before) = (self.replica.as_ref()?.node(), self.disk.durable());
         let (hard_state, entries) = (node.hard_state(), node.log().entries());
         // Logs that have an entry in common have all before it in common (paper, 5.3).
@@ -287,7 +293,7 @@ impl Server {
         let first_index = kept as Index + 1;
         let entries = entries[kept..].to_vec();
         let persist = Persist { number: self.disk.sync_number() + 1, hard_state, first_index, entries };
-        (!is_same).then_some(Effect::Persist(persist))
+        (!is_same).then_some(persist)
     }
 
     /// Whether another batch waits already.
