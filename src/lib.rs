@@ -12,11 +12,11 @@
 //! | [`exchange`] | typed messages that cross the border of a replica | words, messages |
 //! | [`wire`] | JSON on one side, validated messages on the other | words, messages |
 //! | [`replica`] | one replica: core, state machine, and what is owed to clients | all of the above |
-//! | [`outbox`] | what waits to be sent: merging and packing per destination | `wire` |
+//! | [`outbox`] | messages that wait to be sent: merging and packing per destination | `wire`, addresses of `transport` |
 //! | [`clock`] | the one clock, which goes on while the machine is suspended | |
 //! | [`log`] | lines for stderr, which can neither kill nor stop the process | |
 //! | [`output`] | lines for stdout, which may be closed or full | |
-//! | [`transport`] | the networks | `clock` |
+//! | [`transport`] | the networks: addressed sends, and waits that a waker can end | `clock` |
 //! | [`pipeline`] | three stages around it, on one to three threads: receive, decide, send | everything |
 //! | [`sim`] | a whole cluster in virtual time, its faults and what must hold; no part of a replica | everything but `pipeline` |
 //!

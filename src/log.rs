@@ -32,7 +32,7 @@ const STUCK: Duration = Duration::from_millis(50);
 /// How long [`flush`] waits in all.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
 
-/// How many warnings from one place in the code are shown in each [`WARNING_SPAN`].
+/// How many warnings from one place in the code are shown per [`WARNING_SPAN`].
 const MAX_WARNINGS: u32 = 5;
 
 /// The span that warnings are counted in.
@@ -213,8 +213,8 @@ mod tests {
     /// Only a test that fails waits so long.
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// A destination that passes on what it is given, and each of whose writes waits for a permit: a
-    /// success or a failure.
+    /// A destination that passes on what it is given, and each of whose writes waits for a permit:
+    /// a success or a failure.
     struct Gate {
         permits: channel::Receiver<io::Result<()>>,
         written: channel::Sender<String>,

@@ -1,4 +1,5 @@
-//! One replica as a process: command line, signals and wiring. Or, asked to, the judge of a history.
+//! The command line: one replica as a process, with its signals and wiring, or the check of a
+//! history.
 
 mod check;
 mod cli;
@@ -23,9 +24,9 @@ use tracing::level_filters::LevelFilter;
 
 use cli::{Options, Role, Simulator, Subcommand};
 
-/// The simulator cannot be reached, or stdout not be written to.
+/// The simulator cannot be reached, or stdout cannot be written to.
 const EXIT_UNREACHABLE: u8 = 1;
-/// The command line makes no sense; what clap and most programs use.
+/// The command line makes no sense; clap and most programs use this code.
 const EXIT_USAGE: u8 = 2;
 /// A defect of the program: EX_SOFTWARE of sysexits.h.
 const EXIT_SOFTWARE: u8 = 70;
@@ -55,7 +56,7 @@ fn replicate(options: &Options) -> Result<(), Failure> {
     options.tuning.tuning().check().map_err(|error| usage(&error.to_string()))?;
     log::start(LevelFilter::from(options.log_level));
 
-    // Before the connection, so that a simulator can stop every replica that it has heard of.
+    // Before the connection, so that a simulator can stop every replica that has connected.
     let signals = Signals::new([SIGTERM, SIGINT])
         .map_err(|error| Failure(EXIT_SOFTWARE, format!("can't listen for signals: {error}")))?;
     let network = connect(&role)?;
@@ -88,7 +89,7 @@ fn parse_options() -> Result<Option<Options>, Failure> {
             _ => Ok(None),
         };
     }
-    // The first paragraph says what is wrong; usage and advice follow it.
+    // The first paragraph names the mistake; usage and advice follow it.
     let text = error.to_string();
     let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     let message = lines.join(" ");
@@ -119,8 +120,8 @@ fn connect(role: &Role) -> Result<Arc<dyn Transport>, Failure> {
         .map_err(|error| Failure(EXIT_UNREACHABLE, format!("can't reach the simulator at {place}: {error}")))
 }
 
-/// Lets the first signal stop the transport, and with it, stage by stage, the pipeline. A second one
-/// ends the process as if nobody had listened.
+/// Lets the first signal stop the transport, and with it, stage by stage, the pipeline. A second
+/// signal has its default effect: it ends the process.
 fn stop_on_signal(mut signals: Signals, transport: Arc<dyn Transport>) -> Result<(), Failure> {
     let listen = move || {
         let mut stopping = false;
@@ -138,8 +139,8 @@ fn stop_on_signal(mut signals: Signals, transport: Arc<dyn Transport>) -> Result
     thread.map(drop).map_err(|error| Failure(EXIT_SOFTWARE, format!("can't start a thread: {error}")))
 }
 
-/// From the operating system's entropy, which the standard library's hasher is keyed with, and the ID, so that no two
-/// replicas of a cluster share their jitter even if that entropy were poor.
+/// From the operating system's entropy, which the standard library's hasher is keyed with, and the
+/// ID, so that no two replicas of a cluster share their jitter even if that entropy were poor.
 fn random_seed(own: Id) -> u64 {
     std::hash::RandomState::new().hash_one(own)
 }

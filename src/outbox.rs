@@ -1,12 +1,13 @@
-//! What waits to be sent, per destination: merges what one message can say as well as two, packs
-//! the rest for one destination into one datagram, and never delays, truncates or exceeds the limit.
+//! The messages that wait to be sent, per destination. The outbox merges two messages if one can
+//! carry the content of both, packs the others for one destination into one datagram, and never
+//! delays, truncates or exceeds the limit.
 //!
-//! Merging never looks past the message that was pushed last for a destination, so
-//! whatever is not merged leaves in the order in which it came. Two messages
-//! are merged only if they have the same term, because only within one term do they speak of
-//! the same leader's log (paper, 5.2 and 5.3: one leader per term, who never changes what it has). What goes through
-//! several followers, and the answer to it, is never merged: it says who has acknowledged what, and on another
-//! way are others. It is packed like everything else.
+//! Merging looks only at the last message for a destination, so messages that are not merged leave
+//! in the order in which they were pushed. Two messages are merged only if they have the same term,
+//! because only within one term do they describe the same leader's log (paper, 5.2 and 5.3: one
+//! leader per term, and a leader never changes its entries). A relayed append and its answer are
+//! never merged: they name the followers that have acknowledged, and another relay takes other
+//! hops. They are packed like all messages.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -25,35 +26,35 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-/// What an [`Outbox`] has saved and lost so far.
+/// The messages that an [`Outbox`] has saved and dropped so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Messages that disappeared into another one.
     pub merged: u64,
     /// Messages that travelled in another one's datagram.
     pub packed: u64,
-    /// Messages that no datagram can carry and that were dropped. The core splits its appends
+    /// Messages that were dropped because no datagram can carry them. The core splits its appends
     /// so that there are none.
     pub oversized: u64,
 }
 
-/// What travels as one.
+/// The content of one datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Datagram {
     /// To another replica.
     Peer {
-        /// Which one.
+        /// That replica.
         to: Id,
         /// The leader as this replica knew it last.
         leader: Option<Id>,
-        /// What it says, at least one.
+        /// At least one message.
         messages: Vec<Message>,
     },
     /// To a client.
     Client(Response),
 }
 
-/// All that waits to be sent by one replica.
+/// All messages that one replica has to send.
 #[derive(Debug)]
 pub struct Outbox {
     own: Id,
@@ -61,18 +62,18 @@ pub struct Outbox {
     coalesces: bool,
     planted: Planted,
     order: VecDeque<Next>,
-    peers: BTreeMap<Id, Pending>, // whoever has something pending is in `order` once
+    peers: BTreeMap<Id, Pending>, // a replica with pending messages is in `order` once
     counts: Counts,
 }
 
-/// Whose turn it is.
+/// A turn to send.
 #[derive(Debug)]
 enum Next {
     Client(Response),
     Peer(Id),
 }
 
-/// What waits for one replica.
+/// The messages that wait for one replica.
 #[derive(Debug, Default)]
 struct Pending {
     leader: Option<Id>, // as the latest push had it
@@ -81,8 +82,8 @@ struct Pending {
 }
 
 impl Outbox {
-    /// An empty outbox of the replica `own` for datagrams of at most `max_datagram` bytes. One that does not
-    /// coalesce neither merges nor packs.
+    /// An empty outbox of the replica `own` for datagrams of at most `max_datagram` bytes. One that
+    /// does not coalesce neither merges nor packs.
     pub fn new(own: Id, max_datagram: usize, coalesces: bool) -> Self {
         let (order, peers, counts) = (VecDeque::new(), BTreeMap::new(), Counts::default());
         Self { own, max_datagram, coalesces, planted: Planted::NONE, order, peers, counts }
@@ -93,7 +94,7 @@ impl Outbox {
         Self { planted, ..self }
     }
 
-    /// Takes over something to send.
+    /// Takes over a message.
     pub fn push(&mut self, outbound: Outbound) {
         let (to, leader, message) = match outbound {
             Outbound::Client(response) => return self.order.push_back(Next::Client(response)),
@@ -119,8 +120,9 @@ impl Outbox {
         }
     }
 
-    /// Writes the next datagram into `buffer`, whose old content is lost, and returns its destination; `None`
-    /// if no datagram waits. Destinations have their turn in the order of the first push for each.
+    /// Writes the next datagram into `buffer`, whose old content is lost, and returns its
+    /// destination; `None` if no datagram waits. Destinations have their turn in the order of the
+    /// first push for each.
     pub fn next(&mut self, buffer: &mut Vec<u8>) -> Option<Address> {
         Some(match self.order.pop_front()? {
             Next::Client(response) => self.write_response(buffer, response),
@@ -138,7 +140,7 @@ impl Outbox {
         }
     }
 
-    /// What [`next`](Self::next) would write.
+    /// The next datagram, as [`next`](Self::next) would write it.
     pub fn take(&mut self) -> Option<Datagram> {
         let to = match self.order.pop_front()? {
             Next::Client(response) => return Some(Datagram::Client(response)),
@@ -153,7 +155,7 @@ impl Outbox {
         Some(Datagram::Peer { to, leader, messages })
     }
 
-    /// What was saved and lost so far.
+    /// The messages that were saved and dropped so far.
     pub fn counts(&self) -> Counts {
         self.counts
     }
@@ -161,8 +163,8 @@ impl Outbox {
     fn write_response(&mut self, buffer: &mut Vec<u8>, response: Response) -> Address {
         let to = Address::Client(response.id.client);
         wire::encode_response(buffer, self.own, &response);
-        // No value gets into the log that does not fit (`wire::Limits`). Should one come from
-        // elsewhere, its reader is still owed an answer.
+        // No value in the log is too long (`wire::Limits`). Should one come from elsewhere,
+        // the client is still owed an answer.
         if buffer.len() > self.max_datagram {
             self.counts.oversized += 1;
             let refusal = Response { outcome: Outcome::Fail, ..response };
@@ -184,7 +186,8 @@ impl Outbox {
         Address::Peer(to)
     }
 
-    /// So many messages for this replica were taken. If any are left, they have their turn before all others.
+    /// Takes the news that so many messages for this replica were taken. If any are left, they have
+    /// the next turn.
     fn have_taken(&mut self, to: Id, count: usize, is_empty: bool) {
         self.counts.packed += count as u64 - 1;
         if !is_empty {
@@ -194,7 +197,7 @@ impl Outbox {
 }
 
 impl Pending {
-    /// How many messages the next datagram takes, at least one. Their lengths are not needed any more.
+    /// How many messages the next datagram takes, at least one. Forgets their lengths.
     fn next_count(&mut self, max_datagram: usize, coalesces: bool) -> usize {
         let mut room = max_datagram.saturating_sub(BUNDLE_ENVELOPE_BYTES);
         let fits = |length: &&usize| {
@@ -215,7 +218,7 @@ fn fits_alone(length: usize, max_datagram: usize) -> bool {
     MESSAGE_ENVELOPE_BYTES + length <= max_datagram
 }
 
-/// Lets `message` disappear into the one that was pushed before it; gives it back if that is not possible.
+/// Merges `message` into the one that was pushed before it, or gives it back.
 fn merge(
     last: Option<(&mut Message, &mut usize)>,
     message: Message,
@@ -241,11 +244,11 @@ fn merge(
     }
 }
 
-/// Two appends of one term show parts of the same log. If the parts touch, one append can show both. It
-/// claims what the later one claims: the leader's latest commit index, and the time of the
-/// latest sending. What the earlier one would have been answered follows from the answer to the merged one: by the log
-/// matching property (paper, 5.3), a follower that accepts it has both parts, and one that refuses it
-/// would have refused at least the part with the lower `prev_log_index`.
+/// Two appends of one term show parts of the same log. If the parts touch, one append can show
+/// both, with the later commit index and the later `sent_at`. The answer to the merged append
+/// implies the answer to each part: by the log matching property (paper, 5.3), a follower that
+/// accepts the merged append has both parts, and a follower that refuses it would have refused at
+/// least the part with the lower `prev_log_index`.
 fn merge_appends(
     (earlier, earlier_length): (&mut AppendEntries, &mut usize),
     (mut later, later_length): (AppendEntries, usize),
@@ -284,11 +287,11 @@ fn term_at(append: &AppendEntries, index: Index) -> Option<Term> {
     }
 }
 
-/// Two successes of one term become one that names the higher match index and the later time.
-/// It claims nothing that is not true, although no single append may have had both: that the log
-/// equals the leader's up to an index stays true for the whole term, as the leader only appends and a
-/// follower removes only what differs; and that the leader was followed at a time or later
-/// stays true for ever. A conflict is neither: the leader must see each.
+/// Two successes of one term become one with the higher match index and the later time. Both stay
+/// true, although no single append may have carried both. The follower's log equals the leader's up
+/// to the match index for the whole term, because the leader only appends and the follower removes
+/// only entries that differ. And the follower followed the leader at `sent_at` or later, which
+/// stays true for ever. A conflict does not stay true: the leader must see each.
 fn merge_append_responses(
     earlier: &mut AppendEntriesResponse,
     later: AppendEntriesResponse,

@@ -1,4 +1,4 @@
-//! Whatever is merged and packed, its receiver ends with the same log and the same knowledge.
+//! Merging and packing change neither the log nor the knowledge with which the receiver ends.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,14 +7,14 @@ use super::tests::{datagrams, id, messages};
 use super::*;
 use crate::replication::Payload;
 
-/// What the two ends of an append know in the end.
+/// The final knowledge of the two ends of an append.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Knowledge {
     current_term: Term,
     log: Vec<Entry>,
     committed: Index,
-    followed: BTreeMap<Term, (Index, u64)>, // per leader's term: what was matched, and the latest sending followed
-    others: Vec<Message>,                   // everything that must arrive as it was said
+    followed: BTreeMap<Term, (Index, u64)>, // per leader's term: the match index, and the latest `sent_at`
+    others: Vec<Message>,                   // messages that must arrive as they were sent
 }
 
 impl Knowledge {
@@ -60,7 +60,7 @@ impl Knowledge {
     }
 }
 
-/// One thing that the sender does next, with numbers that are fitted to its log.
+/// A step of the sender, with numbers that are fitted to its log.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Grow(u64),
@@ -86,10 +86,10 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A replica whose log only grows while it leads, and that says what the steps demand.
+/// The messages of a replica that takes these steps, and whose log only grows while it leads.
 fn sender(steps: &[Step]) -> Vec<Message> {
     let (mut term, mut log, mut committed, mut sent, mut now) = (3, Vec::<Entry>::new(), 0, 0, 0);
-    let mut said = Vec::new();
+    let mut messages = Vec::new();
     for &step in steps {
         now += 1;
         let last = log.len() as u64;
@@ -113,7 +113,8 @@ fn sender(steps: &[Step]) -> Vec<Message> {
                 continue;
             }
             Step::NextTerm => {
-                // Another leader came and went; it may have cut off what was not committed.
+                // Another leader came and went; it may have truncated entries that were not
+                // committed.
                 term += 2;
                 log.truncate((committed as usize).max(log.len() / 2));
                 sent = sent.min(log.len() as u64);
@@ -142,43 +143,43 @@ fn sender(steps: &[Step]) -> Vec<Message> {
                 last_log_term: 0,
             }),
         };
-        said.push(Message { term, body });
+        messages.push(Message { term, body });
     }
-    said
+    messages
 }
 
 proptest! {
     #[test]
-    fn the_receiver_ends_with_the_same_log_and_knowledge(
+    fn receiver_of_merged_messages_ends_with_the_same_log_and_knowledge(
         steps in vec(step(), 0..60),
         limit in 450..2_000usize,
         foreign in 0..6u64,
     ) {
-        let said = sender(&steps);
+        let sent = sender(&steps);
         // The receiver begins with some entries that no leader will confirm.
         let log = (1..=foreign).map(|index| Entry { index, term: 1 + u64::from(index > 3), payload: Payload::Noop });
         let mut one_by_one = Knowledge { log: log.collect(), ..Knowledge::default() };
         let mut merged = one_by_one.clone();
 
-        let (datagrams, counts) = datagrams(limit, said.iter().map(|message| {
+        let (datagrams, counts) = datagrams(limit, sent.iter().map(|message| {
             Outbound::Peer { to: id(1), leader: None, message: message.clone() }
         }));
         let arrived: Vec<Message> = datagrams.iter().flat_map(|datagram| messages(datagram, 1)).collect();
         prop_assert_eq!(counts.oversized, 0);
-        prop_assert_eq!(arrived.len() as u64 + counts.merged, said.len() as u64);
+        prop_assert_eq!(arrived.len() as u64 + counts.merged, sent.len() as u64);
         prop_assert_eq!(datagrams.len() as u64 + counts.packed, arrived.len() as u64);
 
-        let said_committed = said.iter().filter_map(|message| match &message.body {
+        let sent_committed = sent.iter().filter_map(|message| match &message.body {
             Body::AppendEntries(append) => Some(append.leader_commit),
             _ => None,
         });
-        let said_committed = said_committed.max().unwrap_or(0);
-        said.into_iter().for_each(|message| one_by_one.receive(message));
+        let sent_committed = sent_committed.max().unwrap_or(0);
+        sent.into_iter().for_each(|message| one_by_one.receive(message));
         arrived.into_iter().for_each(|message| merged.receive(message));
 
         // A commit index may be of use earlier, together with the entries that it is about.
         prop_assert!(merged.committed >= one_by_one.committed);
-        prop_assert!(merged.committed <= said_committed.min(merged.log.len() as u64));
+        prop_assert!(merged.committed <= sent_committed.min(merged.log.len() as u64));
         merged.committed = one_by_one.committed;
         prop_assert_eq!(merged, one_by_one);
     }

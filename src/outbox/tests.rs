@@ -1,4 +1,4 @@
-//! Each rule of merging and packing, and each thing that must stay apart.
+//! Each rule of merging and packing, and each pair of messages that must stay apart.
 
 use super::*;
 use crate::exchange::Inbound;
@@ -52,7 +52,7 @@ fn answer(mid: &str, outcome: Outcome) -> Outbound {
     Outbound::Client(Response { id: RequestId { client: id(16), mid: mid.into() }, outcome, leader: None })
 }
 
-/// All datagrams that come out of pushing these, with the limit obeyed.
+/// All datagrams of an outbox into which these are pushed, none beyond the limit.
 pub(super) fn datagrams(
     limit: usize,
     outbound: impl IntoIterator<Item = Outbound>,
@@ -78,7 +78,7 @@ pub(super) fn messages(datagram: &[u8], to: u16) -> Vec<Message> {
     out.into_iter().map(message).collect()
 }
 
-/// What replica 1 reads, per datagram, when these are pushed for it.
+/// The messages that replica 1 reads, per datagram, when these are pushed for it.
 fn read(limit: usize, pushed: impl IntoIterator<Item = Message>) -> Vec<Vec<Message>> {
     let (datagrams, _) = datagrams(limit, pushed.into_iter().map(|message| to(1, message)));
     datagrams.iter().map(|datagram| messages(datagram, 1)).collect()
@@ -94,20 +94,20 @@ fn stays_apart(pushed: [Message; 2]) {
 }
 
 #[test]
-fn an_append_continues_the_one_before() {
+fn append_continues_the_one_before() {
     merges([append(3, 5, 2, 10), append(5, 6, 4, 11)], append(3, 6, 4, 11));
     merges([append(0, 0, 0, 10), append(0, 2, 0, 11)], append(0, 2, 0, 11));
 }
 
 #[test]
-fn a_heartbeat_disappears_into_an_append_before_or_after_it() {
+fn heartbeat_is_merged_into_an_append_before_or_after_it() {
     merges([append(3, 5, 2, 10), append(5, 5, 4, 11)], append(3, 5, 4, 11));
     merges([append(5, 5, 2, 10), append(5, 7, 4, 11)], append(5, 7, 4, 11));
     merges([append(3, 5, 2, 10), append(3, 3, 4, 11)], append(3, 5, 4, 11));
 }
 
 #[test]
-fn an_append_that_shows_more_replaces_the_one_before() {
+fn append_that_shows_more_replaces_the_one_before() {
     merges([append(3, 5, 2, 10), append(2, 5, 2, 11)], append(2, 5, 2, 11));
     merges([append(3, 5, 2, 10), append(3, 7, 2, 11)], append(3, 7, 2, 11));
     merges([append(3, 5, 2, 10), append(3, 5, 2, 11)], append(3, 5, 2, 11));
@@ -120,7 +120,7 @@ fn overlapping_appends_are_joined() {
 }
 
 #[test]
-fn a_merged_append_never_takes_back_what_was_said() {
+fn merged_append_keeps_the_higher_commit_index_and_the_later_time() {
     merges([append(3, 5, 4, 11), append(5, 6, 2, 10)], append(3, 6, 4, 11));
     merges([append(3, 5, 4, 11), append(3, 6, 2, 10)], append(3, 6, 4, 11));
 }
@@ -139,7 +139,7 @@ fn appends_with_a_gap_between_them_stay_apart() {
 }
 
 #[test]
-fn an_append_that_contradicts_the_one_before_stays_apart() {
+fn append_that_contradicts_the_one_before_stays_apart() {
     let mut other = append(5, 6, 4, 11);
     let Body::AppendEntries(body) = &mut other.body else { panic!("an append") };
     body.prev_log_term = 4;
@@ -147,7 +147,7 @@ fn an_append_that_contradicts_the_one_before_stays_apart() {
 }
 
 #[test]
-fn what_goes_on_to_others_stays_as_it_is() {
+fn relayed_appends_and_their_answers_are_not_merged() {
     let relay = |prev, last| {
         let Body::AppendEntries(append) = append(prev, last, 2, 10 + last).body else { panic!("an append") };
         let relay = RelayEntries { leader: id(0), way: vec![id(2)], acknowledged: vec![], append };
@@ -184,7 +184,7 @@ fn successes_become_the_higher_index_and_the_later_time() {
 }
 
 #[test]
-fn every_conflict_is_told() {
+fn conflicts_are_never_merged() {
     stays_apart([conflict(5, 10), conflict(5, 11)]);
     stays_apart([conflict(5, 10), conflict(5, 10)]);
     stays_apart([conflict(5, 10), matched(5, 11)]);
@@ -196,7 +196,7 @@ fn every_conflict_is_told() {
 }
 
 #[test]
-fn only_identical_requests_for_a_vote_collapse() {
+fn vote_requests_are_merged_only_if_they_are_identical() {
     merges([vote(1), vote(1)], vote(1));
     stays_apart([vote(1), vote(2)]);
     let granted = |granted| {
@@ -225,14 +225,14 @@ fn appends_that_together_exceed_the_limit_are_two_datagrams() {
 }
 
 #[test]
-fn an_append_that_replaced_a_shorter_one_counts_with_its_own_length() {
+fn append_that_replaced_a_shorter_one_counts_with_its_own_length() {
     let limit = MESSAGE_ENVELOPE_BYTES + wire::message_len_at_most(&append(3, 20, 2, 11));
     let pushed = [append(3, 5, 2, 10), append(3, 20, 2, 11), append(20, 26, 2, 12)];
     assert_eq!(read(limit, pushed), [[append(3, 20, 2, 11)], [append(20, 26, 2, 12)]]);
 }
 
 #[test]
-fn a_datagram_is_filled_to_the_last_byte_that_is_safe() {
+fn datagram_is_filled_to_the_last_byte_that_is_safe() {
     let pair = [append(3, 5, 2, 10), append(5, 6, 2, 11)];
     let merged = append(3, 6, 2, 11);
     let least = MESSAGE_ENVELOPE_BYTES + wire::message_len_at_most(&merged);
@@ -245,14 +245,14 @@ fn a_datagram_is_filled_to_the_last_byte_that_is_safe() {
 }
 
 #[test]
-fn what_no_datagram_can_carry_is_counted_and_dropped_whole() {
+fn message_that_no_datagram_can_carry_is_counted_and_dropped() {
     let (datagrams, counts) = datagrams(LIMIT, [to(1, append(0, 200, 0, 10)), to(1, matched(1, 1))]);
     assert_eq!(messages(&datagrams[0], 1), [matched(1, 1)]);
     assert_eq!((datagrams.len(), counts.oversized), (1, 1));
 }
 
 #[test]
-fn every_destination_has_its_turn_in_the_order_of_the_first_push() {
+fn destinations_have_their_turn_in_the_order_of_the_first_push() {
     let pushed = [
         to(2, matched(1, 1)),
         answer("a", Outcome::Stored),
@@ -271,7 +271,7 @@ fn every_destination_has_its_turn_in_the_order_of_the_first_push() {
 }
 
 #[test]
-fn what_one_datagram_could_not_hold_goes_before_the_next_destination() {
+fn messages_beyond_one_datagram_go_before_the_next_destination() {
     let long = |prev| append(prev, prev + 60, 0, 10 + prev);
     let (datagrams, _) = datagrams(LIMIT, [to(1, long(0)), to(2, vote(1)), to(1, long(60))]);
     assert_eq!(messages(&datagrams[0], 1), [long(0)]);
@@ -291,14 +291,14 @@ fn answers_are_never_merged_reordered_or_dropped() {
 }
 
 #[test]
-fn an_answer_that_does_not_fit_is_a_refusal_and_not_silence() {
+fn answer_that_does_not_fit_becomes_a_refusal() {
     let (datagrams, counts) = datagrams(LIMIT, [answer("m", Outcome::Value("v".repeat(LIMIT).into()))]);
     assert!(String::from_utf8_lossy(&datagrams[0]).contains(r#""type":"fail","MID":"m""#));
     assert_eq!((datagrams.len(), counts.oversized), (1, 1));
 }
 
 #[test]
-fn a_datagram_names_the_leader_that_was_known_last() {
+fn datagram_names_the_leader_of_the_last_push() {
     let said = [Some(id(2)), None, Some(id(3))];
     let push = |leader, campaign| Outbound::Peer { to: id(1), leader, message: vote(campaign) };
     let (datagrams, _) = datagrams(LIMIT, said.into_iter().zip(0..).map(|(leader, n)| push(leader, n)));
@@ -306,7 +306,7 @@ fn a_datagram_names_the_leader_that_was_known_last() {
 }
 
 #[test]
-fn what_is_saved_is_counted() {
+fn merged_and_packed_messages_are_counted() {
     let pushed = [append(3, 5, 2, 10), append(5, 6, 2, 11), matched(1, 1), matched(2, 2), vote(1)];
     let (_, counts) = datagrams(LIMIT, pushed.map(|message| to(1, message)));
     assert_eq!(counts, Counts { merged: 2, packed: 2, oversized: 0 });

@@ -1,6 +1,7 @@
 //! The second stage: the only thread that ever touches terms, log and state machine. It takes all
 //! inputs that have arrived as one batch, steps the replica for each, and hands over the replica's
-//! messages as one batch. While there is little to do, the two other stages run inline on its thread.
+//! messages as one batch. While there is little to do, the two other stages run inline on its
+//! thread.
 
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ use crate::replica::Replica;
 /// How many inputs make a batch at most, so that timers and the sender get their turn.
 pub(super) const MAX_BATCH: usize = 256;
 
-/// How many messages, and how many bytes of them, may wait for a sender that is stuck before no more
-/// inputs are taken in: a simulator that does not read is pushed back.
+/// How many messages, and how many bytes of them, may wait for a sender that is stuck before no
+/// more inputs are taken in: a simulator that does not read is pushed back.
 const MAX_BACKLOG: usize = 4_096;
 const MAX_BACKLOG_BYTES: usize = 8 * 1024 * 1024;
 
@@ -72,7 +73,8 @@ impl Consensus {
             if taken == Some(Taken::Closed) && arrived == 0 {
                 return Ok(());
             }
-            // The clock is read after the last input arrived, so its time is later than all of them.
+            // The clock is read after the last input arrived, so its time is later than all of
+            // them.
             let now = BootTime::now().as_micros();
             let inputs = self.waiting.drain(..arrived.min(self.max_batch));
             self.replica.step_in_memory(now, inputs, &mut self.backlog);

@@ -2,15 +2,15 @@
 
 use crate::micros::Micros;
 
-/// How many full batches in a row are too much for one thread. A single one may have gathered while the
-/// thread was not running.
+/// How many full batches in a row are too much for one thread. A single one may have gathered while
+/// the thread was not running.
 const TOO_MANY: u32 = 4;
 
 /// How long the load must be low before one thread does all the work again.
 const QUIET_SPAN_US: Micros = 10_000;
 
-/// How many messages may arrive in that time: a fraction of the load that one thread can bear, so that
-/// it is not too much again at once.
+/// How many messages may arrive in that time: a fraction of the load that one thread can bear, so
+/// that it is not too much again at once.
 const QUIET_MESSAGES: usize = 200;
 
 /// The load of the last batches.
@@ -22,7 +22,8 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Whether the load has become too much for one thread that does all the work and takes another batch.
+    /// Whether the load has become too much for one thread that does all the work and takes another
+    /// batch.
     pub(super) fn is_too_much(&mut self, now: Micros, is_full: bool) -> bool {
         self.full_batches = if is_full { self.full_batches + 1 } else { 0 };
         let too_much = self.full_batches >= TOO_MANY;
@@ -32,8 +33,8 @@ impl Load {
         too_much
     }
 
-    /// Whether the load of three threads, to which so many messages are added, is so low that one thread is
-    /// enough.
+    /// Whether the load of three threads, to which so many messages are added, is so low that one
+    /// thread is enough.
     pub(super) fn is_little(&mut self, now: Micros, messages: usize) -> bool {
         self.messages += messages;
         let is_over = now >= self.until();

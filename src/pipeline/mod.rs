@@ -8,30 +8,33 @@
 //! | file | job |
 //! |---|---|
 //! | `receiver` | the first stage: datagrams become validated messages |
-//! | `consensus` | the second stage: takes all inputs that wait as one batch, steps the replica, hands its messages on |
+//! | `consensus` | the second stage: steps the replica with all inputs that wait |
 //! | `sender` | the third stage: merges, packs and sends per destination |
 //! | `offload` | moves any stage to a thread of its own, and back |
 //! | `stages` | where the first and the third stage run: inline, or offloaded |
 //! | `load` | whether one thread is enough |
 //! | `counts` | the counts of a pipeline at its end |
 //!
-//! Each stage owns its work: the receiver the bytes that come in, the consensus stage terms, log and state
-//! machine, the sender the bytes that go out. A stage is a value that is moved and never shared.
+//! Each stage owns its work: the receiver the bytes that come in, the consensus stage terms, log
+//! and state machine, the sender the bytes that go out. A stage is a value that is moved and never
+//! shared.
 //!
-//! * **Idle**: the receiver and the sender run inline on the consensus thread, which waits for the network
-//!   or the next timer, takes all inputs that are there, steps them as one batch, and sends. A message
-//!   between two threads takes longer than all that work, because it wakes up the other thread
-//!   (`cargo bench --bench latency` measures both).
-//! * **Busy**: when the work becomes too much for one thread (`load.rs`), the receiver and the sender are
-//!   offloaded to threads of their own (`stages.rs`), by one mechanism for every stage (`offload.rs`).
-//!   Bounded channels connect the threads. A full channel pushes back to the network or drops messages
-//!   that Raft can bear to lose; it never blocks the consensus thread. When the load falls, the stages return.
+//! * **Idle**: the receiver and the sender run inline on the consensus thread, which waits for the
+//!   network or the next timer, takes all inputs that are there, steps them as one batch, and
+//!   sends. A message between two threads takes longer than all that work, because it wakes up the
+//!   other thread (`cargo bench --bench latency` measures both).
+//! * **Busy**: when the work becomes too much for one thread (`load.rs`), the receiver and the
+//!   sender are offloaded to threads of their own (`stages.rs`), by one mechanism for every stage
+//!   (`offload.rs`). Bounded channels connect the threads. A full channel pushes back to the
+//!   network or drops messages that Raft can bear to lose; it never blocks the consensus thread.
+//!   When the load falls, the stages return.
 //!
 //! The consensus thread never waits for a network that takes no more: it offloads the sender, whose
 //! thread may wait.
 //!
-//! The end: the transport is closed and the receiver reports it. The consensus thread recalls the other
-//! stages, answers every request that still waits, and returns; with it end the threads of the stages.
+//! The end: the transport is closed and the receiver reports it. The consensus thread recalls the
+//! other stages, answers every request that still waits, and returns; with it end the threads of
+//! the stages.
 
 mod consensus;
 mod counts;
@@ -147,7 +150,8 @@ fn spawn<T>(
     let ended = ended.clone();
     let run = move || {
         let (end, left) = work();
-        // There is room for every thread's end. After a failure, `run` has returned and waits for none.
+        // There is room for every thread's end. After a failure, `run` has returned and waits for
+        // none.
         drop(ended.try_send(end));
         drop(left);
     };

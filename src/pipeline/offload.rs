@@ -1,8 +1,8 @@
 //! Where a stage runs: inline on the consensus thread, or offloaded to a thread of its own.
 //!
-//! A stage is a value that is moved and never shared, so wherever it is, it has one owner and needs no
-//! lock. This is the one mechanism that moves stages; which stage moves when is the policy of its
-//! user (`stages.rs`).
+//! A stage is a value that is moved and never shared, so wherever it is, it has one owner and needs
+//! no lock. This is the one mechanism that moves stages; which stage moves when is the policy of
+//! its user (`stages.rs`).
 //!
 //! ```text
 //! consensus thread                                        the stage's thread
@@ -16,26 +16,29 @@
 //! ```
 //!
 //! * [`Offloadable`] belongs to the consensus thread. While the stage is inline, it owns the stage.
-//! * [`Worker`] belongs to the stage's thread, which the pipeline starts once. The worker waits for the
-//!   stage, serves until the stage is recalled, sends it back, and waits again.
-//! * [`Port`] is what an offloaded stage sees of the consensus thread. It lives as long as one offload.
+//! * [`Worker`] belongs to the stage's thread, which the pipeline starts once. The worker waits for
+//!   the stage, serves until the stage is recalled, sends it back, and waits again.
+//! * [`Port`] is what an offloaded stage sees of the consensus thread. It lives as long as one
+//!   offload.
 //!
-//! What always holds:
+//! Four rules always hold:
 //!
-//! * **Nothing is lost or reordered.** A recalled stage finishes every input that it was handed, and
-//!   returns through the same channel as its outputs, behind the last of them. The consensus thread
-//!   keeps new inputs until the stage is back.
-//! * **Both channels are bounded** ([`Capacity`]). A full arrivals channel stops the stage, and with it
-//!   whatever feeds the stage. A full inlet refuses the input and gives it back
-//!   ([`Offloadable::hand_over`]); the user keeps it, drops what Raft can bear to lose, or takes in no more.
-//! * **The consensus thread never blocks on a send.** The stage's thread may, so the two never wait for
-//!   each other.
+//! * **Nothing is lost or reordered.** A recalled stage finishes every input that it was handed,
+//!   and returns through the same channel as its outputs, behind the last of them. The consensus
+//!   thread keeps new inputs until the stage is back.
+//! * **Both channels are bounded** ([`Capacity`]). A full arrivals channel stops the stage, and so
+//!   pushes back to the network. A full inlet refuses the input and gives it back
+//!   ([`Offloadable::hand_over`]); the user keeps it, drops what Raft can bear to lose, or takes in
+//!   no more.
+//! * **The consensus thread never blocks on a send.** The stage's thread may, so the two never wait
+//!   for each other.
 //! * **A stage that fails ends its thread**, and the pipeline with it. Its offloadable then says
 //!   [`Event::Gone`] and takes inputs without effect.
 //!
-//! A stage with outputs is offloaded with a waker of the transport: the consensus thread may wait for the
-//! network, and the waker ends that wait. While the receiver is offloaded too, the consensus thread
-//! selects over the arrivals of both. The log writer in `offload/tests.rs` shows both.
+//! A stage with outputs is offloaded with a waker of the transport: the consensus thread may wait
+//! for the network, and the waker ends that wait. While the receiver is offloaded too, the
+//! consensus thread selects over the arrivals of both. The log writer in `offload/tests.rs` shows
+//! both.
 
 use std::convert::Infallible;
 use std::io;
@@ -58,24 +61,24 @@ pub(super) trait Stage: Send + Sized + 'static {
     /// The name of its thread and of its failures.
     const NAME: &'static str;
 
-    /// What may wait for it and for its outputs while it is offloaded.
+    /// The bounds of its channels while it is offloaded.
     const CAPACITY: Capacity;
 
-    /// What the consensus thread hands to it.
+    /// The work that the consensus thread hands to it.
     type Input: Send + 'static;
 
-    /// What it hands to the consensus thread.
+    /// The results that it hands to the consensus thread.
     type Output: Send + 'static;
 
     /// About how many bytes an input takes in memory.
     fn weight(input: &Self::Input) -> usize;
 
-    /// Works on its own thread until it is recalled and every input is done, or until there will never
-    /// be more to do.
+    /// Works on its own thread until it is recalled and every input is done, or until there will
+    /// never be more to do.
     ///
     /// # Errors
     ///
-    /// Whatever makes the stage useless. It ends the pipeline.
+    /// An error that makes the stage useless. It ends the pipeline.
     fn serve(&mut self, port: &mut Port<Self>) -> io::Result<()>;
 }
 
@@ -123,7 +126,7 @@ struct Offload<S: Stage> {
     waker: Option<Waker>,
 }
 
-/// What comes from an offloaded stage, in order.
+/// An item in the channel from an offloaded stage.
 pub(super) enum Arrival<S: Stage> {
     /// An output.
     Output(S::Output),
@@ -131,7 +134,7 @@ pub(super) enum Arrival<S: Stage> {
     Returned(Box<S>),
 }
 
-/// What the consensus thread learns from an offloaded stage.
+/// The news of a stage that is not inline.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Event<O> {
     /// The stage has an output.
@@ -178,8 +181,8 @@ impl<S: Stage> Offloadable<S> {
         }
     }
 
-    /// Lets an inline stage do a part of its work on this thread; `None` if it is not inline. A failure
-    /// carries the name of the stage.
+    /// Lets an inline stage do a part of its work on this thread; `None` if it is not inline. A
+    /// failure carries the name of the stage.
     pub(super) fn run_inline<T>(
         &mut self,
         work: impl FnOnce(&mut S) -> io::Result<T>,
@@ -199,7 +202,8 @@ impl<S: Stage> Offloadable<S> {
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
         let inlet = Inlet { inputs: inputs_in, waiting_bytes: Arc::clone(&waiting_bytes) };
         if let Place::Inline(stage) = std::mem::replace(&mut self.place, Place::Offloaded(inlet)) {
-            // There is room: the worker has taken the offload before. A worker that is gone has failed.
+            // There is room: the worker has taken the offload before. A worker that is gone has
+            // failed.
             let _gone = self.offloads.try_send(Offload { stage, inputs, waiting_bytes, waker });
         }
     }
@@ -261,8 +265,8 @@ impl<S: Stage> Offloadable<S> {
         }
     }
 
-    /// Takes the stage back, wherever it is, and drops the outputs that come before it. Waits until the
-    /// stage has finished its inputs. `None` if its thread has failed.
+    /// Takes the stage back, wherever it is, and drops the outputs that come before it. Waits until
+    /// the stage has finished its inputs. `None` if its thread has failed.
     pub(super) fn into_stage(mut self) -> Option<S> {
         self.recall();
         loop {
@@ -286,7 +290,7 @@ impl<S: Stage<Output = Infallible>> Offloadable<S> {
     }
 }
 
-/// What runs on a stage's thread.
+/// The loop of a stage's thread.
 pub(super) struct Worker<S: Stage> {
     offloads: channel::Receiver<Offload<S>>,
     arrivals: channel::Sender<Arrival<S>>,
@@ -297,7 +301,7 @@ impl<S: Stage> Worker<S> {
     ///
     /// # Errors
     ///
-    /// What the stage reports.
+    /// The error of the stage.
     pub(super) fn run(self) -> io::Result<()> {
         for Offload { mut stage, inputs, waiting_bytes, waker } in self.offloads {
             let arrivals = self.arrivals.clone();
@@ -320,7 +324,7 @@ pub(super) struct Port<S: Stage> {
     waker: Option<Waker>,
 }
 
-/// What a wait for inputs ended with.
+/// How a wait for inputs ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waited {
     /// The stage has taken at least one input.
@@ -332,8 +336,8 @@ pub(super) enum Waited {
 }
 
 impl<S: Stage> Port<S> {
-    /// Waits for inputs until then, and takes all that wait, in order. The inputs that were taken before
-    /// count as done.
+    /// Waits for inputs until then, and takes all that wait, in order. The inputs that were taken
+    /// before count as done.
     pub(super) fn take_inputs(&mut self, until: Option<BootTime>, mut take: impl FnMut(S::Input)) -> Waited {
         self.waiting_bytes.fetch_sub(std::mem::take(&mut self.taken_bytes), Ordering::Relaxed);
         let first = match until {
@@ -353,8 +357,8 @@ impl<S: Stage> Port<S> {
         }
     }
 
-    /// Hands an output to the consensus thread, and waits while too many are there already. False if the
-    /// consensus thread has ended.
+    /// Hands an output to the consensus thread, and waits while too many are there already. False
+    /// if the consensus thread has ended.
     pub(super) fn send(&self, output: S::Output) -> bool {
         self.deliver(Arrival::Output(output))
     }

@@ -1,4 +1,5 @@
-//! The first stage: takes datagrams from the transport and turns them into typed, validated messages.
+//! The first stage: takes datagrams from the transport and turns them into typed, validated
+//! messages.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -14,8 +15,8 @@ use crate::exchange::Inbound;
 use crate::transport::{Received, Transport};
 use crate::wire::{Decoder, MAX_RECEIVED_BYTES, Malformed};
 
-/// How many datagrams an offloaded receiver hands over at once: few enough that the consensus thread
-/// works on the first while the next are decoded.
+/// How many datagrams an offloaded receiver hands over at once: few enough that the consensus
+/// thread works on the first while the next are decoded.
 const HAND_OVER: usize = 32;
 
 /// How many bytes an offloaded receiver hands over at once. It bounds what waits in the inbox.
@@ -54,12 +55,12 @@ impl Receiver {
         Self { transport, decoder, buffer, received: 0, malformed: BTreeMap::new() }
     }
 
-    /// Waits for a datagram until then, and takes what else is there without waiting: at most `most`
-    /// datagrams, and none after `most_bytes` bytes. Adds their messages to `into`.
+    /// Waits for a datagram until then, and takes what else is there without waiting: at most
+    /// `most` datagrams, and none after `most_bytes` bytes. Adds their messages to `into`.
     ///
     /// # Errors
     ///
-    /// What the transport reports.
+    /// The error of the transport.
     pub(super) fn receive(
         &mut self,
         most: usize,
@@ -121,8 +122,8 @@ impl Stage for Receiver {
         match *input {}
     }
 
-    /// Receives until it is recalled, which it notices after the next datagram, or until the transport is
-    /// closed. A full inbox makes it wait, and so pushes back to the network.
+    /// Receives until it is recalled, which it notices after the next datagram, or until the
+    /// transport is closed. A full inbox makes it wait, and so pushes back to the network.
     fn serve(&mut self, port: &mut Port<Self>) -> io::Result<()> {
         loop {
             let mut messages = Vec::new();

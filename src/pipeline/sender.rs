@@ -1,10 +1,12 @@
-//! The third stage: takes the messages that the consensus stage hands over, lets the outbox merge and
-//! pack them per destination, and sends them. It adds no delay, unless the tuning has a coalescing
-//! window: then a message to a replica waits that long for others that may travel with it.
+//! The third stage: takes the messages that the consensus stage hands over, lets the outbox merge
+//! and pack them per destination, and sends them. It adds no delay, unless the tuning has a
+//! coalescing window: then a message to a replica waits that long for others that may travel with
+//! it.
 //!
 //! An answer to a client never waits for the window, so it overtakes messages to replicas. That is
-//! safe: an answer rests only on entries that a quorum has stored already, and a message to a replica may always be late.
-//! Answers leave in the order in which they were handed over, and so do the messages to one replica.
+//! safe: an answer rests only on entries that a quorum has stored already, and a message to a
+//! replica may always be late. Answers leave in the order in which they were handed over, and so do
+//! the messages to one replica.
 
 use std::convert::Infallible;
 use std::io;
@@ -23,7 +25,7 @@ use crate::transport::{Address, Transport};
 const MAX_WAITING_BATCHES: usize = 1_024;
 const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
 
-/// What a message takes in memory besides its texts, about.
+/// About how many bytes a message takes in memory besides its texts.
 const MESSAGE_BYTES: usize = 128;
 
 /// The sender stage. Its owner sends.
@@ -31,14 +33,14 @@ pub(super) struct Sender {
     transport: Arc<dyn Transport>,
     outbox: Outbox,
     window: Duration,
-    due: Option<BootTime>, // when the window ends for the messages to replicas in the outbox; None if none waits
+    due: Option<BootTime>, // the end of the window, if messages to replicas wait for it
     buffer: Vec<u8>,
     unsent: Option<Address>, // the destination of the datagram in the buffer, if the network did not take it
     is_gone: bool,           // the other side of the network is gone, so nothing reaches it
     sent: u64,
 }
 
-/// What a sender does when the network takes no more.
+/// The behaviour of a sender when the network takes no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WhenFull {
     /// It keeps the rest for later.
@@ -70,11 +72,12 @@ impl Sender {
         self.due
     }
 
-    /// Sends every message that need not wait for the window; false if the network did not take all of them.
+    /// Sends every message that need not wait for the window; false if the network did not take all
+    /// of them.
     ///
     /// # Errors
     ///
-    /// What the transport reports, unless the other side is gone.
+    /// The error of the transport, unless it says that the other side is gone.
     pub(super) fn send(&mut self, when_full: WhenFull) -> io::Result<bool> {
         let waits_for_more = self.due.is_some_and(|due| BootTime::now() < due);
         if !waits_for_more {
@@ -83,7 +86,8 @@ impl Sender {
         self.send_all(when_full, waits_for_more)
     }
 
-    /// Sends every message, also one that waits for the window, and waits while the network takes no more.
+    /// Sends every message, also one that waits for the window, and waits while the network takes
+    /// no more.
     ///
     /// # Errors
     ///
@@ -146,8 +150,8 @@ impl Stage for Sender {
         weight_of(messages)
     }
 
-    /// Sends all that it is handed, and waits while the network takes no more. What waits for a window to
-    /// end stays with the stage when it returns.
+    /// Sends all that it is handed, and waits while the network takes no more. A message
+    /// that waits for the window stays with the stage when it returns.
     fn serve(&mut self, port: &mut Port<Self>) -> io::Result<()> {
         loop {
             self.send(WhenFull::Wait)?;

@@ -1,11 +1,12 @@
 //! The receiver and the sender, and the policy that decides where they run.
 //!
-//! * An idle replica runs both inline: nothing is handed from thread to thread, which is what costs most
-//!   when there is little to do.
+//! * An idle replica runs both inline: nothing is handed from thread to thread, which is what costs
+//!   most when there is little to do.
 //! * Under load, and when the network takes no more, both are offloaded.
-//! * They return one after the other: first the sender, once it has sent all that it was handed, then
-//!   the receiver, together with the next datagram. So while the receiver is inline, the sender is too, and the
-//!   consensus thread never waits for the network while something could come from elsewhere.
+//! * They return one after the other: first the sender, once it has sent all that it was handed,
+//!   then the receiver, together with the next datagram. So while the receiver is inline, the
+//!   sender is too, and the consensus thread never waits for the network while something could come
+//!   from elsewhere.
 
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ use super::{StageFailed, guard};
 use crate::clock::BootTime;
 use crate::exchange::{Inbound, Outbound};
 
-/// How long the consensus thread waits for a sender that it has recalled: many times longer than the
-/// sender takes, unless it is stuck.
+/// How long the consensus thread waits for a sender that it has recalled: many times longer than
+/// the sender takes, unless it is stuck.
 const RETURN_LIMIT: Duration = Duration::from_millis(1);
 
 /// How many messages are kept for a recalled sender that does not return.
@@ -40,7 +41,7 @@ impl Stages {
         self.receiver.is_inline()
     }
 
-    /// Waits until then for something to arrive, and takes what is there, at most about so many messages.
+    /// Waits until then for messages, and takes those that are there, at most about so many.
     pub(super) fn receive(
         &mut self,
         most: usize,
@@ -71,9 +72,9 @@ impl Stages {
         }
     }
 
-    /// Takes over a batch, and sends it if the sender is inline, or hands it to the sender's thread. It
-    /// never waits for the network. What is left in the batch must be offered again. Returns how many
-    /// messages to replicas were dropped because the sender is stuck.
+    /// Takes over a batch, and sends it if the sender is inline, or hands it to the sender's
+    /// thread. It never waits for the network. Messages that are left in the batch must be offered
+    /// again. Returns how many messages to replicas were dropped because the sender is stuck.
     pub(super) fn send(&mut self, batch: &mut Vec<Outbound>) -> Result<u64, StageFailed> {
         self.sender.wait_for_return(RETURN_LIMIT);
         let inline = |sender: &mut Sender| {
@@ -94,7 +95,7 @@ impl Stages {
         Ok(drop_peer_messages(batch))
     }
 
-    /// When there is something to send although nothing was handed over.
+    /// When the sender is due to send although no message was handed over.
     pub(super) fn due(&self) -> Option<BootTime> {
         self.sender.inline().and_then(Sender::due)
     }
@@ -114,7 +115,7 @@ impl Stages {
         }
     }
 
-    /// Sends what is left, also what waits for a window to end, and ends both.
+    /// Sends every message that is left, also one that waits for the window, and ends both stages.
     pub(super) fn end(self, owed: Vec<Outbound>, counts: &mut Counts) -> Result<(), StageFailed> {
         // A stage that does not return has failed on its own thread, which reports it.
         if let Some(mut sender) = self.sender.into_stage() {

@@ -1,7 +1,7 @@
 //! Wakes a thread that waits for a socket: an eventfd in the same poll set.
 //!
-//! An idle replica should wait in the very call that receives, and no other thread can end that call. So
-//! the socket asks first whether a waker exists, and waits in a poll only then.
+//! An idle replica should wait in the very call that receives, and no other thread can end that
+//! call. So the socket asks first whether a waker exists, and waits in a poll only then.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -15,7 +15,7 @@ use rustix::io::{read, write};
 
 use super::socket::poll_at_most;
 
-/// What wakers of one socket share with it.
+/// The state that a socket shares with its wakers.
 pub(super) struct Alarm {
     event: OwnedFd,
     is_set: AtomicBool,
@@ -28,7 +28,8 @@ impl Alarm {
         Ok(Self { event, is_set: AtomicBool::new(false), is_polled: AtomicBool::new(false) })
     }
 
-    /// Whether a waker exists. A call of one that exists no more is seen by the next [`take`](Self::take).
+    /// Whether a waker exists. A call of one that exists no more is seen by the next
+    /// [`take`](Self::take).
     pub(super) fn has_wakers(self: &Arc<Self>) -> bool {
         let has_wakers = Arc::strong_count(self) > 1;
         fence(Ordering::Acquire); // the count falls by a release, after the last call

@@ -1,5 +1,5 @@
-//! A network inside the process, for tests and benches. The owner of the [`Hub`] plays the network and
-//! the clients, sees every datagram that replicas send, and decides which arrive.
+//! A network inside the process, for tests and benches. The owner of the [`Hub`] plays the network
+//! and the clients, sees every datagram that replicas send, and decides which arrive.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,7 +25,7 @@ pub struct Packet {
     pub bytes: Vec<u8>,
 }
 
-/// What goes to one replica.
+/// An item in the inbox of one replica.
 enum Word {
     Datagram(Vec<u8>),
     /// A flag has changed: a thread that waits for the inbox must look at it.
@@ -91,7 +91,7 @@ pub struct MemoryTransport {
     network: Sender<Packet>,
 }
 
-/// What other threads tell the one that receives.
+/// The signals of other threads to the one that receives.
 struct Flags {
     to_self: Sender<Word>, // its other end is `inbox`
     is_stopped: AtomicBool,

@@ -1,8 +1,8 @@
 //! How datagrams travel: one trait, and one file per network.
 //!
-//! Two stages share a transport: the receiver only receives and the sender only sends, on one thread or
-//! on two. Any thread may stop the transport, and a thread that has a waker may end a wait of the
-//! receiver. A transport does not know what a datagram means.
+//! Two stages share a transport: the receiver only receives and the sender only sends, on one
+//! thread or on two. Any thread may stop the transport, and a thread that has a waker may end a
+//! wait of the receiver. A transport does not know what a datagram means.
 //!
 //! | file | job |
 //! |---|---|
@@ -63,12 +63,12 @@ pub enum Received {
 
 /// A network as one replica sees it.
 pub trait Transport: Send + Sync {
-    /// Waits for the next datagram, but not beyond `until`. A datagram that is there already is taken even
-    /// if that time has passed.
+    /// Waits for the next datagram, but not beyond `until`. A datagram that is there already is
+    /// taken even if that time has passed.
     ///
     /// # Errors
     ///
-    /// What the operating system reports, if it does not simply mean [`Received::Closed`].
+    /// The error of the operating system, unless it means [`Received::Closed`].
     fn receive(&self, buffer: &mut [u8], until: Option<BootTime>) -> io::Result<Received>;
 
     /// Takes the next datagram if it is there already. It leaves the call of a waker to the next
@@ -89,25 +89,25 @@ pub trait Transport: Send + Sync {
     ///
     /// `BrokenPipe` if the other side is gone or if it would have to wait after a stop;
     /// `InvalidInput` if the datagram is longer than [`max_datagram`](Self::max_datagram);
-    /// else what the operating system reports.
+    /// else the error of the operating system.
     fn send(&self, to: Address, datagram: &[u8]) -> io::Result<()>;
 
     /// Sends one datagram whole if the network takes it at once.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if it does not: a part may be sent already, so the next datagram that is offered must
-    /// be the same one. Else as [`send`](Self::send).
+    /// `WouldBlock` if it does not: a part may be sent already, so the next datagram that is
+    /// offered must be the same one. Else as [`send`](Self::send).
     fn try_send(&self, to: Address, datagram: &[u8]) -> io::Result<()>;
 
     /// The most bytes that a datagram may have on its way out.
     fn max_datagram(&self) -> usize;
 
-    /// A handle that makes a `receive` return [`Received::Woken`]: the one that waits now, or else the
-    /// next one.
+    /// A handle that makes a `receive` return [`Received::Woken`]: the one that waits now, if it
+    /// began while the handle existed, or else the next one.
     ///
-    /// While a waker exists, a wait on a socket costs one system call more. So the replica takes wakers
-    /// when another thread has something to tell it, and drops them when no thread has.
+    /// While a waker exists, a wait on a socket costs one system call more. So a replica takes a
+    /// waker when another thread may have news for it, and that thread drops it at its end.
     fn waker(&self) -> Waker;
 
     /// Makes every `receive`, also one that waits now, return [`Received::Closed`], and
@@ -119,7 +119,7 @@ pub trait Transport: Send + Sync {
 ///
 /// # Errors
 ///
-/// What the operating system reports, above all that the path has no listener.
+/// The error of the operating system, above all that the path has no listener.
 pub fn connect_unix(path: &Path) -> io::Result<Arc<dyn Transport>> {
     match Seqpacket::connect(path) {
         Ok(transport) => Ok(Arc::new(transport)),

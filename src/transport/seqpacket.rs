@@ -23,7 +23,7 @@ impl Seqpacket {
     ///
     /// # Errors
     ///
-    /// What the operating system reports, above all that the path has no listener.
+    /// The error of the operating system, above all that the path has no listener.
     pub fn connect(path: &Path) -> io::Result<Self> {
         Self::new(connect_unix(path, SocketType::SEQPACKET)?)
     }

@@ -1,4 +1,5 @@
-//! The part that the socket transports share: waiting for a socket without missing a stop or a waker.
+//! The part that the socket transports share: waiting for a socket without missing a stop or a
+//! waker.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -20,19 +21,19 @@ use super::Received;
 use super::alarm::Alarm;
 use crate::clock::BootTime;
 
-/// The size that is asked for socket buffers; the system grants what it allows. The usual default holds fewer
-/// than 200 short datagrams, less than one full batch of the pipeline.
+/// The size that is asked for socket buffers; the system grants what it allows. The usual default
+/// holds fewer than 200 short datagrams, less than one full batch of the pipeline.
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
-/// The shortest wait for which the socket's own time-out is used. The kernel counts that in ticks of its
-/// clock, of at most 10 ms, and may end it one tick late.
+/// The shortest wait for which the socket's own time-out is used. The kernel counts that in ticks
+/// of its clock, of at most 10 ms, and may end it one tick late.
 const SHORTEST_BLOCK: Duration = Duration::from_millis(20);
 
 /// The time-out in milliseconds of a socket that has none.
 const FOR_EVER: u64 = u64::MAX;
 
-/// A socket that two stages use and any thread can stop. The stop shuts its receiving side down, which
-/// ends the waits of both stages.
+/// A socket that two stages use and any thread can stop. The stop shuts its receiving side down,
+/// which ends the waits of both stages.
 pub(super) struct Socket {
     fd: OwnedFd,
     unit: Unit,
@@ -82,8 +83,9 @@ impl Socket {
 
     /// Receives one datagram. An empty one may also mean that a connection has ended.
     ///
-    /// An idle replica should have the datagram as soon as it wakes up, so it waits in the very call that
-    /// receives. The wait takes a call of its own only if a waker may end it or if its end must be exact.
+    /// An idle replica should have the datagram as soon as it wakes up, so it waits in the very
+    /// call that receives. The wait takes a call of its own only if a waker may end it or if its
+    /// end must be exact.
     pub(super) fn receive(&self, buffer: &mut [u8], until: Option<BootTime>) -> io::Result<Received> {
         let mut has_blocked = false;
         // The stop comes first: it must be seen although datagrams never cease to arrive.
@@ -117,24 +119,27 @@ impl Socket {
         Ok(self.look(buffer, RecvFlags::DONTWAIT)?.unwrap_or(Received::TimedOut))
     }
 
-    /// One call to receive; `None` if there is no datagram, or if a signal or the stop ended the call.
+    /// One call to receive; `None` if there is no datagram, or if a signal or the stop ended the
+    /// call.
     fn look(&self, buffer: &mut [u8], flags: RecvFlags) -> io::Result<Option<Received>> {
-        // MSG_TRUNC makes the call return the datagram's own length, even if that is more than the buffer's.
+        // MSG_TRUNC makes the call return the datagram's own length, even if that is more than the
+        // buffer's.
         let flags = if self.unit == Unit::Datagram { flags | RecvFlags::TRUNC } else { flags };
         match recv(&self.fd, &mut *buffer, flags) {
             Ok((_, 0)) if self.is_stopped() => Ok(None),
             Ok((_, length)) if length > buffer.len() => Ok(Some(Received::TooLong)),
             Ok((_, length)) => Ok(Some(Received::Datagram(length))),
-            // CONNREFUSED: a datagram that was sent earlier found no receiver. It is lost, as others may be.
+            // CONNREFUSED: a datagram that was sent earlier found no receiver. It is lost, as
+            // others may be.
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNREFUSED) => Ok(None),
             Err(Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN) => Ok(Some(Received::Closed)),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Whether a call may block because the socket's own time-out ends it well before this span does. To
-    /// set the time-out takes a call of its own, so one that is shorter than needed stays until it has ended a
-    /// wait in vain.
+    /// Whether a call may block because the socket's own time-out ends it well before this span
+    /// does. To set the time-out takes a call of its own, so one that is shorter than needed stays
+    /// until it has ended a wait in vain.
     fn block_for(&self, left: Option<Duration>, in_vain: bool) -> io::Result<bool> {
         let block_ms = match left {
             None => FOR_EVER,

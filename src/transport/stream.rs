@@ -1,5 +1,5 @@
-//! The stream dialect: a connection on which each line is a message. Lines arrive joined and split at
-//! any byte.
+//! The stream dialect: a connection on which each line is a message. Lines arrive joined and split
+//! at any byte.
 
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
@@ -33,7 +33,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// What the operating system reports, above all that the path has no listener.
+    /// The error of the operating system, above all that the path has no listener.
     pub fn connect(path: &Path) -> io::Result<Self> {
         Self::new(connect_unix(path, SocketType::STREAM)?)
     }
@@ -196,7 +196,8 @@ mod tests {
     const LIMIT: usize = 16;
     const ROOM: usize = 12;
 
-    /// The output of `Lines` for `bytes` that arrive in pieces of these lengths and then byte by byte.
+    /// The output of `Lines` for `bytes` that arrive in pieces of these lengths and then byte by
+    /// byte.
     fn lines_of(bytes: &[u8], pieces: &[usize]) -> Vec<Result<Vec<u8>, Received>> {
         let mut lines = Lines::new(LIMIT);
         let mut out = Vec::new();

@@ -1,6 +1,6 @@
 //! The datagram dialect: UDP on the loopback interface, everything to and from the simulator's one
-//! port. The socket is connected to that port, so the kernel refuses the datagrams of other processes:
-//! they neither reach the replica nor take the room of the simulator's messages.
+//! port. The socket is connected to that port, so the kernel refuses the datagrams of other
+//! processes: they neither reach the replica nor take the room of the simulator's messages.
 
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -21,12 +21,12 @@ pub const UDP_MAX_DATAGRAM: usize = 65_507;
 pub struct Udp(Socket);
 
 impl Udp {
-    /// Opens a socket on a free port and says hello to the simulator at once: a replica that has not
-    /// said hello counts as dead.
+    /// Opens a socket on a free port and says hello to the simulator at once: a replica that has
+    /// not said hello counts as dead.
     ///
     /// # Errors
     ///
-    /// What the operating system reports.
+    /// The error of the operating system.
     pub fn open(own: Id, port: u16) -> io::Result<Self> {
         Self::join(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?, own, port)
     }
@@ -34,7 +34,8 @@ impl Udp {
     pub(super) fn join(socket: UdpSocket, own: Id, port: u16) -> io::Result<Self> {
         socket.connect((Ipv4Addr::LOCALHOST, port))?;
         let udp = Self(Socket::new(socket.into(), Unit::Datagram)?);
-        // The simulator does not know this port yet, so a datagram that is here came from another process.
+        // The simulator does not know this port yet, so a datagram that is here came from another
+        // process.
         while udp.try_receive(&mut [])? != Received::TimedOut {}
         let mut hello = Vec::new();
         wire::encode_hello(&mut hello, own);

@@ -1,4 +1,4 @@
-//! A replica under fire: whatever arrives, it counts, drops and goes on.
+//! A replica under fire: it counts and drops messages that make no sense, and goes on.
 
 use kvstore::transport::Packet;
 use serde_json::Value;
@@ -17,7 +17,8 @@ const SAMPLES: [&str; 8] = [
     r#"{"src":"0001","dst":"0000","leader":"0001","type":"bundle","messages":[{"type":"append_entries_response","term":1,"sent_at":5,"match_index":2}]}"#,
 ];
 
-/// What stands for something in JSON or here, so that spoiled messages are often still JSON.
+/// Pieces that mean something in JSON or to a replica, so that spoiled messages are often still
+/// JSON.
 const PIECES: [&str; 16] = [
     "{",
     "}",
@@ -66,7 +67,7 @@ fn assert_alive(cluster: &Cluster, mid: &str) {
 }
 
 #[test]
-fn a_hundred_thousand_spoiled_messages_do_no_harm() {
+fn replica_answers_after_a_hundred_thousand_spoiled_messages() {
     const MESSAGES: u64 = 100_000;
     const ALIVE_EVERY: u64 = 10_000;
     let mut rng = fastrand::Rng::with_seed(seed());
@@ -85,7 +86,7 @@ fn a_hundred_thousand_spoiled_messages_do_no_harm() {
 }
 
 #[test]
-fn what_is_no_message_at_all_is_dropped() {
+fn datagrams_that_are_no_messages_are_dropped() {
     let cluster = Cluster::start(3, 1);
     let nested = |open: &str| open.repeat(65_536 / open.len()).into_bytes();
     let garbage: Vec<Vec<u8>> = vec![
@@ -113,12 +114,12 @@ fn what_is_no_message_at_all_is_dropped() {
     assert_eq!(counts.received, 1);
 }
 
-/// The two followers of replica 0000, played by the test: they vote for it and acknowledge all that it
-/// sends, or spoil the numbers of what they say.
+/// The two followers of replica 0000, played by the test: they vote for it and acknowledge all that
+/// it sends.
 struct Followers<'a>(&'a Cluster);
 
 impl Followers<'_> {
-    /// What both followers say to this packet of replica 0000.
+    /// The answers of both followers to this packet of replica 0000.
     fn replies(packet: &Packet) -> Vec<Value> {
         let message: Value = serde_json::from_slice(&packet.bytes).expect("replicas speak JSON");
         let followers = ["0001", "0002"].into_iter();
@@ -152,7 +153,7 @@ impl Followers<'_> {
         Some(reply)
     }
 
-    /// Puts a value and says nothing but the truth until that is acknowledged.
+    /// Puts a value and answers truthfully until that is acknowledged.
     fn put(&self, mid: &str) {
         for attempt in 0.. {
             let mid = format!("{mid}-{attempt}");
@@ -195,7 +196,7 @@ fn mad_number(rng: &mut fastrand::Rng, number: u64) -> Value {
 }
 
 #[test]
-fn leader_that_hears_mad_numbers_serves_again_when_they_end() {
+fn leader_serves_again_after_messages_with_mad_numbers() {
     const ROUNDS: usize = 12;
     const REPLIES_PER_ROUND: usize = 500;
     let mut rng = fastrand::Rng::with_seed(seed());

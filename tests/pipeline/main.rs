@@ -1,4 +1,4 @@
-//! The three threads together, on a network inside this process.
+//! The stages together, on a network inside this process, and whole processes.
 
 mod cluster;
 mod flood;
@@ -18,7 +18,7 @@ use kvstore::replica::Options;
 use kvstore::transport::{Address, Packet, Received, Transport};
 
 #[test]
-fn what_was_put_is_read() {
+fn get_returns_the_value_that_was_put() {
     let cluster = Cluster::start(3, 3);
     let all: Vec<_> = (0..3).map(id).collect();
     cluster.put_until_ok("k", "v", &all, |_| true);
@@ -28,7 +28,7 @@ fn what_was_put_is_read() {
 }
 
 #[test]
-fn a_follower_that_missed_forty_kilobytes_gets_them_in_messages_within_the_limit() {
+fn follower_that_missed_forty_kilobytes_gets_them_in_messages_within_the_limit() {
     let cluster = Cluster::start(3, 3);
     let leader = cluster.find_leader();
     let away = (0..3).map(id).find(|&id| id != leader).expect("a follower");
@@ -43,7 +43,8 @@ fn a_follower_that_missed_forty_kilobytes_gets_them_in_messages_within_the_limit
     for n in 0..declined {
         leader = cluster.put_until_ok(&format!("again{n}"), &value, &present, not_away);
     }
-    // Now only the leader and the one that was away can talk: a put needs that one, and so all that it missed.
+    // Now only the leader and the one that was away can talk: a put needs that one, and so all that
+    // it missed.
     let both = [leader, away];
     cluster.put_until_ok("last", "v", &both, |packet| {
         let may_have = match packet.to {
@@ -56,7 +57,7 @@ fn a_follower_that_missed_forty_kilobytes_gets_them_in_messages_within_the_limit
 }
 
 #[test]
-fn a_replica_that_stops_answers_what_it_holds() {
+fn replica_that_stops_redirects_the_requests_that_wait() {
     let cluster = Cluster::start(3, 1);
     cluster.ask(id(0), "put", "m1", "k", "v");
     // The answer to this shows that the put, which was sent before it, is in.
@@ -115,7 +116,7 @@ fn options() -> Options {
 }
 
 #[test]
-fn a_panic_in_a_stage_ends_the_pipeline_and_names_the_stage() {
+fn panic_in_a_stage_ends_the_pipeline_and_names_the_stage() {
     let broken = Arc::new(Broken { receive: |_| panic!("on purpose, while receiving") });
     let ended = pipeline::run(broken, &options());
     assert!(matches!(ended, Err(StageFailed::Panicked("receiver"))), "{ended:?}");
@@ -130,7 +131,7 @@ fn a_panic_in_a_stage_ends_the_pipeline_and_names_the_stage() {
 }
 
 #[test]
-fn a_network_that_fails_ends_the_pipeline_and_says_why() {
+fn network_that_fails_ends_the_pipeline_and_names_the_reason() {
     let broken = Arc::new(Broken { receive: |_| Err(io::ErrorKind::PermissionDenied.into()) });
     let ended = pipeline::run(broken, &options());
     assert!(matches!(ended, Err(StageFailed::Network("receiver", _))), "{ended:?}");

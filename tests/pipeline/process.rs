@@ -61,7 +61,7 @@ impl Voice {
         }
     }
 
-    /// Writes these bytes to a stream, whatever lines they are.
+    /// Writes these bytes to a stream, without regard to lines.
     pub fn write(&self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let length = send(&self.fd, bytes, SendFlags::NOSIGNAL).expect("the replica reads");
@@ -75,7 +75,7 @@ pub struct Process {
     pub own: Id,
     child: Child,
     voice: Voice,
-    begun: Vec<u8>,           // what was read of a line that has not ended
+    begun: Vec<u8>,           // the beginning of a line that has not ended
     heard: VecDeque<Vec<u8>>, // read from the socket and not returned yet
     _directory: TempDir,
 }
@@ -143,8 +143,9 @@ impl Process {
         self.child.wait().expect("it can be waited for")
     }
 
-    /// The replica answers a request, with whatever answer. A full buffer loses datagrams, the request's and the
-    /// answer's. The client of that dialect asks again whenever the replica says something else, or nothing for a while.
+    /// The replica answers a request, with whatever answer. A full buffer loses datagrams, the
+    /// request's and the answer's. The client of that dialect asks again whenever the replica says
+    /// something else, or nothing for a while.
     pub fn assert_answers(&mut self, mid: &str) {
         let is_lossy = self.voice.dialect == Dialect::Udp;
         if is_lossy {
@@ -217,7 +218,8 @@ impl Process {
         self.heard.pop_front()
     }
 
-    /// Reads from the socket once, and waits if there is nothing to read. False if nothing came in time.
+    /// Reads from the socket once, and waits if there is nothing to read. False if nothing came in
+    /// time.
     fn read(&mut self) -> bool {
         let mut buffer = vec![0; ROOM];
         let length = match recv(self.fd(), &mut buffer[..], RecvFlags::empty()) {

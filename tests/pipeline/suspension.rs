@@ -1,6 +1,6 @@
-//! A machine that was suspended: `CLOCK_MONOTONIC` of its processes has missed what the others lived
-//! through. The test stops a leader, elects another one meanwhile, and hides the time from the
-//! leader's `CLOCK_MONOTONIC` before it lets it go on.
+//! A machine that was suspended: `CLOCK_MONOTONIC` of its processes has missed what the others
+//! lived through. The test stops a leader, elects another one meanwhile, and hides the time from
+//! the leader's `CLOCK_MONOTONIC` before it lets it go on.
 
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};

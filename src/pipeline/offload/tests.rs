@@ -1,5 +1,6 @@
-//! A third stage by the same mechanism: a log writer whose disk is played by the test. No test waits
-//! for a time to pass: the disk says when it begins a sync, and ends it when the script lets it.
+//! A third stage by the same mechanism: a log writer whose disk is played by the test. No test
+//! waits for a time to pass: the disk says when it begins a sync, and ends it when the script lets
+//! it.
 
 use std::collections::VecDeque;
 use std::thread::{self, JoinHandle};
@@ -12,6 +13,9 @@ use crate::id::Id;
 use crate::pipeline::receiver;
 use crate::transport::{Hub, MemoryTransport, Received, Transport};
 use crate::wire::Decoder;
+
+/// Only a test that fails waits so long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const MAX_WRITES: usize = 4;
 const WRITE_BYTES: usize = 10;
@@ -81,7 +85,7 @@ impl Script {
     /// Hands a write over, and waits until the disk begins to sync it.
     fn begin_sync(&mut self, write: u64) {
         assert_eq!(self.writer.hand_over(write), Ok(()));
-        assert_eq!(self.begun.recv(), Ok(vec![write]));
+        assert_eq!(self.begun.recv_timeout(PATIENCE), Ok(vec![write]));
     }
 
     fn end_sync(&self) {
@@ -90,7 +94,7 @@ impl Script {
 
     /// The next arrival from the log writer, which is certain to come.
     fn next(&mut self) -> Event<u64> {
-        self.writer.next_until(BootTime::from_micros(u64::MAX))
+        self.writer.next_until(BootTime::now() + PATIENCE)
     }
 
     /// Ends the log writer; its thread must not have failed.
@@ -131,7 +135,7 @@ fn offloaded_log_writer_syncs_all_that_waits_at_once() {
     assert_eq!(script.writer.try_next(), Event::Nothing, "nothing is durable");
     script.end_sync();
     assert_eq!(script.next(), Event::Output(1));
-    assert_eq!(script.begun.recv(), Ok(vec![2, 3]));
+    assert_eq!(script.begun.recv_timeout(PATIENCE), Ok(vec![2, 3]));
     assert!(script.writer.has_taken_all());
     script.end_sync();
     assert_eq!(script.next(), Event::Output(3));
@@ -156,7 +160,7 @@ fn recalled_stage_finishes_its_inputs_and_returns_behind_its_outputs() {
         assert_eq!(script.next(), Event::Output(first + 1));
         assert_eq!(script.next(), Event::Returned);
         assert!(script.writer.is_inline());
-        assert_eq!(script.begun.try_recv(), Ok(vec![first + 1]));
+        assert_eq!(script.begun.try_recv(), Ok(vec![first + 1]), "before the stage returned");
     }
     script.end();
 }
@@ -171,7 +175,7 @@ fn full_stage_gives_an_input_back_until_it_has_done_some() {
     }
     assert_eq!(script.writer.hand_over(4), Err(4), "the write that is being synced counts");
     script.end_sync();
-    assert_eq!(script.begun.recv(), Ok(vec![2, 3]));
+    assert_eq!(script.begun.recv_timeout(PATIENCE), Ok(vec![2, 3]));
     for write in FIRST_LIGHT..FIRST_LIGHT + MAX_WRITES as u64 {
         assert_eq!(script.writer.hand_over(write), Ok(()));
     }
@@ -210,7 +214,7 @@ fn log_writer_wakes_a_consensus_thread_that_waits_for_the_network() {
     let (_hub, _, transport) = network();
     let mut script = Script::start();
     script.writer.offload(Some(transport.waker()));
-    let wait = || transport.receive(&mut [], None).expect("no error of the system");
+    let wait = || transport.receive(&mut [], Some(BootTime::now() + PATIENCE)).expect("no error");
     for write in 1..=2 {
         script.begin_sync(write);
         script.end_sync();
@@ -237,15 +241,15 @@ fn consensus_thread_waits_for_an_offloaded_receiver_and_the_log_writer_at_once()
             let mut select = Select::new();
             select.recv(&receiver.arrivals);
             select.recv(&script.writer.arrivals);
-            select.ready()
+            select.ready_timeout(PATIENCE)
         };
         let request = br#"{"src":"0015","dst":"0000","leader":"FFFF","type":"get","MID":"m","key":"k"}"#;
         assert!(hub.deliver(own, request.to_vec()));
-        assert_eq!(ready(&script, &receiver), 0);
+        assert_eq!(ready(&script, &receiver), Ok(0));
         assert!(matches!(receiver.try_next(), Event::Output(messages) if messages.len() == 1));
         script.begin_sync(write);
         script.end_sync();
-        assert_eq!(ready(&script, &receiver), 1);
+        assert_eq!(ready(&script, &receiver), Ok(1));
         assert_eq!(script.writer.try_next(), Event::Output(write));
     }
     transport.stop();
@@ -272,7 +276,7 @@ fn stage_that_ends_by_itself_is_inline_again() {
     let (mut stage, worker) = Offloadable::new(Finished);
     let thread = thread::spawn(|| worker.run());
     stage.offload(None);
-    assert_eq!(stage.next_until(BootTime::from_micros(u64::MAX)), Event::Ended);
+    assert_eq!(stage.next_until(BootTime::now() + PATIENCE), Event::Ended);
     assert!(stage.is_inline());
     drop(stage);
     thread.join().expect("no panic").expect("no failure");
@@ -302,7 +306,7 @@ fn stage_that_failed_is_gone_and_takes_inputs_without_effect() {
     assert!(stage.into_stage().is_none());
 }
 
-/// What the consensus thread may do with a stage.
+/// A step of the consensus thread.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Write,
