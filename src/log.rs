@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     /// Only a test that fails waits so long.
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
     /// A destination that passes on what it is given, and each of whose writes waits for a permit:
     /// a success or a failure.
@@ -248,7 +248,7 @@ mod tests {
         for n in 0..MAX_LINES + 7 {
             queue.push(&n.to_string());
         }
-        queue.flush(PATIENCE, || false);
+        queue.flush(TEST_TIMEOUT, || false);
         for _ in 0..=MAX_LINES {
             permits.send(Ok(())).expect("the thread lives");
         }
@@ -275,7 +275,7 @@ mod tests {
     fn flush_waits_for_a_slow_destination() {
         let (permits, lines, queue) = gate();
         queue.push("slow");
-        queue.flush(PATIENCE, || {
+        queue.flush(TEST_TIMEOUT, || {
             permits.send(Ok(())).expect("the thread lives");
             true
         });

@@ -76,9 +76,9 @@ pub enum StageFailed {
     /// A stage panicked; its message is on stderr already.
     #[error("the {0} stage panicked")]
     Panicked(&'static str),
-    /// The network can't be used any more.
+    /// The operating system refused what the stage cannot do without.
     #[error("the {0} stage can't go on: {1}")]
-    Network(&'static str, io::Error),
+    Io(&'static str, io::Error),
     /// The operating system refused a thread.
     #[error("can't start a thread: {0}")]
     NotStarted(#[from] io::Error),
@@ -127,7 +127,7 @@ pub fn run(transport: Arc<dyn Transport>, options: &Options) -> Result<Counts, S
 /// not used again: the process ends.
 fn guard<T>(stage: &'static str, work: impl FnOnce() -> io::Result<T>) -> Result<T, StageFailed> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(|error| StageFailed::Network(stage, error)),
+        Ok(result) => result.map_err(|error| StageFailed::Io(stage, error)),
         Err(_) => Err(StageFailed::Panicked(stage)),
     }
 }

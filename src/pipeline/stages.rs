@@ -18,6 +18,9 @@ use super::{StageFailed, guard};
 use crate::clock::BootTime;
 use crate::exchange::{Inbound, Outbound};
 
+#[cfg(test)]
+mod tests;
+
 /// How long the consensus thread waits for a sender that it has recalled: many times longer than
 /// the sender takes, unless it is stuck.
 const RETURN_LIMIT: Duration = Duration::from_millis(1);

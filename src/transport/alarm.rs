@@ -69,3 +69,48 @@ impl Wake for Alarm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::thread;
+
+    use crossbeam_channel::bounded;
+    use rustix::event::{Timespec, poll};
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    use super::*;
+
+    /// A socket on which nothing arrives, and an alarm.
+    fn silence() -> (OwnedFd, OwnedFd, Arc<Alarm>) {
+        let (socket, other) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .expect("a pair");
+        (socket, other, Arc::new(Alarm::new().expect("an event")))
+    }
+
+    #[test]
+    fn wait_ends_at_once_if_the_alarm_was_set_before_it_began() {
+        let (socket, _other, alarm) = silence();
+        alarm.wake_by_ref();
+        let (ended, ends) = bounded(1);
+        thread::spawn(move || {
+            alarm.wait_for(&socket, None).expect("no error of the system");
+            ended.send(alarm.take()).expect("the test waits for it");
+        });
+        assert_eq!(ends.recv_timeout(Duration::from_secs(60)), Ok(true), "only a failure waits so long");
+    }
+
+    #[test]
+    fn event_of_a_late_call_ends_one_wait_and_no_more() {
+        let (socket, _other, alarm) = silence();
+        alarm.is_polled.store(true, Ordering::SeqCst);
+        alarm.wake_by_ref();
+        assert!(alarm.take(), "the thread sees the flag before the event is there");
+        alarm.wait_for(&socket, None).expect("no error of the system");
+        let event = PollFd::from_borrowed_fd(alarm.event.as_fd(), PollFlags::IN);
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        assert_eq!(poll(&mut [event], Some(&at_once)), Ok(0), "the event is taken");
+        assert!(!alarm.take());
+    }
+}

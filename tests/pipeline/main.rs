@@ -134,5 +134,5 @@ fn panic_in_a_stage_ends_the_pipeline_and_names_the_stage() {
 fn network_that_fails_ends_the_pipeline_and_names_the_reason() {
     let broken = Arc::new(Broken { receive: |_| Err(io::ErrorKind::PermissionDenied.into()) });
     let ended = pipeline::run(broken, &options());
-    assert!(matches!(ended, Err(StageFailed::Network("receiver", _))), "{ended:?}");
+    assert!(matches!(ended, Err(StageFailed::Io("receiver", _))), "{ended:?}");
 }

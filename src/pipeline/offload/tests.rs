@@ -15,7 +15,7 @@ use crate::transport::{Hub, MemoryTransport, Received, Transport};
 use crate::wire::Decoder;
 
 /// Only a test that fails waits so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 const MAX_WRITES: usize = 4;
 const WRITE_BYTES: usize = 10;
@@ -85,7 +85,7 @@ impl Script {
     /// Hands a write over, and waits until the disk begins to sync it.
     fn begin_sync(&mut self, write: u64) {
         assert_eq!(self.writer.hand_over(write), Ok(()));
-        assert_eq!(self.begun.recv_timeout(PATIENCE), Ok(vec![write]));
+        assert_eq!(self.begun.recv_timeout(TEST_TIMEOUT), Ok(vec![write]));
     }
 
     fn end_sync(&self) {
@@ -94,7 +94,7 @@ impl Script {
 
     /// The next arrival from the log writer, which is certain to come.
     fn next(&mut self) -> Event<u64> {
-        self.writer.next_until(BootTime::now() + PATIENCE)
+        self.writer.next_until(BootTime::now() + TEST_TIMEOUT)
     }
 
     /// Ends the log writer; its thread must not have failed.
@@ -118,7 +118,7 @@ fn inline_stage_works_on_the_callers_thread_and_takes_no_input() {
     assert!(matches!(durable, Some(Ok(Some(2)))), "{durable:?}");
     assert_eq!(script.begun.try_recv(), Ok(vec![1, 2]));
     let failed = script.writer.run_inline(|_| Err::<(), _>(io::ErrorKind::StorageFull.into()));
-    assert!(matches!(failed, Some(Err(StageFailed::Network("log writer", _)))), "{failed:?}");
+    assert!(matches!(failed, Some(Err(StageFailed::Io("log writer", _)))), "{failed:?}");
     script.end();
 }
 
@@ -135,7 +135,7 @@ fn offloaded_log_writer_syncs_all_that_waits_at_once() {
     assert_eq!(script.writer.try_next(), Event::Nothing, "nothing is durable");
     script.end_sync();
     assert_eq!(script.next(), Event::Output(1));
-    assert_eq!(script.begun.recv_timeout(PATIENCE), Ok(vec![2, 3]));
+    assert_eq!(script.begun.recv_timeout(TEST_TIMEOUT), Ok(vec![2, 3]));
     assert!(script.writer.has_taken_all());
     script.end_sync();
     assert_eq!(script.next(), Event::Output(3));
@@ -175,7 +175,7 @@ fn full_stage_gives_an_input_back_until_it_has_done_some() {
     }
     assert_eq!(script.writer.hand_over(4), Err(4), "the write that is being synced counts");
     script.end_sync();
-    assert_eq!(script.begun.recv_timeout(PATIENCE), Ok(vec![2, 3]));
+    assert_eq!(script.begun.recv_timeout(TEST_TIMEOUT), Ok(vec![2, 3]));
     for write in FIRST_LIGHT..FIRST_LIGHT + MAX_WRITES as u64 {
         assert_eq!(script.writer.hand_over(write), Ok(()));
     }
@@ -214,7 +214,7 @@ fn log_writer_wakes_a_consensus_thread_that_waits_for_the_network() {
     let (_hub, _, transport) = network();
     let mut script = Script::start();
     script.writer.offload(Some(transport.waker()));
-    let wait = || transport.receive(&mut [], Some(BootTime::now() + PATIENCE)).expect("no error");
+    let wait = || transport.receive(&mut [], Some(BootTime::now() + TEST_TIMEOUT)).expect("no error");
     for write in 1..=2 {
         script.begin_sync(write);
         script.end_sync();
@@ -241,7 +241,7 @@ fn consensus_thread_waits_for_an_offloaded_receiver_and_the_log_writer_at_once()
             let mut select = Select::new();
             select.recv(&receiver.arrivals);
             select.recv(&script.writer.arrivals);
-            select.ready_timeout(PATIENCE)
+            select.ready_timeout(TEST_TIMEOUT)
         };
         let request = br#"{"src":"0015","dst":"0000","leader":"FFFF","type":"get","MID":"m","key":"k"}"#;
         assert!(hub.deliver(own, request.to_vec()));
@@ -276,7 +276,7 @@ fn stage_that_ends_by_itself_is_inline_again() {
     let (mut stage, worker) = Offloadable::new(Finished);
     let thread = thread::spawn(|| worker.run());
     stage.offload(None);
-    assert_eq!(stage.next_until(BootTime::now() + PATIENCE), Event::Ended);
+    assert_eq!(stage.next_until(BootTime::now() + TEST_TIMEOUT), Event::Ended);
     assert!(stage.is_inline());
     drop(stage);
     thread.join().expect("no panic").expect("no failure");

@@ -20,7 +20,7 @@ use rustix::net::{
 use super::*;
 
 /// Only a test that fails waits so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where datagrams go on a network that carries all of them over one connection.
 const ANYWHERE: Address = Address::Peer(Id::new(1).expect("not reserved"));
@@ -100,7 +100,7 @@ fn wakes_while_it_waits(transport: Arc<dyn Transport>, say: impl Fn(&[u8])) {
     let thread = thread::spawn(move || while woken.send(receive(&*waiting, 100)).is_ok() {});
     for _ in 0..200 {
         waker.wake_by_ref();
-        assert_eq!(wakes.recv_timeout(PATIENCE), Ok(Err(Received::Woken)));
+        assert_eq!(wakes.recv_timeout(TEST_TIMEOUT), Ok(Err(Received::Woken)));
     }
     drop(wakes);
     waker.wake();
@@ -118,10 +118,10 @@ fn wakes_while_it_waits(transport: Arc<dyn Transport>, say: impl Fn(&[u8])) {
 
 /// Repeats `look`, which does not wait, until it finds something.
 fn look_until_found<T>(mut look: impl FnMut() -> Result<T, Received>) -> Result<T, Received> {
-    let patience = BootTime::now() + PATIENCE;
+    let limit = BootTime::now() + TEST_TIMEOUT;
     loop {
         match look() {
-            Err(Received::TimedOut) if BootTime::now() < patience => thread::yield_now(),
+            Err(Received::TimedOut) if BootTime::now() < limit => thread::yield_now(),
             found => return found,
         }
     }
