@@ -14,7 +14,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All Rust files of the replica, the cluster in virtual time and the crates beside them.
+/// All Rust files of the replica, the cluster in virtual time and the crates beside them, but for
+/// directories of tests.
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut directories = vec![root().join("src"), root().join("crates")];
@@ -22,7 +23,7 @@ fn sources() -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(directory) else { continue };
         for path in entries.map(|entry| entry.expect("readable").path()) {
             if path.is_dir() {
-                directories.push(path);
+                directories.extend((!path.ends_with("tests")).then_some(path));
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 found.push(path);
             }
