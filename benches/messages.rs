@@ -53,7 +53,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
-use kvstore::planted::Planted;
 use kvstore::sim::measure::{Experiment, Load};
 use kvstore::sim::{run, swarm};
 use output::Report;
@@ -107,7 +106,7 @@ fn speed() {
     let mut group = criterion.benchmark_group("virtual time");
     group.throughput(Throughput::Elements(100));
     group.bench_function("runs of the explorer", |b| {
-        b.iter(|| (0..100).for_each(|seed| drop(run(&swarm::plan(seed), Planted::NONE, false))));
+        b.iter(|| (0..100).for_each(|seed| drop(run(&swarm::plan(seed), None, false))));
     });
     let experiment = Experiment { requests: 5_000, ..Experiment::new(5, Load::Open(5_000)) };
     group.throughput(Throughput::Elements(10_000));

@@ -5,7 +5,6 @@
 //! | [`id`], [`micros`], [`request`], [`command`] | the words: who, when, what clients ask and are told, what the log carries | |
 //! | [`digest`] | a digest of texts that is the same on all replicas | |
 //! | [`tuning`] | every switch between messages, latency and simplicity | |
-//! | [`planted`] | bugs for tests to plant; no replica has one | |
 //! | [`kv`] | the state machine, with a session per client | words |
 //! | [`raft`] | the core: one log on many replicas; it does not know what a command is | `id`, `micros` |
 //! | [`replication`] | the core's types, with commands as what it replicates | `raft`, words |
@@ -42,7 +41,6 @@ pub mod micros;
 pub mod outbox;
 pub mod output;
 pub mod pipeline;
-pub mod planted;
 pub mod raft;
 pub mod replica;
 pub mod replication;

@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::exchange::Outbound;
 use crate::id::Id;
-use crate::planted::{Bug, Planted};
 use crate::raft::message::{AppendEntriesResponse, AppendOutcome};
 use crate::raft::types::{Index, Term};
 use crate::replication::{AppendEntries, Body, Entry, Message};
@@ -60,7 +59,6 @@ pub struct Outbox {
     own: Id,
     max_datagram: usize,
     coalesces: bool,
-    planted: Planted,
     order: VecDeque<Next>,
     peers: BTreeMap<Id, Pending>, // a replica with pending messages is in `order` once
     counts: Counts,
@@ -86,12 +84,7 @@ impl Outbox {
     /// does not coalesce neither merges nor packs.
     pub fn new(own: Id, max_datagram: usize, coalesces: bool) -> Self {
         let (order, peers, counts) = (VecDeque::new(), BTreeMap::new(), Counts::default());
-        Self { own, max_datagram, coalesces, planted: Planted::NONE, order, peers, counts }
-    }
-
-    /// The same with a bug that tests put in.
-    pub fn with(self, planted: Planted) -> Self {
-        Self { planted, ..self }
+        Self { own, max_datagram, coalesces, order, peers, counts }
     }
 
     /// Takes over a message.
@@ -111,7 +104,7 @@ impl Outbox {
         }
         pending.leader = leader;
         let last = pending.messages.back_mut().zip(pending.lengths.back_mut()).filter(|_| self.coalesces);
-        match merge(last, message, length, self.max_datagram, self.planted) {
+        match merge(last, message, length, self.max_datagram) {
             None => self.counts.merged += 1,
             Some(message) => {
                 pending.messages.push_back(message);
@@ -224,7 +217,6 @@ fn merge(
     message: Message,
     length: usize,
     max_datagram: usize,
-    planted: Planted,
 ) -> Option<Message> {
     let Some((last, last_length)) = last.filter(|(last, _)| last.term == message.term) else {
         return Some(message);
@@ -232,11 +224,11 @@ fn merge(
     let term = message.term;
     match (&mut last.body, message.body) {
         (Body::AppendEntries(earlier), Body::AppendEntries(later)) => {
-            merge_appends((earlier, last_length), (later, length), max_datagram, planted)
+            merge_appends((earlier, last_length), (later, length), max_datagram)
                 .map(|later| Message { term, body: Body::AppendEntries(later) })
         }
         (Body::AppendEntriesResponse(earlier), Body::AppendEntriesResponse(later)) => {
-            merge_append_responses(earlier, later, planted)
+            merge_append_responses(earlier, later)
                 .map(|later| Message { term, body: Body::AppendEntriesResponse(later) })
         }
         (Body::RequestVote(earlier), Body::RequestVote(later)) if *earlier == later => None,
@@ -253,17 +245,14 @@ fn merge_appends(
     (earlier, earlier_length): (&mut AppendEntries, &mut usize),
     (mut later, later_length): (AppendEntries, usize),
     max_datagram: usize,
-    planted: Planted,
 ) -> Option<AppendEntries> {
     let leader_commit = earlier.leader_commit.max(later.leader_commit);
     let sent_at = earlier.sent_at.max(later.sent_at);
     if later.prev_log_index <= earlier.prev_log_index && later.last_index() >= earlier.last_index() {
         *earlier = later; // it shows all that the earlier one does
         *earlier_length = later_length;
-    } else if term_at(earlier, later.prev_log_index) == Some(later.prev_log_term)
-        || (later.prev_log_index > earlier.last_index() && planted.has(Bug::JoinsGaps))
-    {
-        let known = earlier.last_index().saturating_sub(later.prev_log_index) as usize;
+    } else if term_at(earlier, later.prev_log_index) == Some(later.prev_log_term) {
+        let known = (earlier.last_index() - later.prev_log_index) as usize;
         let new = later.entries.get(known..).unwrap_or_default();
         let length = *earlier_length + new.iter().map(wire::entry_len).sum::<usize>();
         if !fits_alone(length, max_datagram) {
@@ -295,20 +284,13 @@ fn term_at(append: &AppendEntries, index: Index) -> Option<Term> {
 fn merge_append_responses(
     earlier: &mut AppendEntriesResponse,
     later: AppendEntriesResponse,
-    planted: Planted,
 ) -> Option<AppendEntriesResponse> {
-    use AppendOutcome::{Conflict, Matched};
-    let match_index = match (earlier.outcome, later.outcome) {
-        (Matched { match_index }, Matched { match_index: other }) => match_index.max(other),
-        (Matched { match_index }, Conflict { prev_log_index, .. })
-        | (Conflict { prev_log_index, .. }, Matched { match_index })
-            if planted.has(Bug::MergesRefusals) =>
-        {
-            match_index.max(prev_log_index)
-        }
-        _ => return Some(later),
+    use AppendOutcome::Matched;
+    let (Matched { match_index }, Matched { match_index: other }) = (earlier.outcome, later.outcome) else {
+        return Some(later);
     };
     let sent_at = earlier.sent_at.max(later.sent_at);
-    *earlier = AppendEntriesResponse { sent_at, outcome: Matched { match_index } };
+    let outcome = Matched { match_index: match_index.max(other) };
+    *earlier = AppendEntriesResponse { sent_at, outcome };
     None
 }

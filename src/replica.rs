@@ -17,9 +17,8 @@ use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::kv::{Fate, Kv};
 use crate::micros::Micros;
-use crate::planted::{Bug, Planted};
 use crate::raft::ReadId;
-use crate::raft::types::{Configuration, Index};
+use crate::raft::types::Configuration;
 use crate::replication::{Action, Entry, Input, Node, Payload, Persist, Saved, Settings};
 use crate::request::{Operation, Outcome, Request, RequestId, Response};
 use crate::tuning::{Detection, Reads, Tuning};
@@ -98,15 +97,12 @@ pub struct Options {
     pub applied_at_once: usize,
     /// What trades messages against latency.
     pub tuning: Tuning,
-    /// A bug that tests put in.
-    pub planted: Planted,
 }
 
 impl Options {
     /// A replica as it is best, without bugs.
     pub fn new(own: Id, peers: Vec<Id>, seed: u64) -> Self {
-        let (tuning, planted) = (Tuning::DEFAULT, Planted::NONE);
-        Self { own, peers, seed, applied_at_once: APPLIED_AT_ONCE, tuning, planted }
+        Self { own, peers, seed, applied_at_once: APPLIED_AT_ONCE, tuning: Tuning::DEFAULT }
     }
 }
 
@@ -151,11 +147,7 @@ pub struct Replica {
     batch_at: Micros,                 // when the last batch ended
     leaderless_since: Option<Micros>, // since when that leader is none
     limits: Limits,
-    planted: Planted,
-    restored_to: Index, // where the log ended that was found on disk
-    applied: u64,       // how many entries
-    #[cfg(any(test, feature = "planted-bugs"))]
-    leased: bool, // for `Bug::ReadsAfterLeading`
+    applied: u64, // how many entries
     out: Vec<Effect>,
 }
 
@@ -163,7 +155,7 @@ impl Replica {
     /// A replica with what its disk has, which sends what `limits` have room for. The state machine starts empty: the log is applied to it
     /// again as far as it turns out to be committed.
     pub fn new(options: &Options, limits: Limits, saved: Saved, now: Micros) -> Self {
-        let &Options { own, seed, applied_at_once, tuning, planted, .. } = options;
+        let &Options { own, seed, applied_at_once, tuning, .. } = options;
         let on_demand = tuning.detection == Detection::OnDemand;
         let settings = Settings {
             election_timeout_us: ELECTION_TIMEOUT_US,
@@ -176,13 +168,11 @@ impl Replica {
             max_in_flight: MAX_IN_FLIGHT,
             applied_at_once,
             tuning: tuning.core(),
-            planted,
         };
         let configuration = Configuration::new(options.peers.iter().copied().chain([own]));
-        let restored_to = saved.entries.len() as Index;
         Self {
             node: Node::new(own, configuration, settings, fastrand::Rng::with_seed(seed), saved, now),
-            kv: Kv::new(planted),
+            kv: Kv::default(),
             owed: BTreeMap::new(),
             owed_bytes: 0,
             held: VecDeque::new(),
@@ -195,11 +185,7 @@ impl Replica {
             seen: (None, None),
             leaderless_since: Some(now),
             limits,
-            planted,
-            restored_to,
             applied: 0,
-            #[cfg(any(test, feature = "planted-bugs"))]
-            leased: false,
             out: Vec::new(),
         }
     }
@@ -245,9 +231,6 @@ impl Replica {
         if self.to_review > 0 {
             self.review_held(now);
             self.perform_actions(now);
-        }
-        if self.planted.has(Bug::AnswersOutOfOrder) {
-            self.out.sort_by_key(|effect| matches!(effect, Effect::Send(Outbound::Client(response)) if response.outcome == Outcome::Stored));
         }
     }
 
@@ -349,10 +332,6 @@ impl Replica {
 
     /// Serves a request, or names who does, or holds it until that is known.
     fn route(&mut self, now: Micros, request: Request, until: Micros) {
-        #[cfg(any(test, feature = "planted-bugs"))]
-        if self.reads_after_leading(now, &request) {
-            return;
-        }
         match self.node.leader() {
             Some(leader) if leader == self.node.id() => self.ask_core(now, request),
             Some(leader) if !self.node.doubts_leader() && !self.suspects_leader(now, request.id.client) => {
@@ -414,22 +393,6 @@ impl Replica {
         self.answer(&command.request, outcome, self.node.leader());
     }
 
-    /// The planted bug: that there was a lease is noted, and forgotten only when another replica leads.
-    #[cfg(any(test, feature = "planted-bugs"))]
-    fn reads_after_leading(&mut self, now: Micros, request: &Request) -> bool {
-        self.leased = match self.node.leader() {
-            None => self.leased,
-            Some(_) => self.node.leased_until().is_some_and(|until| now < until),
-        };
-        let bug = self.planted.has(Bug::ReadsAfterLeading) && self.leased && !self.node.is_leader();
-        let Operation::Get { key } = &request.operation else { return false };
-        if bug {
-            let value = self.kv.get(key).cloned().unwrap_or_default();
-            self.answer(&request.id, Outcome::Value(value), None);
-        }
-        bug
-    }
-
     /// Does what the core wants done, in its order.
     fn perform_actions(&mut self, now: Micros) {
         for action in self.node.drain(now) {
@@ -455,9 +418,6 @@ impl Replica {
             };
             self.answer(&command.request, outcome, self.node.leader());
         }
-        if self.planted.has(Bug::LosesSessionsAtRestart) && entry.index == self.restored_to {
-            self.kv.lose_sessions();
-        }
     }
 
     fn serve(&mut self, read: ReadId) {
@@ -479,11 +439,9 @@ impl Replica {
 
     /// Sends the clients of some requests that this replica has abandoned on to another one.
     fn send_abandoned_on(&mut self) {
-        let pretends = self.planted.has(Bug::StaleLeaderAnswersOk);
-        let outcome = if pretends { Outcome::Stored } else { Outcome::Redirect };
         for _ in 0..SENT_ON_AT_ONCE {
             let Some(id) = self.abandoned.pop_front() else { return };
-            self.answer(&id, outcome.clone(), self.node.leader());
+            self.answer(&id, Outcome::Redirect, self.node.leader());
         }
     }
 

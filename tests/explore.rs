@@ -62,28 +62,23 @@ fn what_makes_no_sense_is_refused_in_one_line() {
     refused(&["--scenario", "Cargo.toml"], "neither a scenario");
     refused(&["--jobs", "0"], "0 is not in 1..=1024");
     refused(&["--forever", "--seed", "1"], "cannot be used with");
-    let reason = if cfg!(feature = "planted-bugs") { "no such bug" } else { "--features planted-bugs" };
-    refused(&["--bug", "no-such-bug"], reason);
+    refused(&["--bug", "no-such-bug"], "no such bug");
 }
 
 #[test]
-fn the_bugs_that_can_be_planted_are_listed_with_what_they_do() {
+fn known_bugs_are_listed_with_what_they_do() {
     let (code, stdout, _) = explore(&["--bug", "list"]);
     assert_eq!(code, 0);
-    assert!(stdout.lines().count() >= 24, "{stdout}");
+    assert!(stdout.lines().count() >= 21, "{stdout}");
     assert!(stdout.contains("votes-twice           A replica votes"), "{stdout}");
 }
 
-#[cfg(feature = "planted-bugs")]
 #[test]
 fn a_failure_is_shown_with_its_seed_its_rule_and_how_to_see_it_again() {
     let (code, stdout, _) = explore(&["--bug", "stale-leader-ok", "--seeds", "50"]);
     assert_eq!(code, 1, "{stdout}");
     assert!(stdout.contains("no acknowledged write lost is broken"), "{stdout}");
-    assert!(
-        stdout.contains("replay: cargo run --release --features planted-bugs --bin explore -- --bug"),
-        "{stdout}"
-    );
+    assert!(stdout.contains("replay: cargo run --release --bin explore -- --bug"), "{stdout}");
     assert!(stdout.contains("faults (found in"), "{stdout}");
 }
 

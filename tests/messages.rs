@@ -5,7 +5,6 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use kvstore::planted::Planted;
 use kvstore::sim::measure::{Experiment, LADDER, Load, Measured};
 use kvstore::sim::run;
 use kvstore::sim::scenario::Source;
@@ -50,7 +49,7 @@ fn scenarios() -> String {
     let mut text = format!("messages in total, by seed {SEEDS:?}\n");
     for path in paths {
         let source = Source::read(&path).expect("a scenario");
-        let messages = SEEDS.map(|seed| run(&source.plan(seed), Planted::NONE, false).figures.messages);
+        let messages = SEEDS.map(|seed| run(&source.plan(seed), None, false).figures.messages);
         let name = path.file_stem().expect("a name").to_string_lossy();
         writeln!(text, "{name:<14}{}", columns(&messages)).expect("a string takes everything");
     }

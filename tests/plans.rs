@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use kvstore::planted::Planted;
 use kvstore::sim::scenario::Source;
 use kvstore::sim::{Figures, run};
 use kvstore::tuning::Tuning;
@@ -23,7 +22,7 @@ fn figures(name: &str, change: impl Fn(&mut Tuning)) -> Vec<Figures> {
         let mut plan = source.plan(seed);
         assert_eq!(plan.seed, seed, "the file has no seed of its own");
         change(&mut plan.tuning);
-        let outcome = run(&plan, Planted::NONE, false);
+        let outcome = run(&plan, None, false);
         assert_eq!(outcome.violation, None, "{name}, seed {seed}");
         outcome.figures
     };
@@ -44,7 +43,7 @@ fn plain_raft_commits_at_once_while_the_disk_of_its_leader_hangs() {
 /// Neither batches nor coalescing: clients ask more often than the cluster can answer them.
 #[test]
 fn liveness_rule_tells_overload_from_a_stall() {
-    let outcome = run(&source("overload").plan(0), Planted::NONE, false);
+    let outcome = run(&source("overload").plan(0), None, false);
     assert_eq!(outcome.violation, None);
     assert!(outcome.coverage.overloads > 0);
 }

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use kvstore::micros::Micros;
-use kvstore::planted::Planted;
 use kvstore::sim::plan::Plan;
 use kvstore::sim::run;
 use kvstore::sim::scenario::Source;
@@ -37,7 +36,7 @@ fn row(path: &Path, poll_us: Micros) -> Row {
     for seed in 1..=SEEDS {
         let mut plan = source.plan(seed);
         plan.workload.poll_us = poll_us;
-        let outcome = run(&plan, Planted::NONE, false);
+        let outcome = run(&plan, None, false);
         assert_eq!(outcome.violation, None, "{} with seed {seed}", path.display());
         failures += outcome.figures.failures;
         median_latencies.push(outcome.figures.median_latency_us);

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use kvstore::micros::Micros;
-use kvstore::planted::{Bug, Planted};
 use kvstore::sim::batch::{processors, run_many};
+use kvstore::sim::bugs::Bug;
 use kvstore::sim::coverage::Coverage;
 use kvstore::sim::minimise::{Minimal, minimise};
 use kvstore::sim::plan::Plan;
@@ -69,12 +69,16 @@ struct Options {
     #[arg(long, requires = "seed")]
     trace: bool,
 
+    /// Show a failure as it was found, without a search for the shortest plan that fails.
+    #[arg(long)]
+    no_minimise: bool,
+
     /// Where the plan of a failure is written, made as short as possible.
     #[arg(long, value_name = "FILE", default_value = "target/explore/failure.json")]
     save: PathBuf,
 
-    /// Plant a bug (needs a build with --features planted-bugs); `list` names them all, `all` hunts
-    /// each of them with at most --seeds seeds and prints a table.
+    /// Put a known bug around each replica; `list` names them all, `all` hunts each of them with at
+    /// most --seeds seeds and prints a table.
     #[arg(long, value_name = "NAME")]
     bug: Option<String>,
 }
@@ -86,7 +90,7 @@ Examples:
   explore --seed 17 --trace          what happens in one of them
   explore --scenario configs/crash-4.json --seeds 100
   explore --scenario configs/simple-2.json --tuning '{"topology": "relay"}'
-  explore --bug votes-twice          how soon a planted bug is found"#;
+  explore --bug votes-twice          how soon a known bug is found"#;
 
 /// A reason to end, as a line for the user.
 struct Refusal(String);
@@ -125,15 +129,12 @@ fn explore(options: &Options) -> Result<bool, Refusal> {
             Ok(true)
         }
         Some("all") => explorer.hunt_all(),
-        Some(name) => explorer.explore(Planted::new(find_bug(name)?)),
-        None => explorer.explore(Planted::NONE),
+        Some(name) => explorer.explore(Some(find_bug(name)?)),
+        None => explorer.explore(None),
     }
 }
 
 fn find_bug(name: &str) -> Result<Bug, Refusal> {
-    if !Planted::POSSIBLE {
-        return Err(Refusal("--bug needs a build with --features planted-bugs".to_owned()));
-    }
     let unknown = || Refusal(format!("--bug {name}: no such bug (--bug list names them)"));
     Bug::ALL.iter().copied().find(|bug| bug.name() == name).ok_or_else(unknown)
 }
@@ -184,16 +185,16 @@ impl Explorer<'_> {
         Plan { tuning, ..plan }
     }
 
-    fn explore(&self, planted: Planted) -> Result<bool, Refusal> {
+    fn explore(&self, bug: Option<Bug>) -> Result<bool, Refusal> {
         if let Some(seed) = self.options.seed {
-            return self.show_one(seed, planted);
+            return self.show_one(seed, bug);
         }
         let count = if self.options.forever { u64::MAX - self.options.first } else { self.options.seeds };
         let started = Instant::now();
-        let findings = self.run_many(count, planted, true);
+        let findings = self.run_many(count, bug, true);
         report(&findings, started.elapsed());
         if let Some(seed) = findings.failure {
-            self.show_failure(seed, planted)?;
+            self.show_failure(seed, bug)?;
             return Ok(false);
         }
         println!("Every rule holds in all {} seeds.", findings.runs);
@@ -205,7 +206,7 @@ impl Explorer<'_> {
     }
 
     /// Runs the seeds until one fails.
-    fn run_many(&self, count: u64, planted: Planted, shown: bool) -> Findings {
+    fn run_many(&self, count: u64, bug: Option<Bug>, shown: bool) -> Findings {
         let seeds = self.options.first..self.options.first.saturating_add(count);
         let jobs = self.options.jobs.map_or_else(processors, usize::from);
         let done = AtomicBool::new(false);
@@ -215,15 +216,15 @@ impl Explorer<'_> {
             if shown {
                 scope.spawn(|| show_progress(&findings, &done));
             }
-            let failure = run_many(seeds, jobs, |seed| self.plan(seed), planted, take);
+            let failure = run_many(seeds, jobs, |seed| self.plan(seed), bug, take);
             done.store(true, Ordering::Relaxed);
             failure
         });
         Findings { failure, ..findings.into_inner() }
     }
 
-    fn show_one(&self, seed: u64, planted: Planted) -> Result<bool, Refusal> {
-        let outcome = run(&self.plan(seed), planted, self.options.trace);
+    fn show_one(&self, seed: u64, bug: Option<Bug>) -> Result<bool, Refusal> {
+        let outcome = run(&self.plan(seed), bug, self.options.trace);
         print!("{}", outcome.trace);
         match outcome.violation {
             None => {
@@ -237,20 +238,23 @@ impl Explorer<'_> {
                 println!("{violation}");
                 Ok(false)
             }
-            Some(_) => self.show_failure(seed, planted).map(|()| false),
+            Some(_) => self.show_failure(seed, bug).map(|()| false),
         }
     }
 
     /// The seed, the rule, how to see it again, and the shortest plan that fails, as a transcript.
-    fn show_failure(&self, seed: u64, planted: Planted) -> Result<(), Refusal> {
+    fn show_failure(&self, seed: u64, bug: Option<Bug>) -> Result<(), Refusal> {
         let plan = self.plan(seed);
-        if let Some(violation) = run(&plan, planted, false).violation {
+        if let Some(violation) = run(&plan, bug, false).violation {
             println!("\nseed {seed}: {violation}");
         }
         let tuning = self.options.tuning.as_ref().map(|tuning| format!(" --tuning '{tuning}'"));
         let tuning = tuning.unwrap_or_default();
         println!("replay: {}{tuning}", self.command(self.options.scenario.as_deref(), seed));
-        let Some(Minimal { plan: minimal, violation, runs }) = minimise(&plan, planted) else {
+        if self.options.no_minimise {
+            return Ok(());
+        }
+        let Some(Minimal { plan: minimal, violation, runs }) = minimise(&plan, bug) else {
             return Ok(());
         };
         let (faults, all) = (minimal.faults.len(), plan.faults.len());
@@ -258,7 +262,7 @@ impl Explorer<'_> {
         let numbered = minimal.faults.iter().enumerate();
         numbered.for_each(|(number, fault)| println!("  fault {number}: {fault}"));
         save(&self.options.save, &minimal)?;
-        let trace = run(&minimal, planted, true).trace;
+        let trace = run(&minimal, bug, true).trace;
         println!("\n{}", excerpt(&trace, violation.at_us, LINES_SHOWN).join("\n"));
         println!("{violation}");
         println!(
@@ -270,25 +274,23 @@ impl Explorer<'_> {
     }
 
     fn command(&self, scenario: Option<&Path>, seed: u64) -> String {
-        let features = if self.options.bug.is_some() { " --features planted-bugs" } else { "" };
         let bug = self.options.bug.as_ref().map(|bug| format!(" --bug {bug}")).unwrap_or_default();
         let scenario = scenario.map(|path| format!(" --scenario {}", path.display())).unwrap_or_default();
-        format!("cargo run --release{features} --bin explore --{bug}{scenario} --seed {seed}")
+        format!("cargo run --release --bin explore --{bug}{scenario} --seed {seed}")
     }
 
     /// Hunts every bug, and prints how many seeds each took.
     fn hunt_all(&self) -> Result<bool, Refusal> {
-        find_bug(Bug::ALL[0].name())?;
         println!("| bug | what it does | seeds | found as |\n|---|---|---|---|");
         let mut found_all = true;
         for &bug in Bug::ALL {
-            let findings = self.run_many(self.options.seeds, Planted::new(bug), false);
+            let findings = self.run_many(self.options.seeds, Some(bug), false);
             let Some(seed) = findings.failure else {
                 println!("| `{bug}` | {} | not within {} | |", bug.description(), self.options.seeds);
                 found_all = false;
                 continue;
             };
-            let violation = run(&self.plan(seed), Planted::new(bug), false).violation;
+            let violation = run(&self.plan(seed), Some(bug), false).violation;
             let rule = violation.map_or("", |violation| violation.rule);
             let seeds = seed - self.options.first + 1;
             println!("| `{bug}` | {} | {seeds} | {rule} |", bug.description());

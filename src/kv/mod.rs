@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use crate::command::Command;
 use crate::id::Id;
-use crate::planted::{Bug, Planted};
 
 pub use session::{Fate, NAMES_WINDOW, SESSION_WINDOW};
 use session::{Put, Session};
@@ -22,20 +21,9 @@ use values::Values;
 pub struct Kv {
     values: Values,
     sessions: BTreeMap<Id, Arc<Session>>,
-    planted: Planted,
 }
 
 impl Kv {
-    /// An empty state, with a bug if a test wants one.
-    pub fn new(planted: Planted) -> Self {
-        Self { planted, ..Self::default() }
-    }
-
-    /// The planted bug of a replica that restarts without its sessions.
-    pub(crate) fn lose_sessions(&mut self) {
-        self.sessions.clear();
-    }
-
     /// The value of a key; `None` if it was never put.
     pub fn get(&self, key: &str) -> Option<&Arc<str>> {
         self.values.get(key)
@@ -44,7 +32,7 @@ impl Kv {
     /// What its client's session says of a write that was not applied yet, or is asked for again.
     pub fn fate(&self, command: &Command) -> Fate {
         let session = self.sessions.get(&command.request.client);
-        self.mistake(session.map_or(Fate::New, |session| session.fate(&Put::of(command))))
+        session.map_or(Fate::New, |session| session.fate(&Put::of(command)))
     }
 
     /// Applies a committed command if its request is new, and returns what the session said of it. Any other
@@ -52,20 +40,10 @@ impl Kv {
     pub fn apply(&mut self, command: &Command) -> Fate {
         let session = self.sessions.entry(command.request.client).or_default();
         let fate = Arc::make_mut(session).record(&Put::of(command));
-        let fate = self.mistake(fate);
         if fate == Fate::New {
             self.values.insert(&command.key, &command.value);
         }
         fate
-    }
-
-    /// The planted bugs of a session that takes an old request for a new one.
-    fn mistake(&self, fate: Fate) -> Fate {
-        match fate {
-            Fate::Applied if self.planted.has(Bug::AppliesRetryTwice) => Fate::New,
-            Fate::Forgotten if self.planted.has(Bug::AppliesForgotten) => Fate::New,
-            fate => fate,
-        }
     }
 }
 

@@ -30,7 +30,6 @@ use super::node::{Node, Role};
 use super::types::{Command, Term};
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::planted::Bug;
 
 /// The wait before those who have not answered are asked again; a vote takes one
 /// round trip, so this is generous on one machine and enough within one region.
@@ -95,8 +94,7 @@ impl<C: Command> Node<C> {
         // A candidate that reaches a quorum blames the silence of the others on losses, and goes on asking.
         let retries = if pre_vote { u32::from(self.fruitless == 0) } else { u32::MAX };
         self.fruitless = if pre_vote { self.fruitless.saturating_add(1) } else { 0 };
-        let at_once = self.planted(Bug::OwnVoteUnderPromise);
-        let own_vote_at = Some(self.promised_until()).filter(|&at| at > self.now && !at_once);
+        let own_vote_at = Some(self.promised_until()).filter(|&at| at > self.now);
         let waits_us = own_vote_at.map_or(0, |at| at - self.now);
         // Who is asked for a pre-vote may have to ask its leader first.
         let retry_us = if pre_vote { timeout_us / 4 } else { FIRST_RETRY_US };

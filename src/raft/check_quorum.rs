@@ -6,7 +6,6 @@ use super::progress::Progress;
 use super::round_trip::RoundTrip;
 use super::types::Command;
 use crate::micros::Micros;
-use crate::planted::Bug;
 
 /// The leader probes a silent follower so many times per stall limit, from when an answer is due, if a quorum depends on
 /// it: a leader that writes nothing sends nothing else, and one lost message in three would depose it time and again.
@@ -41,9 +40,6 @@ impl<C: Command> Node<C> {
     /// When the leader must step down unless it hears more: those that have been silent since they were
     /// asked leave no quorum. One that asks nobody need not hear anybody.
     pub(super) fn quorum_deadline(&self) -> Micros {
-        if self.planted(Bug::NeverStepsDown) {
-            return Micros::MAX;
-        }
         let Settings { stall_us, election_timeout_us, .. } = self.settings;
         self.reached_by_quorum(Micros::MAX, |progress| progress.lost_at(stall_us, election_timeout_us))
     }
@@ -156,7 +152,7 @@ mod tests {
 
     #[test]
     fn silent_follower_is_probed_at_even_intervals_until_it_is_lost() {
-        let mut progress = Progress::new(0, 0);
+        let mut progress = Progress::new(0);
         let doubtful_at = |progress: &Progress| progress.doubtful_at(800_000, 400_000);
         assert_eq!(doubtful_at(&progress), Micros::MAX);
         progress.sent(1, 1_000);
@@ -165,7 +161,7 @@ mod tests {
             progress.sent(1, at);
         }
         assert_eq!(doubtful_at(&progress), progress.lost_at(800_000, 400_000));
-        let mut progress = Progress::new(0, 0);
+        let mut progress = Progress::new(0);
         progress.sent(1, 1_000);
         progress.sent(1, 51_000);
         assert_eq!(doubtful_at(&progress), 101_000, "the silence counts from the first message");
@@ -176,7 +172,7 @@ mod tests {
         const STALL_US: Micros = 240_000;
         const FIRST_US: Micros = 480_000;
         let lost_at = |progress: &Progress| progress.lost_at(STALL_US, FIRST_US);
-        let mut progress = Progress::new(0, 0);
+        let mut progress = Progress::new(0);
         assert_eq!(lost_at(&progress), Micros::MAX, "nobody has asked it");
         progress.sent(1, 1_000);
         progress.sent(2, 9_000);
@@ -191,7 +187,7 @@ mod tests {
         let timeout_us = progress.round_trip.expect("measured").timeout_us();
         assert!(2 * timeout_us > STALL_US);
         assert_eq!(lost_at(&progress), 600_000 + 2 * timeout_us, "it is slow");
-        let mut relay = Progress::new(0, 0);
+        let mut relay = Progress::new(0);
         relay.heard(1_000, 1_500);
         relay.heard_on_relay(2_000, 202_000);
         relay.sent_on_relay(1, 300_000, 0);
@@ -201,7 +197,7 @@ mod tests {
 
     /// A follower that answers one of so many messages, each after `round_trip_us`, and is asked now.
     fn asked(answers_one_of: u64, round_trip_us: Micros) -> Progress {
-        let mut progress = Progress::new(0, 0);
+        let mut progress = Progress::new(0);
         for n in 1..=1_000 {
             progress.sent(n, n * 1_000_000);
             if n % answers_one_of == 0 {

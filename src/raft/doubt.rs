@@ -23,7 +23,6 @@ use super::tuning::Detection;
 use super::types::{Command, Term};
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::planted::Bug;
 
 /// How often a leader is asked that may be dead: one question may get lost, and its answer too.
 const QUESTIONS: u32 = 2;
@@ -47,10 +46,6 @@ pub(super) struct Doubt {
 impl<C: Command> Node<C> {
     /// A client came back from the leader in vain: it waits, so the leader is asked at once.
     pub(super) fn suspect(&mut self) {
-        let follows = matches!(&self.role, Role::Follower(follower) if follower.leader.is_some());
-        if follows && !self.hears_leader() && self.planted(Bug::DeposesAgain) {
-            self.campaign(false);
-        }
         self.doubt(true, self.now);
     }
 

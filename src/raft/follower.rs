@@ -9,7 +9,6 @@ use super::tuning::Detection;
 use super::types::{Command, Term};
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::planted::Bug;
 
 /// A follower's own state.
 #[derive(Debug)]
@@ -36,8 +35,6 @@ impl<C: Command> Node<C> {
         }
         if self.is_leader() {
             self.actions.push(Action::Abandon);
-            #[cfg(any(test, feature = "planted-bugs"))]
-            self.keep_followers();
         }
         let before = match &self.role {
             Role::Follower(follower) => follower.election_deadline,
@@ -102,9 +99,6 @@ impl<C: Command> Node<C> {
     fn store(&mut self, append: AppendEntries<C>) -> Option<AppendOutcome> {
         let AppendEntries { prev_log_index, prev_log_term, leader_commit, .. } = append;
         if self.log.term_at(prev_log_index) != Some(prev_log_term) {
-            if self.planted(Bug::AppliesBeyondMatch) {
-                self.commit_to(leader_commit);
-            }
             let hint = self.log.conflict_hint(prev_log_index);
             return Some(AppendOutcome::Conflict {
                 prev_log_index,
@@ -113,18 +107,12 @@ impl<C: Command> Node<C> {
             });
         }
         let shown = append.last_index();
-        if self.planted(Bug::TruncatesOnAnyAppend) {
-            self.log.truncate(prev_log_index);
-        }
         if !self.log.store(append.entries, self.known_committed) {
             return None; // leader completeness (5.4.3): no leader contradicts what is committed
         }
         // Not further than this message reaches: what lies behind may differ from the leader's.
-        let unless = |bug| if self.planted(bug) { self.log.last_index() } else { shown };
-        let (match_index, committable) =
-            (unless(Bug::AcknowledgesBeyondRequest), unless(Bug::CommitsBeyondLastNew));
-        self.commit_to(leader_commit.min(committable));
-        Some(AppendOutcome::Matched { match_index })
+        self.commit_to(leader_commit.min(shown));
+        Some(AppendOutcome::Matched { match_index: shown })
     }
 }
 

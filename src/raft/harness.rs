@@ -11,7 +11,6 @@ use super::tuning::{Detection, Tuning};
 use super::types::{Configuration, Index, Payload, Term};
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::planted::Planted;
 
 /// What these clusters replicate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +47,6 @@ pub(super) const SETTINGS: Settings = Settings {
     max_in_flight: 4,
     applied_at_once: 1_000,
     tuning: Tuning { detection: Detection::Heartbeats, ..Tuning::DEFAULT },
-    planted: Planted::NONE,
 };
 
 /// The same where silence costs nothing and those who miss a leader find out that it is dead.

@@ -26,7 +26,6 @@ use super::reads::PendingRead;
 use super::types::{Command, Index, Payload};
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::planted::Bug;
 
 /// A leader's own state (paper, figure 2: volatile state on leaders).
 #[derive(Debug)]
@@ -79,7 +78,7 @@ impl<C: Command> Node<C> {
     /// once and commits what earlier terms left behind.
     pub(super) fn become_leader(&mut self) {
         let last_index = self.log.last_index();
-        let followers = self.followers().map(|id| (id, Progress::new(last_index, self.now))).collect();
+        let followers = self.followers().map(|id| (id, Progress::new(last_index))).collect();
         self.waiting.clear(); // everybody hears of this leader at once
         self.role = Role::Leader(Leader {
             followers,
@@ -89,8 +88,6 @@ impl<C: Command> Node<C> {
             own_disk: OwnDisk::default(),
             proposed: 0,
         });
-        #[cfg(any(test, feature = "planted-bugs"))]
-        self.resume_followers();
         self.log.append(self.hard_state.current_term, Payload::Noop);
     }
 
@@ -106,14 +103,8 @@ impl<C: Command> Node<C> {
 
     /// A follower answered in this leader's own term. The drain draws the conclusions.
     pub(super) fn receive_append_entries_response(&mut self, from: Id, response: AppendEntriesResponse) {
-        let [any_term, twice, replaced] =
-            [Bug::CountsStaleAck, Bug::CountsAckTwice, Bug::CountsReplaced].map(|bug| self.planted(bug));
         let Role::Leader(leader) = &mut self.role else { return };
-        if twice {
-            leader.count_twice(from, response);
-        }
-        let earlier_term = any_term && response.sent_at <= leader.elected_at;
-        if !leader.has_sent(response.sent_at) && !earlier_term {
+        if !leader.has_sent(response.sent_at) {
             return; // an answer to what was sent in an earlier term, or never
         }
         let Some(progress) = leader.followers.get_mut(&from) else { return };
@@ -134,9 +125,6 @@ impl<C: Command> Node<C> {
         progress.heard(response.sent_at, self.now);
         if let (AppendOutcome::Conflict { .. }, Some(followed_by)) = (response.outcome, followed_by) {
             leader.spare(response.sent_at, followed_by);
-        }
-        if replaced {
-            leader.count_replaced(response);
         }
     }
 
@@ -203,10 +191,8 @@ impl<C: Command> Node<C> {
     /// with them (paper, 5.4.2 and figure 8). The leader is one of them once its own disk has the entry; the
     /// followers' disks may well be faster (dissertation, 10.2.1).
     fn advance_commit_index(&mut self) {
-        let unsynced = self.planted(Bug::CountsOwnUnsyncedEntry);
-        let own = if unsynced { self.log.last_index() } else { self.log.durable_index() };
-        let index = self.reached_by_quorum(own, |progress| progress.match_index);
-        if self.is_of_current_term(index) || self.planted(Bug::CountsReplicasForPriorTerm) {
+        let index = self.reached_by_quorum(self.log.durable_index(), |progress| progress.match_index);
+        if self.is_of_current_term(index) {
             self.commit_to(index);
         }
     }

@@ -113,7 +113,7 @@ impl<C: Command> Log<C> {
     }
 
     /// Cuts off everything after `last`, and with it what the disk has or will have of that.
-    pub(super) fn truncate(&mut self, last: Index) {
+    fn truncate(&mut self, last: Index) {
         self.entries.truncate((last - self.base_index) as usize);
         self.note_change(last + 1);
         self.durable_index = self.durable_index.min(last);

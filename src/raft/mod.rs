@@ -33,7 +33,6 @@
 //! | `round_trip` | how long an answer takes | RFC 6298 |
 //! | `odds` | how many followers to ask at once | |
 //! | `tuning` | what trades messages against latency | |
-//! | `mistakes` | planted bugs that take more than a line | |
 //! | `invariants` | what always holds | paper, fig. 3 |
 //! | `text` | how all of it is written down for people | |
 //! | `harness` | a cluster of cores for tests, without time of its own | |
@@ -91,7 +90,6 @@ pub mod invariants;
 mod leader;
 pub mod log;
 pub mod message;
-mod mistakes;
 mod node;
 mod odds;
 mod own_disk;

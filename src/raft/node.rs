@@ -9,14 +9,13 @@ use super::follower::Follower;
 use super::invariants;
 use super::leader::Leader;
 use super::log::Log;
-use super::message::{AppendEntriesResponse, AppendOutcome, Body, Message, RequestVote, RequestVoteResponse};
+use super::message::{Body, Message, RequestVote, RequestVoteResponse};
 use super::progress::Progress;
 use super::relay::Overheard;
 use super::tuning::Tuning;
 use super::types::{Command, Configuration, Entry, HardState, Index, MAX_TERMS_AHEAD, Saved, Term};
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::planted::{Bug, Planted};
 
 /// What a replica is told about its surroundings. All replicas of a cluster need the
 /// same times.
@@ -46,8 +45,6 @@ pub struct Settings<C> {
     pub applied_at_once: usize,
     /// What trades messages against latency.
     pub tuning: Tuning,
-    /// A bug that tests put in; none in any other build.
-    pub planted: Planted,
 }
 
 impl<C> Clone for Settings<C> {
@@ -101,8 +98,6 @@ pub struct Node<C> {
     persisted: u64,                       // how many of them are there; <= persists
     said: Vec<Action<C>>,                 // in this batch, what must wait for the disk
     promises: VecDeque<(u64, Action<C>)>, // in earlier ones, with how many changes must be on disk
-    #[cfg(any(test, feature = "planted-bugs"))]
-    pub(super) followers_before: BTreeMap<Id, Progress>, // for `Bug::ResumesLeadership`
 }
 
 impl<C: Command> Node<C> {
@@ -146,12 +141,7 @@ impl<C: Command> Node<C> {
             persisted: 0,
             said: Vec::new(),
             promises: VecDeque::new(),
-            #[cfg(any(test, feature = "planted-bugs"))]
-            followers_before: BTreeMap::new(),
         };
-        if node.planted(Bug::ForgetsItsVoteAtRestart) {
-            node.hard_state.voted_for = None;
-        }
         node.postpone_election();
         node
     }
@@ -216,8 +206,7 @@ impl<C: Command> Node<C> {
     /// What was said rests on everything that had changed by the end of its batch. It may be said once
     /// that is on disk: a vote or an acknowledgement that a crash can undo is worth nothing.
     fn release_promises(&mut self) {
-        let durable = if self.planted(Bug::AcknowledgesBeforeFsync) { self.persists } else { self.persisted };
-        let number = self.persists;
+        let (number, durable) = (self.persists, self.persisted);
         if self.promises.is_empty() && durable >= number {
             self.actions.append(&mut self.said);
             return;
@@ -326,9 +315,6 @@ impl<C: Command> Node<C> {
             Body::RequestVoteResponse(response) if response.pre_vote && response.granted => {
                 self.receive_vote(from, term, response); // the term is only a proposal
             }
-            Body::AppendEntriesResponse(response) if self.planted(Bug::CountsStaleAck) => {
-                self.receive_append_entries_response(from, response);
-            }
             _ if term < self.hard_state.current_term => self.refuse_stale(from, body),
             body => {
                 if term > self.hard_state.current_term {
@@ -353,16 +339,11 @@ impl<C: Command> Node<C> {
     /// same time by a clock that began again. Answers to what this replica asked in an earlier term never count, and
     /// need no answer.
     fn refuse_stale(&mut self, from: Id, body: Body<C>) {
-        let (leader, sent_at) = match body {
-            Body::AppendEntries(append) => (from, append.sent_at),
-            Body::RelayEntries(relay) => (relay.leader, relay.append.sent_at),
+        let leader = match body {
+            Body::AppendEntries(_) => from,
+            Body::RelayEntries(relay) => relay.leader,
             _ => return,
         };
-        if self.planted(Bug::RefusalProves) {
-            let outcome = AppendOutcome::Matched { match_index: 0 };
-            return self
-                .send(leader, Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome }));
-        }
         self.send(leader, Body::StaleTerm);
     }
 
@@ -376,8 +357,7 @@ impl<C: Command> Node<C> {
         // The promise comes before the term rule: a candidate that has missed a living
         // leader can't depose it, and a leader's lease rests on this (dissertation, 6.4.1).
         let may_vote = !self.hears_leader();
-        let counts = !request.pre_vote || self.planted(Bug::PreVoteRaisesTerm);
-        if may_vote && counts && term > current_term {
+        if may_vote && !request.pre_vote && term > current_term {
             self.become_follower(term, None);
         }
         let free = if request.pre_vote {
@@ -406,26 +386,18 @@ impl<C: Command> Node<C> {
     }
 
     fn may_vote_for(&self, candidate: Id) -> bool {
-        self.hard_state.voted_for.is_none_or(|id| id == candidate) || self.planted(Bug::VotesTwice)
+        self.hard_state.voted_for.is_none_or(|id| id == candidate)
     }
 
     /// Whether the candidate's log is at least as up to date as this replica's (paper, 5.4.1).
     pub(super) fn is_up_to_date(&self, candidate: &RequestVote) -> bool {
-        let (index, term) = (candidate.last_log_index, candidate.last_log_term);
-        if self.planted(Bug::VotesForShorterLog) {
-            return term >= self.log.last_term();
-        }
-        if self.planted(Bug::ComparesIndexBeforeTerm) {
-            return (index, term) >= (self.log.last_index(), self.log.last_term());
-        }
-        self.log.is_covered_by(index, term)
+        self.log.is_covered_by(candidate.last_log_index, candidate.last_log_term)
     }
 
     /// Whether this replica has promised not to help to elect another leader yet: it leads, or it
     /// heard a leader less than the least election time-out ago.
     pub(super) fn hears_leader(&self) -> bool {
-        let free = self.leader().is_none() && self.planted(Bug::GrantsUnderPromise);
-        self.is_leader() || (self.now < self.promised_until() && !free)
+        self.is_leader() || self.now < self.promised_until()
     }
 
     /// Until when this replica has promised the leader that it heard last not to vote.
@@ -467,11 +439,6 @@ impl<C: Command> Node<C> {
         } else {
             self.said.push(action);
         }
-    }
-
-    /// Whether tests have put this bug in.
-    pub(super) fn planted(&self, bug: Bug) -> bool {
-        self.settings.planted.has(bug)
     }
 
     /// All voters but this one.

@@ -91,7 +91,7 @@ mod tests {
 
     /// A follower that answers one message of so many; a silent one answers none any more.
     fn follower(answers_one_of: u64, silent: bool) -> Progress {
-        let mut progress = Progress::new(0, 0);
+        let mut progress = Progress::new(0);
         for n in 1..=1_000 {
             progress.sent(n, n);
             if n % answers_one_of == 0 {
@@ -109,7 +109,7 @@ mod tests {
     fn asks(followers: [Progress; 4], before: u16) -> Vec<u16> {
         let numbered = (0..).zip(followers);
         let followers = numbered.map(|(n, mut progress)| {
-            progress.heard_at = Micros::from(n < before);
+            progress.acked_sent_at = Micros::from(n < before);
             progress.last_sent_at = 9 - Micros::from(n);
             (id(n), progress)
         });
@@ -121,7 +121,7 @@ mod tests {
             own_disk: OwnDisk::default(),
             proposed: 0,
         };
-        let asked = |progress: &Progress| (progress.heard_at == 1).then_some(progress.answer_rate());
+        let asked = |progress: &Progress| (progress.acked_sent_at == 1).then_some(progress.answer_rate());
         leader.choose(2, LIKELY, asked).into_iter().map(Id::number).collect()
     }
 

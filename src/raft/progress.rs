@@ -53,8 +53,6 @@ pub struct Progress {
     pub last_sent_at: Micros,
     /// When the latest answered message was sent: the follower followed this leader then or later.
     pub acked_sent_at: Micros,
-    /// When the follower was last heard.
-    pub heard_at: Micros,
     /// Since when it has been asked and has said nothing.
     pub silent_since: Option<Micros>,
     /// Whether it was the last on a way that was not answered: then it may know that those before it have what it brought.
@@ -80,7 +78,7 @@ struct InFlight {
 impl Progress {
     /// A follower of which nothing is known but the leader's own last index when it was elected; it is meant
     /// to get the no-op that comes next.
-    pub fn new(last_index: Index, now: Micros) -> Self {
+    pub fn new(last_index: Index) -> Self {
         Self {
             match_index: 0,
             next_index: last_index + 1,
@@ -89,7 +87,6 @@ impl Progress {
             state: ProgressState::Probe,
             last_sent_at: 0,
             acked_sent_at: 0,
-            heard_at: now,
             silent_since: None,
             may_recall: false,
             catch_up_to: 0,
@@ -156,21 +153,21 @@ impl Progress {
 
     /// An answer arrived to the message that was sent at `sent_at`; what it says of the log is known already.
     pub fn heard(&mut self, sent_at: Micros, now: Micros) {
-        if self.note_heard(sent_at, now) {
+        if self.note_heard(sent_at) {
             RoundTrip::update(&mut self.round_trip, now.saturating_sub(sent_at));
         }
     }
 
     /// The same, and another follower has brought it.
     pub fn heard_on_relay(&mut self, sent_at: Micros, now: Micros) {
-        if self.note_heard(sent_at, now) {
+        if self.note_heard(sent_at) {
             RoundTrip::update(&mut self.relay_round_trip, now.saturating_sub(sent_at));
         }
     }
 
     /// The same, long ago, and another follower still knew it.
-    pub fn recalled(&mut self, sent_at: Micros, now: Micros) {
-        self.note_heard(sent_at, now);
+    pub fn recalled(&mut self, sent_at: Micros) {
+        self.note_heard(sent_at);
     }
 
     /// If this was sent through several followers and is not answered: how many come after this one.
@@ -190,11 +187,10 @@ impl Progress {
     }
 
     /// False, and nothing is changed, unless this [`is_news`](Self::is_news).
-    fn note_heard(&mut self, sent_at: Micros, now: Micros) -> bool {
+    fn note_heard(&mut self, sent_at: Micros) -> bool {
         if !self.is_news(sent_at) {
             return false;
         }
-        self.heard_at = now;
         self.silent_since = None;
         self.acked_sent_at = sent_at;
         self.failures = 0;
@@ -293,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_follower_that_a_relay_did_not_need_is_as_if_it_had_not_been_sent() {
-        let mut progress = Progress::new(0, 0);
+        let mut progress = Progress::new(0);
         progress.sent(1, 10);
         progress.matched(1);
         progress.heard(10, 11);
@@ -311,7 +307,7 @@ mod tests {
     #[test]
     fn who_was_last_on_a_way_that_failed_may_know_of_others_until_it_is_asked() {
         let after = |followed_by| {
-            let mut progress = Progress::new(0, 0);
+            let mut progress = Progress::new(0);
             progress.sent_on_relay(1, 20, followed_by);
             assert!(!progress.may_recall, "it may still answer");
             progress.expire();
@@ -327,17 +323,17 @@ mod tests {
 
     #[test]
     fn what_is_recalled_is_no_measure_of_a_round_trip() {
-        let mut progress = Progress::new(0, 0);
+        let mut progress = Progress::new(0);
         progress.sent_on_relay(1, 20, 1);
         progress.heard_on_relay(20, 21);
-        progress.recalled(20, 9_000_000);
+        progress.recalled(20);
         progress.sent_on_relay(1, 9_000_000, 1);
         assert_eq!(progress.retransmit_deadline(MAX_US), Some(9_000_000 + PATIENT_RETRANSMIT_US));
     }
 
     #[test]
     fn the_retransmission_time_follows_the_measured_round_trip() {
-        let mut slow = Progress::new(0, 0);
+        let mut slow = Progress::new(0);
         for n in 0..50 {
             slow.heard(n * 100_000, n * 100_000 + 40_000);
         }
@@ -348,7 +344,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_was_held_for_long_does_not_make_it_long() {
-        let mut progress = Progress::new(0, 0);
+        let mut progress = Progress::new(0);
         progress.heard(1, 9_000_000);
         progress.heard_on_relay(2, 9_000_000);
         progress.sent(1, 10_000_000);
@@ -361,7 +357,7 @@ mod tests {
 
     #[test]
     fn it_is_shorter_where_answers_are_lost() {
-        let mut progress = Progress::new(0, 0);
+        let mut progress = Progress::new(0);
         let mut next = 0;
         let mut wait_after = |losses: u64, answers: u64| {
             for nth in 0..losses + answers {
@@ -382,7 +378,7 @@ mod tests {
 
     #[test]
     fn it_doubles_up_to_the_maximum_once_the_follower_is_unresponsive() {
-        let mut progress = Progress::new(0, 0);
+        let mut progress = Progress::new(0);
         let mut waits = Vec::new();
         for _ in 0..6 {
             progress.sent(0, 0);
@@ -397,7 +393,7 @@ mod tests {
 
     #[test]
     fn the_answer_rate_follows_what_is_lost() {
-        let mut progress = Progress::new(0, 0);
+        let mut progress = Progress::new(0);
         for n in 1..=1_000 {
             progress.sent(n, n);
             if n % 4 == 0 {
@@ -409,7 +405,7 @@ mod tests {
 
     #[test]
     fn messages_that_were_joined_on_their_way_are_not_lost() {
-        let mut progress = Progress::new(0, 0);
+        let mut progress = Progress::new(0);
         for index in 1..=100 {
             progress.sent(index, index);
         }
@@ -420,7 +416,7 @@ mod tests {
 
     #[test]
     fn a_stale_refusal_does_not_move_a_follower_back_behind_what_matched() {
-        let mut progress = Progress::new(10, 0);
+        let mut progress = Progress::new(10);
         progress.matched(8);
         progress.conflicted(8, 2);
         assert_eq!((progress.next_index, progress.state), (11, ProgressState::Replicate));
@@ -430,18 +426,18 @@ mod tests {
 
     #[test]
     fn what_matched_is_not_sent_again() {
-        let mut progress = Progress::new(0, 0);
+        let mut progress = Progress::new(0);
         progress.matched(8);
         assert_eq!(progress.next_index, 9);
     }
 
     #[test]
     fn what_is_lost_is_sent_again_from_where_it_began() {
-        let mut probing = Progress::new(100, 0);
+        let mut probing = Progress::new(100);
         probing.sent(101, 1);
         probing.expire();
         assert_eq!(probing.next_index, 101, "it is not known yet where the logs agree");
-        let mut replicating = Progress::new(100, 0);
+        let mut replicating = Progress::new(100);
         replicating.matched(40);
         replicating.sent(101, 1);
         replicating.expire();
@@ -450,7 +446,7 @@ mod tests {
 
     #[test]
     fn an_unresponsive_follower_gets_one_message_at_a_time() {
-        let mut progress = Progress::new(0, 0);
+        let mut progress = Progress::new(0);
         progress.matched(0);
         progress.goal = 10;
         progress.sent(1, 1);
@@ -468,7 +464,7 @@ mod tests {
 
     #[test]
     fn repeated_or_overtaken_answer_is_no_sign_of_life_and_no_round_trip() {
-        let mut progress = Progress::new(0, 0);
+        let mut progress = Progress::new(0);
         progress.sent(1, 10);
         progress.sent(2, 20);
         progress.matched(2);
@@ -478,11 +474,11 @@ mod tests {
         for old in [10, 20] {
             progress.heard(old, 400_000);
             progress.heard_on_relay(old, 400_000);
-            progress.recalled(old, 400_000);
+            progress.recalled(old);
         }
-        assert_eq!((progress.heard_at, progress.silent_since), (21, Some(30)));
+        assert_eq!((progress.acked_sent_at, progress.silent_since), (20, Some(30)));
         assert_eq!(progress.retransmit_deadline(MAX_US), deadline);
         progress.heard(30, 400_000);
-        assert_eq!((progress.heard_at, progress.silent_since), (400_000, None));
+        assert_eq!((progress.acked_sent_at, progress.silent_since), (30, None));
     }
 }

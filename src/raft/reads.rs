@@ -2,13 +2,12 @@
 //! or, without one, answers of a quorum to messages that were sent later (ReadIndex).
 
 use super::action::{Action, ReadId};
-use super::node::{Node, Role, Settings};
+use super::node::{Node, Role};
 use super::odds::LIKELY;
 use super::progress::Progress;
 use super::tuning::Reads;
 use super::types::{Command, Index, Payload};
 use crate::micros::Micros;
-use crate::planted::Bug;
 
 /// A read that waits for proof that this replica still leads.
 #[derive(Debug)]
@@ -21,11 +20,10 @@ pub(super) struct PendingRead {
 impl<C: Command> Node<C> {
     /// A client's read waits until the drain finds proof of leadership for it.
     pub(super) fn read(&mut self, id: ReadId) {
-        let earlier_round = self.planted(Bug::ReusesEarlierRound).then(|| self.proven());
         let term = self.hard_state.current_term;
         match &mut self.role {
             Role::Leader(leader) => {
-                let after = earlier_round.unwrap_or(leader.last_stamp);
+                let after = leader.last_stamp;
                 let logged = self.settings.tuning.reads == Reads::Log;
                 let entry = logged.then(|| self.log.append(term, Payload::Noop));
                 leader.reads.push_back(PendingRead { id, after, entry });
@@ -42,26 +40,13 @@ impl<C: Command> Node<C> {
     /// election time-out by more than clock rates may differ while it lasts. The promises of a quorum keep
     /// every other candidate from a quorum of votes. The leader itself refuses its vote as long as it leads.
     fn lease_end(&self) -> Micros {
-        if self.planted(Bug::LeaseFromReceipt) {
-            return self.reached_by_quorum(self.now, |progress| progress.heard_at) + self.settings.lease_us;
-        }
-        let Settings { lease_us, election_timeout_us, .. } = self.settings;
-        let lease_us = match () {
-            () if lease_us > 0 && self.planted(Bug::LeaseWithoutMargin) => election_timeout_us,
-            () if lease_us > 0 && self.planted(Bug::LeaseTooLong) => election_timeout_us * 3 / 2,
-            () => lease_us,
-        };
-        self.reached_by_quorum(self.now, |progress| progress.acked_sent_at) + lease_us
+        self.reached_by_quorum(self.now, |progress| progress.acked_sent_at) + self.settings.lease_us
     }
 
     /// Until when this replica serves reads without asking anybody; `None` if it does not at all.
     pub fn leased_until(&self) -> Option<Micros> {
-        let Role::Leader(leader) = &self.role else { return None };
-        if self.planted(Bug::ReadsBeforeNoop) {
-            return Some(self.lease_end().max(leader.elected_at + self.settings.lease_us));
-        }
         // What earlier leaders committed may not be known here before the no-op is (paper, 8).
-        self.has_committed_in_term().then(|| self.lease_end())
+        (self.is_leader() && self.has_committed_in_term()).then(|| self.lease_end())
     }
 
     /// The latest time at which a quorum is known to have followed this leader: answers to what was sent then.
@@ -74,7 +59,7 @@ impl<C: Command> Node<C> {
     pub(super) fn serve_reads(&mut self) {
         let leased_until = if self.has_reads() { self.leased_until() } else { None };
         let Some(leased_until) = leased_until else { return };
-        let leased = self.now < leased_until || self.planted(Bug::ServesReadsUnproven);
+        let leased = self.now < leased_until;
         let proven = self.proven();
         let commit_index = self.commit_index;
         let may_go = |read: &&PendingRead| match read.entry {
@@ -129,6 +114,7 @@ mod tests {
     use super::*;
     use crate::raft::action::Input;
     use crate::raft::harness::{Cluster, SETTINGS, id};
+    use crate::raft::node::Settings;
 
     /// A cluster of three in which 1 leads, everybody is up to date and nothing is on its way.
     fn led_by_1(lease_us: Micros) -> Cluster {

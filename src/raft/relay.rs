@@ -42,7 +42,6 @@ use super::tuning::Topology;
 use super::types::{Command, Index, Term};
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::planted::Bug;
 
 /// A leader that adapts relays through no more followers than this. A relay is all or nothing: through four of them at
 /// 30 % loss, one in six gets through, which costs more messages and much more time than the star does.
@@ -143,36 +142,23 @@ impl<C: Command> Node<C> {
         self.recall(&mut relay);
         self.overhear(&relay);
         let sent_at = relay.append.sent_at;
-        let own = Acknowledgement { id: self.id, sent_at };
-        relay.acknowledged.push(own);
-        if self.planted(Bug::AcknowledgesForTheWay) {
-            let way = relay.way.drain(..);
-            relay.acknowledged.extend(way.map(|id| Acknowledgement { id, sent_at }));
-        }
+        relay.acknowledged.push(Acknowledgement { id: self.id, sent_at });
         if relay.way.is_empty() {
             return self.answer_relay(relay);
         }
         let next = relay.way.remove(0);
         let body = Body::RelayEntries(relay);
-        if self.planted(Bug::PassesOnBeforeFsync) {
-            let message = Message { term: self.hard_state.current_term, body };
-            self.actions.push(Action::Send { to: next, message });
-        } else {
-            self.send(next, body);
-        }
+        self.send(next, body);
     }
 
     /// Shortens the way by those who are known to have what the relay brings: the answer that said so was lost.
     fn recall(&self, relay: &mut RelayEntries<C>) {
         let known = &self.overheard;
-        let is_enough = known.last_index >= relay.append.last_index() || self.planted(Bug::RecallsBeyond);
+        let is_enough = known.last_index >= relay.append.last_index();
         if known.term != self.hard_state.current_term || !is_enough {
             return;
         }
-        for &(mut earlier) in &known.acknowledged {
-            if self.planted(Bug::RecallsAsNew) {
-                earlier.sent_at = relay.append.sent_at;
-            }
+        for &earlier in &known.acknowledged {
             let is_among = relay.acknowledged.iter().any(|now| now.id == earlier.id);
             let Some(end) = relay.way.len().checked_sub(1).filter(|_| !is_among) else { continue };
             // As many as before acknowledge it, and who has not been asked yet need not be.
@@ -214,7 +200,7 @@ impl<C: Command> Node<C> {
             if acknowledgement.sent_at == sent_at {
                 progress.heard_on_relay(sent_at, self.now);
             } else {
-                progress.recalled(acknowledgement.sent_at, self.now);
+                progress.recalled(acknowledgement.sent_at);
             }
         }
         leader.spare(sent_at, usize::MAX);

@@ -34,7 +34,6 @@ impl Cluster {
                 seed: u64::from(own.number()),
                 applied_at_once: APPLIED_AT_ONCE,
                 tuning: Tuning::DEFAULT,
-                planted: Planted::NONE,
             };
             let limits = Limits::new(SEQPACKET_MAX_DATAGRAM, options.tuning.topology, options.peers.len());
             (own, Replica::new(&options, limits, Saved::default(), 0))
@@ -347,7 +346,7 @@ fn put_that_is_too_late_when_it_is_committed_is_refused() {
     puts.push(put("0", "k", "old")); // the leader proposes it before it applies any of the others
     let entries = cluster.replicas[&leader].node().log().last_index();
     cluster.ask(leader, &puts);
-    assert_eq!(cluster.replicas[&leader].node().log().last_index(), entries + puts.len() as Index);
+    assert_eq!(cluster.replicas[&leader].node().log().last_index(), entries + puts.len() as u64);
     let outcome = |n| if n == 2 * SESSION_WINDOW { Outcome::Fail } else { Outcome::Stored };
     let answers = cluster.answers().into_iter().map(|(_, _, outcome, _)| outcome);
     assert_eq!(answers.collect::<Vec<_>>(), (0..puts.len()).map(outcome).collect::<Vec<_>>());

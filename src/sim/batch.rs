@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::bugs::Bug;
 use super::plan::Plan;
 use super::run::{Outcome, run};
-use crate::planted::Planted;
 
 /// Runs these seeds on so many threads until one fails, and hands over every outcome. Returns the least seed
 /// that fails, which is the same however many threads there are.
@@ -13,7 +13,7 @@ pub fn run_many(
     seeds: Range<u64>,
     jobs: usize,
     plan: impl Fn(u64) -> Plan + Sync,
-    planted: Planted,
+    bug: Option<Bug>,
     take: impl Fn(Outcome) + Sync,
 ) -> Option<u64> {
     let (next, failed) = (AtomicU64::new(seeds.start), AtomicU64::new(seeds.end));
@@ -22,7 +22,7 @@ pub fn run_many(
             let end = failed.load(Ordering::Relaxed);
             let take_one = |seed: u64| (seed < end).then(|| seed + 1); // the last seed of all has no successor
             let Ok(seed) = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one) else { break };
-            let outcome = run(&plan(seed), planted, false);
+            let outcome = run(&plan(seed), bug, false);
             if outcome.violation.is_some() {
                 failed.fetch_min(seed, Ordering::Relaxed);
             }

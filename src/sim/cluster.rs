@@ -4,6 +4,7 @@
 
 use fastrand::Rng;
 
+use super::bugs::Bug;
 use super::clients::{Clients, Follows, Sending};
 use super::coverage::Coverage;
 use super::faults::Faults;
@@ -20,7 +21,6 @@ use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::outbox::Datagram;
-use crate::planted::Planted;
 use crate::replica::{Effect, Options};
 use crate::replication::Message;
 use crate::request::Response;
@@ -49,8 +49,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster of a plan at time 0. With `traced`, everything that happens is written down.
-    pub fn new(plan: Plan, planted: Planted, traced: bool) -> Self {
+    /// The cluster of a plan at time 0, with a bug around each replica if one is wanted. With `traced`, everything that happens is written down.
+    pub fn new(plan: Plan, bug: Option<Bug>, traced: bool) -> Self {
         let mut root = Rng::with_seed(plan.seed);
         let mut rng = root.fork();
         let network = Network::new(plan.network, plan.replicas, root.fork());
@@ -60,8 +60,8 @@ impl Cluster {
             let peers = ids.iter().copied().filter(|&id| id != own).collect();
             let max_datagram = plan.network.max_datagram;
             let (applied_at_once, tuning) = (plan.applied_at_once, plan.tuning);
-            let options = Options { own, peers, seed: 0, applied_at_once, tuning, planted };
-            Server::new(options, max_datagram, plan.storage, plan.clock_origin, plan.clock_rate(n))
+            let options = Options { own, peers, seed: 0, applied_at_once, tuning };
+            Server::new(options, max_datagram, plan.storage, plan.clock_origin, plan.clock_rate(n), bug)
         };
         let mut cluster = Self {
             servers: ids.iter().enumerate().map(server).collect(),
@@ -438,7 +438,7 @@ impl Cluster {
             return Ok(());
         }
         self.servers[at].transmit_due = false;
-        while let Some(datagram) = self.servers[at].outbox().take() {
+        while let Some(datagram) = self.servers[at].take_datagram() {
             self.send(at, datagram)?;
         }
         Ok(())

@@ -6,7 +6,6 @@ use super::plan::{Fault, FaultKind, Plan, Shape, Target};
 use super::run;
 use super::{Figures, measure};
 use crate::micros::Micros;
-use crate::planted::Planted;
 use crate::tuning::{Detection, Tuning};
 
 const SECOND: Micros = 1_000_000;
@@ -41,7 +40,7 @@ fn kill_leader(plan: Plan) -> Plan {
 /// The figure of each seed, rising.
 fn figures(plan: impl Fn(u64) -> Plan, of: impl Fn(&Figures) -> u64) -> Vec<u64> {
     let figure = |seed| {
-        let outcome = run(&plan(seed), Planted::NONE, false);
+        let outcome = run(&plan(seed), None, false);
         assert_eq!(outcome.violation, None, "seed {seed}");
         let figure = of(&outcome.figures);
         assert!(figure > 0, "seed {seed}: no replica was elected after the fault");
@@ -128,7 +127,7 @@ fn hub(seed: u64, per_second: usize, detection: Detection) -> Plan {
     let mut plan = steady(seed, per_second);
     plan.tuning = Tuning { detection, ..plan.tuning };
     let at_us = soon(seed);
-    let mut before = Cluster::new(plan.clone(), Planted::NONE, false);
+    let mut before = Cluster::new(plan.clone(), None, false);
     before.run_until(at_us).expect("no rule is broken");
     let leader = before.leader().expect("a leader");
     let order = (0..plan.replicas).cycle().skip(seed as usize % plan.replicas).take(plan.replicas);

@@ -291,7 +291,7 @@ impl Cluster {
         let FaultKind::CrashOn(trigger) = self.plan.faults[number].kind else { return Ok(()) };
         let mut left = usize::from(self.rng.bool());
         self.servers[at].release();
-        while let Some(datagram) = self.servers[at].outbox().take() {
+        while let Some(datagram) = self.servers[at].take_datagram() {
             let leaves = match (trigger, &datagram) {
                 (Trigger::Ack, Datagram::Client(_)) | (Trigger::Vote, Datagram::Peer { .. }) => true,
                 (Trigger::Lead, Datagram::Peer { .. }) => std::mem::replace(&mut left, 0) > 0,

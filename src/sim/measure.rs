@@ -10,7 +10,6 @@ use super::plan::{ClockOrigin, Network, Plan, Storage, Workload};
 use super::scenario::{CLIENTS, DELAY_US, STAGE_US};
 use super::traffic::Traffic;
 use crate::micros::Micros;
-use crate::planted::Planted;
 use crate::replica::APPLIED_AT_ONCE;
 use crate::request::{Operation, Outcome};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
@@ -189,7 +188,7 @@ impl Experiment {
     pub fn run(&self, seed: u64) -> Result<Measured, Violation> {
         let plan = self.plan(seed);
         let (warm_up, all, end) = (self.warm_up(), plan.workload.requests, plan.lifetime_us);
-        let mut cluster = Cluster::new(plan, Planted::NONE, false);
+        let mut cluster = Cluster::new(plan, None, false);
         cluster.weigh();
         cluster.run_while(end, |clients| clients.completed() < warm_up)?;
         cluster.traffic = Traffic::default();

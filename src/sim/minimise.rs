@@ -2,10 +2,10 @@
 //! Isolating Failure-Inducing Input*, 2002). What chance decides in the network changes with each
 //! fault that is left out, so a shorter plan may fail by another rule; any failure is one.
 
+use super::bugs::Bug;
 use super::invariants::Violation;
 use super::plan::{Fault, Plan};
 use super::run::run;
-use crate::planted::Planted;
 
 /// How many runs the search may take.
 const MAX_RUNS: usize = 2_000;
@@ -22,9 +22,9 @@ pub struct Minimal {
 }
 
 /// Leaves out of a plan that fails whatever it does not need for that; `None` if it does not fail.
-pub fn minimise(plan: &Plan, planted: Planted) -> Option<Minimal> {
-    let violation = run(plan, planted, false).violation?;
-    let mut search = Search { best: Minimal { plan: plan.clone(), violation, runs: 1 }, planted };
+pub fn minimise(plan: &Plan, bug: Option<Bug>) -> Option<Minimal> {
+    let violation = run(plan, bug, false).violation?;
+    let mut search = Search { best: Minimal { plan: plan.clone(), violation, runs: 1 }, bug };
     search.end_early();
     search.leave_out_faults();
     search.simplify();
@@ -35,7 +35,7 @@ pub fn minimise(plan: &Plan, planted: Planted) -> Option<Minimal> {
 
 struct Search {
     best: Minimal,
-    planted: Planted,
+    bug: Option<Bug>,
 }
 
 impl Search {
@@ -45,7 +45,7 @@ impl Search {
             return false;
         }
         self.best.runs += 1;
-        let violation = run(&plan, self.planted, false).violation;
+        let violation = run(&plan, self.bug, false).violation;
         let fails = violation.is_some();
         if let Some(violation) = violation {
             (self.best.plan, self.best.violation) = (plan, violation);

@@ -10,6 +10,7 @@
 //! | `cluster` | the loop: takes what is due and lets it happen |
 //! | `queue` | what is due when |
 //! | `server` | one replica: its stages, its clock, whether it is up |
+//! | `bugs` | known bugs, each a layer around a replica |
 //! | `disk` | what a crash leaves of what was written |
 //! | `network` | whether and when a message arrives |
 //! | `intents` | what clients will ask, drawn before the run |
@@ -45,6 +46,7 @@
 //! else looks like one before it or after it.
 
 pub mod batch;
+pub mod bugs;
 mod circle;
 pub mod clients;
 pub mod cluster;

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::bugs::Bug;
 use super::cluster::Cluster;
 use super::coverage::Coverage;
 use super::invariants::Violation;
@@ -9,7 +10,6 @@ use super::measure::Latencies;
 use super::plan::Plan;
 use super::traffic::Traffic;
 use crate::micros::Micros;
-use crate::planted::Planted;
 use crate::request::Outcome as Answer;
 
 /// How a run ended, and what it was like.
@@ -59,11 +59,11 @@ pub struct Figures {
     pub traffic: Traffic,
 }
 
-/// Runs a plan, with a bug if one is planted, and with a transcript if one is wanted. The same plan
+/// Runs a plan, with a bug around each replica if one is wanted, and with a transcript if one is wanted. The same plan
 /// has the same outcome, always.
-pub fn run(plan: &Plan, planted: Planted, traced: bool) -> Outcome {
-    let mut cluster = Cluster::new(plan.clone(), planted, traced);
-    // A planted bug may break an assertion before it breaks a rule, and so may a real one.
+pub fn run(plan: &Plan, bug: Option<Bug>, traced: bool) -> Outcome {
+    let mut cluster = Cluster::new(plan.clone(), bug, traced);
+    // A bug may break an assertion before it breaks a rule.
     let ended = catch_unwind(AssertUnwindSafe(|| cluster.run()));
     let violation = match ended {
         Ok(result) => result.err(),

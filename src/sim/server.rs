@@ -6,12 +6,13 @@ use std::collections::VecDeque;
 
 use fastrand::Rng;
 
+use super::bugs::{Adapter, Bug};
 use super::disk::Disk;
 use super::plan::{ClockOrigin, Storage};
 use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::outbox::Outbox;
+use crate::outbox::{Datagram, Outbox};
 use crate::raft::types::{Index, Term};
 use crate::replica::{Effect, Options, Replica};
 use crate::replication::{Body, Entry, Node, Persist};
@@ -111,8 +112,10 @@ pub struct Server {
     storage: Storage,
     clock_origin: ClockOrigin,
     clock: Clock,
-    began: (Micros, Micros),  // when this life did: true time, and by its clock
-    replica: Option<Replica>, // None while it is down
+    bug: Option<Bug>,
+    adapter: Option<Box<dyn Adapter>>, // the bug in this life
+    began: (Micros, Micros),           // when this life did: true time, and by its clock
+    replica: Option<Replica>,          // None while it is down
     inbox: VecDeque<Inbound>,
     persisted: Option<u64>, // news of the disk
     known_durable: u64,     // up to which change this life knows its disk to be
@@ -121,13 +124,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// A replica that is down and has never been up.
+    /// A replica that is down and has never been up, with a bug around it if one is wanted.
     pub fn new(
         options: Options,
         max_datagram: usize,
         storage: Storage,
         clock_origin: ClockOrigin,
         clock_ppm: i64,
+        bug: Option<Bug>,
     ) -> Self {
         Self {
             outbox: outbox(&options, max_datagram),
@@ -144,6 +148,8 @@ impl Server {
             storage,
             clock_origin,
             clock: Clock { started_at: 0, origin: 0, ppm: clock_ppm },
+            bug,
+            adapter: None,
             began: (0, 0),
             replica: None,
             inbox: VecDeque::new(),
@@ -180,7 +186,11 @@ impl Server {
         };
         self.clock = Clock { started_at: now, origin, ..self.clock };
         self.began = (now, origin);
-        let saved = self.disk.durable().clone();
+        let mut saved = self.disk.durable().clone();
+        self.adapter = self.bug.map(Bug::adapter);
+        if let Some(adapter) = &mut self.adapter {
+            adapter.start(&mut saved);
+        }
         let Options { tuning, ref peers, .. } = self.options;
         let limits = Limits::new(self.max_datagram, tuning.topology, peers.len());
         self.replica = Some(Replica::new(&self.options, limits, saved, self.clock.shows(now)));
@@ -264,14 +274,29 @@ impl Server {
         self.arrivals.clear();
         for inbound in self.inbox.drain(..size) {
             self.arrivals.note(replica.node(), &inbound);
-            replica.handle(now, inbound);
+            match &mut self.adapter {
+                None => replica.handle(now, inbound),
+                Some(adapter) => {
+                    let inputs = adapter.input(replica, now, inbound);
+                    inputs.into_iter().for_each(|inbound| replica.handle(now, inbound));
+                }
+            }
         }
         replica.tick(now);
-        if self.storage != Storage::Memory {
-            return replica.finish(now);
+        let mut effects =
+            if self.storage != Storage::Memory { replica.finish(now) } else { self.finish_in_memory(now) };
+        if let (Some(adapter), Some(replica)) = (&mut self.adapter, &mut self.replica) {
+            adapter.output(replica, now, &mut effects);
         }
+        effects
+    }
+
+    /// Ends a batch where there is no disk.
+    fn finish_in_memory(&mut self, now: Micros) -> Vec<Effect> {
         let mut sent = Vec::new();
-        replica.finish_in_memory(now, &mut sent);
+        if let Some(replica) = &mut self.replica {
+            replica.finish_in_memory(now, &mut sent);
+        }
         let change = self.memory_change();
         if let Some(persist) = &change {
             // Without a disk, memory is as durable at once as it will ever be.
@@ -323,15 +348,19 @@ impl Server {
         self.waiting.drain(..).for_each(|outbound| self.outbox.push(outbound));
     }
 
-    /// The sender stage.
-    pub fn outbox(&mut self) -> &mut Outbox {
-        &mut self.outbox
+    /// The sender stage: the next datagram.
+    pub fn take_datagram(&mut self) -> Option<Datagram> {
+        let mut datagram = self.outbox.take();
+        if let (Some(adapter), Some(Datagram::Peer { messages, .. })) = (&mut self.adapter, &mut datagram) {
+            adapter.datagram(messages);
+        }
+        datagram
     }
 }
 
 /// An outbox with nothing in it.
 fn outbox(options: &Options, max_datagram: usize) -> Outbox {
-    Outbox::new(options.own, max_datagram, options.tuning.coalesce).with(options.planted)
+    Outbox::new(options.own, max_datagram, options.tuning.coalesce)
 }
 
 #[cfg(test)]

@@ -1,0 +1,68 @@
+//! A get is answered from the state machine at the end of the batch in which it comes, and the core is not asked.
+
+use std::sync::Arc;
+
+use super::Adapter;
+use crate::exchange::{Inbound, Outbound};
+use crate::micros::Micros;
+use crate::replica::{Effect, Replica};
+use crate::request::{Operation, Outcome, Request, RequestId, Response};
+
+/// When it is.
+#[derive(Debug)]
+pub(super) enum Serves {
+    /// By a leader that may serve reads once it has proof of its leadership.
+    Unproven,
+    /// By a leader that must commit its no-op first.
+    BeforeNoop,
+    /// By a replica that had a lease when it stepped down, until it knows another leader.
+    AfterLeading,
+}
+
+#[derive(Debug)]
+pub(super) struct Reads {
+    serves: Serves,
+    had_lease: bool, // when the replica last knew a leader
+    served: Vec<(RequestId, Arc<str>)>,
+}
+
+impl Reads {
+    pub(super) fn new(serves: Serves) -> Self {
+        Self { serves, had_lease: false, served: Vec::new() }
+    }
+
+    fn note_lease(&mut self, replica: &Replica, now: Micros) {
+        let node = replica.node();
+        if node.leader().is_some() {
+            self.had_lease = node.leased_until().is_some_and(|until| now < until);
+        }
+    }
+}
+
+impl Adapter for Reads {
+    fn input(&mut self, replica: &Replica, now: Micros, inbound: Inbound) -> Vec<Inbound> {
+        self.note_lease(replica, now);
+        let node = replica.node();
+        let serves = match self.serves {
+            Serves::Unproven => node.leased_until().is_some(),
+            Serves::BeforeNoop => node.is_leader() && node.leased_until().is_none(),
+            Serves::AfterLeading => self.had_lease && !node.is_leader(),
+        };
+        match inbound {
+            Inbound::Client(Request { id, operation: Operation::Get { key } }) if serves => {
+                self.served.push((id, key));
+                Vec::new()
+            }
+            inbound => vec![inbound],
+        }
+    }
+
+    fn output(&mut self, replica: &mut Replica, now: Micros, effects: &mut Vec<Effect>) {
+        self.note_lease(replica, now);
+        for (id, key) in self.served.drain(..) {
+            let outcome = Outcome::Value(replica.kv().get(&key).cloned().unwrap_or_default());
+            let response = Response { id, outcome, leader: replica.node().leader() };
+            effects.push(Effect::Send(Outbound::Client(response)));
+        }
+    }
+}
