@@ -1,4 +1,4 @@
-//! Clients are told what is not so, or in another order.
+//! Clients get false answers, or answers in another order.
 
 use std::collections::BTreeSet;
 

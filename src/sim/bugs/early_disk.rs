@@ -4,8 +4,8 @@ use super::Adapter;
 use crate::micros::Micros;
 use crate::replica::{Effect, Replica};
 
-/// Leaders are deceived, or all other replicas: what rests on a leader's disk is a commitment, what rests on another disk
-/// is a vote or an acknowledgement.
+/// The disk deceives leaders or all other replicas. A commitment rests on a leader's disk, a vote or
+/// an acknowledgement on the disk of another replica.
 #[derive(Debug)]
 pub(super) struct EarlyDisk {
     pub of_leader: bool,

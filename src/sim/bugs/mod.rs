@@ -1,6 +1,8 @@
-//! Known bugs, each of which the explorer must find, or it proves nothing. Each is a layer around one replica: it changes
-//! what the replica takes in, what it wants done, what a restart finds on the disk, or what leaves in a datagram. The
-//! replica inside is the one that runs everywhere else. Bugs that change the inside of a rule are patches in `bugs/`.
+//! Known bugs. The explorer must find each of them, or it proves nothing.
+//!
+//! A bug is a layer around one replica. It changes the input of the replica, its output, the disk
+//! that a restart finds, or a datagram. The replica inside is the same as everywhere else. Bugs that
+//! change the inside of a rule are patches in `bugs/`.
 
 mod acknowledgements;
 mod answers;
@@ -40,15 +42,15 @@ use votes_twice::VotesTwice;
 
 /// A bug around one life of a replica.
 pub(super) trait Adapter: fmt::Debug {
-    /// Changes what the replica finds on its disk.
+    /// Changes the disk that the replica finds.
     fn start(&mut self, _saved: &mut Saved) {}
 
-    /// Decides what the replica takes in instead of this input.
+    /// Returns the inputs that the replica gets instead of this one.
     fn input(&mut self, _replica: &Replica, _now: Micros, inbound: Inbound) -> Vec<Inbound> {
         vec![inbound]
     }
 
-    /// Changes what the replica wants done at the end of a batch.
+    /// Changes the effects of a batch.
     fn output(&mut self, _replica: &mut Replica, _now: Micros, _effects: &mut Vec<Effect>) {}
 
     /// Changes the messages of a datagram to another replica.
@@ -75,7 +77,7 @@ macro_rules! bugs {
                 }
             }
 
-            /// What it does wrong.
+            /// Its mistake, in a sentence.
             pub fn description(self) -> &'static str {
                 match self {
                     $(Self::$bug => concat!($($text,)+).trim_ascii(),)+
@@ -103,7 +105,7 @@ bugs! {
     ComparesIndexBeforeTerm = "index-before-term": UpToDate::ByIndexFirst,
     /// A follower acknowledges its whole log, not only what the append showed to be equal.
     AcksBeyond = "acks-beyond": AcksBeyond,
-    /// Votes and acknowledgements leave before what they promise is on disk.
+    /// Votes and acknowledgements leave before the entries and votes behind them are on disk.
     AcksBeforeFsync = "acks-before-fsync": EarlyDisk { of_leader: false },
     /// A leader counts its own entries for a quorum before they are on its disk.
     CountsOwnUnsyncedEntry = "own-unsynced": EarlyDisk { of_leader: true },
@@ -115,25 +117,31 @@ bugs! {
     ReadsAfterLeading = "reads-after-leading": Reads::new(Serves::AfterLeading),
     /// A leader takes an acknowledgement that was meant for an earlier term's leader.
     CountsStaleAck = "stale-ack": CountsStaleAck::default(),
-    /// A refusal of an earlier term's append repeats when that was sent, as if the append were acknowledged.
+    /// A refusal of an earlier term's append repeats the append's time, as if it were an
+    /// acknowledgement.
     RefusalProves = "refusal-proves": RefusalProves::default(),
     /// An acknowledgement that arrives twice counts as two followers.
     CountsAckTwice = "ack-twice": AckTwice,
-    /// A leader that is elected again goes on with what it knew of its followers, which may have cut that off since.
+    /// A leader that is elected again trusts its old match indexes, although its followers may have
+    /// cut their logs since.
     ResumesLeadership = "resumes-leadership": ResumesLeadership::default(),
     /// A leader that steps down answers the puts that it holds as if they were committed.
     StaleLeaderAnswersOk = "stale-leader-ok": StaleLeaderAnswersOk::default(),
     /// A replica that is asked for a pre-vote moves to the term that it is asked about.
     PreVoteRaisesTerm = "pre-vote-term": PreVoteRaisesTerm,
-    /// Appends that wait for the same follower are joined although entries between them are missing.
+    /// Appends that wait for the same follower are joined although entries between them are
+    /// missing.
     JoinsGaps = "joins-gaps": JoinsGaps,
-    /// A refusal that waits beside a success disappears into it, and what was refused counts as equal.
+    /// A refusal that waits beside a success disappears into it, and the refused entry counts as
+    /// equal.
     MergesRefusals = "merges-refusals": MergesRefusals,
     /// Answers to gets overtake the answers to puts that took effect before them.
     OutOfOrder = "out-of-order": OutOfOrder,
-    /// A follower on the way of a relay answers also for the followers after it, which have not got it yet.
+    /// A follower on the way of a relay answers also for the followers after it, which have not got
+    /// it yet.
     AcksForTheWay = "acks-for-the-way": AcksForTheWay,
-    /// What another follower has acknowledged before is recalled as if that one had just heard the leader.
+    /// The earlier acknowledgement of another follower is recalled as if that follower had just
+    /// heard the leader.
     RecallsAsNew = "recalls-as-new": RecallsAsNew,
 }
 
@@ -143,7 +151,7 @@ impl fmt::Display for Bug {
     }
 }
 
-/// The messages to other replicas among what a batch wants done.
+/// The messages to other replicas among the effects of a batch.
 fn messages(effects: &mut [Effect]) -> impl Iterator<Item = (Id, &mut Message)> {
     effects.iter_mut().filter_map(|effect| match effect {
         Effect::Send(Outbound::Peer { to, message, .. }) => Some((*to, message)),

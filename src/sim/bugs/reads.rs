@@ -1,4 +1,4 @@
-//! A get is answered from the state machine at the end of the batch in which it comes, and the core is not asked.
+//! A get is answered from the state machine at the end of its batch, without a question to the core.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use crate::micros::Micros;
 use crate::replica::{Effect, Replica};
 use crate::request::{Operation, Outcome, Request, RequestId, Response};
 
-/// When it is.
+/// The replica that answers so.
 #[derive(Debug)]
 pub(super) enum Serves {
-    /// By a leader that may serve reads once it has proof of its leadership.
+    /// A leader that may serve reads once it has proof of its leadership.
     Unproven,
-    /// By a leader that must commit its no-op first.
+    /// A leader that must commit its no-op first.
     BeforeNoop,
-    /// By a replica that had a lease when it stepped down, until it knows another leader.
+    /// A replica that had a lease when it stepped down, until it knows another leader.
     AfterLeading,
 }
 

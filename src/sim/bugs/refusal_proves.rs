@@ -12,7 +12,7 @@ use crate::replication::Body;
 
 #[derive(Debug, Default)]
 pub(super) struct RefusalProves {
-    refused: BTreeMap<Id, VecDeque<Micros>>, // when the appends were sent that are refused, by their leader
+    refused: BTreeMap<Id, VecDeque<Micros>>, // by leader: when each refused append was sent
 }
 
 impl Adapter for RefusalProves {

@@ -1,4 +1,4 @@
-//! The answers that a leader gets show followers to match at least as far as they did when it led before.
+//! The answers to a leader show its followers to match at least as far as in its earlier term.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! An acknowledgement of an earlier term arrives as one of this term, for what the leader sent last.
+//! An acknowledgement of an earlier term arrives as one of this term, for the leader's last append.
 
 use super::{Adapter, messages};
 use crate::exchange::Inbound;

@@ -1,4 +1,5 @@
-//! Logs are compared by a wrong rule: the request of a candidate shows the log that brings about that rule's result.
+//! Logs are compared by a wrong rule. A candidate's request for votes arrives with the last entry that
+//! brings about the result of this rule.
 
 use super::Adapter;
 use crate::exchange::Inbound;
