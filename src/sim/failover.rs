@@ -89,9 +89,9 @@ fn fresh_clients(seed: u64) -> Plan {
 /// One client asks one request after the other, and asks another replica when it has waited for `timeout_us`.
 fn lone_client(seed: u64, timeout_us: Micros) -> Plan {
     let mut plan = kill_leader(steady(seed, 20));
-    (plan.workload.clients, plan.workload.closed_loop, plan.workload.requests) = (1, true, 3_000);
+    (plan.workload.clients, plan.workload.closed_loop, plan.workload.requests) = (1, true, 1_000);
     (plan.workload.timeout_us, plan.workload.asks_the_dead) = (Some(timeout_us), true);
-    plan.workload.start_us = soon(seed) - SECOND / 5; // a closed loop asks thousands of times in a second
+    plan.workload.start_us = soon(seed) - SECOND / 20; // a closed loop asks thousands of times in a second
     plan
 }
 

@@ -109,16 +109,16 @@ fn contradiction_without_ambiguity_is_found_in_a_hard_history() {
 
 #[test]
 fn choices_that_lead_to_the_same_future_cost_little() {
-    // Two to the power of sixty ways to begin.
+    // Two to the power of forty ways to begin.
     assert_eq!(
-        check(&named(many_choices(60)), Limits::of_memory(Limits::DEFAULT_MEMORY / 10)),
+        check(&named(many_choices(40)), Limits::of_memory(Limits::DEFAULT_MEMORY / 10)),
         Verdict::Linearizable
     );
 }
 
 #[test]
 fn search_stops_when_its_memory_is_spent() {
-    let operations = named(many_choices(12));
+    let operations = named(many_choices(10));
     let all: Vec<&Operation> = operations.iter().collect();
     // The first attempt keeps all configurations, and only memory is limited.
     let found = |memory| search_from(usize::MAX, &all, &mut Budget { work: u64::MAX, memory });
