@@ -2,11 +2,10 @@
 //!
 //! | module | job | depends on |
 //! |---|---|---|
-//! | [`id`], [`micros`], [`request`], [`command`] | the words: who, when, what clients ask and are told, what the log carries | |
+//! | [`request`], [`command`] | the words: what clients ask and are told, what the log carries | `id` |
 //! | [`digest`] | a digest of texts that is the same on all replicas | |
 //! | [`tuning`] | every switch between messages, latency and simplicity | |
 //! | [`kv`] | the state machine, with a session per client | words |
-//! | [`raft`] | the core: one log on many replicas; it does not know what a command is | `id`, `micros` |
 //! | [`replication`] | the core's types, with commands as what it replicates | `raft`, words |
 //! | [`exchange`] | typed messages that cross the border of a replica | words, messages |
 //! | [`wire`] | JSON on one side, validated messages on the other | words, messages |
@@ -19,7 +18,9 @@
 //! | [`pipeline`] | three stages around it, on one to three threads: receive, decide, send | everything |
 //! | [`sim`] | a whole cluster in virtual time, its faults and what must hold; no part of a replica | everything but `pipeline` |
 //!
-//! The crate `linearizability` (`crates/`) judges histories. It knows nothing of replicas.
+//! Two crates stand below them (`crates/`). [`raft`] is the core: one log on many replicas. It does not know what a
+//! command is, and has the words [`id`] and [`micros`] for all others. `linearizability` judges histories, and knows
+//! nothing of replicas.
 //!
 //! What always holds, whoever changes what:
 //!
@@ -34,14 +35,11 @@ pub mod clock;
 pub mod command;
 pub mod digest;
 pub mod exchange;
-pub mod id;
 pub mod kv;
 pub mod log;
-pub mod micros;
 pub mod outbox;
 pub mod output;
 pub mod pipeline;
-pub mod raft;
 pub mod replica;
 pub mod replication;
 pub mod request;
@@ -49,3 +47,5 @@ pub mod sim;
 pub mod transport;
 pub mod tuning;
 pub mod wire;
+
+pub use raft::{id, micros};

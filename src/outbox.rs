@@ -11,10 +11,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use raft::message::{AppendEntriesResponse, AppendOutcome};
+use raft::types::{Index, Term};
+
 use crate::exchange::Outbound;
 use crate::id::Id;
-use crate::raft::message::{AppendEntriesResponse, AppendOutcome};
-use crate::raft::types::{Index, Term};
 use crate::replication::{AppendEntries, Body, Entry, Message};
 use crate::request::{Outcome, Response};
 use crate::transport::Address;

@@ -10,6 +10,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use raft::ReadId;
+use raft::types::Configuration;
 use tracing::{debug, info, warn};
 
 use crate::command::Command;
@@ -17,8 +19,6 @@ use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::kv::{Fate, Kv};
 use crate::micros::Micros;
-use crate::raft::ReadId;
-use crate::raft::types::Configuration;
 use crate::replication::{Action, Entry, Input, Node, Payload, Persist, Saved, Settings};
 use crate::request::{Operation, Outcome, Request, RequestId, Response};
 use crate::tuning::{Detection, Reads, Tuning};

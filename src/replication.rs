@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use raft::{action, message, types};
+
 use crate::command::Command;
-use crate::raft::{self, action, message, types};
 
 /// What an entry carries: the log, messages and the state machine share each write.
 type Shared = Arc<Command>;

@@ -3,11 +3,10 @@
 //! gets its part of them ([`raft::Tuning`]), the sender and the consensus stage theirs. The
 //! default is the best that was measured (`docs/performance.md`). No choice touches safety.
 
+pub use raft::tuning::{Detection, Reads, Topology};
 use serde::{Deserialize, Serialize};
 
 use crate::micros::Micros;
-use crate::raft;
-pub use crate::raft::tuning::{Detection, Reads, Topology};
 
 /// The longest coalescing window: beyond it a put takes longer than a round trip on most networks.
 pub const MAX_COALESCE_WINDOW_US: Micros = 10_000;
@@ -41,7 +40,7 @@ pub struct Tuning {
 mod names {
     use serde::{Deserialize, Serialize};
 
-    use crate::raft::tuning;
+    use raft::tuning;
 
     #[derive(Serialize, Deserialize)]
     #[serde(remote = "tuning::Topology", rename_all = "kebab-case")]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use kvstore::command::Command;
 use kvstore::id::Id;
-use kvstore::raft::message::{AppendEntriesResponse, AppendOutcome};
 use kvstore::replication::{AppendEntries, Body, Entry, Message, Payload};
 use kvstore::request::RequestId;
+use raft::message::{AppendEntriesResponse, AppendOutcome};
 
 /// An append of puts like those of the simulator's clients.
 pub fn append(entries: u64) -> Message {

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use kvstore::raft::scripts;
+use raft::scripts;
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {

@@ -136,7 +136,7 @@ fn sender(steps: &[Step]) -> Vec<Message> {
                 conflict_term: 0,
                 conflict_index: index,
             }),
-            Step::Vote(campaign) => Body::RequestVote(crate::raft::message::RequestVote {
+            Step::Vote(campaign) => Body::RequestVote(raft::message::RequestVote {
                 pre_vote: true,
                 campaign,
                 last_log_index: 0,

@@ -1,8 +1,9 @@
 //! Each rule of merging and packing, and each pair of messages that must stay apart.
 
+use raft::message::{Acknowledgement, RelayEntriesResponse, RequestVote, RequestVoteResponse};
+
 use super::*;
 use crate::exchange::Inbound;
-use crate::raft::message::{Acknowledgement, RelayEntriesResponse, RequestVote, RequestVoteResponse};
 use crate::replication::{Payload, RelayEntries};
 use crate::request::RequestId;
 use crate::wire::Decoder;

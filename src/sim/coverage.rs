@@ -3,9 +3,10 @@
 
 use std::ops::AddAssign;
 
+use raft::message::{Acknowledgement, AppendOutcome};
+
 use super::invariants::{Knowledge, Moment};
 use crate::micros::Micros;
-use crate::raft::message::{Acknowledgement, AppendOutcome};
 use crate::replication::Body;
 
 macro_rules! counters {

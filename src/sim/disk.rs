@@ -120,8 +120,8 @@ impl Disk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::types::HardState;
     use crate::replication::{Entry, Payload};
+    use raft::types::HardState;
 
     fn persist(number: u64, first_index: u64, terms: &[u64]) -> Persist {
         let entry =

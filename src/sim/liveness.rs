@@ -1,12 +1,13 @@
 //! After the safety phase: a majority gets well for good, the others stay broken, one-way perhaps, and the cluster
 //! must work. It is easy to be safe by doing nothing.
 
+use raft::types::Term;
+
 use super::cluster::Cluster;
 use super::invariants::Violation;
 use super::plan::{Broken, Liveness, Storage};
 use super::trace::Place;
 use crate::micros::Micros;
-use crate::raft::types::Term;
 use crate::replica::ELECTION_TIMEOUT_US;
 
 /// How long the majority may acknowledge nothing, by whichever clock is the slowest. A client may wait in vain for some

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use fastrand::Rng;
+use raft::types::{Index, Term};
 
 use super::bugs::{Adapter, Bug};
 use super::disk::Disk;
@@ -13,7 +14,6 @@ use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::outbox::{Datagram, Outbox};
-use crate::raft::types::{Index, Term};
 use crate::replica::{Effect, Options, Replica};
 use crate::replication::{Body, Entry, Node, Persist};
 use crate::tuning::Detection;

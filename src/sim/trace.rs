@@ -3,12 +3,13 @@
 
 use std::fmt::Write as _;
 
+use raft::text::describe;
+
 use super::invariants::Before;
 use super::server::Server;
 use crate::command::shortened;
 use crate::exchange::Outbound;
 use crate::micros::Micros;
-use crate::raft::text::describe;
 use crate::replica::Effect;
 use crate::replication::Message;
 use crate::request::{Operation, Outcome, Request, Response};

@@ -70,8 +70,8 @@ impl Traffic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::message::{AppendEntriesResponse, AppendOutcome};
     use crate::replication::{AppendEntries, Entry, Payload};
+    use raft::message::{AppendEntriesResponse, AppendOutcome};
 
     fn append(entries: u64) -> Message {
         let entry = |index| Entry { index, term: 1, payload: Payload::Noop };

@@ -6,6 +6,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use raft::message::{
+    Acknowledgement, AppendEntriesResponse, AppendOutcome, RelayEntriesResponse, RequestVote,
+    RequestVoteResponse,
+};
+use raft::types::{Index, MAX_NUMBER, Term};
 use simd_json::prelude::*;
 use simd_json::tape::{Array, Object, Value};
 use simd_json::{Buffers, ErrorType, Tape};
@@ -15,11 +20,6 @@ use super::size::escaped_len;
 use crate::command::Command;
 use crate::exchange::Inbound;
 use crate::id::{Id, IdError};
-use crate::raft::message::{
-    Acknowledgement, AppendEntriesResponse, AppendOutcome, RelayEntriesResponse, RequestVote,
-    RequestVoteResponse,
-};
-use crate::raft::types::{Index, MAX_NUMBER, Term};
 use crate::replication::{AppendEntries, Body, Entry, LogTail, Message, Payload, RelayEntries};
 use crate::request::{Operation, Request, RequestId};
 

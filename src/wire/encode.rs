@@ -5,10 +5,11 @@
 //! long and runs over more code, which an idle replica has to fetch from memory first. Only a text that needs
 //! escapes is left to `serde_json`.
 
+use raft::message::{Acknowledgement, AppendEntriesResponse, AppendOutcome, RelayEntriesResponse};
+
 use super::kind;
 use super::size::has_escapes;
 use crate::id::{Id, NOBODY};
-use crate::raft::message::{Acknowledgement, AppendEntriesResponse, AppendOutcome, RelayEntriesResponse};
 use crate::replication::{AppendEntries, Body, Entry, Message, Payload, RelayEntries};
 use crate::request::{Outcome, Response};
 

@@ -11,14 +11,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use raft::message::{Acknowledgement, AppendOutcome, RequestVote};
+use raft::types::{Index, MAX_NUMBER, Term};
+
 use super::decode::{Decoder, MAX_ENTRY_MID_BYTES, MAX_MID_BYTES, Malformed};
 use super::encode::encode_peer;
 use super::size::{BUNDLE_ENVELOPE_BYTES, message_len_at_most};
 use crate::command::Command;
 use crate::exchange::Inbound;
 use crate::id::Id;
-use crate::raft::message::{Acknowledgement, AppendOutcome, RequestVote};
-use crate::raft::types::{Index, MAX_NUMBER, Term};
 use crate::replication::{AppendEntries, Body, Entry, LogTail, Message, Payload};
 use crate::request::{Operation, Request, RequestId};
 

@@ -5,6 +5,12 @@ use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use raft::message::{
+    Acknowledgement, AppendEntriesResponse, AppendOutcome, RelayEntriesResponse, RequestVote,
+    RequestVoteResponse,
+};
+use raft::tuning::Topology;
+use raft::types::MAX_NUMBER;
 
 use super::promises::{self, OWN, PEER, PEERS};
 use super::size::{APPEND_ENVELOPE_BYTES, relay_extra_bytes};
@@ -12,12 +18,6 @@ use super::*;
 use crate::command::Command;
 use crate::exchange::Inbound;
 use crate::id::Id;
-use crate::raft::message::{
-    Acknowledgement, AppendEntriesResponse, AppendOutcome, RelayEntriesResponse, RequestVote,
-    RequestVoteResponse,
-};
-use crate::raft::tuning::Topology;
-use crate::raft::types::MAX_NUMBER;
 use crate::replication::{AppendEntries, Body, Entry, LogTail, Message, Payload, RelayEntries};
 use crate::request::{Outcome, RequestId, Response};
 

@@ -1,10 +1,11 @@
 //! How long messages are before they are written, so that a backlog can be split
 //! and packed without trial and error.
 
+use raft::message::AppendOutcome;
+use raft::tuning::Topology;
+use raft::types::MAX_NUMBER;
+
 use crate::command::Command;
-use crate::raft::message::AppendOutcome;
-use crate::raft::tuning::Topology;
-use crate::raft::types::MAX_NUMBER;
 use crate::replication::{AppendEntries, Body, Entry, Message, Payload};
 
 use super::decode::MAX_ENTRY_MID_BYTES;

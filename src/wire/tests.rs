@@ -1,14 +1,14 @@
 //! Every reason to refuse a datagram, and what is tolerated.
 
+use raft::message::{Acknowledgement, AppendOutcome};
+use raft::tuning::Topology;
+use raft::types::MAX_NUMBER;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::command::Command;
 use crate::exchange::Inbound;
 use crate::id::Id;
-use crate::raft::message::{Acknowledgement, AppendOutcome};
-use crate::raft::tuning::Topology;
-use crate::raft::types::MAX_NUMBER;
 use crate::replication::{Body, Payload};
 use crate::request::{Operation, Outcome, RequestId, Response};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;

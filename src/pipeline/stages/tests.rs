@@ -6,11 +6,12 @@ use std::task::Waker;
 use std::thread;
 
 use crossbeam_channel as channel;
+use raft::message::RequestVote;
 
 use super::*;
 use crate::id::Id;
 use crate::outbox::Outbox;
-use crate::raft::message::{Body, Message, RequestVote};
+use crate::replication::{Body, Message};
 use crate::request::{Outcome, RequestId, Response};
 use crate::transport::{Address, Hub, MemoryTransport, Received, Transport};
 use crate::wire::Decoder;

@@ -1,9 +1,10 @@
 //! An acknowledgement says more than is true, or counts for more than the follower that sent it.
 
+use raft::message::AppendOutcome;
+
 use super::{Adapter, messages};
 use crate::exchange::Inbound;
 use crate::micros::Micros;
-use crate::raft::message::AppendOutcome;
 use crate::replica::{Effect, Replica};
 use crate::replication::Body;
 

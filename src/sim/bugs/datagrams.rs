@@ -1,7 +1,8 @@
 //! Two messages of one datagram become one that says more than both.
 
+use raft::message::{AppendEntriesResponse, AppendOutcome};
+
 use super::Adapter;
-use crate::raft::message::{AppendEntriesResponse, AppendOutcome};
 use crate::replication::{AppendEntries, Body, Message};
 
 #[derive(Debug)]

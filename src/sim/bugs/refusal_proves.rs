@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use raft::message::{AppendEntriesResponse, AppendOutcome};
+
 use super::{Adapter, messages};
 use crate::exchange::Inbound;
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::raft::message::{AppendEntriesResponse, AppendOutcome};
 use crate::replica::{Effect, Replica};
 use crate::replication::Body;
 

@@ -1,9 +1,10 @@
 //! The acknowledgements that a relay collects say more than its followers have done.
 
+use raft::message::Acknowledgement;
+
 use super::{Adapter, messages};
 use crate::exchange::Inbound;
 use crate::micros::Micros;
-use crate::raft::message::Acknowledgement;
 use crate::replica::{Effect, Replica};
 use crate::replication::{Body, Message};
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use raft::message::AppendOutcome;
+use raft::types::{Index, Term};
+
 use super::Adapter;
 use crate::exchange::Inbound;
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::raft::message::AppendOutcome;
-use crate::raft::types::{Index, Term};
 use crate::replica::{Effect, Replica};
 use crate::replication::Body;
 

@@ -1,9 +1,10 @@
 //! An acknowledgement of an earlier term arrives as one of this term, for the leader's last append.
 
+use raft::types::Term;
+
 use super::{Adapter, messages};
 use crate::exchange::Inbound;
 use crate::micros::Micros;
-use crate::raft::types::Term;
 use crate::replica::{Effect, Replica};
 use crate::replication::{Body, Message};
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use raft::message::RequestVote;
+use raft::types::Term;
+
 use super::{Adapter, messages};
 use crate::exchange::Inbound;
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::raft::message::RequestVote;
-use crate::raft::types::Term;
 use crate::replica::{Effect, Replica};
 use crate::replication::Body;
 

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use raft::message::{Acknowledgement, AppendEntriesResponse, AppendOutcome};
+use raft::types::{Index, Term};
+
 use super::{Invariant, Knowledge, Moment};
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::raft::message::{Acknowledgement, AppendEntriesResponse, AppendOutcome};
-use crate::raft::types::{Index, Term};
 use crate::replication::{Body, Message};
 
 #[derive(Debug, Default)]

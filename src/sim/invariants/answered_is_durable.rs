@@ -1,8 +1,9 @@
 //! What a client is told is on the disks of a quorum: the put that is acknowledged, and everything
 //! that a read could see.
 
+use raft::types::Index;
+
 use super::{Invariant, Knowledge, Moment};
-use crate::raft::types::Index;
 use crate::request::{Outcome, Response};
 
 #[derive(Debug)]

@@ -1,8 +1,9 @@
 //! The commit index of a replica never goes down while it is up; when it starts again it begins at 0.
 
+use raft::types::Index;
+
 use super::{Invariant, Knowledge, Moment};
 use crate::micros::Micros;
-use crate::raft::types::Index;
 use crate::sim::server::Server;
 
 #[derive(Debug)]

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use raft::types::Term;
+
 use super::{Invariant, Knowledge, Moment};
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::raft::types::Term;
 
 /// Stamps of one batch differ, so the last may be ahead of the clock by as many microseconds as it sent messages.
 const STAMPS_AHEAD_US: Micros = 1_000;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use raft::types::Term;
+
 use super::{Invariant, Knowledge, Moment};
-use crate::raft::types::Term;
 
 #[derive(Debug, Default)]
 pub(super) struct ElectionSafety {

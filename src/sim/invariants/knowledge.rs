@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use raft::types::{Index, Term};
+
 use super::Moment;
 use crate::kv::{Fate, Kv};
-use crate::raft::types::{Index, Term};
 use crate::replication::{Entry, Payload};
 use crate::request::RequestId;
 

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use raft::types::{Index, Term};
+
 use super::{Invariant, Knowledge, Moment};
-use crate::raft::types::{Index, Term};
 use crate::replication::{Entry, Payload};
 
 #[derive(Debug, Default)]

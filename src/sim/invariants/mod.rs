@@ -38,12 +38,13 @@ mod votes_are_asked_for;
 
 use std::fmt;
 
+use raft::types::{Index, Term};
+
 use super::clients::Clients;
 use super::server::Server;
 use crate::exchange::Outbound;
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::raft::types::{Index, Term};
 use crate::replica::Effect;
 use crate::replication::{Message, Node, Persist};
 use crate::request::Response;

@@ -1,8 +1,9 @@
 //! What one replica can know of itself: its log has no gaps, its terms never go down along the log, nothing is committed
 //! that is not there, and no attempt in vain outlives the next leader ([`invariants::check`]).
 
+use raft::invariants;
+
 use super::{Invariant, Knowledge, Moment};
-use crate::raft::invariants;
 
 #[derive(Debug)]
 pub(super) struct OwnState;

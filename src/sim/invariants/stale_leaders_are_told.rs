@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use raft::types::Term;
+
 use super::{Invariant, Knowledge, Moment};
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::raft::types::Term;
 use crate::sim::server::Server;
 
 #[derive(Debug, Default)]

@@ -1,9 +1,10 @@
 //! The term of a replica never goes down while it is up, and in a restart not below a term in which it has
 //! promised something.
 
+use raft::types::Term;
+
 use super::{Invariant, Knowledge, Moment};
 use crate::micros::Micros;
-use crate::raft::types::Term;
 use crate::replication::Body;
 use crate::sim::server::Server;
 

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use raft::types::Term;
+
 use super::{Invariant, Knowledge, Moment};
-use crate::raft::types::Term;
 
 #[derive(Debug, Default)]
 pub(super) struct TermsAreEarned {

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use raft::types::Term;
+
 use super::{Invariant, Knowledge, Moment};
-use crate::raft::types::Term;
 use crate::replication::Body;
 
 #[derive(Debug, Default)]

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use raft::types::{HardState, Term};
+
 use super::{Invariant, Knowledge, Moment};
 use crate::id::Id;
-use crate::raft::types::{HardState, Term};
 
 #[derive(Debug, Default)]
 pub(super) struct VotesAreAskedFor {

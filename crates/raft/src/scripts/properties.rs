@@ -86,7 +86,7 @@ fn the_terms_of_given_logs_have_had_their_leaders() {
 
 #[test]
 fn the_seeds_of_the_fuzz_target_are_scripts() {
-    for seed in std::fs::read_dir("fuzz/seeds/script").expect("the seeds are there") {
+    for seed in std::fs::read_dir("../../fuzz/seeds/script").expect("the seeds are there") {
         let path = seed.expect("a file").path();
         let script = std::fs::read_to_string(&path).expect("it can be read");
         let transcript = transcript(&script).unwrap_or_else(|refusal| panic!("{path:?}: {refusal}"));

@@ -356,7 +356,7 @@ macro_rules! scripts {
         $(
             #[test]
             fn $name() -> std::io::Result<()> {
-                let path = concat!("src/raft/scripts/", stringify!($name), ".script");
+                let path = concat!("src/scripts/", stringify!($name), ".script");
                 goldenscript::run(&mut Script::new(), path)
             }
         )*
@@ -365,7 +365,7 @@ macro_rules! scripts {
         fn every_script_is_run() -> std::io::Result<()> {
             let mut listed: Vec<_> = vec![$(concat!(stringify!($name), ".script").to_owned()),*];
             let mut present = Vec::new();
-            for file in std::fs::read_dir("src/raft/scripts")? {
+            for file in std::fs::read_dir("src/scripts")? {
                 present.push(file?.file_name().to_string_lossy().into_owned());
             }
             present.retain(|name| name.ends_with(".script"));

@@ -72,8 +72,8 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::harness::{Cluster, ON_DEMAND, Put, id, put};
-    use crate::raft::message::Body;
+    use crate::harness::{Cluster, ON_DEMAND, Put, id, put};
+    use crate::message::Body;
 
     /// So many entries are far more than one that is not far behind may lack: ten fit into an append here.
     const MANY: usize = 1_000;

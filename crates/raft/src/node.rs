@@ -450,9 +450,9 @@ impl<C: Command> Node<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::harness::{Cluster, Message, SETTINGS, id};
-    use crate::raft::message::{Acknowledgement, AppendEntries, RelayEntries};
-    use crate::raft::types::{MAX_NUMBER, Payload};
+    use crate::harness::{Cluster, Message, SETTINGS, id};
+    use crate::message::{Acknowledgement, AppendEntries, RelayEntries};
+    use crate::types::{MAX_NUMBER, Payload};
 
     /// A cluster of three in which 1 leads term 1 and everybody has its no-op, committed.
     fn led_by_1() -> Cluster {

@@ -218,9 +218,9 @@ impl<C: Command> Node<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::action::Input;
-    use crate::raft::harness::{Cluster, ON_DEMAND, SETTINGS, id};
-    use crate::raft::message::{Body, Message};
+    use crate::action::Input;
+    use crate::harness::{Cluster, ON_DEMAND, SETTINGS, id};
+    use crate::message::{Body, Message};
 
     /// Whom one of five asks again when, in the time-out after its attempt of this number began, if these have refused it
     /// and the others say nothing.

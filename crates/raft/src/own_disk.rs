@@ -64,7 +64,7 @@ impl<C: Command> Node<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::harness::{Cluster, SETTINGS, id, put};
+    use crate::harness::{Cluster, SETTINGS, id, put};
 
     /// A leader of five whose disk hangs from now on, and those of the others do not.
     fn led_by_1_whose_disk_hangs() -> Cluster {

@@ -271,8 +271,8 @@ pub(super) fn stamp(last_stamp: &mut Micros, now: Micros) -> Micros {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::harness::{Cluster, Input, SETTINGS, id, put};
-    use crate::raft::node::Settings;
+    use crate::harness::{Cluster, Input, SETTINGS, id, put};
+    use crate::node::Settings;
 
     /// Of five, 1 leads and asks two for something; one answers, then both are taken for silent. Returns how
     /// many the leader asks instead.

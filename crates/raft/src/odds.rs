@@ -85,9 +85,9 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::*;
+    use crate::harness::id;
     use crate::micros::Micros;
-    use crate::raft::harness::id;
-    use crate::raft::own_disk::OwnDisk;
+    use crate::own_disk::OwnDisk;
 
     /// A follower that answers one message of so many; a silent one answers none any more.
     fn follower(answers_one_of: u64, silent: bool) -> Progress {

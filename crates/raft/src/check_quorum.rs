@@ -91,8 +91,8 @@ fn probe_spacing_us(stall_us: Micros) -> Micros {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::action::Input;
-    use crate::raft::harness::{Cluster, ON_DEMAND, id, put};
+    use crate::action::Input;
+    use crate::harness::{Cluster, ON_DEMAND, id, put};
 
     /// How long a leader of five leads on that can't reach these, if it is to write something at once.
     fn leads_on(unreachable: &[u16], writes: bool) -> Micros {

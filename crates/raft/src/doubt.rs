@@ -179,9 +179,9 @@ impl<C: Command> Node<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::harness::{Cluster, Input, ON_DEMAND, Put, id, put};
-    use crate::raft::message::{Message, RequestVoteResponse};
-    use crate::raft::types::Index;
+    use crate::harness::{Cluster, Input, ON_DEMAND, Put, id, put};
+    use crate::message::{Message, RequestVoteResponse};
+    use crate::types::Index;
 
     const QUIET_US: Micros = ON_DEMAND.election_timeout_us / QUIETS_PER_TIMEOUT;
 

@@ -112,9 +112,9 @@ impl<C: Command> Node<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::action::Input;
-    use crate::raft::harness::{Cluster, SETTINGS, id};
-    use crate::raft::node::Settings;
+    use crate::action::Input;
+    use crate::harness::{Cluster, SETTINGS, id};
+    use crate::node::Settings;
 
     /// A cluster of three in which 1 leads, everybody is up to date and nothing is on its way.
     fn led_by_1(lease_us: Micros) -> Cluster {

@@ -202,7 +202,7 @@ impl<C: Command> Log<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::harness::{Entry, Log};
+    use crate::harness::{Entry, Log};
 
     /// A log whose entries have these terms.
     fn log(terms: &[Term]) -> Log {

@@ -119,10 +119,10 @@ impl<C: Command> Node<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::action::Input;
-    use crate::raft::harness::{Cluster, SETTINGS, id};
-    use crate::raft::message::Message;
-    use crate::raft::types::{Entry, Index, Payload};
+    use crate::action::Input;
+    use crate::harness::{Cluster, SETTINGS, id};
+    use crate::message::Message;
+    use crate::types::{Entry, Index, Payload};
 
     /// What a follower with entries of terms 1, 1, 2, 2 answers to the leader of term 3, and what it has
     /// committed then.

@@ -226,11 +226,11 @@ impl<C: Command> Node<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::action::Input;
-    use crate::raft::harness::{Cluster, Put, SETTINGS, id, put};
-    use crate::raft::node::Settings;
-    use crate::raft::tuning::Tuning;
-    use crate::raft::types::{Entry, Payload};
+    use crate::action::Input;
+    use crate::harness::{Cluster, Put, SETTINGS, id, put};
+    use crate::node::Settings;
+    use crate::tuning::Tuning;
+    use crate::types::{Entry, Payload};
 
     /// What a leader of so many sends for so many puts at a time, after its followers have left so many messages in a row
     /// unanswered: how many relays, and how many appends.

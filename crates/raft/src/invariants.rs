@@ -135,9 +135,9 @@ fn check_log_matching<C: Command>(a: &Node<C>, b: &Node<C>) -> Result<(), Violat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::action::Input;
-    use crate::raft::harness::{Cluster, Entry, Log, Node, SETTINGS, id, put};
-    use crate::raft::types::Payload;
+    use crate::action::Input;
+    use crate::harness::{Cluster, Entry, Log, Node, SETTINGS, id, put};
+    use crate::types::Payload;
 
     fn log(entries: &[(Index, Term)]) -> Log {
         let entry = |&(index, term): &(Index, Term)| Entry { index, term, payload: Payload::Noop };

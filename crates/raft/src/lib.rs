@@ -15,6 +15,7 @@
 //!
 //! | file | job | sections |
 //! |---|---|---|
+//! | `id`, `micros` | names of replicas and clients; the unit of time | |
 //! | `types` | terms, indexes, entries, who is a quorum | paper, fig. 2 |
 //! | `message` | what replicas say to each other | paper, fig. 2 |
 //! | `action` | what goes into a [`Node`] and what comes out | |
@@ -44,7 +45,10 @@
 //! ends a batch of inputs and returns an ordered list of [`Action`]s; the order is part of the contract. There is
 //! nothing else: no I/O, no clock, no threads and no randomness but the seeded generator that `Node::new` is given. The
 //! same inputs at the same times give the same actions, always. Two drivers rest on that: the pipeline in real time, and
-//! [`sim`](crate::sim) in virtual time, which can lose, repeat and reorder what it likes, and crash whom it likes.
+//! a simulation in virtual time, which can lose, repeat and reorder what it likes, and crash whom it likes.
+//!
+//! An entry carries a command of the driver's type ([`Command`](types::Command)). The core copies, compares and shows
+//! it, and never looks inside. The driver says what an entry takes in a message ([`Settings::entry_len`]).
 //!
 //! # Where this differs from the paper, and why
 //!
@@ -86,10 +90,12 @@ mod doubt;
 mod follower;
 #[cfg(any(test, feature = "fuzz"))]
 mod harness;
+pub mod id;
 pub mod invariants;
 mod leader;
 pub mod log;
 pub mod message;
+pub mod micros;
 mod node;
 mod odds;
 mod own_disk;
