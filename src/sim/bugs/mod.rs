@@ -3,6 +3,22 @@
 //! A bug is a layer around one replica. It changes the input of the replica, its output, the disk
 //! that a restart finds, or a datagram. The replica inside is the same as everywhere else. Bugs that
 //! change the inside of a rule are patches in `bugs/`.
+//!
+//! | file | what goes wrong |
+//! |---|---|
+//! | `acknowledgements` | an acknowledgement says more than is true, or counts twice |
+//! | `answers` | clients get false answers, or answers in another order |
+//! | `datagrams` | two messages of one datagram become one that says more than both |
+//! | `early_disk` | the disk reports each change as soon as it is handed out |
+//! | `forgets_vote` | the disk of a replica that restarts has no vote |
+//! | `pre_vote_term` | a request for a pre-vote raises the term |
+//! | `reads` | a get is answered without a question to the core |
+//! | `refusal_proves` | a refusal counts as an acknowledgement |
+//! | `relays` | the acknowledgements of a relay say more than its followers have done |
+//! | `resumes_leadership` | a leader that is elected again trusts its old match indexes |
+//! | `stale_ack` | an acknowledgement of an earlier term counts in this one |
+//! | `up_to_date` | logs are compared by a wrong rule |
+//! | `votes_twice` | a replica votes twice in a term |
 
 mod acknowledgements;
 mod answers;
