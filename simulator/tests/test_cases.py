@@ -1,4 +1,4 @@
-"""The table of cases for clients and their workload."""
+"""The table of cases for clients and their workload, which virtual time passes, too."""
 
 import json
 import tempfile

@@ -1,5 +1,6 @@
-//! The clients: what they ask, whom they ask, and what they do with the answer. The rules are those of
-//! `run.py` (`simulator/clients.py`), so that the same scenario means the same in virtual time.
+//! The clients: they send requests, repeat them, and take in the answers. Their rules are those of
+//! `run.py` (`simulator/clients.py`), so a scenario means the same in virtual time. The cases of
+//! `tests/cases/clients.json` hold both to these rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -516,3 +517,6 @@ fn client_id(number: usize) -> Id {
 fn pick<T>(from: &[T], choice: f64) -> Option<&T> {
     from.get((choice * from.len() as f64) as usize)
 }
+
+#[cfg(test)]
+mod cases;
