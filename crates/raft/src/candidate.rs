@@ -111,8 +111,12 @@ impl<C: Command> Node<C> {
         self.count_votes(); // a cluster of one needs nobody else's
     }
 
-    /// Sends the entries that a candidate lacks, from the last one on that both logs may share.
+    /// Sends the entries that a candidate lacks, from the last one on that both logs may share. A log
+    /// that is no longer than the candidate's extends it by nothing.
     pub(super) fn send_log_tail(&mut self, to: Id, request: &RequestVote) {
+        if self.log.last_index() <= request.last_log_index {
+            return;
+        }
         let shared = self.log.last_index_of_term(request.last_log_term).unwrap_or(self.commit_index);
         let prev_log_index = shared.min(request.last_log_index);
         let Some(prev_log_term) = self.log.term_at(prev_log_index) else { return };
@@ -262,6 +266,21 @@ mod tests {
         let again = [2, 4, 5].map(|number| (id(number), pre_vote_us));
         assert_eq!(asks_again(true, 1, &[3]), again);
         assert_eq!(asks_again(true, 2, &[3]), []);
+    }
+
+    #[test]
+    fn replica_that_cannot_win_sends_its_log_only_to_a_candidate_with_a_shorter_one() {
+        let sends_tail = |last_log_index| {
+            let mut cluster = Cluster::new(3, 1, SETTINGS);
+            cluster.preset(id(1), &[1, 2, 2], None);
+            cluster.node(id(1)).campaign(true);
+            let last_log_term = 1;
+            let request = RequestVote { pre_vote: true, campaign: 1, last_log_index, last_log_term };
+            let message = Message { term: 3, body: Body::RequestVote(request) };
+            cluster.step(id(1), [Input::Receive { from: id(2), message }]);
+            cluster.network.iter().any(|envelope| matches!(envelope.message.body, Body::LogTail(_)))
+        };
+        assert_eq!([1, 2, 3, 4].map(sends_tail), [true, true, false, false]);
     }
 
     /// Who of 1 and 2 is still a candidate when each has the other's request, with entries of these terms in their logs.
