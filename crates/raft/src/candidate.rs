@@ -2,7 +2,10 @@
 //! dissertation, 9.6), which changes nobody's term, then it asks for votes (paper, 5.2).
 //!
 //! **Losses and cuts.** A candidate that has lately heard a quorum, itself included, takes silence for loss: it repeats
-//! its requests and does not slow down. One that has not is cut off, and asks ever more rarely.
+//! its requests and does not slow down. One that has not is cut off, and asks few
+//! voters ([`canvass`]), ever more rarely.
+//!
+//! [`canvass`]: super::canvass
 //!
 //! **Turns.** A replica that grants a pre-vote leaves that candidate the time for an election. It does so once and then
 //! tries itself before it does so again. In a star only the hub is heard by a quorum, and each of the others asks it.
@@ -23,7 +26,7 @@
 //! then one that the sender had. Nothing is cut off: what this replica has acknowledged to a leader it must keep while
 //! that leader's term lasts, and only that leader may know better. It acknowledges nothing to any leader by that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::message::{Body, LogTail, RequestVote, RequestVoteResponse};
 use super::node::{Node, Role};
@@ -43,16 +46,13 @@ const RETRY_FACTOR: Micros = 2;
 /// from a quorum asks ever more rarely; a leader that looks for it ends that, or its own next attempt.
 const MAX_DOUBLINGS: u32 = 2;
 
-/// For how many election time-outs a replica counts as reached after it was heard. Where half of all messages are lost,
-/// a candidate hears each of the others in that time with near certainty.
-const REACHED_TIMEOUTS: Micros = 2;
-
 /// A candidate's own state.
 #[derive(Debug)]
 pub struct Candidate {
     pub(super) pre_vote: bool,
     own_vote_at: Option<Micros>, // when its own promise ends; until then it can't count on itself
-    votes: BTreeMap<Id, bool>,   // who answered, and how; itself included
+    pub(super) asked: BTreeSet<Id>, // itself included
+    pub(super) votes: BTreeMap<Id, bool>, // who answered, and how; itself included
     election_deadline: Micros,
     retry_at: Micros, // when those who have not answered are asked again, if they are
     retry_us: Micros,
@@ -77,7 +77,7 @@ impl Candidate {
 }
 
 impl<C: Command> Node<C> {
-    /// Asks everybody for a vote, or, with `pre_vote`, for the promise of one. Only the real
+    /// Asks for votes, or, with `pre_vote`, for the promises of votes. Only the real
     /// election raises the term and uses up the own vote.
     pub(super) fn campaign(&mut self, pre_vote: bool) {
         if !pre_vote {
@@ -89,6 +89,7 @@ impl<C: Command> Node<C> {
         if matches!(self.role, Role::Candidate(_)) && pre_vote {
             self.has_yielded = false; // its own attempt was in vain
         }
+        let asked = self.first_asked(pre_vote);
         let doublings = if pre_vote && self.is_cut_off() { self.fruitless.min(MAX_DOUBLINGS) } else { 0 };
         // A candidate that seems to be cut off repeats its pre-vote request to silent voters once, in its first attempt.
         // A candidate that reaches a quorum blames the silence of the others on losses, and goes on asking.
@@ -101,6 +102,7 @@ impl<C: Command> Node<C> {
         self.role = Role::Candidate(Candidate {
             pre_vote,
             own_vote_at,
+            asked,
             votes: BTreeMap::from([(self.id, true)]),
             election_deadline: self.draw_deadline(timeout_us << doublings) + waits_us,
             retry_at: self.now + waits_us + retry_us,
@@ -145,13 +147,6 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// Whether too few replicas were heard lately for a quorum.
-    pub(super) fn is_cut_off(&self) -> bool {
-        let since = self.now.saturating_sub(REACHED_TIMEOUTS * self.settings.election_timeout_us);
-        let is_reached = |id| id == self.id || self.heard_at.get(&id).is_some_and(|&at| at >= since);
-        !self.configuration.is_quorum(is_reached)
-    }
-
     /// Of two that have each other's pre-vote, the one with the shorter log, or the smaller number, leaves the
     /// election to the other: both would win their pre-votes and split the votes.
     pub(super) fn give_way(&mut self, to: Id, request: &RequestVote) {
@@ -178,7 +173,7 @@ impl<C: Command> Node<C> {
                 candidate.retry_us *= RETRY_FACTOR;
             }
             candidate.retry_at = self.now + candidate.retry_us;
-            self.request_votes();
+            self.repeat_requests();
         }
     }
 
@@ -195,6 +190,7 @@ impl<C: Command> Node<C> {
         }
         candidate.votes.insert(from, response.granted);
         self.count_votes();
+        self.ask_more();
     }
 
     /// A quorum of votes makes a leader, a quorum of promises an election.
@@ -205,16 +201,6 @@ impl<C: Command> Node<C> {
         }
         if self.configuration.is_quorum(|id| candidate.votes.get(&id) == Some(&true)) {
             if candidate.pre_vote { self.campaign(false) } else { self.become_leader() }
-        }
-    }
-
-    /// Asks the voters that have not answered.
-    fn request_votes(&mut self) {
-        let Role::Candidate(candidate) = &self.role else { return };
-        let pre_vote = candidate.pre_vote;
-        let silent: Vec<Id> = self.followers().filter(|id| !candidate.votes.contains_key(id)).collect();
-        for to in silent {
-            self.request_vote(to, pre_vote);
         }
     }
 }

@@ -6,7 +6,8 @@
 //! **A late answer does not end the transfer.** The leader goes on from the last entry that the follower has acknowledged,
 //! with one message until an answer comes. Only a follower that no longer answers at all ends it.
 //!
-//! **A silent follower gets no entries.** It is probed with an empty append, and gets the entries when it answers.
+//! **A silent follower gets no entries.** It is probed with an empty append. When it answers,
+//! it gets entries if the leader chooses it for a new entry, or with the next heartbeat.
 
 use super::node::{Node, Role};
 use super::progress::Progress;
@@ -80,11 +81,16 @@ mod tests {
 
     /// 1 leads three replicas; 3 is cut off, has missed [`MANY`] puts and counts as silent.
     fn with_3_far_behind() -> Cluster {
+        with_3_behind(MANY)
+    }
+
+    /// 1 leads three replicas; 3 is cut off and has missed so many puts.
+    fn with_3_behind(puts: usize) -> Cluster {
         let mut cluster = Cluster::new(3, 1, ON_DEMAND);
         cluster.timeout(id(1));
         cluster.stabilize();
         cluster.blocked = [(id(1), id(3)), (id(3), id(1))].into();
-        for _ in 0..MANY / 10 {
+        for _ in 0..puts / 10 {
             cluster.step(id(1), (0..10).map(|_| put("k", "v")));
             cluster.stabilize();
             cluster.elapse(10_000, true);
@@ -124,6 +130,17 @@ mod tests {
         assert!(probes.len() >= 19 && probes.iter().all(|line| line.ends_with("[] (lost)")), "{probes:?}");
         heal(&mut cluster);
         assert_eq!(entries_to_3(&cluster), [10; ON_DEMAND.max_in_flight]);
+    }
+
+    #[test]
+    fn follower_that_was_silent_and_lacks_little_gets_entries_with_the_heartbeat_after_its_answer() {
+        let mut cluster = with_3_behind(100);
+        cluster.elapse(20 * ON_DEMAND.heartbeat_interval_us, true);
+        cluster.blocked.clear();
+        cluster.elapse(ON_DEMAND.heartbeat_interval_us, true);
+        assert!(lacks(&cluster) >= 100, "all of it is committed, and no put needs this follower");
+        cluster.elapse(ON_DEMAND.heartbeat_interval_us, true);
+        assert_eq!(lacks(&cluster), 0);
     }
 
     #[test]

@@ -98,6 +98,7 @@ impl<C: Command> Node<C> {
             return;
         }
         let campaigns = doubt.campaigns;
+        self.missed = Some(leader);
         self.become_follower(self.hard_state.current_term, None);
         if campaigns && !self.is_somebody_ahead() {
             self.campaign(true);

@@ -122,7 +122,11 @@ impl<C: Command> Node<C> {
             }
         }
         let followed_by = progress.followed_by(response.sent_at);
+        let was_silent = !progress.is_responsive();
         progress.heard(response.sent_at, self.now);
+        if was_silent && matches!(response.outcome, AppendOutcome::Matched { .. }) {
+            progress.goal = progress.match_index; // the drain chooses it anew if an entry needs it
+        }
         if let (AppendOutcome::Conflict { .. }, Some(followed_by)) = (response.outcome, followed_by) {
             leader.spare(response.sent_at, followed_by);
         }
@@ -132,6 +136,7 @@ impl<C: Command> Node<C> {
     pub(super) fn tick_leader(&mut self) {
         if self.now >= self.quorum_deadline() {
             // Check-quorum (dissertation, 6.2): somebody else may lead by now.
+            self.missed = Some(self.id);
             self.become_follower(self.hard_state.current_term, None);
             return;
         }

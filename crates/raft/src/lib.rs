@@ -23,6 +23,7 @@
 //! | `node` | the front door; the rules for terms and votes, once for all roles | paper, 5.1, 5.2, 5.4.1 |
 //! | `follower` | following, and answering for no more than was shown | paper, 5.3 |
 //! | `candidate` | pre-vote, then election | paper, 5.2; dissertation, 9.6 |
+//! | `canvass` | which voters a candidate asks, and when it asks more of them | |
 //! | `doubt` | how a dead leader is found out by those who miss it | |
 //! | `leader` | replication and commitment | paper, 5.3, 5.4.2 |
 //! | `relay` | an entry goes from follower to follower, and one answer comes back | |
@@ -84,6 +85,7 @@
 
 pub mod action;
 mod candidate;
+mod canvass;
 mod catch_up;
 mod check_quorum;
 mod doubt;

@@ -89,6 +89,7 @@ pub struct Node<C> {
     pub(super) campaigns: u64,                 // how often this replica asked for votes
     pub(super) fruitless: u32, // how often it did since a leader was heard or a quorum answered
     pub(super) heard_at: BTreeMap<Id, Micros>, // when each other replica was last heard while none led
+    pub(super) missed: Option<Id>, // the leader that last lost its followers, as this replica saw it
     pub(super) has_yielded: bool, // whether it has left an election to another one since it last tried in vain itself
     pub(super) waiting: BTreeMap<Id, (Term, RequestVote)>, // pre-votes that can't be answered yet; one per voter
     pub(super) overheard: Overheard,
@@ -132,6 +133,7 @@ impl<C: Command> Node<C> {
             campaigns,
             fruitless: 0,
             heard_at: BTreeMap::new(),
+            missed: None,
             has_yielded: false,
             waiting: BTreeMap::new(),
             overheard: Overheard::default(),
