@@ -19,7 +19,7 @@ use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::kv::{Fate, Kv};
 use crate::micros::Micros;
-use crate::replication::{Action, Entry, Input, Node, Payload, Persist, Saved, Settings};
+use crate::replication::{Action, Entry, Input, Node, Payload, Persist, PersistentState, Settings};
 use crate::request::{Operation, Outcome, Request, RequestId, Response};
 use crate::tuning::{Detection, Reads, Tuning};
 use crate::wire::Limits;
@@ -67,10 +67,10 @@ const LATE_HOLD_US: Micros = ELECTION_TIMEOUT_US / 4;
 const SENT_ON_AT_ONCE: usize = 4_096;
 
 /// How many requests may be owed an answer; further ones are refused at once.
-const MAX_OWED: usize = 65_536;
+const MAX_PENDING: usize = 65_536;
 
 /// How many bytes of MIDs, keys and values these requests may have together.
-const MAX_OWED_BYTES: usize = 32 << 20;
+const MAX_PENDING_BYTES: usize = 32 << 20;
 
 /// How many committed entries one batch applies: 1 ms of work, 8 ms if each entry fills a datagram of 64 KB.
 pub const APPLIED_AT_ONCE: usize = 256;
@@ -108,19 +108,19 @@ impl Options {
 
 /// A request that is owed an answer.
 #[derive(Clone, Copy, Debug)]
-struct Owed {
+struct Pending {
     content: u64, // the digest of what it asks
     bytes: usize, // of its MID, key and value
-    waits_for: WaitsFor,
+    state: PendingState,
 }
 
 /// Why a request has not been answered so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum WaitsFor {
+enum PendingState {
     /// It waits for a leader to be known.
-    Leader,
+    AwaitingLeader,
     /// It was handed to the core, which applies, serves or abandons it.
-    Core,
+    Proposed,
 }
 
 /// A request that waits for a leader to be known.
@@ -135,8 +135,8 @@ struct Held {
 pub struct Replica {
     node: Node,
     kv: Kv,
-    owed: BTreeMap<RequestId, Owed>,
-    owed_bytes: usize,                              // of all of them
+    pending: BTreeMap<RequestId, Pending>,
+    pending_bytes: usize,                           // of all of them
     held: VecDeque<Held>, // oldest first; those that wait for a leader, and some that were answered since
     to_review: usize,     // how many of them, from the front, are to be looked at once more
     abandoned: VecDeque<RequestId>, // those that this replica had taken on when it stopped to lead
@@ -154,14 +154,14 @@ pub struct Replica {
 impl Replica {
     /// A replica with what its disk has, which sends what `limits` have room for. The state machine starts empty: the log is applied to it
     /// again as far as it turns out to be committed.
-    pub fn new(options: &Options, limits: Limits, saved: Saved, now: Micros) -> Self {
+    pub fn new(options: &Options, limits: Limits, saved: PersistentState, now: Micros) -> Self {
         let &Options { own, seed, applied_at_once, tuning, .. } = options;
         let on_demand = tuning.detection == Detection::OnDemand;
         let settings = Settings {
             election_timeout_us: ELECTION_TIMEOUT_US,
-            patience_us: if on_demand { PATIENCE_US } else { ELECTION_TIMEOUT_US },
+            idle_election_timeout_us: if on_demand { PATIENCE_US } else { ELECTION_TIMEOUT_US },
             heartbeat_interval_us: if on_demand { HEARTBEAT_INTERVAL_US } else { ELECTION_TIMEOUT_US / 3 },
-            stall_us: if on_demand { STALL_US } else { ELECTION_TIMEOUT_US },
+            check_quorum_timeout_us: if on_demand { STALL_US } else { ELECTION_TIMEOUT_US },
             lease_us: if tuning.reads == Reads::Lease { LEASE_US } else { 0 },
             max_append_bytes: limits.max_append_bytes(),
             entry_len: limits.entry_len(),
@@ -173,8 +173,8 @@ impl Replica {
         Self {
             node: Node::new(own, configuration, settings, fastrand::Rng::with_seed(seed), saved, now),
             kv: Kv::default(),
-            owed: BTreeMap::new(),
-            owed_bytes: 0,
+            pending: BTreeMap::new(),
+            pending_bytes: 0,
             held: VecDeque::new(),
             to_review: 0,
             abandoned: VecDeque::new(),
@@ -222,7 +222,7 @@ impl Replica {
         self.batch_at = now;
         self.perform_actions(now);
         self.send_abandoned_on();
-        let seen = (self.node.leader(), self.node.leader_contact());
+        let seen = (self.node.leader(), self.node.last_leader_contact());
         if seen != self.seen || self.hold_deadline().is_some_and(|until| until <= now) {
             self.note_leader(now, seen);
             self.held.rotate_left(self.to_review); // oldest first again
@@ -278,8 +278,8 @@ impl Replica {
     /// A redirect to anybody for each request that is owed an answer, because this replica stops.
     pub fn stop(&mut self) -> Vec<Response> {
         let redirect = |id| Response { id, outcome: Outcome::Redirect, leader: None };
-        self.owed_bytes = 0;
-        std::mem::take(&mut self.owed).into_keys().map(redirect).collect()
+        self.pending_bytes = 0;
+        std::mem::take(&mut self.pending).into_keys().map(redirect).collect()
     }
 
     /// The Raft state, to look at.
@@ -289,7 +289,7 @@ impl Replica {
 
     /// How many requests are owed an answer.
     pub fn owes(&self) -> usize {
-        self.owed.len()
+        self.pending.len()
     }
 
     /// How many entries it has applied since it started.
@@ -304,21 +304,22 @@ impl Replica {
 
     fn receive_request(&mut self, now: Micros, request: Request) {
         let content = request.operation.digest();
-        if let Some(owed) = self.owed.get(&request.id) {
-            if owed.content != content {
+        if let Some(pending) = self.pending.get(&request.id) {
+            if pending.content != content {
                 warn!(client = %request.id.client, "refused a request: another one with its MID waits");
                 self.send_answer(request.id, Outcome::Fail, self.node.leader());
             }
             return; // a repetition: the answer to the first one answers both
         }
         let bytes = request.id.mid.len() + request.operation.text_len();
-        if self.owed.len() >= MAX_OWED || self.owed_bytes + bytes > MAX_OWED_BYTES {
-            let (others, waiting) = (self.owed.len(), self.owed_bytes);
+        if self.pending.len() >= MAX_PENDING || self.pending_bytes + bytes > MAX_PENDING_BYTES {
+            let (others, waiting) = (self.pending.len(), self.pending_bytes);
             warn!(client = %request.id.client, "refused a request: {others} others with {waiting} bytes wait");
             return self.send_answer(request.id, Outcome::Fail, self.node.leader());
         }
-        self.owed_bytes += bytes;
-        self.owed.insert(request.id.clone(), Owed { content, bytes, waits_for: WaitsFor::Leader });
+        self.pending_bytes += bytes;
+        self.pending
+            .insert(request.id.clone(), Pending { content, bytes, state: PendingState::AwaitingLeader });
         self.route(now, request, self.hold_until(now));
     }
 
@@ -334,8 +335,10 @@ impl Replica {
     fn route(&mut self, now: Micros, request: Request, until: Micros) {
         match self.node.leader() {
             Some(leader) if leader == self.node.id() => self.ask_core(now, request),
-            Some(leader) if !self.node.doubts_leader() && !self.suspects_leader(now, request.id.client) => {
-                let contact = self.node.leader_contact();
+            Some(leader)
+                if !self.node.is_probing_leader() && !self.suspects_leader(now, request.id.client) =>
+            {
+                let contact = self.node.last_leader_contact();
                 let earlier = self.redirected.filter(|(_, redirected_at)| Some(*redirected_at) > contact);
                 self.redirected = earlier.or(Some((request.id.client, now)));
                 self.answer(&request.id, Outcome::Redirect, Some(leader));
@@ -352,7 +355,7 @@ impl Replica {
     /// silent for so long that others may have elected another one, or a request was sent to it since it was last heard.
     /// That request need not come back to say so: its client may give up, or return under another ID.
     fn suspects_leader(&self, now: Micros, client: Id) -> bool {
-        let contact = self.node.leader_contact().unwrap_or(0);
+        let contact = self.node.last_leader_contact().unwrap_or(0);
         let comes_back = |&(earlier, redirected_at): &(Id, Micros)| {
             redirected_at > contact && (client == earlier || now >= redirected_at + REDIRECT_US)
         };
@@ -362,8 +365,8 @@ impl Replica {
     /// This replica leads: the request goes into the log, or waits for proof of leadership.
     fn ask_core(&mut self, now: Micros, request: Request) {
         let Request { id, operation } = request;
-        if let Some(owed) = self.owed.get_mut(&id) {
-            owed.waits_for = WaitsFor::Core;
+        if let Some(pending) = self.pending.get_mut(&id) {
+            pending.state = PendingState::Proposed;
         }
         match operation {
             Operation::Put { key, value } => self.propose(now, Command { request: id, key, value }),
@@ -403,8 +406,8 @@ impl Replica {
                 }
                 Action::Persist(persist) => self.out.push(Effect::Persist(persist)),
                 Action::Apply(entry) => self.apply(entry),
-                Action::Serve(read) => self.serve(read),
-                Action::Abandon => self.abandon(),
+                Action::ReadReady(read) => self.serve(read),
+                Action::DropPending => self.abandon(),
             }
         }
     }
@@ -432,7 +435,7 @@ impl Replica {
     /// This replica leads no more: what it had taken on is for the next leader.
     fn abandon(&mut self) {
         self.reads.clear();
-        let asked = self.owed.iter().filter(|(_, owed)| owed.waits_for == WaitsFor::Core);
+        let asked = self.pending.iter().filter(|(_, pending)| pending.state == PendingState::Proposed);
         self.abandoned.extend(asked.map(|(id, _)| id.clone()));
         debug!(requests = self.abandoned.len(), "leads no more");
     }
@@ -447,8 +450,8 @@ impl Replica {
 
     /// Answers a request if it is owed an answer.
     fn answer(&mut self, id: &RequestId, outcome: Outcome, leader: Option<Id>) {
-        if let Some((id, owed)) = self.owed.remove_entry(id) {
-            self.owed_bytes -= owed.bytes;
+        if let Some((id, pending)) = self.pending.remove_entry(id) {
+            self.pending_bytes -= pending.bytes;
             self.send_answer(id, outcome, leader);
         }
     }
@@ -466,8 +469,8 @@ impl Replica {
         for _ in 0..self.to_review.min(SENT_ON_AT_ONCE) {
             self.to_review -= 1;
             let Some(Held { request, until }) = self.held.pop_front() else { return };
-            let owed = self.owed.get(&request.id);
-            if owed.is_some_and(|owed| owed.waits_for == WaitsFor::Leader) {
+            let pending = self.pending.get(&request.id);
+            if pending.is_some_and(|pending| pending.state == PendingState::AwaitingLeader) {
                 self.route(now, request, until);
             }
         }

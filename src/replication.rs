@@ -20,7 +20,7 @@ pub type Action = action::Action<Shared>;
 /// A change of what a replica must never forget.
 pub type Persist = action::Persist<Shared>;
 /// What a replica finds on its disk when it starts.
-pub type Saved = types::Saved<Shared>;
+pub type PersistentState = types::PersistentState<Shared>;
 /// One slot of the replicated log.
 pub type Entry = types::Entry<Shared>;
 /// What an entry does when it is applied.

@@ -57,7 +57,7 @@ pub use counts::Counts;
 use crate::clock::BootTime;
 use crate::outbox::Outbox;
 use crate::replica::{Options, Replica};
-use crate::replication::Saved;
+use crate::replication::PersistentState;
 use crate::transport::Transport;
 use crate::tuning::Tuning;
 use crate::wire::{Decoder, Limits};
@@ -100,7 +100,7 @@ pub fn run(transport: Arc<dyn Transport>, options: &Options) -> Result<Counts, S
     let window = Duration::from_micros(coalesce_window_us);
     let (sender, sender_worker) = Offloadable::new(Sender::new(Arc::clone(&transport), outbox, window));
     let limits = Limits::new(transport.max_datagram(), tuning.topology, peers.len());
-    let replica = Replica::new(options, limits, Saved::default(), BootTime::now().as_micros());
+    let replica = Replica::new(options, limits, PersistentState::default(), BootTime::now().as_micros());
     let consensus = Consensus::new(replica, tuning.batch_of(MAX_BATCH), Stages::new(receiver, sender));
 
     spawn_worker(receiver_worker, &ended)?;

@@ -36,7 +36,7 @@ impl Cluster {
                 tuning: Tuning::DEFAULT,
             };
             let limits = Limits::new(SEQPACKET_MAX_DATAGRAM, options.tuning.topology, options.peers.len());
-            (own, Replica::new(&options, limits, Saved::default(), 0))
+            (own, Replica::new(&options, limits, PersistentState::default(), 0))
         };
         Self {
             replicas: ids.iter().map(replica).collect(),
@@ -57,8 +57,8 @@ impl Cluster {
 
     /// Lets a replica hear its leader once more.
     fn hear_leader(&mut self, follower: Id) {
-        let before = self.replicas[&follower].node().leader_contact();
-        while self.replicas[&follower].node().leader_contact() == before {
+        let before = self.replicas[&follower].node().last_leader_contact();
+        while self.replicas[&follower].node().last_leader_contact() == before {
             self.run(1_000);
         }
     }
@@ -442,16 +442,16 @@ fn a_backlog_is_split_into_messages_within_the_limit_and_gets_through() {
 #[test]
 fn more_requests_than_can_wait_are_refused_at_once() {
     let mut cluster = Cluster::new();
-    let requests: Vec<Request> = (0..=MAX_OWED).map(|n| get(&n.to_string(), "k")).collect();
+    let requests: Vec<Request> = (0..=MAX_PENDING).map(|n| get(&n.to_string(), "k")).collect();
     cluster.ask(id(0), &requests);
-    assert_eq!(cluster.answers(), [(id(0), MAX_OWED.to_string(), Outcome::Fail, None)]);
+    assert_eq!(cluster.answers(), [(id(0), MAX_PENDING.to_string(), Outcome::Fail, None)]);
 }
 
 #[test]
 fn more_bytes_of_requests_than_can_wait_are_refused_until_some_are_answered() {
     let mut cluster = Cluster::new();
     cluster.blocked = (0..5).map(id).collect();
-    let long = "v".repeat(MAX_OWED_BYTES / 64 - 10);
+    let long = "v".repeat(MAX_PENDING_BYTES / 64 - 10);
     let requests: Vec<Request> = (0..70).map(|n| put(&format!("{n:09}"), "k", &long)).collect();
     cluster.ask(id(0), &requests);
     let refused = (64..70).map(|n| (id(0), format!("{n:09}"), Outcome::Fail, None));

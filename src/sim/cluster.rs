@@ -8,7 +8,7 @@ use super::bugs::Bug;
 use super::clients::{Clients, Follows, Sending};
 use super::coverage::Coverage;
 use super::faults::Faults;
-use super::invariants::{Before, Invariants, Moment, Violation};
+use super::invariants::{Before, Invariants, Observation, Violation};
 use super::liveness;
 use super::network::{Fate, Network};
 use super::plan::{Plan, Storage};
@@ -139,7 +139,7 @@ impl Cluster {
     }
 
     /// From now on the bytes of all datagrams are counted too, which means writing each of them out.
-    pub(super) fn weigh(&mut self) {
+    pub(super) fn count_bytes(&mut self) {
         self.scales = Some(Vec::new());
     }
 
@@ -352,7 +352,7 @@ impl Cluster {
         self.servers[at].batch_due = false;
         let effects = self.servers[at].batch(self.now);
         self.trace.effects(self.now, at, &effects, &before, &self.servers[at]);
-        let moment = Moment {
+        let moment = Observation {
             now: self.now,
             at,
             servers: &self.servers,
@@ -368,7 +368,7 @@ impl Cluster {
         let strike = self.strike_on(at, &before, &effects);
         self.perform(at, effects);
         if let Some(number) = strike {
-            self.strike(at, number)?;
+            self.trigger(at, number)?;
         }
         if self.servers[at].replica().is_some() {
             self.set_timer(at);

@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 
 use raft::message::{Acknowledgement, AppendOutcome};
 
-use super::invariants::{Knowledge, Moment};
+use super::invariants::{Knowledge, Observation};
 use crate::micros::Micros;
 use crate::replication::Body;
 
@@ -92,7 +92,7 @@ impl Coverage {
     }
 
     /// Counts what a batch shows.
-    pub(super) fn note(&mut self, moment: &Moment<'_>, knowledge: &Knowledge) {
+    pub(super) fn note(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) {
         let (node, before) = (moment.node(), moment.before);
         let led_on = before.led && before.term == moment.term() && node.is_leader();
         self.elections += u64::from(node.is_leader() && !led_on);
@@ -108,7 +108,7 @@ impl Coverage {
         self.figure_8 += u64::from(led_on && is_figure_8(moment));
     }
 
-    fn note_messages(&mut self, moment: &Moment<'_>) {
+    fn note_messages(&mut self, moment: &Observation<'_>) {
         for (_, message) in moment.messages() {
             match &message.body {
                 Body::RequestVoteResponse(response) if !response.granted && response.pre_vote => {
@@ -133,7 +133,7 @@ impl Coverage {
         }
     }
 
-    fn note_lease(&mut self, moment: &Moment<'_>, led_on: bool) {
+    fn note_lease(&mut self, moment: &Observation<'_>, led_on: bool) {
         let until = moment.servers[moment.at].leased_until();
         let leased = until.is_some_and(|until| until > moment.now);
         let was_renewed = moment.before.leased_until != until;
@@ -154,7 +154,7 @@ fn recalls(acknowledged: &[Acknowledgement], sent_at: Micros) -> bool {
 }
 
 /// A leader has an entry of an earlier term that a quorum has on disk and that it has not committed.
-fn is_figure_8(moment: &Moment<'_>) -> bool {
+fn is_figure_8(moment: &Observation<'_>) -> bool {
     let node = moment.node();
     let next = node.commit_index() + 1;
     let earlier = node.log().term_at(next).filter(|&term| term < moment.term());

@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use fastrand::Rng;
 
 use crate::micros::Micros;
-use crate::replication::{Persist, Saved};
+use crate::replication::{Persist, PersistentState};
 
 /// One replica's disk.
 #[derive(Debug, Default)]
 pub struct Disk {
-    durable: Saved,
+    durable: PersistentState,
     written: VecDeque<Persist>, // not synced yet, oldest first
     syncing: usize,             // how many of these the sync covers that is going on
     syncs: u64,                 // how many syncs were started
@@ -29,7 +29,7 @@ pub struct Damage {
 
 impl Disk {
     /// What is certain to be there after a crash.
-    pub fn durable(&self) -> &Saved {
+    pub fn durable(&self) -> &PersistentState {
         &self.durable
     }
 

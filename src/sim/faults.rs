@@ -287,7 +287,7 @@ impl Cluster {
     }
 
     /// Lets what matters most leave and nothing else, and stops the replica.
-    pub(super) fn strike(&mut self, at: usize, number: usize) -> Result<(), Violation> {
+    pub(super) fn trigger(&mut self, at: usize, number: usize) -> Result<(), Violation> {
         let FaultKind::CrashOn(trigger) = self.plan.faults[number].kind else { return Ok(()) };
         let mut left = usize::from(self.rng.bool());
         self.servers[at].release();

@@ -189,7 +189,7 @@ impl Experiment {
         let plan = self.plan(seed);
         let (warm_up, all, end) = (self.warm_up(), plan.workload.requests, plan.lifetime_us);
         let mut cluster = Cluster::new(plan, None, false);
-        cluster.weigh();
+        cluster.count_bytes();
         cluster.run_while(end, |clients| clients.completed() < warm_up)?;
         cluster.traffic = Traffic::default();
         let since = cluster.now();

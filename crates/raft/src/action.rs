@@ -1,7 +1,7 @@
 //! What goes into the core and what comes out of it.
 
 use super::message::Message;
-use super::types::{Entry, HardState, Index, Saved};
+use super::types::{Entry, HardState, Index, PersistentState};
 use crate::id::Id;
 
 /// The driver's name for a read that waits.
@@ -44,7 +44,7 @@ pub struct Persist<C> {
 
 impl<C> Persist<C> {
     /// Makes the change to what was saved before.
-    pub fn apply_to(self, saved: &mut Saved<C>) {
+    pub fn apply_to(self, saved: &mut PersistentState<C>) {
         saved.hard_state = self.hard_state;
         saved.entries.truncate(self.first_index as usize - 1);
         saved.entries.extend(self.entries);
@@ -67,9 +67,9 @@ pub enum Action<C> {
     /// and the next drain is due at once if more are committed.
     Apply(Entry<C>),
     /// The read may be answered from the state as it is after all the `Apply` before this.
-    Serve(ReadId),
+    ReadReady(ReadId),
     /// This replica does not lead (any more). Whatever was proposed to it or asked of it and
     /// has been neither applied nor served so far is no longer its business; a
     /// proposal may still come to be committed by another leader.
-    Abandon,
+    DropPending,
 }

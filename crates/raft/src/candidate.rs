@@ -42,7 +42,7 @@ const FIRST_RETRY_US: Micros = 25_000;
 /// messages are lost, and a quorum has just answered the pre-vote, so the candidate is hardly cut off.
 const RETRY_FACTOR: Micros = 2;
 
-/// By how many doublings the waits between fruitless attempts grow: to four times as long. A candidate that is cut off
+/// By how many doublings the waits between failed_campaigns attempts grow: to four times as long. A candidate that is cut off
 /// from a quorum asks ever more rarely; a leader that looks for it ends that, or its own next attempt.
 const MAX_DOUBLINGS: u32 = 2;
 
@@ -84,18 +84,19 @@ impl<C: Command> Node<C> {
             self.hard_state.current_term += 1;
             self.hard_state.voted_for = Some(self.id);
         }
-        self.campaigns += 1;
+        self.campaign_id += 1;
         let timeout_us = self.settings.election_timeout_us;
         if matches!(self.role, Role::Candidate(_)) && pre_vote {
             self.has_yielded = false; // its own attempt was in vain
         }
         let asked = self.first_asked(pre_vote);
-        let doublings = if pre_vote && self.is_cut_off() { self.fruitless.min(MAX_DOUBLINGS) } else { 0 };
+        let doublings =
+            if pre_vote && self.is_cut_off() { self.failed_campaigns.min(MAX_DOUBLINGS) } else { 0 };
         // A candidate that seems to be cut off repeats its pre-vote request to silent voters once, in its first attempt.
         // A candidate that reaches a quorum blames the silence of the others on losses, and goes on asking.
-        let retries = if pre_vote { u32::from(self.fruitless == 0) } else { u32::MAX };
-        self.fruitless = if pre_vote { self.fruitless.saturating_add(1) } else { 0 };
-        let own_vote_at = Some(self.promised_until()).filter(|&at| at > self.now);
+        let retries = if pre_vote { u32::from(self.failed_campaigns == 0) } else { u32::MAX };
+        self.failed_campaigns = if pre_vote { self.failed_campaigns.saturating_add(1) } else { 0 };
+        let own_vote_at = Some(self.vote_lease_end()).filter(|&at| at > self.now);
         let waits_us = own_vote_at.map_or(0, |at| at - self.now);
         // Who is asked for a pre-vote may have to ask its leader first.
         let retry_us = if pre_vote { timeout_us / 4 } else { FIRST_RETRY_US };
@@ -149,7 +150,7 @@ impl<C: Command> Node<C> {
 
     /// Of two that have each other's pre-vote, the one with the shorter log, or the smaller number, leaves the
     /// election to the other: both would win their pre-votes and split the votes.
-    pub(super) fn give_way(&mut self, to: Id, request: &RequestVote) {
+    pub(super) fn yield_to(&mut self, to: Id, request: &RequestVote) {
         let Role::Candidate(Candidate { pre_vote: true, .. }) = &self.role else { return };
         let own = (self.log.last_term(), self.log.last_index(), self.id);
         if (request.last_log_term, request.last_log_index, to) > own {
@@ -179,12 +180,12 @@ impl<C: Command> Node<C> {
 
     /// Somebody answered a request for a vote.
     pub(super) fn receive_vote(&mut self, from: Id, term: Term, response: RequestVoteResponse) {
-        self.hear_no_leader(from, response.campaign);
+        self.leader_denied(from, response.campaign);
         let current_term = self.hard_state.current_term;
         let Role::Candidate(candidate) = &mut self.role else { return };
         // An answer to another attempt does not count, nor one that was granted for another term.
         let asked_term = if candidate.pre_vote { current_term + 1 } else { current_term };
-        let this_attempt = response.campaign == self.campaigns && response.pre_vote == candidate.pre_vote;
+        let this_attempt = response.campaign == self.campaign_id && response.pre_vote == candidate.pre_vote;
         if !this_attempt || (response.granted && term != asked_term) {
             return;
         }
@@ -328,7 +329,7 @@ mod tests {
         let mut cluster = Cluster::new(3, 1, SETTINGS);
         cluster.timeout(id(1));
         let start = cluster.now;
-        while cluster.nodes[&id(1)].campaigns == 1 {
+        while cluster.nodes[&id(1)].campaign_id == 1 {
             cluster.timeout(id(1));
         }
         let timeout_us = SETTINGS.election_timeout_us;
@@ -340,19 +341,19 @@ mod tests {
         let mut cluster = Cluster::new(3, 1, ON_DEMAND);
         cluster.timeout(id(1));
         cluster.stabilize();
-        let promised_until = cluster.now + ON_DEMAND.election_timeout_us;
+        let vote_lease_end = cluster.now + ON_DEMAND.election_timeout_us;
         cluster.step(id(2), [Input::Suspect]);
         while cluster.nodes[&id(2)].leader().is_some() {
             cluster.timeout(id(2));
         }
-        let campaign = cluster.nodes[&id(2)].campaigns;
+        let campaign = cluster.nodes[&id(2)].campaign_id;
         let response = RequestVoteResponse { pre_vote: true, campaign, granted: true };
         let message = Message { term: 2, body: Body::RequestVoteResponse(response) };
         cluster.step(id(2), [Input::Receive { from: id(3), message }]);
         while cluster.nodes[&id(2)].hard_state().current_term == 1 {
-            assert!(cluster.now < promised_until);
+            assert!(cluster.now < vote_lease_end);
             cluster.timeout(id(2));
         }
-        assert_eq!(cluster.now, promised_until);
+        assert_eq!(cluster.now, vote_lease_end);
     }
 }

@@ -44,9 +44,9 @@ impl<C: Command> Node<C> {
         if !pre_vote || self.missed.is_none() || !self.is_cut_off() {
             return self.configuration.voters().collect();
         }
-        if self.fruitless > 0 {
+        if self.failed_campaigns > 0 {
             let silent: Vec<Id> = self.followers().filter(|&id| !self.is_reached(id)).collect();
-            let in_turn = silent.get(self.fruitless as usize % silent.len().max(1));
+            let in_turn = silent.get(self.failed_campaigns as usize % silent.len().max(1));
             return in_turn.copied().into_iter().chain([self.id]).collect();
         }
         self.fewest_that_elect()
@@ -55,7 +55,7 @@ impl<C: Command> Node<C> {
     /// As few voters as are a quorum with this replica, others from attempt to attempt.
     fn fewest_that_elect(&self) -> BTreeSet<Id> {
         let mut others: Vec<Id> = self.followers().collect();
-        let turn = self.campaigns as usize % others.len().max(1);
+        let turn = self.campaign_id as usize % others.len().max(1);
         others.rotate_left(turn);
         others.sort_by_key(|&id| self.missed == Some(id));
         let mut asked = BTreeSet::from([self.id]);
@@ -173,7 +173,7 @@ mod tests {
     /// A replica answers the present attempt of 2. Returns the replicas that 2 asks because of it.
     fn asked_after_answer(cluster: &mut Cluster, from: u16, granted: bool) -> Vec<u16> {
         let node = &cluster.nodes[&id(2)];
-        let response = RequestVoteResponse { pre_vote: true, campaign: node.campaigns, granted };
+        let response = RequestVoteResponse { pre_vote: true, campaign: node.campaign_id, granted };
         let term = node.hard_state().current_term + u64::from(granted);
         let message = Message { term, body: Body::RequestVoteResponse(response) };
         cluster.step(id(2), [Input::Receive { from: id(from), message }]);
@@ -236,9 +236,9 @@ mod tests {
         for from in [3, 4] {
             asked_after_answer(&mut cluster, from, false);
         }
-        let campaigns = cluster.nodes[&id(2)].campaigns;
+        let campaigns = cluster.nodes[&id(2)].campaign_id;
         let mut last = Vec::new();
-        while cluster.nodes[&id(2)].campaigns == campaigns {
+        while cluster.nodes[&id(2)].campaign_id == campaigns {
             last = asked_next(&mut cluster);
         }
         assert_eq!(last, [1, 3, 4, 5]);

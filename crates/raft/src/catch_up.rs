@@ -30,7 +30,7 @@ impl Progress {
     /// The last entry that may be sent now. A silent follower is probed without entries: a datagram that is full of
     /// them would be lost as well.
     pub fn sendable_up_to(&self) -> Index {
-        if self.is_responsive() { self.goal } else { self.next_index - 1 }
+        if self.is_responsive() { self.target_index } else { self.next_index - 1 }
     }
 
     /// An append had no room for all that it was to bring, but for so many entries.
@@ -66,7 +66,7 @@ impl Progress {
         if self.is_responsive() && self.lacks_many(last_index) {
             self.catch_up_to = last_index;
         }
-        self.goal = self.goal.max(self.catch_up_to);
+        self.target_index = self.target_index.max(self.catch_up_to);
     }
 }
 

@@ -17,63 +17,68 @@ const TOO_SILENT: f64 = 0.01;
 
 impl<C: Command> Node<C> {
     /// Asks those again without whom there is no quorum: they may not have got the question, or the answer was lost.
-    pub(super) fn ask_the_doubtful(&mut self) {
-        if self.now < self.doubt_deadline() {
+    pub(super) fn probe_silent_followers(&mut self) {
+        if self.now < self.reprobe_deadline() {
             return;
         }
-        let Settings { stall_us, election_timeout_us, .. } = self.settings;
+        let Settings { check_quorum_timeout_us, election_timeout_us, .. } = self.settings;
         let Role::Leader(leader) = &mut self.role else { return };
         for progress in leader.followers.values_mut() {
-            let [doubtful_at, lost_at] = [Progress::doubtful_at, Progress::lost_at]
-                .map(|at| at(progress, stall_us, election_timeout_us));
-            progress.ping |= doubtful_at <= self.now && self.now < lost_at;
+            let [reprobe_at, unreachable_at] = [Progress::reprobe_at, Progress::unreachable_at]
+                .map(|at| at(progress, check_quorum_timeout_us, election_timeout_us));
+            progress.heartbeat_due |= reprobe_at <= self.now && self.now < unreachable_at;
         }
     }
 
     /// When too few are left for a quorum but for those who are to be asked again; never after the
     /// [`quorum_deadline`](Self::quorum_deadline).
-    pub(super) fn doubt_deadline(&self) -> Micros {
-        let Settings { stall_us, election_timeout_us, .. } = self.settings;
-        self.reached_by_quorum(Micros::MAX, |progress| progress.doubtful_at(stall_us, election_timeout_us))
+    pub(super) fn reprobe_deadline(&self) -> Micros {
+        let Settings { check_quorum_timeout_us, election_timeout_us, .. } = self.settings;
+        self.reached_by_quorum(Micros::MAX, |progress| {
+            progress.reprobe_at(check_quorum_timeout_us, election_timeout_us)
+        })
     }
 
     /// When the leader must step down unless it hears more: those that have been silent since they were
     /// asked leave no quorum. One that asks nobody need not hear anybody.
     pub(super) fn quorum_deadline(&self) -> Micros {
-        let Settings { stall_us, election_timeout_us, .. } = self.settings;
-        self.reached_by_quorum(Micros::MAX, |progress| progress.lost_at(stall_us, election_timeout_us))
+        let Settings { check_quorum_timeout_us, election_timeout_us, .. } = self.settings;
+        self.reached_by_quorum(Micros::MAX, |progress| {
+            progress.unreachable_at(check_quorum_timeout_us, election_timeout_us)
+        })
     }
 }
 
 impl Progress {
     /// When a follower that has been asked and says nothing no longer counts as one that can be reached: after
-    /// `stall_us`, or later where round trips are long or messages are lost; after `first_us` if it was never heard.
-    pub fn lost_at(&self, stall_us: Micros, first_us: Micros) -> Micros {
-        self.silent_since.map_or(Micros::MAX, |since| since + self.patience_us(stall_us, first_us))
+    /// `check_quorum_timeout_us`, or later where round trips are long or messages are lost; after `first_us` if it was never heard.
+    pub fn unreachable_at(&self, check_quorum_timeout_us: Micros, first_us: Micros) -> Micros {
+        self.silent_since
+            .map_or(Micros::MAX, |since| since + self.unreachable_after_us(check_quorum_timeout_us, first_us))
     }
 
     /// When a follower that has been asked and says nothing is to be asked again because it may soon count as lost; after
-    /// the last question, when it is lost ([`lost_at`](Self::lost_at)).
-    pub fn doubtful_at(&self, stall_us: Micros, first_us: Micros) -> Micros {
+    /// the last question, when it is lost ([`unreachable_at`](Self::unreachable_at)).
+    pub fn reprobe_at(&self, check_quorum_timeout_us: Micros, first_us: Micros) -> Micros {
         let Some(since) = self.silent_since else { return Micros::MAX };
-        let spacing_us = probe_spacing_us(stall_us);
+        let spacing_us = probe_spacing_us(check_quorum_timeout_us);
         let first_at = since + spacing_us.max(self.answer_us().unwrap_or(0));
         let next_at = match self.last_sent_at.checked_sub(first_at) {
             Some(after_us) => first_at + (after_us / spacing_us + 1) * spacing_us,
             None => first_at,
         };
-        next_at.min(self.lost_at(stall_us, first_us))
+        next_at.min(self.unreachable_at(check_quorum_timeout_us, first_us))
     }
 
     /// How long its silence lasts until it counts as lost: long enough for so many probes that their loss is no
     /// accident, and for the answer to the last of them, but at most two of the election time-outs `first_us`.
-    fn patience_us(&self, stall_us: Micros, first_us: Micros) -> Micros {
+    fn unreachable_after_us(&self, check_quorum_timeout_us: Micros, first_us: Micros) -> Micros {
         let Some(answer_us) = self.answer_us() else { return first_us };
         let silence = 1.0 - self.answer_rate();
         let probes = if silence > 0.0 { (TOO_SILENT.ln() / silence.ln()).ceil() as Micros } else { 1 };
-        let spacing_us = probe_spacing_us(stall_us);
+        let spacing_us = probe_spacing_us(check_quorum_timeout_us);
         let probing_us = spacing_us.max(answer_us) + probes.saturating_sub(2).saturating_mul(spacing_us);
-        stall_us.max(2 * answer_us).max((probing_us + answer_us).min(2 * first_us))
+        check_quorum_timeout_us.max(2 * answer_us).max((probing_us + answer_us).min(2 * first_us))
     }
 
     /// How long an answer takes at most, if any came.
@@ -84,8 +89,8 @@ impl Progress {
 }
 
 /// How long the leader waits between two probes of a silent follower.
-fn probe_spacing_us(stall_us: Micros) -> Micros {
-    (stall_us / PROBES_PER_STALL).max(1)
+fn probe_spacing_us(check_quorum_timeout_us: Micros) -> Micros {
+    (check_quorum_timeout_us / PROBES_PER_STALL).max(1)
 }
 
 #[cfg(test)]
@@ -115,11 +120,12 @@ mod tests {
 
     #[test]
     fn a_leader_steps_down_when_those_that_it_asked_are_silent_and_not_for_those_that_it_did_not_ask() {
-        let (stall_us, interval_us) = (ON_DEMAND.stall_us, ON_DEMAND.heartbeat_interval_us);
+        let (check_quorum_timeout_us, interval_us) =
+            (ON_DEMAND.check_quorum_timeout_us, ON_DEMAND.heartbeat_interval_us);
         assert_eq!(leads_on(&[2, 3, 4, 5], false), interval_us, "it asks nobody");
         assert_eq!(leads_on(&[2, 3], true), interval_us, "the others are a quorum");
         let silent = leads_on(&[2, 3, 4], true);
-        assert!((stall_us..2 * stall_us).contains(&silent), "{silent}");
+        assert!((check_quorum_timeout_us..2 * check_quorum_timeout_us).contains(&silent), "{silent}");
     }
 
     /// How many messages a leader of five sends to `unreachable` from 50 ms after a write on, and whether it still leads
@@ -134,7 +140,7 @@ mod tests {
         cluster.take_transcript();
         cluster.elapse(50_000, true);
         cluster.blocked.clear();
-        for _ in 0..ON_DEMAND.stall_us / 10_000 {
+        for _ in 0..ON_DEMAND.check_quorum_timeout_us / 10_000 {
             cluster.elapse(10_000, true);
             cluster.step(id(1), [Input::Tick]); // whatever its timers are
         }
@@ -154,46 +160,46 @@ mod tests {
     #[test]
     fn silent_follower_is_probed_at_even_intervals_until_it_is_lost() {
         let mut progress = Progress::new(0);
-        let doubtful_at = |progress: &Progress| progress.doubtful_at(800_000, 400_000);
-        assert_eq!(doubtful_at(&progress), Micros::MAX);
+        let reprobe_at = |progress: &Progress| progress.reprobe_at(800_000, 400_000);
+        assert_eq!(reprobe_at(&progress), Micros::MAX);
         progress.sent(1, 1_000);
         for at in [101_000, 201_000, 301_000, 401_000] {
-            assert_eq!(doubtful_at(&progress), at);
+            assert_eq!(reprobe_at(&progress), at);
             progress.sent(1, at);
         }
-        assert_eq!(doubtful_at(&progress), progress.lost_at(800_000, 400_000));
+        assert_eq!(reprobe_at(&progress), progress.unreachable_at(800_000, 400_000));
         let mut progress = Progress::new(0);
         progress.sent(1, 1_000);
         progress.sent(1, 51_000);
-        assert_eq!(doubtful_at(&progress), 101_000, "the silence counts from the first message");
+        assert_eq!(reprobe_at(&progress), 101_000, "the silence counts from the first message");
     }
 
     #[test]
     fn who_was_asked_and_says_nothing_is_lost_after_a_while() {
         const STALL_US: Micros = 240_000;
         const FIRST_US: Micros = 480_000;
-        let lost_at = |progress: &Progress| progress.lost_at(STALL_US, FIRST_US);
+        let unreachable_at = |progress: &Progress| progress.unreachable_at(STALL_US, FIRST_US);
         let mut progress = Progress::new(0);
-        assert_eq!(lost_at(&progress), Micros::MAX, "nobody has asked it");
+        assert_eq!(unreachable_at(&progress), Micros::MAX, "nobody has asked it");
         progress.sent(1, 1_000);
         progress.sent(2, 9_000);
-        assert_eq!(lost_at(&progress), 1_000 + FIRST_US, "it was never heard");
+        assert_eq!(unreachable_at(&progress), 1_000 + FIRST_US, "it was never heard");
         progress.heard(9_000, 10_000);
-        assert_eq!(lost_at(&progress), Micros::MAX, "it has answered");
+        assert_eq!(unreachable_at(&progress), Micros::MAX, "it has answered");
         progress.sent(3, 20_000);
         progress.sent(4, 30_000);
-        assert_eq!(lost_at(&progress), 20_000 + STALL_US);
+        assert_eq!(unreachable_at(&progress), 20_000 + STALL_US);
         progress.heard(30_000, 530_000);
         progress.sent(5, 600_000);
         let timeout_us = progress.round_trip.expect("measured").timeout_us();
         assert!(2 * timeout_us > STALL_US);
-        assert_eq!(lost_at(&progress), 600_000 + 2 * timeout_us, "it is slow");
+        assert_eq!(unreachable_at(&progress), 600_000 + 2 * timeout_us, "it is slow");
         let mut relay = Progress::new(0);
         relay.heard(1_000, 1_500);
         relay.heard_on_relay(2_000, 202_000);
         relay.sent_on_relay(1, 300_000, 0);
         let timeout_us = relay.relay_round_trip.expect("measured").timeout_us();
-        assert_eq!(lost_at(&relay), 300_000 + 2 * timeout_us, "the way through others is slow");
+        assert_eq!(unreachable_at(&relay), 300_000 + 2 * timeout_us, "the way through others is slow");
     }
 
     /// A follower that answers one of so many messages, each after `round_trip_us`, and is asked now.
@@ -211,7 +217,7 @@ mod tests {
 
     #[test]
     fn silence_that_loses_a_follower_follows_its_losses_and_round_trips() {
-        let patience = |progress: Progress| progress.lost_at(360_000, 480_000) - 2_000_000_000;
+        let patience = |progress: Progress| progress.unreachable_at(360_000, 480_000) - 2_000_000_000;
         assert_eq!(patience(asked(1, 100)), 360_000);
         assert_eq!(patience(asked(1, 240_000)), 480_000, "twice the round trip");
         let lossy = patience(asked(2, 80_000));
@@ -233,12 +239,17 @@ mod tests {
         cluster.partition(&[vec![id(1)], vec![id(2), id(3)]]);
         cluster.step(id(1), [put("l", "w")]);
         let isolated_at = cluster.now;
-        while cluster.nodes[&id(1)].is_leader() && cluster.now < isolated_at + 4 * ON_DEMAND.stall_us {
+        while cluster.nodes[&id(1)].is_leader()
+            && cluster.now < isolated_at + 4 * ON_DEMAND.check_quorum_timeout_us
+        {
             cluster.elapse(10_000, true);
             let (from, message) = (answer.from, answer.message.clone());
             cluster.step(id(1), [Input::Receive { from, message }]);
         }
         let held_on = cluster.now - isolated_at;
-        assert!((ON_DEMAND.stall_us..2 * ON_DEMAND.stall_us).contains(&held_on), "{held_on}");
+        assert!(
+            (ON_DEMAND.check_quorum_timeout_us..2 * ON_DEMAND.check_quorum_timeout_us).contains(&held_on),
+            "{held_on}"
+        );
     }
 }

@@ -2,9 +2,9 @@
 //! and ask for votes when it hears none (5.2).
 
 use super::action::Action;
-use super::doubt::Doubt;
 use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
 use super::node::{Node, Role};
+use super::suspicion::Suspicion;
 use super::tuning::Detection;
 use super::types::{Command, Term};
 use crate::id::Id;
@@ -15,13 +15,14 @@ use crate::micros::Micros;
 pub struct Follower {
     pub(super) leader: Option<Id>,
     pub(super) election_deadline: Micros,
-    pub(super) doubt: Option<Doubt>, // whether the leader lives; None if there is no leader
+    pub(super) suspicion: Option<Suspicion>, // whether the leader lives; None if there is no leader
 }
 
 impl Follower {
     /// When the follower has something to do if nothing arrives.
     pub(super) fn deadline(&self) -> Micros {
-        self.doubt.map_or(self.election_deadline, |doubt| doubt.act_at.min(self.election_deadline))
+        self.suspicion
+            .map_or(self.election_deadline, |suspicion| suspicion.deadline.min(self.election_deadline))
     }
 }
 
@@ -34,13 +35,13 @@ impl<C: Command> Node<C> {
             self.hard_state.voted_for = None;
         }
         if self.is_leader() {
-            self.actions.push(Action::Abandon);
+            self.actions.push(Action::DropPending);
         }
         let before = match &self.role {
             Role::Follower(follower) => follower.election_deadline,
             Role::Candidate(_) | Role::Leader(_) => Micros::MAX,
         };
-        self.role = Role::Follower(Follower { leader, election_deadline: before, doubt: None });
+        self.role = Role::Follower(Follower { leader, election_deadline: before, suspicion: None });
         self.postpone_election();
         let Role::Follower(follower) = &mut self.role else { return };
         follower.election_deadline = follower.election_deadline.min(before);
@@ -52,19 +53,20 @@ impl<C: Command> Node<C> {
         let on_demand = self.settings.tuning.detection == Detection::OnDemand;
         let Role::Follower(follower) = &mut self.role else { return };
         if self.now >= follower.election_deadline && follower.leader.is_some() && on_demand {
-            follower.election_deadline = Micros::MAX; // the doubt ends in an election or in news of the leader
-            self.doubt(true, self.now);
+            follower.election_deadline = Micros::MAX; // the suspicion ends in an election or in news of the leader
+            self.begin_suspicion(true, self.now);
         } else if self.now >= follower.election_deadline {
             self.campaign(true);
         } else if self.now >= follower.deadline() {
-            self.pursue_doubt();
+            self.probe_leader();
         }
     }
 
     /// There is a leader, or a candidate with this replica's vote: it gets a whole time-out.
     pub(super) fn postpone_election(&mut self) {
         let led = self.leader().is_some();
-        let extra_us = if led { self.settings.patience_us - self.settings.election_timeout_us } else { 0 };
+        let extra_us =
+            if led { self.settings.idle_election_timeout_us - self.settings.election_timeout_us } else { 0 };
         let deadline = self.draw_deadline(self.settings.election_timeout_us) + extra_us;
         match &mut self.role {
             Role::Follower(follower) => follower.election_deadline = deadline,
@@ -86,10 +88,10 @@ impl<C: Command> Node<C> {
         if self.leader().is_some_and(|known| known != leader) {
             return None; // election safety: a term has one leader, so this is not one
         }
-        self.leader_contact = Some(self.now);
-        self.fruitless = 0;
+        self.last_leader_contact = Some(self.now);
+        self.failed_campaigns = 0;
         self.has_yielded = false;
-        self.waiting.clear();
+        self.deferred_pre_votes.clear();
         self.become_follower(self.hard_state.current_term, Some(leader));
         self.postpone_election();
         self.store(append)

@@ -33,13 +33,13 @@ pub(super) type Log = super::log::Log<Put>;
 pub(super) type Message = super::message::Message<Put>;
 pub(super) type Node = super::node::Node<Put>;
 pub(super) type Persist = super::action::Persist<Put>;
-pub(super) type Saved = super::types::Saved<Put>;
+pub(super) type PersistentState = super::types::PersistentState<Put>;
 pub(super) type Settings = super::node::Settings<Put>;
 
 pub(super) const SETTINGS: Settings = Settings {
     election_timeout_us: 1_000_000,
-    patience_us: 1_000_000,
-    stall_us: 1_000_000,
+    idle_election_timeout_us: 1_000_000,
+    check_quorum_timeout_us: 1_000_000,
     heartbeat_interval_us: 250_000,
     lease_us: 900_000,
     max_append_bytes: 1_000,
@@ -52,8 +52,8 @@ pub(super) const SETTINGS: Settings = Settings {
 /// The same where silence costs nothing and those who miss a leader find out that it is dead.
 #[cfg(test)]
 pub(super) const ON_DEMAND: Settings = Settings {
-    patience_us: 10_000_000,
-    stall_us: 500_000,
+    idle_election_timeout_us: 10_000_000,
+    check_quorum_timeout_us: 500_000,
     heartbeat_interval_us: 3_000_000,
     tuning: Tuning { detection: Detection::OnDemand, ..Tuning::DEFAULT },
     ..SETTINGS
@@ -73,7 +73,7 @@ pub(super) struct Envelope {
 /// A replica's disk.
 #[derive(Debug, Default)]
 struct Disk {
-    saved: Saved,
+    saved: PersistentState,
     unsynced: VecDeque<Persist>,
 }
 
@@ -104,7 +104,7 @@ impl Cluster {
         let configuration = Configuration::new((1..=size).map(id));
         let node = |n| {
             let rng = fastrand::Rng::with_seed(seed.wrapping_add(n));
-            Node::new(id(n as u16), configuration.clone(), settings, rng, Saved::default(), 0)
+            Node::new(id(n as u16), configuration.clone(), settings, rng, PersistentState::default(), 0)
         };
         Self {
             nodes: (1..=u64::from(size)).map(|n| (id(n as u16), node(n))).collect(),
@@ -204,12 +204,12 @@ impl Cluster {
                 self.say(format_args!("{} applies {entry}", from.number()));
                 self.applied.entry(from).or_default().push(entry);
             }
-            Action::Serve(read) => {
+            Action::ReadReady(read) => {
                 self.say(format_args!("{} serves read {read}", from.number()));
                 let (needed, has) = (self.asked[&read], self.nodes[&from].commit_index());
                 assert!(has >= needed, "{from} serves {read} without {needed}:\n{}", self.transcript);
             }
-            Action::Abandon => self.say(format_args!("{} abandons what it was asked", from.number())),
+            Action::DropPending => self.say(format_args!("{} abandons what it was asked", from.number())),
         }
     }
 

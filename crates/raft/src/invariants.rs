@@ -24,9 +24,9 @@ pub fn check<C: Command>(node: &Node<C>, checked_to: Index) -> Result<(), Violat
     if node.is_leader() && node.hard_state.voted_for != Some(node.id) {
         return Err(format!("{} leads term {} without its own vote", node.id, node.hard_state.current_term));
     }
-    if let Some(leader) = node.leader().filter(|_| node.fruitless > 0) {
+    if let Some(leader) = node.leader().filter(|_| node.failed_campaigns > 0) {
         // Else the first attempt after this leader's end would wait as long as the last of many.
-        return Err(format!("{} counts {} attempts in vain under {leader}", node.id, node.fruitless));
+        return Err(format!("{} counts {} attempts in vain under {leader}", node.id, node.failed_campaigns));
     }
     let unchecked = node.log.entries().partition_point(|entry| entry.index < checked_to);
     let mut neighbours = node.log.entries()[unchecked..].windows(2);

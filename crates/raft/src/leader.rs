@@ -17,9 +17,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::action::Action;
+use super::fanout::MIN_QUORUM_PROBABILITY;
 use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message};
 use super::node::{Node, Role};
-use super::odds::LIKELY;
 use super::own_disk::OwnDisk;
 use super::progress::Progress;
 use super::reads::PendingRead;
@@ -49,7 +49,7 @@ impl Leader {
 
     /// What was sent through several followers at `sent_at` goes no further: those do not get it who are followed by
     /// less than `followed_by`.
-    pub(super) fn spare(&mut self, sent_at: Micros, followed_by: usize) {
+    pub(super) fn cancel_relay(&mut self, sent_at: Micros, followed_by: usize) {
         for progress in self.followers.values_mut() {
             if progress.followed_by(sent_at).is_some_and(|others| others < followed_by) {
                 progress.spared(sent_at);
@@ -61,7 +61,7 @@ impl Leader {
     fn set_goals(&mut self, chosen: &[Id], last_index: Index) {
         for id in chosen {
             if let Some(progress) = self.followers.get_mut(id) {
-                progress.goal = last_index;
+                progress.target_index = last_index;
             }
         }
     }
@@ -79,7 +79,7 @@ impl<C: Command> Node<C> {
     pub(super) fn become_leader(&mut self) {
         let last_index = self.log.last_index();
         let followers = self.followers().map(|id| (id, Progress::new(last_index))).collect();
-        self.waiting.clear(); // everybody hears of this leader at once
+        self.deferred_pre_votes.clear(); // everybody hears of this leader at once
         self.role = Role::Leader(Leader {
             followers,
             reads: VecDeque::new(),
@@ -97,7 +97,7 @@ impl<C: Command> Node<C> {
             leader.proposed += 1;
             self.log.append(self.hard_state.current_term, Payload::Command(command));
         } else {
-            self.actions.push(Action::Abandon);
+            self.actions.push(Action::DropPending);
         }
     }
 
@@ -125,10 +125,10 @@ impl<C: Command> Node<C> {
         let was_silent = !progress.is_responsive();
         progress.heard(response.sent_at, self.now);
         if was_silent && matches!(response.outcome, AppendOutcome::Matched { .. }) {
-            progress.goal = progress.match_index; // the drain chooses it anew if an entry needs it
+            progress.target_index = progress.match_index; // the drain chooses it anew if an entry needs it
         }
         if let (AppendOutcome::Conflict { .. }, Some(followed_by)) = (response.outcome, followed_by) {
-            leader.spare(response.sent_at, followed_by);
+            leader.cancel_relay(response.sent_at, followed_by);
         }
     }
 
@@ -141,7 +141,7 @@ impl<C: Command> Node<C> {
             return;
         }
         self.give_up_relays();
-        self.ask_the_doubtful();
+        self.probe_silent_followers();
         let Role::Leader(leader) = &mut self.role else { return };
         let last_index = self.log.last_index();
         let heartbeat_us = self.settings.heartbeat_interval_us;
@@ -150,8 +150,8 @@ impl<C: Command> Node<C> {
                 progress.expire();
             }
             if progress.last_sent_at + heartbeat_us <= self.now {
-                progress.ping = true;
-                progress.goal = last_index;
+                progress.heartbeat_due = true;
+                progress.target_index = last_index;
             }
         }
     }
@@ -163,7 +163,7 @@ impl<C: Command> Node<C> {
             let heartbeat = progress.last_sent_at + heartbeat_us;
             progress.retransmit_deadline(heartbeat_us).map_or(heartbeat, |deadline| deadline.min(heartbeat))
         };
-        let others = self.doubt_deadline().min(leader.own_disk_deadline().unwrap_or(Micros::MAX));
+        let others = self.reprobe_deadline().min(leader.own_disk_deadline().unwrap_or(Micros::MAX));
         leader.followers.values().map(follower_deadline).fold(others, Micros::min)
     }
 
@@ -175,7 +175,7 @@ impl<C: Command> Node<C> {
 
     fn ping_all(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
-        leader.followers.values_mut().for_each(|progress| progress.ping = true);
+        leader.followers.values_mut().for_each(|progress| progress.heartbeat_due = true);
     }
 
     /// Ends a batch for a leader.
@@ -217,16 +217,18 @@ impl<C: Command> Node<C> {
         }
         let relays = self.relays(several);
         // A relay asks exactly enough; more would only be a second one.
-        let likely = if relays { 0.0 } else { LIKELY };
+        let likely = if relays { 0.0 } else { MIN_QUORUM_PROBABILITY };
         let Role::Leader(leader) = &mut self.role else { return };
         if !self.settings.tuning.thrifty {
-            leader.followers.values_mut().for_each(|progress| progress.goal = last_index);
+            leader.followers.values_mut().for_each(|progress| progress.target_index = last_index);
             return;
         }
         let asked = |progress: &Progress| match progress {
             _ if progress.match_index >= last_index => Some(1.0),
             _ if progress.is_far_behind() => None,
-            _ if progress.is_responsive() && progress.goal >= last_index => Some(progress.answer_rate()),
+            _ if progress.is_responsive() && progress.target_index >= last_index => {
+                Some(progress.answer_rate())
+            }
             _ => None,
         };
         let chosen = leader.choose(wanted, likely, asked);
@@ -245,16 +247,16 @@ impl<C: Command> Node<C> {
         let Role::Leader(leader) = &mut self.role else { return };
         for (&to, progress) in &mut leader.followers {
             while progress.wants_message(self.settings.max_in_flight) {
-                let sent_at = stamp(&mut leader.last_stamp, self.now);
-                let (from, goal) = (progress.next_index, progress.sendable_up_to());
+                let sent_at = next_sent_at(&mut leader.last_stamp, self.now);
+                let (from, target_index) = (progress.next_index, progress.sendable_up_to());
                 let append = AppendEntries {
                     prev_log_index: from - 1,
                     prev_log_term: self.log.term_at(from - 1).unwrap_or(0),
                     leader_commit: self.commit_index,
                     sent_at,
-                    entries: self.settings.entries_for_message(&self.log, from, goal),
+                    entries: self.settings.entries_for_message(&self.log, from, target_index),
                 };
-                if append.last_index() < goal {
+                if append.last_index() < target_index {
                     progress.filled_append(append.entries.len());
                 }
                 progress.sent(append.last_index(), sent_at);
@@ -268,7 +270,7 @@ impl<C: Command> Node<C> {
 
 /// A `sent_at` that no message had before. It may run ahead of the clock by a microsecond for
 /// each message of one drain, which the margin of the lease covers many times over.
-pub(super) fn stamp(last_stamp: &mut Micros, now: Micros) -> Micros {
+pub(super) fn next_sent_at(last_stamp: &mut Micros, now: Micros) -> Micros {
     *last_stamp = now.max(*last_stamp + 1);
     *last_stamp
 }

@@ -24,7 +24,7 @@
 //! | `follower` | following, and answering for no more than was shown | paper, 5.3 |
 //! | `candidate` | pre-vote, then election | paper, 5.2; dissertation, 9.6 |
 //! | `canvass` | which voters a candidate asks, and when it asks more of them | |
-//! | `doubt` | how a dead leader is found out by those who miss it | |
+//! | `suspicion` | how a follower finds out that its leader is dead | |
 //! | `leader` | replication and commitment | paper, 5.3, 5.4.2 |
 //! | `relay` | an entry goes from follower to follower, and one answer comes back | |
 //! | `catch_up` | a follower that lacks much delays no new entry | paper, 5.3 |
@@ -33,7 +33,7 @@
 //! | `own_disk` | a leader watches its own disk as it watches a follower | dissertation, 10.2.1 |
 //! | `progress` | what a leader knows of one follower | |
 //! | `round_trip` | how long an answer takes | RFC 6298 |
-//! | `odds` | how many followers to ask at once | |
+//! | `fanout` | how many followers to ask at once | |
 //! | `tuning` | what trades messages against latency | |
 //! | `invariants` | what always holds | paper, fig. 3 |
 //! | `text` | how all of it is written down for people | |
@@ -58,7 +58,7 @@
 //!   back from a partition deposes nobody, and a leader may trust the silence of its followers.
 //! * **Silence costs little.** Frequent heartbeats find out a dead leader before any client asks for it, and cost
 //!   more than all else while nothing fails. Here requests find it out: a follower that sends clients on to a leader, and
-//!   hears nothing of it afterwards, asks the leader, and then the others, which ask it too (`doubt`). A failover
+//!   hears nothing of it afterwards, asks the leader, and then the others, which ask it too (`suspicion`). A failover
 //!   takes about one election time-out, the promise to the old leader. A heartbeat every two seconds is the
 //!   safety net: a follower that misses it asks by itself, so a cluster whose clients all wait at the dead leader
 //!   has a new one within three seconds.
@@ -88,7 +88,7 @@ mod candidate;
 mod canvass;
 mod catch_up;
 mod check_quorum;
-mod doubt;
+mod fanout;
 mod follower;
 #[cfg(any(test, feature = "fuzz"))]
 mod harness;
@@ -99,7 +99,6 @@ pub mod log;
 pub mod message;
 pub mod micros;
 mod node;
-mod odds;
 mod own_disk;
 mod progress;
 #[cfg(test)]
@@ -109,6 +108,7 @@ mod relay;
 mod round_trip;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod scripts;
+mod suspicion;
 pub mod text;
 pub mod tuning;
 pub mod types;

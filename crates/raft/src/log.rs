@@ -17,7 +17,7 @@ pub struct Log<C> {
     entries: Vec<Entry<C>>,
     changed_from: Option<Index>, // the first index that differs from what was handed out for the disk
     durable_index: Index,
-    on_the_way: VecDeque<(u64, Index)>, // handed out and not on disk yet: number, and the last index that stays true
+    unsynced: VecDeque<(u64, Index)>, // handed out and not on disk yet: number, and the last index that stays true
 }
 
 /// What a follower tells a leader whose `prev_log_index` it cannot match.
@@ -31,8 +31,8 @@ pub struct ConflictHint {
 
 impl<C> Default for Log<C> {
     fn default() -> Self {
-        let (entries, on_the_way) = (Vec::new(), VecDeque::new());
-        Self { base_index: 0, base_term: 0, entries, changed_from: None, durable_index: 0, on_the_way }
+        let (entries, unsynced) = (Vec::new(), VecDeque::new());
+        Self { base_index: 0, base_term: 0, entries, changed_from: None, durable_index: 0, unsynced }
     }
 }
 
@@ -68,7 +68,7 @@ impl<C: Command> Log<C> {
     }
 
     /// Whether a log that ends with this entry is at least as up to date as this one (paper, 5.4.1).
-    pub fn is_covered_by(&self, last_index: Index, last_term: Term) -> bool {
+    pub fn is_up_to_date(&self, last_index: Index, last_term: Term) -> bool {
         (last_term, last_index) >= (self.last_term(), self.last_index())
     }
 
@@ -117,7 +117,7 @@ impl<C: Command> Log<C> {
         self.entries.truncate((last - self.base_index) as usize);
         self.note_change(last + 1);
         self.durable_index = self.durable_index.min(last);
-        for (_, index) in &mut self.on_the_way {
+        for (_, index) in &mut self.unsynced {
             *index = last.min(*index);
         }
     }
@@ -128,9 +128,9 @@ impl<C: Command> Log<C> {
     }
 
     /// Hands out, under this number, what the disk lacks: the first index that differs, and all from there on.
-    pub fn take_changes(&mut self, number: u64) -> (Index, Vec<Entry<C>>) {
+    pub fn take_unstable(&mut self, number: u64) -> (Index, Vec<Entry<C>>) {
         let last = self.last_index();
-        self.on_the_way.push_back((number, last));
+        self.unsynced.push_back((number, last));
         let first = self.changed_from.take().unwrap_or(last + 1);
         (first, self.entries[(first - self.base_index - 1) as usize..].to_vec())
     }
@@ -138,15 +138,15 @@ impl<C: Command> Log<C> {
     /// There is no disk: all of it is as durable as it will ever be.
     pub(super) fn keep_in_memory(&mut self) {
         self.changed_from = None;
-        self.on_the_way.clear();
+        self.unsynced.clear();
         self.durable_index = self.last_index();
     }
 
     /// What was handed out under the numbers up to this one is on disk.
     pub fn persisted(&mut self, number: u64) {
-        while let Some(&(_, last)) = self.on_the_way.front().filter(|(n, _)| *n <= number) {
+        while let Some(&(_, last)) = self.unsynced.front().filter(|(n, _)| *n <= number) {
             self.durable_index = last;
-            self.on_the_way.pop_front();
+            self.unsynced.pop_front();
         }
     }
 
@@ -256,10 +256,10 @@ mod tests {
     #[test]
     fn the_later_last_term_wins_then_the_longer_log() {
         let log = log(&[1, 2, 2]);
-        assert!(log.is_covered_by(1, 3));
-        assert!(log.is_covered_by(3, 2));
-        assert!(!log.is_covered_by(2, 2));
-        assert!(!log.is_covered_by(9, 1));
+        assert!(log.is_up_to_date(1, 3));
+        assert!(log.is_up_to_date(3, 2));
+        assert!(!log.is_up_to_date(2, 2));
+        assert!(!log.is_up_to_date(9, 1));
     }
 
     #[test]
@@ -271,12 +271,12 @@ mod tests {
     #[test]
     fn an_entry_is_durable_when_what_was_handed_out_with_it_is() {
         let mut log = log(&[1, 1]);
-        assert_eq!(log.take_changes(1), (1, entries(1, &[1, 1])));
+        assert_eq!(log.take_unstable(1), (1, entries(1, &[1, 1])));
         assert!(!log.has_changed());
         log.append(1, Payload::Noop);
         assert!(log.has_changed());
-        assert_eq!(log.take_changes(2), (3, entries(3, &[1])));
-        assert_eq!(log.take_changes(3), (4, vec![]));
+        assert_eq!(log.take_unstable(2), (3, entries(3, &[1])));
+        assert_eq!(log.take_unstable(3), (4, vec![]));
         assert_eq!(log.durable_index(), 0);
         log.persisted(1);
         assert_eq!(log.durable_index(), 2);
@@ -287,24 +287,24 @@ mod tests {
     #[test]
     fn what_is_known_already_is_not_handed_out_again() {
         let mut log = log(&[1, 1]);
-        log.take_changes(1);
+        log.take_unstable(1);
         assert!(log.store(entries(1, &[1, 1]), 0));
         assert!(!log.has_changed());
         assert!(log.store(entries(2, &[1, 1]), 0));
-        assert_eq!(log.take_changes(2), (3, entries(3, &[1])));
+        assert_eq!(log.take_unstable(2), (3, entries(3, &[1])));
     }
 
     #[test]
     fn what_was_cut_off_is_not_durable_even_if_the_disk_had_it() {
         let mut log = log(&[1, 1, 1, 1]);
-        log.take_changes(1);
+        log.take_unstable(1);
         log.persisted(1);
         log.append(1, Payload::Noop);
-        log.take_changes(2);
+        log.take_unstable(2);
         assert!(log.store(entries(3, &[2]), 0));
         assert_eq!(log.durable_index(), 2);
         log.append(2, Payload::Noop);
-        assert_eq!(log.take_changes(3), (3, entries(3, &[2, 2])));
+        assert_eq!(log.take_unstable(3), (3, entries(3, &[2, 2])));
         log.persisted(2);
         assert_eq!(log.durable_index(), 2, "the disk has the entry that was cut off");
         log.persisted(3);

@@ -11,9 +11,9 @@ use super::leader::Leader;
 use super::log::Log;
 use super::message::{Body, Message, RequestVote, RequestVoteResponse};
 use super::progress::Progress;
-use super::relay::Overheard;
+use super::relay::RelayAcks;
 use super::tuning::Tuning;
-use super::types::{Command, Configuration, Entry, HardState, Index, MAX_TERMS_AHEAD, Saved, Term};
+use super::types::{Command, Configuration, Entry, HardState, Index, MAX_TERMS_AHEAD, PersistentState, Term};
 use crate::id::Id;
 use crate::micros::Micros;
 
@@ -27,11 +27,11 @@ pub struct Settings<C> {
     pub election_timeout_us: Micros,
     /// How long a follower bears the silence of its leader before it acts of its own accord: at least this, and at most an
     /// election time-out more. At least an election time-out.
-    pub patience_us: Micros,
+    pub idle_election_timeout_us: Micros,
     /// The longest silence of a leader towards a follower; a fraction of the patience.
     pub heartbeat_interval_us: Micros,
     /// How long a leader goes on that has asked and hears so few that they and itself are no quorum.
-    pub stall_us: Micros,
+    pub check_quorum_timeout_us: Micros,
     /// How long a leader serves reads on the strength of a quorum's answers; less than
     /// `election_timeout_us` by more than clocks may drift apart in that time.
     pub lease_us: Micros,
@@ -85,20 +85,20 @@ pub struct Node<C> {
     pub(super) known_committed: Index, // >= commit_index, which follows in the next drains
     applied: usize,                 // how many entries this batch has handed out as Apply
     pub(super) role: Role,
-    pub(super) leader_contact: Option<Micros>, // when a leader was last heard; outlives terms, as the promise does
-    pub(super) campaigns: u64,                 // how often this replica asked for votes
-    pub(super) fruitless: u32, // how often it did since a leader was heard or a quorum answered
+    pub(super) last_leader_contact: Option<Micros>, // when a leader was last heard; outlives terms, as the promise does
+    pub(super) campaign_id: u64,                    // how often this replica asked for votes
+    pub(super) failed_campaigns: u32, // how often it did since a leader was heard or a quorum answered
     pub(super) heard_at: BTreeMap<Id, Micros>, // when each other replica was last heard while none led
-    pub(super) missed: Option<Id>, // the leader that last lost its followers, as this replica saw it
+    pub(super) missed: Option<Id>,    // the leader that last lost its followers, as this replica saw it
     pub(super) has_yielded: bool, // whether it has left an election to another one since it last tried in vain itself
-    pub(super) waiting: BTreeMap<Id, (Term, RequestVote)>, // pre-votes that can't be answered yet; one per voter
-    pub(super) overheard: Overheard,
+    pub(super) deferred_pre_votes: BTreeMap<Id, (Term, RequestVote)>, // pre-votes that can't be answered yet; one per voter
+    pub(super) relay_acks: RelayAcks,
     pub(super) now: Micros, // never decreases
     pub(super) actions: Vec<Action<C>>,
-    persists: u64,                        // how many changes were handed out for the disk
-    persisted: u64,                       // how many of them are there; <= persists
-    said: Vec<Action<C>>,                 // in this batch, what must wait for the disk
-    promises: VecDeque<(u64, Action<C>)>, // in earlier ones, with how many changes must be on disk
+    persists: u64,                                // how many changes were handed out for the disk
+    persisted: u64,                               // how many of them are there; <= persists
+    messages_after_persist: Vec<Action<C>>,       // in this batch, what must wait for the disk
+    awaiting_persist: VecDeque<(u64, Action<C>)>, // in earlier ones, with how many changes must be on disk
 }
 
 impl<C: Command> Node<C> {
@@ -109,14 +109,14 @@ impl<C: Command> Node<C> {
         configuration: Configuration,
         settings: Settings<C>,
         mut rng: fastrand::Rng,
-        saved: Saved<C>,
+        saved: PersistentState<C>,
         now: Micros,
     ) -> Self {
-        let role = Role::Follower(Follower { leader: None, election_deadline: now, doubt: None });
-        let restarts = saved != Saved::default();
+        let role = Role::Follower(Follower { leader: None, election_deadline: now, suspicion: None });
+        let restarts = saved != PersistentState::default();
         // It may have heard a leader just before it stopped, and what it promised then still holds.
-        let leader_contact = restarts.then_some(now);
-        let campaigns = if restarts { rng.u64(..1 << 32) } else { 0 };
+        let last_leader_contact = restarts.then_some(now);
+        let campaign_id = if restarts { rng.u64(..1 << 32) } else { 0 };
         let mut node = Self {
             id,
             configuration,
@@ -129,20 +129,20 @@ impl<C: Command> Node<C> {
             known_committed: 0,
             applied: 0,
             role,
-            leader_contact,
-            campaigns,
-            fruitless: 0,
+            last_leader_contact,
+            campaign_id,
+            failed_campaigns: 0,
             heard_at: BTreeMap::new(),
             missed: None,
             has_yielded: false,
-            waiting: BTreeMap::new(),
-            overheard: Overheard::default(),
+            deferred_pre_votes: BTreeMap::new(),
+            relay_acks: RelayAcks::default(),
             now,
             actions: Vec::new(),
             persists: 0,
             persisted: 0,
-            said: Vec::new(),
-            promises: VecDeque::new(),
+            messages_after_persist: Vec::new(),
+            awaiting_persist: VecDeque::new(),
         };
         node.postpone_election();
         node
@@ -200,7 +200,7 @@ impl<C: Command> Node<C> {
         }
         self.persists += 1;
         self.saved_hard_state = self.hard_state;
-        let (first_index, entries) = self.log.take_changes(self.persists);
+        let (first_index, entries) = self.log.take_unstable(self.persists);
         let persist = Persist { number: self.persists, hard_state: self.hard_state, first_index, entries };
         self.actions.push(Action::Persist(persist));
     }
@@ -209,13 +209,13 @@ impl<C: Command> Node<C> {
     /// that is on disk: a vote or an acknowledgement that a crash can undo is worth nothing.
     fn release_promises(&mut self) {
         let (number, durable) = (self.persists, self.persisted);
-        if self.promises.is_empty() && durable >= number {
-            self.actions.append(&mut self.said);
+        if self.awaiting_persist.is_empty() && durable >= number {
+            self.actions.append(&mut self.messages_after_persist);
             return;
         }
-        self.promises.extend(self.said.drain(..).map(|action| (number, action)));
-        let released = self.promises.iter().take_while(|(number, _)| *number <= durable).count();
-        self.actions.extend(self.promises.drain(..released).map(|(_, action)| action));
+        self.awaiting_persist.extend(self.messages_after_persist.drain(..).map(|action| (number, action)));
+        let released = self.awaiting_persist.iter().take_while(|(number, _)| *number <= durable).count();
+        self.actions.extend(self.awaiting_persist.drain(..released).map(|(_, action)| action));
     }
 
     fn persisted(&mut self, number: u64) {
@@ -233,7 +233,7 @@ impl<C: Command> Node<C> {
             Role::Candidate(candidate) => candidate.deadline(self.is_cut_off()),
             Role::Leader(leader) => self.leader_deadline(leader),
         };
-        self.waiting_deadline().map_or(of_role, |waiting| waiting.min(of_role))
+        self.deferred_deadline().map_or(of_role, |waiting| waiting.min(of_role))
     }
 
     /// The leader of the current term, as far as this replica knows.
@@ -266,8 +266,8 @@ impl<C: Command> Node<C> {
     }
 
     /// When this replica last heard a leader, if ever.
-    pub fn leader_contact(&self) -> Option<Micros> {
-        self.leader_contact
+    pub fn last_leader_contact(&self) -> Option<Micros> {
+        self.last_leader_contact
     }
 
     /// This replica.
@@ -296,7 +296,7 @@ impl<C: Command> Node<C> {
             Role::Candidate(_) => self.tick_candidate(),
             Role::Leader(_) => self.tick_leader(),
         }
-        self.answer_waiting();
+        self.answer_deferred_pre_votes();
     }
 
     /// The rules for terms, once for all roles (paper, 5.1), then the message itself.
@@ -352,13 +352,13 @@ impl<C: Command> Node<C> {
     /// Another replica asks for this one's vote, or whether it would get it (paper, 5.2 and
     /// 5.4.1; dissertation, 9.6).
     pub(super) fn receive_request_vote(&mut self, from: Id, term: Term, request: RequestVote) {
-        if self.show_life(from) || self.defer(from, term, request) {
+        if self.answer_vote_request_with_heartbeat(from) || self.defer_pre_vote(from, term, request) {
             return;
         }
         let current_term = self.hard_state.current_term;
         // The promise comes before the term rule: a candidate that has missed a living
         // leader can't depose it, and a leader's lease rests on this (dissertation, 6.4.1).
-        let may_vote = !self.hears_leader();
+        let may_vote = !self.in_leader_lease();
         if may_vote && !request.pre_vote && term > current_term {
             self.become_follower(term, None);
         }
@@ -373,7 +373,7 @@ impl<C: Command> Node<C> {
         if granted && (!request.pre_vote || !self.has_yielded || self.is_cut_off()) {
             self.has_yielded |= request.pre_vote;
             self.postpone_election();
-            self.give_way(from, &request);
+            self.yield_to(from, &request);
         }
         if granted && !request.pre_vote {
             self.hard_state.voted_for = Some(from);
@@ -382,7 +382,7 @@ impl<C: Command> Node<C> {
             RequestVoteResponse { pre_vote: request.pre_vote, campaign: request.campaign, granted };
         let answer_term = if granted { term } else { self.hard_state.current_term };
         self.send_in(answer_term, from, Body::RequestVoteResponse(response));
-        if request.pre_vote && may_vote && free && !granted && self.fruitless > 0 {
+        if request.pre_vote && may_vote && free && !granted && self.failed_campaigns > 0 {
             self.send_log_tail(from, &request);
         }
     }
@@ -393,18 +393,18 @@ impl<C: Command> Node<C> {
 
     /// Whether the candidate's log is at least as up to date as this replica's (paper, 5.4.1).
     pub(super) fn is_up_to_date(&self, candidate: &RequestVote) -> bool {
-        self.log.is_covered_by(candidate.last_log_index, candidate.last_log_term)
+        self.log.is_up_to_date(candidate.last_log_index, candidate.last_log_term)
     }
 
     /// Whether this replica has promised not to help to elect another leader yet: it leads, or it
     /// heard a leader less than the least election time-out ago.
-    pub(super) fn hears_leader(&self) -> bool {
-        self.is_leader() || self.now < self.promised_until()
+    pub(super) fn in_leader_lease(&self) -> bool {
+        self.is_leader() || self.now < self.vote_lease_end()
     }
 
     /// Until when this replica has promised the leader that it heard last not to vote.
-    pub(super) fn promised_until(&self) -> Micros {
-        self.leader_contact.map_or(0, |contact| contact + self.settings.election_timeout_us)
+    pub(super) fn vote_lease_end(&self) -> Micros {
+        self.last_leader_contact.map_or(0, |contact| contact + self.settings.election_timeout_us)
     }
 
     /// Everything up to `index` is committed: the driver is to apply it, in this batch or in the next ones.
@@ -439,7 +439,7 @@ impl<C: Command> Node<C> {
         if promises_nothing {
             self.actions.push(action);
         } else {
-            self.said.push(action);
+            self.messages_after_persist.push(action);
         }
     }
 
@@ -616,9 +616,9 @@ mod tests {
         let mut cluster = Cluster::new(3, 1, SETTINGS);
         cluster.timeout(id(1));
         cluster.stabilize();
-        let before = cluster.nodes[&id(1)].campaigns;
+        let before = cluster.nodes[&id(1)].campaign_id;
         cluster.restart(id(1));
-        assert!(cluster.nodes[&id(1)].campaigns.abs_diff(before) > 1_000);
+        assert!(cluster.nodes[&id(1)].campaign_id.abs_diff(before) > 1_000);
     }
 
     #[test]

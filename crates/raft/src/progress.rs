@@ -44,9 +44,9 @@ pub struct Progress {
     /// The next entry to send, on the assumption that all in flight arrives.
     pub next_index: Index,
     /// The last entry that this follower is meant to get for now; others carry the rest.
-    pub goal: Index,
+    pub target_index: Index,
     /// Whether a message is owed even if it carries no entry.
-    pub ping: bool,
+    pub heartbeat_due: bool,
     /// Whether it is known where the logs agree.
     pub state: ProgressState,
     /// When the last message was sent; 0 before the first.
@@ -56,7 +56,7 @@ pub struct Progress {
     /// Since when it has been asked and has said nothing.
     pub silent_since: Option<Micros>,
     /// Whether it was the last on a way that was not answered: then it may know that those before it have what it brought.
-    pub may_recall: bool,
+    pub last_relay_hop: bool,
     pub(super) catch_up_to: Index, // the end of a bulk transfer that goes on until the follower has all of it; 0 if there is none
     pub(super) entries_per_append: Index, // in the latest append that had no room for all; 0 before the first
     in_flight: VecDeque<InFlight>, // unanswered messages, oldest first
@@ -82,13 +82,13 @@ impl Progress {
         Self {
             match_index: 0,
             next_index: last_index + 1,
-            goal: last_index + 1,
-            ping: false,
+            target_index: last_index + 1,
+            heartbeat_due: false,
             state: ProgressState::Probe,
             last_sent_at: 0,
             acked_sent_at: 0,
             silent_since: None,
-            may_recall: false,
+            last_relay_hop: false,
             catch_up_to: 0,
             entries_per_append: 0,
             in_flight: VecDeque::new(),
@@ -112,7 +112,7 @@ impl Progress {
             ProgressState::Replicate if self.is_responsive() => max_in_flight,
             _ => 1,
         };
-        self.ping || (self.next_index <= self.goal && self.in_flight.len() < window)
+        self.heartbeat_due || (self.next_index <= self.target_index && self.in_flight.len() < window)
     }
 
     /// Whether it was asked and has not answered in time.
@@ -138,9 +138,9 @@ impl Progress {
 
     fn note_sent(&mut self, last_index: Index, sent_at: Micros, relayed: Option<usize>) {
         self.in_flight.push_back(InFlight { sent_at, first_index: self.next_index, last_index, relayed });
-        self.may_recall = false;
+        self.last_relay_hop = false;
         self.next_index = self.next_index.max(last_index + 1);
-        self.ping = false;
+        self.heartbeat_due = false;
         self.last_sent_at = sent_at;
         self.silent_since.get_or_insert(sent_at);
     }
@@ -179,8 +179,8 @@ impl Progress {
     pub fn spared(&mut self, sent_at: Micros) {
         self.in_flight.retain(|message| message.sent_at != sent_at);
         let latest = self.in_flight.back().map_or(0, |latest| latest.last_index);
-        self.goal = latest.max(self.match_index);
-        self.next_index = self.goal + 1;
+        self.target_index = latest.max(self.match_index);
+        self.next_index = self.target_index + 1;
         if self.silent_since == Some(sent_at) {
             self.silent_since = self.in_flight.front().map(|oldest| oldest.sent_at);
         }
@@ -194,7 +194,7 @@ impl Progress {
         self.silent_since = None;
         self.acked_sent_at = sent_at;
         self.failures = 0;
-        self.may_recall = false;
+        self.last_relay_hop = false;
         // What was sent before it and is still unanswered is lost, unless it arrived as a part of this.
         while let Some(oldest) = self.in_flight.front().filter(|oldest| oldest.sent_at <= sent_at) {
             let answered = oldest.sent_at == sent_at || oldest.last_index <= self.match_index;
@@ -220,7 +220,7 @@ impl Progress {
     pub fn matched(&mut self, match_index: Index) {
         self.match_index = self.match_index.max(match_index);
         self.next_index = self.next_index.max(self.match_index + 1);
-        self.goal = self.goal.max(self.match_index);
+        self.target_index = self.target_index.max(self.match_index);
         self.state = ProgressState::Replicate;
     }
 
@@ -249,10 +249,10 @@ impl Progress {
             (ProgressState::Probe, Some(oldest)) => oldest.first_index.min(self.next_index),
             _ => self.match_index + 1,
         };
-        self.may_recall = self.in_flight.iter().any(|message| message.relayed == Some(0));
+        self.last_relay_hop = self.in_flight.iter().any(|message| message.relayed == Some(0));
         self.count_answer(false); // once: what is lost together has one cause
         self.in_flight.clear();
-        self.goal = self.match_index;
+        self.target_index = self.match_index;
     }
 
     /// How likely it is that a message to this follower is answered.
@@ -293,13 +293,13 @@ mod tests {
         progress.sent(1, 10);
         progress.matched(1);
         progress.heard(10, 11);
-        progress.goal = 3;
+        progress.target_index = 3;
         progress.sent_on_relay(2, 20, 1);
         progress.sent_on_relay(3, 30, 0);
         progress.spared(30);
-        assert_eq!((progress.next_index, progress.goal, progress.silent_since), (3, 2, Some(20)));
+        assert_eq!((progress.next_index, progress.target_index, progress.silent_since), (3, 2, Some(20)));
         progress.spared(20);
-        assert_eq!((progress.next_index, progress.goal, progress.silent_since), (2, 1, None));
+        assert_eq!((progress.next_index, progress.target_index, progress.silent_since), (2, 1, None));
         assert_eq!((progress.retransmit_deadline(MAX_US), progress.last_sent_at), (None, 30));
         assert!((progress.answer_rate() - 1.0).abs() < 1e-12 && !progress.is_late());
     }
@@ -309,16 +309,16 @@ mod tests {
         let after = |followed_by| {
             let mut progress = Progress::new(0);
             progress.sent_on_relay(1, 20, followed_by);
-            assert!(!progress.may_recall, "it may still answer");
+            assert!(!progress.last_relay_hop, "it may still answer");
             progress.expire();
             progress
         };
-        assert!(!after(1).may_recall);
-        assert!(after(0).may_recall);
+        assert!(!after(1).last_relay_hop);
+        assert!(after(0).last_relay_hop);
         let [mut asked, mut heard] = [0; 2].map(after);
         asked.sent_on_relay(1, 30, 1);
         heard.heard_on_relay(20, 30);
-        assert!(!asked.may_recall && !heard.may_recall);
+        assert!(!asked.last_relay_hop && !heard.last_relay_hop);
     }
 
     #[test]
@@ -349,7 +349,7 @@ mod tests {
         progress.heard_on_relay(2, 9_000_000);
         progress.sent(1, 10_000_000);
         assert_eq!(progress.retransmit_deadline(MAX_US), Some(10_250_000));
-        assert_eq!(progress.lost_at(240_000, 480_000), 10_500_000);
+        assert_eq!(progress.unreachable_at(240_000, 480_000), 10_500_000);
         progress.expire();
         progress.sent_on_relay(1, 20_000_000, 0);
         assert_eq!(progress.retransmit_deadline(MAX_US), Some(20_250_000));
@@ -448,7 +448,7 @@ mod tests {
     fn an_unresponsive_follower_gets_one_message_at_a_time() {
         let mut progress = Progress::new(0);
         progress.matched(0);
-        progress.goal = 10;
+        progress.target_index = 10;
         progress.sent(1, 1);
         assert!(progress.wants_message(8));
         for n in 2..5 {
@@ -456,7 +456,7 @@ mod tests {
             progress.expire();
         }
         assert!(!progress.is_responsive());
-        progress.goal = 10;
+        progress.target_index = 10;
         assert!(progress.wants_message(8));
         progress.sent(1, 5);
         assert!(!progress.wants_message(8));

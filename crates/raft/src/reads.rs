@@ -2,8 +2,8 @@
 //! or, without one, answers of a quorum to messages that were sent later (ReadIndex).
 
 use super::action::{Action, ReadId};
+use super::fanout::MIN_QUORUM_PROBABILITY;
 use super::node::{Node, Role};
-use super::odds::LIKELY;
 use super::progress::Progress;
 use super::tuning::Reads;
 use super::types::{Command, Index, Payload};
@@ -28,14 +28,14 @@ impl<C: Command> Node<C> {
                 let entry = logged.then(|| self.log.append(term, Payload::Noop));
                 leader.reads.push_back(PendingRead { id, after, entry });
             }
-            _ => self.actions.push(Action::Abandon),
+            _ => self.actions.push(Action::DropPending),
         }
     }
 
     /// Until when no other replica can have been elected.
     ///
     /// A follower that hears a leader refuses its vote for an election time-out from
-    /// then on, by its own clock ([`Node::hears_leader`]). This leader counts from the moment at which it
+    /// then on, by its own clock ([`Node::in_leader_lease`]). This leader counts from the moment at which it
     /// *sent* what was answered, which is no later, and for `lease_us`, which is less than the
     /// election time-out by more than clock rates may differ while it lasts. The promises of a quorum keep
     /// every other candidate from a quorum of votes. The leader itself refuses its vote as long as it leads.
@@ -50,7 +50,7 @@ impl<C: Command> Node<C> {
     }
 
     /// The latest time at which a quorum is known to have followed this leader: answers to what was sent then.
-    pub(super) fn proven(&self) -> Micros {
+    pub(super) fn confirmed_at(&self) -> Micros {
         self.reached_by_quorum(Micros::MAX, |progress| progress.acked_sent_at)
     }
 
@@ -60,7 +60,7 @@ impl<C: Command> Node<C> {
         let leased_until = if self.has_reads() { self.leased_until() } else { None };
         let Some(leased_until) = leased_until else { return };
         let leased = self.now < leased_until;
-        let proven = self.proven();
+        let proven = self.confirmed_at();
         let commit_index = self.commit_index;
         let may_go = |read: &&PendingRead| match read.entry {
             Some(entry) => entry <= commit_index,
@@ -68,7 +68,7 @@ impl<C: Command> Node<C> {
         };
         let Role::Leader(leader) = &mut self.role else { return };
         while let Some(read) = leader.reads.front().filter(may_go) {
-            self.actions.push(Action::Serve(read.id));
+            self.actions.push(Action::ReadReady(read.id));
             leader.reads.pop_front();
         }
     }
@@ -101,9 +101,9 @@ impl<C: Command> Node<C> {
                 _ => None,
             }
         };
-        for id in leader.choose(wanted, LIKELY, asked) {
+        for id in leader.choose(wanted, MIN_QUORUM_PROBABILITY, asked) {
             if let Some(progress) = leader.followers.get_mut(&id) {
-                progress.ping = !progress.awaits_answer_since(after);
+                progress.heartbeat_due = !progress.awaits_answer_since(after);
             }
         }
     }

@@ -31,7 +31,7 @@
 use std::collections::BTreeSet;
 
 use super::action::Action;
-use super::leader::stamp;
+use super::leader::next_sent_at;
 use super::message::{
     Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries,
     RelayEntriesResponse,
@@ -52,7 +52,7 @@ const RELAY_BELOW: f64 = 0.97;
 
 /// What a follower knows of others: which of them have acknowledged the latest relay that came through any.
 #[derive(Debug, Default)]
-pub(super) struct Overheard {
+pub(super) struct RelayAcks {
     term: Term,
     last_index: Index, // what they have acknowledged in `term`
     acknowledged: Vec<Acknowledgement>,
@@ -105,7 +105,7 @@ impl<C: Command> Node<C> {
             return;
         };
         let prev_log_index = next_index - 1;
-        let sent_at = stamp(&mut leader.last_stamp, self.now);
+        let sent_at = next_sent_at(&mut leader.last_stamp, self.now);
         let append = AppendEntries {
             prev_log_index,
             prev_log_term: self.log.term_at(prev_log_index).unwrap_or(0),
@@ -139,8 +139,8 @@ impl<C: Command> Node<C> {
 
     /// To the next on the way, or back to the leader if there is none.
     fn pass_on(&mut self, mut relay: RelayEntries<C>) {
-        self.recall(&mut relay);
-        self.overhear(&relay);
+        self.reuse_acks(&mut relay);
+        self.remember_acks(&relay);
         let sent_at = relay.append.sent_at;
         relay.acknowledged.push(Acknowledgement { id: self.id, sent_at });
         if relay.way.is_empty() {
@@ -152,8 +152,8 @@ impl<C: Command> Node<C> {
     }
 
     /// Shortens the way by those who are known to have what the relay brings: the answer that said so was lost.
-    fn recall(&self, relay: &mut RelayEntries<C>) {
-        let known = &self.overheard;
+    fn reuse_acks(&self, relay: &mut RelayEntries<C>) {
+        let known = &self.relay_acks;
         let is_enough = known.last_index >= relay.append.last_index();
         if known.term != self.hard_state.current_term || !is_enough {
             return;
@@ -168,10 +168,10 @@ impl<C: Command> Node<C> {
     }
 
     /// Remembers who has acknowledged what came through them.
-    fn overhear(&mut self, relay: &RelayEntries<C>) {
+    fn remember_acks(&mut self, relay: &RelayEntries<C>) {
         if !relay.acknowledged.is_empty() {
             let (term, last_index) = (self.hard_state.current_term, relay.append.last_index());
-            self.overheard = Overheard { term, last_index, acknowledged: relay.acknowledged.clone() };
+            self.relay_acks = RelayAcks { term, last_index, acknowledged: relay.acknowledged.clone() };
         }
     }
 
@@ -203,7 +203,7 @@ impl<C: Command> Node<C> {
                 progress.recalled(acknowledgement.sent_at);
             }
         }
-        leader.spare(sent_at, usize::MAX);
+        leader.cancel_relay(sent_at, usize::MAX);
     }
 
     /// A relay that is late for one is late for all on its way: whoever lost it, none of them will answer.

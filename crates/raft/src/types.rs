@@ -58,14 +58,14 @@ pub struct HardState {
 
 /// What a replica finds on its disk when it starts; nothing when it starts for the first time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Saved<C> {
+pub struct PersistentState<C> {
     /// Its term and vote.
     pub hard_state: HardState,
     /// Its log, from index 1.
     pub entries: Vec<Entry<C>>,
 }
 
-impl<C> Default for Saved<C> {
+impl<C> Default for PersistentState<C> {
     fn default() -> Self {
         Self { hard_state: HardState::default(), entries: Vec::new() }
     }

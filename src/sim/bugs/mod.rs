@@ -40,7 +40,7 @@ use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::replica::{Effect, Replica};
-use crate::replication::{Message, Saved};
+use crate::replication::{Message, PersistentState};
 
 use acknowledgements::{AckTwice, AcksBeyond};
 use answers::{OutOfOrder, StaleLeaderAnswersOk};
@@ -59,7 +59,7 @@ use votes_twice::VotesTwice;
 /// A bug around one life of a replica.
 pub(super) trait Adapter: fmt::Debug {
     /// Changes the disk that the replica finds.
-    fn start(&mut self, _saved: &mut Saved) {}
+    fn start(&mut self, _saved: &mut PersistentState) {}
 
     /// Returns the inputs that the replica gets instead of this one.
     fn input(&mut self, _replica: &Replica, _now: Micros, inbound: Inbound) -> Vec<Inbound> {

@@ -13,7 +13,7 @@ impl Adapter for PreVoteRaisesTerm {
     fn input(&mut self, replica: &Replica, now: Micros, inbound: Inbound) -> Vec<Inbound> {
         let node = replica.node();
         let may_vote =
-            !node.is_leader() && node.leader_contact().is_none_or(|at| at + ELECTION_TIMEOUT_US <= now);
+            !node.is_leader() && node.last_leader_contact().is_none_or(|at| at + ELECTION_TIMEOUT_US <= now);
         let mut inputs = vec![inbound];
         if let Inbound::Peer { from, message: Message { term, body: Body::RequestVote(request) } } = inputs[0]
             && request.pre_vote

@@ -36,7 +36,7 @@ impl Adapter for VotesTwice {
                 && !response.pre_vote
                 && *term == message.term
             {
-                response.granted |= log.is_covered_by(request.last_log_index, request.last_log_term);
+                response.granted |= log.is_up_to_date(request.last_log_index, request.last_log_term);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! No acknowledged write is lost: a put is acknowledged only once it is part of what the cluster has committed,
 //! which never changes (the other rules see to that).
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::request::Outcome;
 
 #[derive(Debug)]
@@ -12,7 +12,7 @@ impl Invariant for AcknowledgedIsCommitted {
         "no acknowledged write lost"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, knowledge: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) -> Result<(), String> {
         let stored = moment.responses().filter(|response| response.outcome == Outcome::Stored);
         match stored.map(|response| &response.id).find(|id| knowledge.effect_of(id).is_none()) {
             Some(id) => {

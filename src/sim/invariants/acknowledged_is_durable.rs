@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use raft::message::{Acknowledgement, AppendEntriesResponse, AppendOutcome};
 use raft::types::{Index, Term};
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::replication::{Body, Message};
@@ -21,7 +21,7 @@ impl Invariant for AcknowledgedIsDurable {
         "acknowledged is durable"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let own = moment.node().id();
         for (_, message) in moment.messages() {
             let Some((acknowledged, index)) = acknowledged(own, message) else { continue };
@@ -63,7 +63,7 @@ fn acknowledged(own: Id, message: &Message) -> Option<(Vec<Acknowledgement>, Ind
 }
 
 /// Whether this replica's disk has its log up to `index`. What a later term has changed is beside the point.
-fn is_durable(moment: &Moment<'_>, term: Term, index: Index) -> bool {
+fn is_durable(moment: &Observation<'_>, term: Term, index: Index) -> bool {
     let on_disk = &moment.servers[moment.at].disk.durable().entries;
     let entry = (index as usize).checked_sub(1).map(|before| on_disk.get(before).map(|entry| entry.term));
     entry.is_none_or(|entry| moment.term() != term || entry == moment.node().log().term_at(index))

@@ -3,7 +3,7 @@
 
 use raft::types::Index;
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::request::{Outcome, Response};
 
 #[derive(Debug)]
@@ -11,7 +11,7 @@ pub(super) struct AnsweredIsDurable;
 
 impl AnsweredIsDurable {
     /// The last entry that the answer rests on.
-    fn rests_on(moment: &Moment<'_>, knowledge: &Knowledge, response: &Response) -> Option<Index> {
+    fn rests_on(moment: &Observation<'_>, knowledge: &Knowledge, response: &Response) -> Option<Index> {
         match response.outcome {
             Outcome::Stored => knowledge.effect_of(&response.id),
             Outcome::Value(_) => Some(moment.node().commit_index()),
@@ -25,7 +25,7 @@ impl Invariant for AnsweredIsDurable {
         "answered is durable"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, knowledge: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) -> Result<(), String> {
         for response in moment.responses() {
             let index = Self::rests_on(moment, knowledge, response);
             let Some(committed) = index.and_then(|index| knowledge.at(index)) else { continue };

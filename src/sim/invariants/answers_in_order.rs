@@ -1,7 +1,7 @@
 //! Answers leave in the order in which what they tell of took effect: going through the answers of a batch, one
 //! can walk through the log, never back, and find each of them true.
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::request::{Operation, Outcome};
 
 #[derive(Debug)]
@@ -12,7 +12,7 @@ impl Invariant for AnswersInOrder {
         "answers in order"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, knowledge: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) -> Result<(), String> {
         let (start, end) = (moment.before.commit_index, moment.node().commit_index());
         let mut position = start;
         for response in moment.responses() {

@@ -1,7 +1,7 @@
 //! A replica applies what it has committed, each entry once. Sessions hide a second time from clients, and no client is
 //! told of it.
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 
 #[derive(Debug)]
 pub(super) struct AppliedOnce;
@@ -11,7 +11,7 @@ impl Invariant for AppliedOnce {
         "applied once"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let applied = moment.server().replica().map_or(0, crate::replica::Replica::applied);
         let committed = moment.node().commit_index();
         if applied == committed {

@@ -1,7 +1,7 @@
 //! A request takes effect at most once, however often it stands in the log: an entry that repeats one, or whose
 //! request is refused, changes nothing, on no replica.
 
-use super::{Invariant, Knowledge, Moment, states_equal};
+use super::{Invariant, Knowledge, Observation, states_equal};
 
 #[derive(Debug)]
 pub(super) struct AtMostOnce;
@@ -11,7 +11,7 @@ impl Invariant for AtMostOnce {
         "at most once"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, knowledge: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) -> Result<(), String> {
         states_equal::compare(moment, knowledge, |committed| committed.does_nothing)
     }
 }

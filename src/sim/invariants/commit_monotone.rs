@@ -2,7 +2,7 @@
 
 use raft::types::Index;
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::micros::Micros;
 use crate::sim::server::Server;
 
@@ -22,7 +22,7 @@ impl Invariant for CommitMonotone {
         "commit index monotone"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let now = moment.node().commit_index();
         let before = std::mem::replace(&mut self.committed[moment.at], now);
         if now < before { Err(format!("it had committed {before} and has {now}")) } else { Ok(()) }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use raft::types::Term;
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::id::Id;
 use crate::micros::Micros;
 
@@ -23,9 +23,9 @@ impl Invariant for ContactsAreTrue {
         "contacts are true"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let node = moment.node();
-        if node.leader_contact() != moment.before.leader_contact {
+        if node.last_leader_contact() != moment.before.last_leader_contact {
             self.heard.insert(node.id(), (moment.term(), moment.now));
         }
         for (id, shown) in node.contacts() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use raft::types::Term;
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 
 #[derive(Debug, Default)]
 pub(super) struct ElectionSafety {
@@ -16,7 +16,7 @@ impl Invariant for ElectionSafety {
         "election safety"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         if !moment.node().is_leader() {
             return Ok(());
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use raft::types::{Index, Term};
 
-use super::Moment;
+use super::Observation;
 use crate::kv::{Fate, Kv};
 use crate::replication::{Entry, Payload};
 use crate::request::RequestId;
@@ -33,7 +33,7 @@ pub struct Knowledge {
 
 impl Knowledge {
     /// Takes in what a replica has committed that nobody had before.
-    pub(super) fn learn(&mut self, moment: &Moment<'_>) {
+    pub(super) fn learn(&mut self, moment: &Observation<'_>) {
         let node = moment.node();
         for index in self.committed.len() as Index + 1..=node.commit_index() {
             let Some(entry) = node.log().get(index) else { break };

@@ -1,6 +1,6 @@
 //! Leader append-only: a leader never changes or removes an entry of its log (paper, figure 3).
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 
 #[derive(Debug)]
 pub(super) struct LeaderAppendOnly;
@@ -10,7 +10,7 @@ impl Invariant for LeaderAppendOnly {
         "leader append-only"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let leads_on = moment.before.led && moment.node().is_leader() && moment.before.term == moment.term();
         let last_index = moment.before.last_index;
         match moment.persists().find(|persist| leads_on && persist.first_index <= last_index) {

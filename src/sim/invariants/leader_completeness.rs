@@ -1,7 +1,7 @@
 //! Leader completeness: what was committed in a term is in the log of every leader of a later term (paper,
 //! figure 3).
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 
 #[derive(Debug)]
 pub(super) struct LeaderCompleteness;
@@ -11,7 +11,7 @@ impl Invariant for LeaderCompleteness {
         "leader completeness"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, knowledge: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) -> Result<(), String> {
         let (node, before) = (moment.node(), moment.before);
         let newly_elected = node.is_leader() && !(before.led && before.term == moment.term());
         if !newly_elected {

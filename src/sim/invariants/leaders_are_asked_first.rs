@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::micros::Micros;
 use crate::replication::Body;
 use crate::sim::server::Server;
@@ -19,12 +19,12 @@ impl Invariant for LeadersAreAskedFirst {
         "leaders are asked first"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let (at, node, before) = (moment.at, moment.node(), moment.before);
         if moment.server().has_disk() || moment.server().detection() != Detection::OnDemand {
             return Ok(());
         }
-        if node.leader_contact() != before.leader_contact {
+        if node.last_leader_contact() != before.last_leader_contact {
             self.asked.remove(&at);
         }
         let gives_up = before.leader.filter(|_| !before.led && moment.term() == before.term);

@@ -1,7 +1,7 @@
 //! A leader that is asked for a vote is missed by the replica that asks, and sends it an append at once, by itself or on
 //! the way of a relay. Else that replica gives up a leader that lives.
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::id::Id;
 use crate::replication::Body;
 
@@ -13,7 +13,7 @@ impl Invariant for LeadersShowLife {
         "leaders show life"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         if !moment.node().is_leader() {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! Lease exclusivity: at no instant of true time would two replicas serve a read without asking anybody.
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::micros::Micros;
 use crate::sim::server::Server;
 
@@ -20,7 +20,7 @@ impl Invariant for LeaseExclusivity {
         "lease exclusivity"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let (at, now) = (moment.at, moment.now);
         self.until[at] = moment.servers[at].leased_until().unwrap_or(0);
         let leased = |until: &Micros| *until > now;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use raft::types::{Index, Term};
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::replication::{Entry, Payload};
 
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ impl Invariant for LogMatching {
         "log matching"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         for persist in moment.persists() {
             let mut before = moment.node().log().term_at(persist.first_index - 1).unwrap_or(0);
             for entry in &persist.entries {

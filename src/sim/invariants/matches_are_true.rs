@@ -1,7 +1,7 @@
 //! What a leader counts is so: a follower's disk has the leader's log as far as the leader believes (paper, 5.3: match
 //! index). Only a follower of a later term may have cut it off since.
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 
 #[derive(Debug)]
 pub(super) struct MatchesAreTrue;
@@ -11,7 +11,7 @@ impl Invariant for MatchesAreTrue {
         "matches are true"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let node = moment.node();
         for (id, match_index) in node.match_indexes().filter(|(_, match_index)| *match_index > 0) {
             let disk = moment.servers[usize::from(id.number())].disk.durable();

@@ -92,7 +92,7 @@ pub struct Before {
     /// Which leader it followed, if any; itself if it led.
     pub leader: Option<Id>,
     /// When it had last heard a leader, by its own clock.
-    pub leader_contact: Option<Micros>,
+    pub last_leader_contact: Option<Micros>,
     /// Whether it led.
     pub led: bool,
     /// Where its log ended.
@@ -111,7 +111,7 @@ impl Before {
             term: node.hard_state().current_term,
             voted_for: node.hard_state().voted_for,
             leader: node.leader(),
-            leader_contact: node.leader_contact(),
+            last_leader_contact: node.last_leader_contact(),
             led: node.is_leader(),
             last_index: node.log().last_index(),
             commit_index: node.commit_index(),
@@ -122,7 +122,7 @@ impl Before {
 
 /// A batch of one replica, after it was computed and before anything of it is done.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment<'a> {
+pub struct Observation<'a> {
     /// True time.
     pub now: Micros,
     /// Whose batch it was.
@@ -137,7 +137,7 @@ pub struct Moment<'a> {
     pub clients: &'a Clients,
 }
 
-impl<'a> Moment<'a> {
+impl<'a> Observation<'a> {
     /// The replica's core.
     pub fn node(&self) -> &'a Node {
         self.servers[self.at].replica().map_or_else(|| unreachable!("it just ran"), |replica| replica.node())
@@ -203,7 +203,7 @@ trait Invariant: fmt::Debug {
     fn name(&self) -> &'static str;
 
     /// Looks at a batch.
-    fn check(&mut self, moment: &Moment<'_>, knowledge: &Knowledge) -> Result<(), String>;
+    fn check(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) -> Result<(), String>;
 
     /// A replica went down: what it held in memory is gone. Its clock can still be read.
     fn crashed(&mut self, _now: Micros, _at: usize, _servers: &[Server]) {}
@@ -258,7 +258,7 @@ impl Invariants {
     /// # Errors
     ///
     /// The first one that is broken.
-    pub fn after_batch(&mut self, moment: &Moment<'_>) -> Result<(), Violation> {
+    pub fn after_batch(&mut self, moment: &Observation<'_>) -> Result<(), Violation> {
         self.knowledge.learn(moment);
         for rule in &mut self.rules {
             rule.check(moment, &self.knowledge)

@@ -3,7 +3,7 @@
 
 use raft::invariants;
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 
 #[derive(Debug)]
 pub(super) struct OwnState;
@@ -13,7 +13,7 @@ impl Invariant for OwnState {
         "own state"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let node = moment.node();
         let changed_from = moment.persists().map(|persist| persist.first_index).min();
         let checked_to = changed_from.map_or(node.log().last_index(), |index| index.saturating_sub(1));

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::id::Id;
 use crate::replica::ELECTION_TIMEOUT_US;
 use crate::replication::Body;
@@ -20,7 +20,7 @@ impl Invariant for PreVotesAreAnswered {
         "pre-votes are answered"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let (at, node) = (moment.at, moment.node());
         if moment.server().has_disk() {
             return Ok(());
@@ -34,8 +34,8 @@ impl Invariant for PreVotesAreAnswered {
                 self.owed.retain(|&(by, id)| by != at || usize::from(id.number()) != to);
             }
         }
-        let contact = node.leader_contact();
-        if contact != moment.before.leader_contact || node.is_leader() {
+        let contact = node.last_leader_contact();
+        if contact != moment.before.last_leader_contact || node.is_leader() {
             self.owed.retain(|&(by, _)| by != at);
         }
         let is_free = contact.is_none_or(|contact| moment.shown() >= contact + ELECTION_TIMEOUT_US);

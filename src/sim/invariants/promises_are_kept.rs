@@ -2,7 +2,7 @@
 //! passed by its own clock (dissertation, 6.4.1). A restart does not end that. Leases rest on it, and so does a leader
 //! that only some replicas do not hear.
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::micros::Micros;
 use crate::replica::ELECTION_TIMEOUT_US;
 use crate::sim::server::Server;
@@ -28,7 +28,7 @@ impl PromisesAreKept {
 impl Promise {
     /// What an earlier life has left is brought to the clock of this one, whose first batch this is. The clock's rate may
     /// have changed between the start and that batch.
-    fn inherit(&mut self, moment: &Moment<'_>) {
+    fn inherit(&mut self, moment: &Observation<'_>) {
         let Some((ended_at, left)) = self.left.take() else { return };
         let server = &moment.servers[moment.at];
         let (began, shown) = server.began();
@@ -47,15 +47,15 @@ impl Invariant for PromisesAreKept {
         "promises are kept"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let (before, node) = (moment.before, moment.node());
         let hard_state = node.hard_state();
         let promise = &mut self.promises[moment.at];
         promise.inherit(moment);
-        promise.note(before.leader_contact);
+        promise.note(before.last_leader_contact);
         let until = promise.until;
         // What it has heard in this batch it may have heard after it voted.
-        promise.note(node.leader_contact());
+        promise.note(node.last_leader_contact());
         let earlier = (before.term, before.voted_for);
         let Some(voted_for) = hard_state.voted_for else { return Ok(()) };
         let now = moment.servers[moment.at].shows(moment.now);

@@ -1,7 +1,7 @@
 //! No client is sent on to a leader that was silent for an election time-out: others may have elected another one, and the
 //! client would go in circles. The replica asks its leader first and keeps the client waiting.
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::replica::ELECTION_TIMEOUT_US;
 use crate::request::Outcome;
 
@@ -13,9 +13,9 @@ impl Invariant for SilentLeadersAreNotNamed {
         "silent leaders are not named"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let node = moment.node();
-        let contact = node.leader_contact().unwrap_or(0);
+        let contact = node.last_leader_contact().unwrap_or(0);
         if node.is_leader() || moment.shown() < contact + ELECTION_TIMEOUT_US {
             return Ok(());
         }

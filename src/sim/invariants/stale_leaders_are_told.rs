@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use raft::types::Term;
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::sim::server::Server;
@@ -30,7 +30,7 @@ impl Invariant for StaleLeadersAreTold {
         "stale leaders are told"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let (at, since, server) = (moment.at, moment.now, &moment.servers[moment.at]);
         if let Some(number) = moment.persists().map(|persist| persist.number).max() {
             self.changes.insert(at, number);

@@ -1,6 +1,6 @@
 //! State machine safety: no two replicas commit different entries at one index (paper, figure 3).
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 
 #[derive(Debug)]
 pub(super) struct StateMachineSafety;
@@ -10,7 +10,7 @@ impl Invariant for StateMachineSafety {
         "state machine safety"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, knowledge: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) -> Result<(), String> {
         let node = moment.node();
         for index in moment.before.commit_index + 1..=node.commit_index() {
             let known = knowledge.at(index).map(|committed| &committed.entry);

@@ -2,7 +2,7 @@
 //! would have.
 
 use super::knowledge::Committed;
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::replication::Payload;
 
 #[derive(Debug)]
@@ -13,14 +13,14 @@ impl Invariant for StatesEqual {
         "states equal"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, knowledge: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) -> Result<(), String> {
         compare(moment, knowledge, |_| true)
     }
 }
 
 /// Compares the keys of the entries that this batch has applied and that are of interest.
 pub(super) fn compare(
-    moment: &Moment<'_>,
+    moment: &Observation<'_>,
     knowledge: &Knowledge,
     is_of_interest: impl Fn(&Committed) -> bool,
 ) -> Result<(), String> {

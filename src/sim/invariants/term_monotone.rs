@@ -3,7 +3,7 @@
 
 use raft::types::Term;
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::micros::Micros;
 use crate::replication::Body;
 use crate::sim::server::Server;
@@ -25,7 +25,7 @@ impl Invariant for TermMonotone {
         "term monotone"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let (at, now) = (moment.at, moment.term());
         let least = self.term[at].max(self.promised[at]);
         if now < least {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use raft::types::Term;
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 
 #[derive(Debug, Default)]
 pub(super) struct TermsAreEarned {
@@ -17,7 +17,7 @@ impl Invariant for TermsAreEarned {
         "terms are earned"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let (term, node) = (moment.term(), moment.node());
         if term == moment.before.term || self.begun.contains(&term) {
             return Ok(());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use raft::types::Term;
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::replication::Body;
 
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ impl Invariant for VoteOnce {
         "vote once"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         for (to, message) in moment.messages() {
             let candidate = match &message.body {
                 Body::RequestVote(request) if !request.pre_vote => moment.at,

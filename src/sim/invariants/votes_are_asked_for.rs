@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use raft::types::{HardState, Term};
 
-use super::{Invariant, Knowledge, Moment};
+use super::{Invariant, Knowledge, Observation};
 use crate::id::Id;
 
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ impl Invariant for VotesAreAskedFor {
         "votes are asked for"
     }
 
-    fn check(&mut self, moment: &Moment<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let node = moment.node();
         let HardState { current_term, voted_for } = node.hard_state();
         let Some(candidate) =

@@ -188,11 +188,11 @@ impl Script {
         }
         let mut settings = entries.map_or(SETTINGS, |n| Settings { max_append_bytes: 100 * n, ..SETTINGS });
         if let Some(patience) = patience {
-            settings.patience_us = self.span(patience)?;
-            if settings.patience_us < SETTINGS.election_timeout_us {
+            settings.idle_election_timeout_us = self.span(patience)?;
+            if settings.idle_election_timeout_us < SETTINGS.election_timeout_us {
                 return Err("patience lasts as long as an election time-out at least".into());
             }
-            settings.heartbeat_interval_us = settings.patience_us / 3;
+            settings.heartbeat_interval_us = settings.idle_election_timeout_us / 3;
             settings.tuning.detection = Detection::OnDemand;
         }
         settings.tuning.topology = if relay { Topology::Relay } else { Topology::Star };
@@ -381,8 +381,8 @@ scripts! {
     batching,
     check_quorum,
     conflict_hint,
-    doubt,
-    doubt_is_mistaken,
+    suspicion,
+    suspicion_is_mistaken,
     doubt_under_promise,
     election,
     figure_7,

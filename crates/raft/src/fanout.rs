@@ -7,7 +7,7 @@ use crate::id::Id;
 /// How likely enough answers must be before nobody else is asked. At 15 % loss both of two
 /// followers answer in 52 % of the cases, which is cheaper than a third message each time; at 30 % only in
 /// 24 %, and most writes would wait for a retransmission.
-pub(super) const LIKELY: f64 = 0.4;
+pub(super) const MIN_QUORUM_PROBABILITY: f64 = 0.4;
 
 /// The chances of 0, 1, 2 ... answers from those that were asked.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ impl Odds {
     }
 
     /// Whether at least as many were asked as are wanted.
-    fn could_suffice(&self) -> bool {
+    fn can_reach_quorum(&self) -> bool {
         self.asked >= self.exactly.len()
     }
 
@@ -56,24 +56,27 @@ impl Leader {
         likely: f64,
         asked: impl Fn(&Progress) -> Option<f64>,
     ) -> Vec<Id> {
-        let mut odds = Odds::new(wanted);
+        let mut fanout = Odds::new(wanted);
         let mut others = Vec::new();
         for (id, progress) in &self.followers {
             match asked(progress) {
-                Some(chance) => odds.ask(chance),
+                Some(chance) => fanout.ask(chance),
                 None => {
                     let last_resort = progress.is_last_resort();
-                    others.push(((last_resort, !progress.may_recall, progress.last_sent_at, *id), progress));
+                    others.push((
+                        (last_resort, !progress.last_relay_hop, progress.last_sent_at, *id),
+                        progress,
+                    ));
                 }
             }
         }
         others.sort_by_key(|&(order, _)| order);
         let mut chosen = Vec::new();
         for ((last_resort, .., id), progress) in others {
-            if odds.could_suffice() && (last_resort || odds.suffice() >= likely) {
+            if fanout.can_reach_quorum() && (last_resort || fanout.suffice() >= likely) {
                 break;
             }
-            odds.ask(progress.answer_rate());
+            fanout.ask(progress.answer_rate());
             chosen.push(id);
         }
         chosen
@@ -122,7 +125,7 @@ mod tests {
             proposed: 0,
         };
         let asked = |progress: &Progress| (progress.acked_sent_at == 1).then_some(progress.answer_rate());
-        leader.choose(2, LIKELY, asked).into_iter().map(Id::number).collect()
+        leader.choose(2, MIN_QUORUM_PROBABILITY, asked).into_iter().map(Id::number).collect()
     }
 
     #[test]
@@ -147,21 +150,21 @@ mod tests {
 
     #[test]
     fn adds_up_as_the_binomial_distribution_does() {
-        let mut odds = Odds::new(2);
-        odds.ask(0.72);
-        assert!(!odds.could_suffice());
-        odds.ask(0.72);
-        assert!(odds.could_suffice());
-        assert!((odds.suffice() - 0.72 * 0.72).abs() < 1e-12);
-        odds.ask(0.72);
-        assert!((odds.suffice() - (0.72_f64.powi(3) + 3.0 * 0.72_f64.powi(2) * 0.28)).abs() < 1e-12);
+        let mut fanout = Odds::new(2);
+        fanout.ask(0.72);
+        assert!(!fanout.can_reach_quorum());
+        fanout.ask(0.72);
+        assert!(fanout.can_reach_quorum());
+        assert!((fanout.suffice() - 0.72 * 0.72).abs() < 1e-12);
+        fanout.ask(0.72);
+        assert!((fanout.suffice() - (0.72_f64.powi(3) + 3.0 * 0.72_f64.powi(2) * 0.28)).abs() < 1e-12);
     }
 
     #[test]
     fn certain_answers_suffice_and_no_answers_are_needed_for_none() {
-        let mut odds = Odds::new(1);
-        odds.ask(1.0);
-        assert!((odds.suffice() - 1.0).abs() < 1e-12);
+        let mut fanout = Odds::new(1);
+        fanout.ask(1.0);
+        assert!((fanout.suffice() - 1.0).abs() < 1e-12);
         assert!((Odds::new(0).suffice() - 1.0).abs() < 1e-12);
     }
 }

@@ -1,13 +1,13 @@
 //! How a dead leader is found out with few heartbeats: by those who miss it.
 //!
-//! A follower begins to *doubt* its leader when a client asks although nothing was heard of the leader lately
+//! A follower begins to *suspect* its leader when a client asks although nothing was heard of the leader lately
 //! (`Replica::suspects_leader`), when another replica asks for a pre-vote, which means that it misses the leader, or when
 //! a heartbeat stays away. It asks the leader, twice, by a pre-vote request that goes to the leader
 //! alone; a leader that lives answers every request for a vote with an append. If nothing comes, the follower has
 //! no leader any more: it asks for votes itself, or leaves that to whoever asked first.
 //!
-//! **A pre-vote is answered when the answer is known.** Whoever still doubts, or has promised a leader not to
-//! vote yet ([`Node::hears_leader`]), lets the request wait; if the leader is heard meanwhile the request was mistaken
+//! **A pre-vote is answered when the answer is known.** A replica that still suspects its leader, or has promised a leader not to
+//! vote yet ([`Node::in_leader_lease`]), lets the request wait; if the leader is heard meanwhile the request was mistaken
 //! and is forgotten, else it is granted at the moment at which the promise ends. So the promises of a
 //! cluster that was busy until its leader died do not cost a second round of questions, and no failover waits longer
 //! than it must.
@@ -35,28 +35,28 @@ const ANSWERS_PER_TIMEOUT: Micros = 12;
 /// time-out. All questions end before the promise does.
 const QUIETS_PER_TIMEOUT: Micros = 4;
 
-/// A doubt that is being looked into.
+/// A suspicion that is being looked into.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Doubt {
-    questions: u32,     // how often the leader was asked
-    pub act_at: Micros, // when to ask again, or to give the leader up
-    campaigns: bool,    // whether to ask for votes if the leader is gone
+pub(super) struct Suspicion {
+    questions: u32,       // how often the leader was asked
+    pub deadline: Micros, // when to ask again, or to give the leader up
+    then_campaign: bool,  // whether to ask for votes if the leader is gone
 }
 
 impl<C: Command> Node<C> {
     /// A client came back from the leader in vain: it waits, so the leader is asked at once.
     pub(super) fn suspect(&mut self) {
-        self.doubt(true, self.now);
+        self.begin_suspicion(true, self.now);
     }
 
     /// Whether this replica is about to find out whether its leader lives.
-    pub fn doubts_leader(&self) -> bool {
-        matches!(&self.role, Role::Follower(follower) if follower.doubt.is_some())
+    pub fn is_probing_leader(&self) -> bool {
+        matches!(&self.role, Role::Follower(follower) if follower.suspicion.is_some())
     }
 
-    /// Asks the leader at `act_at`, or before if it is doubted already. With `campaigns`, this replica asks for
+    /// Asks the leader at `deadline`, or before if it is suspected already. With `then_campaign`, this replica asks for
     /// votes when the leader is gone.
-    pub(super) fn doubt(&mut self, campaigns: bool, act_at: Micros) {
+    pub(super) fn begin_suspicion(&mut self, then_campaign: bool, deadline: Micros) {
         if self.settings.tuning.detection != Detection::OnDemand {
             return;
         }
@@ -64,102 +64,105 @@ impl<C: Command> Node<C> {
         if follower.leader.is_none() {
             return; // it looks for one already
         }
-        let doubt = follower.doubt.get_or_insert(Doubt { questions: 0, act_at, campaigns });
-        doubt.campaigns |= campaigns;
-        if doubt.questions == 0 {
-            doubt.act_at = doubt.act_at.min(act_at);
+        let suspicion = follower.suspicion.get_or_insert(Suspicion { questions: 0, deadline, then_campaign });
+        suspicion.then_campaign |= then_campaign;
+        if suspicion.questions == 0 {
+            suspicion.deadline = suspicion.deadline.min(deadline);
         } // else the leader has its time to answer, however many clients come
-        if doubt.act_at <= self.now {
-            self.pursue_doubt();
+        if suspicion.deadline <= self.now {
+            self.probe_leader();
         }
     }
 
     /// When to ask a leader that another replica misses. One that is heard again before that need not be asked, and as
     /// long as the promise to it holds there is time.
     fn when_to_ask(&self) -> Micros {
-        let quiet_at =
-            self.leader_contact.map_or(0, |at| at + self.settings.election_timeout_us / QUIETS_PER_TIMEOUT);
+        let quiet_at = self
+            .last_leader_contact
+            .map_or(0, |at| at + self.settings.election_timeout_us / QUIETS_PER_TIMEOUT);
         quiet_at.max(self.now)
     }
 
     /// Asks the leader, or gives it up after the last question.
-    pub(super) fn pursue_doubt(&mut self) {
+    pub(super) fn probe_leader(&mut self) {
         let answer_us = self.settings.election_timeout_us / ANSWERS_PER_TIMEOUT;
         let jitter_us = self.rng.u64(0..=answer_us);
         let Role::Follower(follower) = &mut self.role else { return };
-        let (Some(leader), Some(doubt)) = (follower.leader, &mut follower.doubt) else { return };
-        if doubt.questions < QUESTIONS {
-            doubt.questions += 1;
-            self.campaigns += 1;
-            // Several may have begun to doubt at the same time, and votes would be split (paper, 5.2).
-            let splits = doubt.campaigns && doubt.questions == QUESTIONS;
-            doubt.act_at = self.now + answer_us + if splits { jitter_us } else { 0 };
+        let (Some(leader), Some(suspicion)) = (follower.leader, &mut follower.suspicion) else { return };
+        if suspicion.questions < QUESTIONS {
+            suspicion.questions += 1;
+            self.campaign_id += 1;
+            // Several followers may have begun to suspect the leader at the same time, and would split the votes (paper, 5.2).
+            let splits = suspicion.then_campaign && suspicion.questions == QUESTIONS;
+            suspicion.deadline = self.now + answer_us + if splits { jitter_us } else { 0 };
             self.request_vote(leader, true);
             return;
         }
-        let campaigns = doubt.campaigns;
+        let then_campaign = suspicion.then_campaign;
         self.missed = Some(leader);
         self.become_follower(self.hard_state.current_term, None);
-        if campaigns && !self.is_somebody_ahead() {
+        if then_campaign && !self.is_somebody_ahead() {
             self.campaign(true);
         }
-        self.answer_waiting();
+        self.answer_deferred_pre_votes();
     }
 
     /// Somebody answers a question with a vote, and so does not lead: if that was the leader, there is none.
-    pub(super) fn hear_no_leader(&mut self, from: Id, campaign: u64) {
-        let asked_now = campaign == self.campaigns;
-        let Role::Follower(Follower { leader, doubt: Some(doubt), .. }) = &mut self.role else { return };
+    pub(super) fn leader_denied(&mut self, from: Id, campaign: u64) {
+        let asked_now = campaign == self.campaign_id;
+        let Role::Follower(Follower { leader, suspicion: Some(suspicion), .. }) = &mut self.role else {
+            return;
+        };
         // Without a question it answers an attempt from before this leader.
-        if asked_now && doubt.questions > 0 && *leader == Some(from) {
-            doubt.questions = QUESTIONS;
-            self.pursue_doubt();
+        if asked_now && suspicion.questions > 0 && *leader == Some(from) {
+            suspicion.questions = QUESTIONS;
+            self.probe_leader();
         }
     }
 
     /// Whether a candidate that could win has asked already: two at a time would only split the votes.
     fn is_somebody_ahead(&self) -> bool {
-        self.waiting.values().any(|(_, request)| self.is_up_to_date(request))
+        self.deferred_pre_votes.values().any(|(_, request)| self.is_up_to_date(request))
     }
 
     /// Whether a pre-vote can't be answered yet; it waits then, and its reason is looked into.
-    pub(super) fn defer(&mut self, from: Id, term: Term, request: RequestVote) -> bool {
+    pub(super) fn defer_pre_vote(&mut self, from: Id, term: Term, request: RequestVote) -> bool {
         let on_demand = self.settings.tuning.detection == Detection::OnDemand;
-        let undecided = self.hears_leader() || self.leader().is_some();
+        let undecided = self.in_leader_lease() || self.leader().is_some();
         if !on_demand || !request.pre_vote || !undecided {
             return false;
         }
         let could_be_granted = term > self.hard_state.current_term && self.is_up_to_date(&request);
         if could_be_granted {
-            self.waiting.insert(from, (term, request));
+            self.deferred_pre_votes.insert(from, (term, request));
         }
         // Where the one who misses the leader can't win, somebody else must try.
-        self.doubt(!could_be_granted, self.when_to_ask());
+        self.begin_suspicion(!could_be_granted, self.when_to_ask());
         could_be_granted
     }
 
     /// When those can be answered who wait only for the end of a promise.
-    pub(super) fn waiting_deadline(&self) -> Option<Micros> {
-        let decided = self.leader().is_none() && !self.waiting.is_empty();
-        let promised_until = if self.hears_leader() { self.promised_until() } else { 0 };
-        decided.then_some(promised_until)
+    pub(super) fn deferred_deadline(&self) -> Option<Micros> {
+        let decided = self.leader().is_none() && !self.deferred_pre_votes.is_empty();
+        let vote_lease_end = if self.in_leader_lease() { self.vote_lease_end() } else { 0 };
+        decided.then_some(vote_lease_end)
     }
 
     /// Answers those who wait if nothing stands in the way any more.
-    pub(super) fn answer_waiting(&mut self) {
-        if self.waiting_deadline().is_none_or(|deadline| self.now < deadline) {
+    pub(super) fn answer_deferred_pre_votes(&mut self) {
+        if self.deferred_deadline().is_none_or(|deadline| self.now < deadline) {
             return;
         }
-        for (from, (term, request)) in std::mem::take(&mut self.waiting) {
+        for (from, (term, request)) in std::mem::take(&mut self.deferred_pre_votes) {
             self.receive_request_vote(from, term, request);
         }
     }
 
     /// A leader that is asked for a vote is missed by somebody, and shows that it lives. True if this replica leads.
-    pub(super) fn show_life(&mut self, to: Id) -> bool {
+    pub(super) fn answer_vote_request_with_heartbeat(&mut self, to: Id) -> bool {
         let Role::Leader(leader) = &mut self.role else { return false };
         if let Some(progress) = leader.followers.get_mut(&to) {
-            progress.ping = true;
+            progress.heartbeat_due = true;
         }
         true
     }
@@ -168,7 +171,7 @@ impl<C: Command> Node<C> {
     pub(super) fn request_vote(&mut self, to: Id, pre_vote: bool) {
         let request = RequestVote {
             pre_vote,
-            campaign: self.campaigns,
+            campaign: self.campaign_id,
             last_log_index: self.log.last_index(),
             last_log_term: self.log.last_term(),
         };
@@ -245,7 +248,7 @@ mod tests {
 
     #[test]
     fn only_an_answer_of_the_leader_to_the_latest_question_shows_that_it_does_not_lead() {
-        let ends_doubt = |question: usize, from: Id| {
+        let ends_suspicion = |question: usize, from: Id| {
             let mut cluster = led_by_1();
             cluster.step(id(3), [Input::Suspect]);
             cluster.timeout(id(3));
@@ -255,17 +258,17 @@ mod tests {
             cluster.step(id(3), [Input::Receive { from, message }]);
             cluster.nodes[&id(3)].leader().is_none()
         };
-        assert!(ends_doubt(1, id(1)));
-        assert!(!ends_doubt(0, id(1)));
-        assert!(!ends_doubt(1, id(2)));
+        assert!(ends_suspicion(1, id(1)));
+        assert!(!ends_suspicion(0, id(1)));
+        assert!(!ends_suspicion(1, id(2)));
     }
 
     #[test]
     fn late_answer_to_an_attempt_from_before_the_leader_says_nothing_about_it() {
         let mut cluster = led_by_1();
         cluster.step(id(3), [request(true, 1)]);
-        assert!(cluster.nodes[&id(3)].doubts_leader() && asked(&cluster, id(1)).is_empty());
-        let campaign = cluster.nodes[&id(3)].campaigns;
+        assert!(cluster.nodes[&id(3)].is_probing_leader() && asked(&cluster, id(1)).is_empty());
+        let campaign = cluster.nodes[&id(3)].campaign_id;
         let response = RequestVoteResponse { pre_vote: true, campaign, granted: false };
         let message = Message { term: 1, body: Body::RequestVoteResponse(response) };
         cluster.step(id(3), [Input::Receive { from: id(1), message }]);
@@ -296,7 +299,7 @@ mod tests {
     #[test]
     fn a_pre_vote_that_waits_is_granted_when_the_promise_ends() {
         let mut cluster = led_by_1();
-        let promised_until = cluster.now + ON_DEMAND.election_timeout_us;
+        let vote_lease_end = cluster.now + ON_DEMAND.election_timeout_us;
         cluster.step(id(3), [request(true, 1)]);
         give_up(&mut cluster);
         cluster.network.clear();
@@ -305,7 +308,7 @@ mod tests {
         }
         let response = RequestVoteResponse { pre_vote: true, campaign: 9, granted: true };
         let granted = Message { term: 2, body: Body::RequestVoteResponse(response) };
-        assert_eq!((&cluster.network[0].message, cluster.now), (&granted, promised_until));
+        assert_eq!((&cluster.network[0].message, cluster.now), (&granted, vote_lease_end));
     }
 
     #[test]
