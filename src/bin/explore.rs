@@ -1,4 +1,4 @@
-//! Runs the cluster in virtual time from many seeds, and shows how it fails if it does.
+//! Runs the cluster in virtual time from many seeds. If a run fails, it shows how.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,29 +19,29 @@ use kvstore::tuning::Tuning;
 use kvstore::{err_line as eprintln, out as print, out_line as println};
 use parking_lot::Mutex;
 
-/// Something was found, or not reached.
+/// The explorer found a failure, or never reached a counter.
 const EXIT_FOUND: u8 = 1;
 /// The command line makes no sense.
 const EXIT_USAGE: u8 = 2;
 
-/// How often progress is shown.
+/// Time between two displays of progress.
 const PROGRESS: Duration = Duration::from_secs(2);
 
-/// How much of the transcript of a failure is shown at once.
+/// The number of lines of a failure's transcript that are shown at once.
 const LINES_SHOWN: usize = 100;
 
-/// So many seeds at least reach everything that coverage asks for.
+/// This many seeds reach every counter that coverage requires.
 const SEEDS_FOR_COVERAGE: u64 = 1_000;
 
-/// Runs a whole cluster in virtual time, thousands of times, each time with other faults.
+/// Runs a whole cluster in virtual time, thousands of times, with different faults each time.
 #[derive(Debug, Parser)]
 #[command(name = "explore", version, after_help = AFTER_HELP)]
 struct Options {
-    /// How many seeds to run.
+    /// Number of seeds to run.
     #[arg(long, value_name = "N", default_value_t = 1_000, conflicts_with_all = ["forever", "seed"])]
     seeds: u64,
 
-    /// Go on until something is found.
+    /// Run seeds until one fails.
     #[arg(long, conflicts_with = "seed")]
     forever: bool,
 
@@ -49,19 +49,19 @@ struct Options {
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     first: u64,
 
-    /// Run this one seed alone.
+    /// Run only this seed.
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
 
-    /// How many threads to use; as many as there are processors unless given.
+    /// Number of threads; by default one for each processor.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
 
-    /// A scenario of run.py, or a plan that was written down, instead of what the seeds draw.
+    /// A scenario of run.py, or a plan in a file, instead of the plans that the seeds draw.
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
 
-    /// Switches that are other than the plan has them, as they stand in a plan: `{"topology": "relay"}`.
+    /// Tuning that replaces the plan's, with the keys of a plan: `{"topology": "relay"}`.
     #[arg(long, value_name = "JSON")]
     tuning: Option<String>,
 
@@ -69,11 +69,11 @@ struct Options {
     #[arg(long, requires = "seed")]
     trace: bool,
 
-    /// Show a failure as it was found, without a search for the shortest plan that fails.
+    /// Show a failure as the seed found it, without a search for the shortest plan that fails.
     #[arg(long)]
     no_minimise: bool,
 
-    /// Where the plan of a failure is written, made as short as possible.
+    /// The file for the plan of a failure, after the search for the shortest one.
     #[arg(long, value_name = "FILE", default_value = "target/explore/failure.json")]
     save: PathBuf,
 
@@ -97,7 +97,7 @@ struct Refusal(String);
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    // A panic in a run is a finding like any other, and is reported with its seed.
+    // A panic in a run is a finding like any other, so the explorer reports it with its seed.
     std::panic::set_hook(Box::new(|_| ()));
     match explore(&options) {
         Ok(true) => ExitCode::SUCCESS,
@@ -116,9 +116,9 @@ fn explore(options: &Options) -> Result<bool, Refusal> {
     };
     let tuning = options.tuning.as_deref().map_or(Ok(TuningChanges::default()), TuningChanges::read)?;
     if source.is_none() && tuning.0.contains_key("reads") {
-        // A lease must not meet the clocks that are drawn where there is none.
+        // A lease must not meet the wild clock drift that seeds draw for runs without leases.
         return Err(Refusal(
-            "--tuning: each seed draws its own reads; only a --scenario has others".to_owned(),
+            "--tuning: each seed draws its own reads; only a --scenario can change them".to_owned(),
         ));
     }
     let explorer = Explorer { options, source, tuning };
@@ -139,12 +139,12 @@ fn find_bug(name: &str) -> Result<Bug, Refusal> {
     Bug::ALL.iter().copied().find(|bug| bug.name() == name).ok_or_else(unknown)
 }
 
-/// What `--tuning` says: some of the keys of [`Tuning`].
+/// The argument of `--tuning`: some of the keys of [`Tuning`].
 #[derive(Default)]
 struct TuningChanges(serde_json::Map<String, serde_json::Value>);
 
 impl TuningChanges {
-    /// Refuses what is not a part of any switches, or contradicts the best ones.
+    /// Refuses keys that no tuning has, and values that contradict the default tuning.
     fn read(text: &str) -> Result<Self, Refusal> {
         let refusal = |error: &dyn std::fmt::Display| Refusal(format!("--tuning: {error}"));
         let changes = Self(serde_json::from_str(text).map_err(|error| refusal(&error))?);
@@ -168,7 +168,7 @@ struct Explorer<'a> {
     tuning: TuningChanges,
 }
 
-/// What many runs found together.
+/// The findings of many runs together.
 #[derive(Default)]
 struct Findings {
     runs: u64,
@@ -181,7 +181,7 @@ struct Findings {
 impl Explorer<'_> {
     fn plan(&self, seed: u64) -> Plan {
         let plan = self.source.as_ref().map_or_else(|| swarm::plan(seed), |source| source.plan(seed));
-        let tuning = self.tuning.apply(&plan.tuning).unwrap_or_else(|_| unreachable!("they were tried"));
+        let tuning = self.tuning.apply(&plan.tuning).unwrap_or_else(|_| unreachable!("read refuses others"));
         Plan { tuning, ..plan }
     }
 
@@ -242,7 +242,8 @@ impl Explorer<'_> {
         }
     }
 
-    /// The seed, the rule, how to see it again, and the shortest plan that fails, as a transcript.
+    /// Prints the seed, the rule, the command that repeats the run, and the shortest plan that
+    /// fails with its transcript.
     fn show_failure(&self, seed: u64, bug: Option<Bug>) -> Result<(), Refusal> {
         let plan = self.plan(seed);
         if let Some(violation) = run(&plan, bug, false).violation {
@@ -279,7 +280,7 @@ impl Explorer<'_> {
         format!("cargo run --release --bin explore --{bug}{scenario} --seed {seed}")
     }
 
-    /// Hunts every bug, and prints how many seeds each took.
+    /// Hunts every bug, and prints the number of seeds that each one took.
     fn hunt_all(&self) -> Result<bool, Refusal> {
         println!("| bug | what it does | seeds | found as |\n|---|---|---|---|");
         let mut found_all = true;
@@ -350,7 +351,8 @@ fn report(findings: &Findings, elapsed: Duration) {
     println!("{} in {:.1} s", summary(findings, elapsed), elapsed.as_secs_f64());
 }
 
-/// Prints the counters; false if enough seeds were run and one was never reached.
+/// Prints the counters. Returns false if enough seeds were run and one required counter stayed at
+/// 0.
 fn report_coverage(findings: &Findings) -> bool {
     for (name, count, _) in findings.coverage.all() {
         println!("  {:<24}{count}", name.replace('_', " "));
@@ -363,7 +365,7 @@ fn report_coverage(findings: &Findings) -> bool {
     false
 }
 
-/// Prints minimum, median and maximum of what a scenario is judged by.
+/// Prints minimum, median and maximum of the figures by which a scenario is judged.
 fn report_figures(figures: &[Figures]) {
     let row = |name: &str, of: fn(&Figures) -> u64| {
         let mut values: Vec<u64> = figures.iter().map(of).collect();

@@ -7,8 +7,8 @@ use super::bugs::Bug;
 use super::plan::Plan;
 use super::run::{Outcome, run};
 
-/// Runs these seeds on so many threads until one fails, and hands over every outcome. Returns the least seed
-/// that fails, which is the same however many threads there are.
+/// Runs these seeds on so many threads until one fails, and hands over every outcome. Returns the
+/// least seed that fails. The number of threads does not change it.
 pub fn run_many(
     seeds: Range<u64>,
     jobs: usize,
@@ -20,7 +20,7 @@ pub fn run_many(
     let work = || {
         loop {
             let end = failed.load(Ordering::Relaxed);
-            let take_one = |seed: u64| (seed < end).then(|| seed + 1); // the last seed of all has no successor
+            let take_one = |seed: u64| (seed < end).then(|| seed + 1); // the greatest seed has no successor
             let Ok(seed) = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one) else { break };
             let outcome = run(&plan(seed), bug, false);
             if outcome.violation.is_some() {
@@ -33,7 +33,7 @@ pub fn run_many(
     Some(failed.into_inner()).filter(|&seed| seed < seeds.end)
 }
 
-/// How many threads are worth it.
+/// The number of threads that is worth it.
 pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -1,5 +1,6 @@
-//! What a client does that replicas send in circles, as in `run.py` (`simulator/causes.py`): each replica may decline a
-//! request once in good faith. From then on the client repeats one declined request at a time, and pauses before each.
+//! How a client behaves when each replica redirects it to another one, as in `run.py`
+//! (`simulator/causes.py`). Each replica may decline a request once in good faith. From then on the
+//! client repeats one declined request at a time, and pauses before each.
 
 use std::collections::VecDeque;
 
@@ -16,29 +17,30 @@ const LONGEST_PAUSE_US: Micros = 50_000;
 pub(super) struct Circle {
     declined: VecDeque<usize>,
     pause_us: Micros,
-    due: Option<Micros>, // when the first of them is repeated
+    due: Option<Micros>, // when the client repeats the first of them
 }
 
 impl Circle {
-    /// Whether a request, declined in this attempt, from 1, goes round in circles.
+    /// Whether a request that was declined in this attempt, counted from 1, goes round in circles.
     pub(super) fn holds(attempt: usize, replicas: usize) -> bool {
         attempt > replicas
     }
 
-    /// Takes in a declined request. Returns when the client repeats one, unless that was said before.
+    /// Takes in a declined request. Returns the time of the next repetition, unless an earlier call
+    /// returned it.
     pub(super) fn enter(&mut self, now: Micros, number: usize) -> Option<Micros> {
         self.declined.push_back(number);
         if self.declined.len() > 1 { None } else { self.pause(now) }
     }
 
-    /// The request that is to be repeated now, if any, and when the next one is.
+    /// The request to repeat now, if any, and the time of the next repetition.
     pub(super) fn next(&mut self, now: Micros) -> Option<(usize, Option<Micros>)> {
         self.due.take_if(|due| *due <= now)?;
         let number = self.declined.pop_front()?;
         Some((number, if self.declined.is_empty() { None } else { self.pause(now) }))
     }
 
-    /// A request was served, so all that wait are worth another attempt at once.
+    /// A replica served a request, so all that wait are worth another attempt at once.
     pub(super) fn leave(&mut self) -> VecDeque<usize> {
         std::mem::take(self).declined
     }
@@ -66,7 +68,7 @@ mod tests {
         assert_eq!(circle.next(19_100), Some((1, None)));
         let mut now = 20_000;
         for _ in 0..20 {
-            let due = circle.enter(now, 1).expect("it is the only one");
+            let due = circle.enter(now, 1).expect("no other request waits");
             assert!(due - now <= LONGEST_PAUSE_US);
             assert_eq!(circle.next(due), Some((1, None)));
             now = due;
@@ -74,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn client_that_is_served_repeats_all_at_once_and_begins_with_the_shortest_pause_again() {
+    fn served_client_repeats_all_at_once_and_begins_with_the_shortest_pause_again() {
         let mut circle = Circle::default();
         circle.enter(0, 1);
         circle.enter(0, 2);

@@ -15,11 +15,11 @@ use crate::id::Id;
 use crate::micros::Micros;
 use crate::request::{Operation, Outcome, Request, RequestId, Response};
 
-/// The least time-out of clients once they must get through: longer than the slowest network and
-/// disk need, or clients would give up every attempt just before it succeeds.
+/// The least time-out of clients once they must get through. It exceeds the longest delay of the
+/// slowest network and disk; else clients would give up every attempt just before it succeeds.
 const PATIENT_TIMEOUT_US: Micros = 2_000_000;
 
-/// How many IDs are used before one comes again, where each operation has its own.
+/// The number of IDs that clients use before one comes again, where each operation has its own.
 const FRESH_IDS: usize = 60_000;
 
 /// The key of the probe.
@@ -32,12 +32,12 @@ pub struct Clients {
     replicas: usize,
     rng: Rng,
     intents: Vec<Intent>,
-    begun: usize, // how many of these have a time or were made
+    begun: usize, // how many of these have a time or were made, from the first
     first_id: usize,
     clients: Vec<Client>,
-    asked: Vec<Asked>, // its place is its name
+    asked: Vec<Asked>, // the place of each is its number
     completed: usize,
-    stored: usize, // acknowledgements of puts, also of those whose client did not wait for them
+    stored: usize, // acknowledgements of puts, also of late ones
     duplicates: usize,
     redirects: usize,
     early_reads: usize,
@@ -47,56 +47,56 @@ pub struct Clients {
 struct Client {
     id: Id,
     leader: Option<usize>,
-    keys: Vec<Arc<str>>,                        // own keys that it has put
-    readable: Vec<Arc<str>>,                    // those of which a put was acknowledged
+    keys: Vec<Arc<str>>,                        // its own keys that it has put
+    readable: Vec<Arc<str>>,                    // those with an acknowledged put
     unread: BTreeSet<Arc<str>>,                 // the others
-    busy: BTreeSet<Arc<str>>,                   // those with a put on its way
-    acknowledged: BTreeMap<Arc<str>, Arc<str>>, // per own key, the value of the last put that was acknowledged
+    busy: BTreeSet<Arc<str>>,                   // those with a put in progress
+    acknowledged: BTreeMap<Arc<str>, Arc<str>>, // per own key, the value of the last acknowledged put
     circle: Circle,
 }
 
 /// A request as it was sent. A retry after a redirect is another request, with another name.
 #[derive(Debug)]
 pub struct Asked {
-    /// What was asked.
+    /// The request itself.
     pub request: Request,
-    /// When it was first sent.
+    /// The time of its first sending.
     pub invoked: Micros,
-    /// When the same was asked for the first time, before any redirect.
+    /// The time of the first attempt at the same operation, before any redirect.
     pub wanted: Micros,
-    /// When the answer came.
+    /// The time of the answer.
     pub returned: Option<Micros>,
-    /// What the answer was.
+    /// The outcome that the answer told.
     pub outcome: Option<Outcome>,
-    /// Which replica gave it.
+    /// The replica that answered.
     pub answered_by: Option<usize>,
     retry_of: Option<usize>, // the attempt before this one, if no copy of it can still arrive
-    attempt: usize,          // which attempt of the same this is, from 1
+    attempt: usize,          // the number of this attempt at the operation, from 1
     client: usize,
-    to: usize,    // whom it was last sent to
-    copies: u32,  // how often it was sent
-    answers: u32, // how often it was answered
+    to: usize,    // the last receiver
+    copies: u32,  // the number of its sendings
+    answers: u32, // the number of its answers
 }
 
-/// A request that is to be sent now.
+/// A request that a client sends now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sending {
-    /// Which one.
+    /// The number of the request.
     pub number: usize,
-    /// To whom; nobody if no replica is up.
+    /// The receiver; none if no replica is up.
     pub to: Option<usize>,
-    /// Whether it is lost on its way.
+    /// Whether the request is lost on its way.
     pub lost: bool,
-    /// When it will be sent again if no answer has come.
+    /// The time of the next sending if no answer has come.
     pub again_at: Option<Micros>,
 }
 
-/// What follows from an answer.
+/// The consequences of an answer.
 #[derive(Debug, Default)]
 pub struct Follows {
-    /// Requests that are to be sent now.
+    /// Requests that clients send now.
     pub sendings: Vec<Sending>,
-    /// The client that pauses, and when it goes on.
+    /// The client that pauses, and the end of its pause.
     pub pause: Option<(usize, Micros)>,
 }
 
@@ -139,7 +139,7 @@ impl Clients {
         }
     }
 
-    /// When each planned request is to be made that waits for no answer.
+    /// The time of each planned request that waits for no answer.
     pub fn times(&self) -> Vec<Micros> {
         self.intents[..self.begun].iter().map(|intent| intent.at).collect()
     }
@@ -160,14 +160,15 @@ impl Clients {
         self.ask(now, now, intent.client, operation, None, up)
     }
 
-    /// From now on this client asks under another ID, and knows no leader.
+    /// From now on this client uses another ID, and knows no leader.
     fn renew(&mut self, client: usize) {
         let number = self.first_id + self.clients.len() + self.asked.len() % FRESH_IDS;
         let client = &mut self.clients[client];
         (client.id, client.leader) = (client_id(number), None);
     }
 
-    /// A client that was answered makes the next request, if it waited for that and there is another one.
+    /// A client got its answer. It makes its next request if it waited for that and has another
+    /// one.
     fn go_on(&mut self, now: Micros, client: usize, up: &[bool]) -> Option<Sending> {
         let number = self.begun;
         let intent = self.intents.get_mut(number).filter(|_| now < self.workload.end_us)?;
@@ -208,19 +209,19 @@ impl Clients {
         Operation::Put { key, value: format!("{:032x}", intent.value).into() }
     }
 
-    /// Puts a key that nobody else uses, to see whether the cluster works.
+    /// Puts a key that no other client uses, to see whether the cluster works.
     pub fn probe(&mut self, now: Micros, up: &[bool]) -> Sending {
         let operation = Operation::Put { key: PROBE.into(), value: "works".into() };
         self.ask(now, now, 0, operation, None, up)
     }
 
-    /// Gets what the probe has put, from anybody.
+    /// Gets the key of the probe from any replica.
     pub fn wander(&mut self, now: Micros, up: &[bool]) -> Sending {
         self.clients[0].leader = None;
         self.ask(now, now, 0, Operation::Get { key: PROBE.into() }, None, up)
     }
 
-    /// Whether the probe has been acknowledged.
+    /// Whether a replica has acknowledged the probe.
     pub fn is_probe_acknowledged(&self) -> bool {
         let stored = self.asked.iter().filter(|asked| asked.outcome == Some(Outcome::Stored));
         stored
@@ -241,7 +242,7 @@ impl Clients {
         if let Operation::Put { value, .. } = &mut operation
             && self.workload.shared_keys > 0
         {
-            // Another one for each attempt, so that a get tells which of them it has seen.
+            // Each attempt puts another value, so that the value of a get identifies the attempt.
             *value = format!("{:_<1$}", format!("v{number:x}"), self.workload.value_bytes).into();
         }
         let id = RequestId { client: self.clients[client].id, mid: format!("{number:x}").into() };
@@ -265,7 +266,7 @@ impl Clients {
         self.send(now, number, to, None, up)
     }
 
-    /// Sends to one replica, or to any that is up but one.
+    /// Sends to one replica, or to any replica that is up except one.
     fn send(
         &mut self,
         now: Micros,
@@ -295,7 +296,8 @@ impl Clients {
         self.workload.loss > 0.0 && self.rng.f64() < self.workload.loss
     }
 
-    /// A request has waited long enough: it goes to another replica under the same name, if it was not answered.
+    /// A request has waited long enough. If it has no answer, the client sends it to another
+    /// replica under the same name.
     pub fn time_out(&mut self, now: Micros, number: usize, up: &[bool]) -> Option<Sending> {
         let asked = &self.asked[number];
         if asked.outcome.is_some() {
@@ -306,11 +308,11 @@ impl Clients {
         Some(self.send(now, number, None, but, up))
     }
 
-    /// An answer came from this replica. Returns what follows from it.
+    /// An answer came from this replica. Returns its consequences.
     ///
     /// # Errors
     ///
-    /// Why nobody may answer this.
+    /// The reason why no replica may give this answer.
     pub fn receive(
         &mut self,
         now: Micros,
@@ -318,7 +320,7 @@ impl Clients {
         response: &Response,
         up: &[bool],
     ) -> Result<Follows, String> {
-        let number = self.number(&response.id).ok_or_else(|| format!("nobody asked {:?}", response.id))?;
+        let number = self.number(&response.id).ok_or_else(|| format!("no client asked {:?}", response.id))?;
         let asked = &mut self.asked[number];
         asked.answers += 1;
         self.stored += usize::from(response.outcome == Outcome::Stored);
@@ -362,14 +364,14 @@ impl Clients {
         Ok(follows)
     }
 
-    /// A client in a circle has paused: it repeats the declined request that waits longest.
+    /// A client in a circle has paused: it repeats the declined request that has waited longest.
     pub fn repeat(&mut self, now: Micros, client: usize, up: &[bool]) -> Follows {
         let Some((number, next)) = self.clients[client].circle.next(now) else { return Follows::default() };
         let sendings = vec![self.ask_again(now, number, up)];
         Follows { sendings, pause: next.map(|at| (client, at)) }
     }
 
-    /// What was declined is asked again, under another name.
+    /// Repeats a declined request under another name.
     fn ask_again(&mut self, now: Micros, declined: usize, up: &[bool]) -> Sending {
         let Asked { wanted, client, attempt, .. } = self.asked[declined];
         let Request { id, operation } = self.asked[declined].request.clone();
@@ -377,11 +379,12 @@ impl Clients {
         let are_copies_settled = self.asked[declined].answers == self.asked[declined].copies;
         let asked = &mut self.asked[again.number];
         (asked.retry_of, asked.attempt) = (are_copies_settled.then_some(declined), attempt + 1);
-        asked.request.id.client = id.client; // whatever it has asked since
+        asked.request.id.client = id.client; // the client may have changed its ID since
         again
     }
 
-    /// A value whose put was not acknowledged yet is right, but other simulators want the acknowledged one.
+    /// A get may return a value whose put was not acknowledged yet. Other simulators require the
+    /// acknowledged value.
     fn note_read(&mut self, client: usize, key: &str, outcome: &Outcome) {
         let expected = self.clients[client].acknowledged.get(key);
         let read = if let Outcome::Value(value) = outcome { Some(value) } else { None };
@@ -405,18 +408,18 @@ impl Clients {
         another.map(|another| self.ask(now, now, client, Operation::Get { key }, Some(another), up))
     }
 
-    /// What a request's name stands for.
+    /// The number of the request with this name.
     fn number(&self, id: &RequestId) -> Option<usize> {
         let number = usize::from_str_radix(&id.mid, 16).ok()?;
         (self.asked.get(number)?.request.id == *id).then_some(number)
     }
 
-    /// The request that has this name in the history.
+    /// The request with this name in the history.
     pub fn named(&self, name: &str) -> Option<&Asked> {
         self.asked.get(usize::from_str_radix(name, 16).ok()?)
     }
 
-    /// A request that was made.
+    /// The request with this ID.
     pub fn asked(&self, id: &RequestId) -> Option<&Asked> {
         self.asked.get(self.number(id)?)
     }
@@ -431,52 +434,53 @@ impl Clients {
         self.clients.iter_mut().for_each(|client| client.leader = None);
     }
 
-    /// Nothing is lost any more between clients and replicas, and every client asks until it is answered.
+    /// From now on no message between clients and replicas is lost, and every client repeats its
+    /// requests until it gets an answer.
     pub fn heal(&mut self) {
         self.workload.loss = 0.0;
         let timeout_us = self.workload.timeout_us.unwrap_or_default();
         self.workload.timeout_us = Some(timeout_us.max(PATIENT_TIMEOUT_US));
     }
 
-    /// Every client waits eight times as long from now on before it asks again.
+    /// From now on every client waits eight times as long before it repeats a request.
     pub fn back_off(&mut self) {
         self.workload.timeout_us = self.workload.timeout_us.map(|timeout_us| 8 * timeout_us);
     }
 
-    /// How many acknowledgements of puts came, also to clients that have asked again since.
+    /// Number of acknowledgements of puts, also of those that a client has repeated since.
     pub fn stored(&self) -> usize {
         self.stored
     }
 
-    /// How many requests got what they asked for.
+    /// Number of requests that were served.
     pub fn completed(&self) -> usize {
         self.completed
     }
 
-    /// How many second answers came to what was asked once.
+    /// Number of second answers to requests that were sent once.
     pub fn duplicates(&self) -> usize {
         self.duplicates
     }
 
-    /// How many requests were sent on to another replica.
+    /// Number of requests that a replica redirected.
     pub fn redirects(&self) -> usize {
         self.redirects
     }
 
-    /// How many gets of a client's own keys were answered with another value than that of the put which was
-    /// acknowledged last.
+    /// Number of gets of a client's own keys that returned another value than that of the last
+    /// acknowledged put.
     pub fn early_reads(&self) -> usize {
         self.early_reads
     }
 
-    /// What the clients saw, for the linearizability checker.
+    /// The history that the clients saw, for the linearizability checker.
     pub fn history(&self) -> Vec<history::Operation> {
         self.asked.iter().filter_map(Asked::operation).collect()
     }
 }
 
 impl Asked {
-    /// A put that was not acknowledged may have taken effect all the same; a get that got no value says nothing.
+    /// A put without acknowledgement may have taken effect; a get without a value proves nothing.
     fn operation(&self) -> Option<history::Operation> {
         let ns = |at: Micros| at * 1_000;
         let (key, kind, returned) = match (&self.request.operation, &self.outcome) {
@@ -508,10 +512,7 @@ impl Asked {
 }
 
 fn client_id(number: usize) -> Id {
-    u16::try_from(number)
-        .ok()
-        .and_then(Id::new)
-        .unwrap_or_else(|| unreachable!("there are not so many clients"))
+    u16::try_from(number).ok().and_then(Id::new).unwrap_or_else(|| unreachable!("there are fewer clients"))
 }
 
 fn pick<T>(from: &[T], choice: f64) -> Option<&T> {

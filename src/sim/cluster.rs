@@ -1,6 +1,6 @@
-//! A whole cluster in virtual time: a queue of what happens when, and a loop that lets it happen. Everything
-//! that chance decides comes from generators that the plan's seed feeds, and nothing else is
-//! asked for a decision, so the same plan runs the same, to the byte, on any machine.
+//! A whole cluster in virtual time: a queue of events with their times, and a loop that performs
+//! them. Every decision of chance comes from generators that the plan's seed feeds. No decision has
+//! another source, so one plan gives one run, to the byte, on any machine.
 
 use fastrand::Rng;
 
@@ -26,7 +26,7 @@ use crate::replication::Message;
 use crate::request::Response;
 use crate::wire::{self, Decoder};
 
-/// A cluster, its clients, and all that lies between.
+/// A cluster, its clients, and the network between them.
 pub struct Cluster {
     pub(super) plan: Plan,
     pub(super) now: Micros,
@@ -38,18 +38,19 @@ pub struct Cluster {
     pub(super) coverage: Coverage,
     pub(super) invariants: Invariants,
     pub(super) trace: Trace,
-    pub(super) recovery_us: Option<Micros>, // how long it took a healthy majority to acknowledge a put
+    pub(super) recovery_us: Option<Micros>, // how long a healthy majority took to acknowledge a put
     queue: Queue,
-    decoders: Vec<Decoder>, // used if datagrams are to be written out
+    decoders: Vec<Decoder>, // used if the plan encodes datagrams
     held: Vec<(usize, usize, Vec<Message>)>,
     requester: Requester,
     pub(super) traffic: Traffic,
     pub(super) elected_at: Vec<Micros>, // when a replica began to lead, in order
-    scales: Option<Vec<u8>>,            // where datagrams are written to be weighed, if they are to be
+    scales: Option<Vec<u8>>,            // holds each encoded datagram if bytes are counted
 }
 
 impl Cluster {
-    /// The cluster of a plan at time 0, with a bug around each replica if one is wanted. With `traced`, everything that happens is written down.
+    /// The cluster of a plan at time 0, with a bug around each replica if one is given. With
+    /// `traced`, the cluster writes a transcript of all that happens.
     pub fn new(plan: Plan, bug: Option<Bug>, traced: bool) -> Self {
         let mut root = Rng::with_seed(plan.seed);
         let mut rng = root.fork();
@@ -138,7 +139,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// From now on the bytes of all datagrams are counted too, which means writing each of them out.
+    /// From now on the cluster also counts the bytes of all datagrams, and so encodes each of them.
     pub(super) fn count_bytes(&mut self) {
         self.scales = Some(Vec::new());
     }
@@ -147,27 +148,28 @@ impl Cluster {
         self.queue.push(at, event);
     }
 
-    /// What replicas sent to each other.
+    /// Counts of the messages between replicas.
     pub fn traffic(&self) -> &Traffic {
         &self.traffic
     }
 
-    /// What was reached.
+    /// Counts of the situations that the run has reached.
     pub fn coverage(&self) -> &Coverage {
         &self.coverage
     }
 
-    /// The clients, with what they asked and were told.
+    /// The clients, with their requests and the answers to them.
     pub fn clients(&self) -> &Clients {
         &self.clients
     }
 
-    /// What was written down.
+    /// The transcript.
     pub fn trace(&self) -> &Trace {
         &self.trace
     }
 
-    /// How long it took a healthy majority to acknowledge a put, by the slowest clock, if it was not overloaded.
+    /// The time that a healthy majority took to acknowledge a put, by the slowest clock, if it was
+    /// not overloaded.
     pub fn recovery_us(&self) -> Option<Micros> {
         self.recovery_us
     }
@@ -226,7 +228,7 @@ impl Cluster {
         self.servers[at].life == life && self.servers[at].replica().is_some()
     }
 
-    /// To which replicas clients send: those that accept a connection, or all.
+    /// The replicas to which clients send: those that accept a connection, or all.
     pub(super) fn up(&self) -> Vec<bool> {
         let asks_all = self.plan.workload.asks_the_dead;
         self.servers.iter().map(|server| asks_all || server.replica().is_some()).collect()
@@ -279,7 +281,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// The clients send what follows from an answer, or pause.
+    /// The clients send the requests that follow from an answer, or pause.
     fn follow(&mut self, follows: Follows) {
         for sending in follows.sendings {
             self.ask(sending);
@@ -320,7 +322,7 @@ impl Cluster {
 
     fn synced(&mut self, at: usize, sync: u64) {
         if self.servers[at].disk.sync_number() != sync {
-            return; // the end of a fault has ended this sync before
+            return; // the end of a fault has already ended this sync
         }
         let (number, again) = self.servers[at].disk.synced();
         self.servers[at].synced(number);
@@ -337,7 +339,7 @@ impl Cluster {
         self.synced_at(self.now + sync_us, at);
     }
 
-    /// The sync that goes on ends then.
+    /// The current sync ends at this time.
     pub(super) fn synced_at(&mut self, due: Micros, at: usize) {
         let (life, number) = (self.servers[at].life, self.servers[at].disk.sync_number());
         self.schedule(due, Event::Synced { at, life, number });
@@ -346,7 +348,7 @@ impl Cluster {
     /// The consensus stage of a replica takes all that waits for it.
     fn batch(&mut self, at: usize) -> Result<(), Violation> {
         if self.servers[at].paused > 0 {
-            return Ok(()); // it stays woken, and goes on when the pause ends
+            return Ok(()); // the stage stays woken, and runs when the pause ends
         }
         let before = Before::of(&self.servers[at]);
         self.servers[at].batch_due = false;
@@ -469,7 +471,7 @@ impl Cluster {
         }
     }
 
-    /// Writes a datagram out and reads it back, if the plan wants that.
+    /// Encodes a datagram and decodes it again, if the plan wants that.
     fn through_the_wire(
         &mut self,
         from: usize,
@@ -507,7 +509,7 @@ impl Cluster {
         }
     }
 
-    /// What was held between these two goes on, all at once.
+    /// The held messages between these two travel on, all at once.
     pub(super) fn release(&mut self, from: usize, to: usize) {
         let (released, held) =
             std::mem::take(&mut self.held).into_iter().partition(|held| (held.0, held.1) == (from, to));

@@ -1,5 +1,5 @@
-//! What a run has reached. A batch of runs that never reached one of the required counters has not tested
-//! what it seems to test, and fails ([`Coverage::missing`]).
+//! Counts of the situations that a run has reached. A batch of runs that never reached one of the
+//! required counters has not tested all that it seems to test, and fails ([`Coverage::missing`]).
 
 use std::ops::AddAssign;
 
@@ -11,7 +11,7 @@ use crate::replication::Body;
 
 macro_rules! counters {
     ($($(#[doc = $text:literal])+ $name:ident $required:literal,)+) => {
-        /// How often each of these was reached.
+        /// How often a run reached each of these.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct Coverage {
             $($(#[doc = $text])+ pub $name: u64,)+
@@ -43,7 +43,7 @@ counters! {
     restarts true,
     /// Changes that were written and lost in a crash.
     unsynced_lost true,
-    /// Crashes that cut a change in the middle.
+    /// Messages that were lost.
     torn true,
     /// Messages that were lost.
     lost true,
@@ -63,13 +63,14 @@ counters! {
     conflict_truncations true,
     /// Appends that were refused because the logs did not match.
     conflicts true,
-    /// Appends that a follower sent on to another.
+    /// Appends that a follower relayed to another follower.
     relays true,
-    /// Appends whose way a follower shortened by what it knew of another.
+    /// Appends whose remaining hops a follower shortened by an acknowledgement that it remembered.
     recalls true,
-    /// Appends on their way through several followers that one of them refused.
+    /// Appends on their way through several followers that one of these refused.
     refused_relays true,
-    /// Entries of an earlier term that a quorum had on disk and their leader could not commit yet (figure 8).
+    /// Entries of an earlier term that a quorum had on disk and that the leader could not commit
+    /// yet (figure 8).
     figure_8 true,
     /// Requests that stood in the log again after they had taken effect.
     duplicate_requests true,
@@ -79,19 +80,20 @@ counters! {
     leased_reads true,
     /// Reads that were served after a round of heartbeats.
     confirmed_reads true,
-    /// Clusters that had more to do than they could do, until the clients asked more rarely.
+    /// Clusters that got more work than they could do, until the clients repeated requests less
+    /// often.
     overloads false,
     /// Requests that were answered.
     answers true,
 }
 
 impl Coverage {
-    /// The counters that should not be zero after many runs, and are.
+    /// The required counters that are still zero.
     pub fn missing(&self) -> Vec<&'static str> {
         self.all().into_iter().filter(|(_, count, required)| *required && *count == 0).map(|c| c.0).collect()
     }
 
-    /// Counts what a batch shows.
+    /// Counts the situations that a batch shows.
     pub(super) fn note(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) {
         let (node, before) = (moment.node(), moment.before);
         let led_on = before.led && before.term == moment.term() && node.is_leader();
@@ -124,7 +126,7 @@ impl Coverage {
                 }
                 Body::RelayEntriesResponse(response) => {
                     self.recalls += u64::from(recalls(&response.acknowledged, response.sent_at));
-                    // The last one on the way is among those for whom it answers.
+                    // The last hop is among the replicas for which the response answers.
                     let refused = response.acknowledged.iter().all(|ack| ack.id != moment.node().id());
                     self.refused_relays += u64::from(refused);
                 }
@@ -148,12 +150,14 @@ impl Coverage {
     }
 }
 
-/// Whether somebody is among those who have acknowledged what was sent now for having acknowledged it before.
+/// Whether an acknowledgement of this append rests on an earlier append, whose acknowledgement a
+/// follower remembered.
 fn recalls(acknowledged: &[Acknowledgement], sent_at: Micros) -> bool {
     acknowledged.iter().any(|acknowledgement| acknowledgement.sent_at < sent_at)
 }
 
-/// A leader has an entry of an earlier term that a quorum has on disk and that it has not committed.
+/// Whether a leader has an entry of an earlier term that a quorum has on disk and that the leader
+/// has not committed.
 fn is_figure_8(moment: &Observation<'_>) -> bool {
     let node = moment.node();
     let next = node.commit_index() + 1;

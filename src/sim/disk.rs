@@ -1,5 +1,5 @@
-//! A disk, as far as a crash can tell: what was written and synced stays, of what was written
-//! and not synced some prefix may stay, and nothing else.
+//! A disk, as far as a crash can tell. A crash keeps every change that was written and synced. Of
+//! the changes that were written and not synced it keeps some prefix, perhaps none.
 
 use std::collections::VecDeque;
 
@@ -13,48 +13,50 @@ use crate::replication::{Persist, PersistentState};
 pub struct Disk {
     durable: PersistentState,
     written: VecDeque<Persist>, // not synced yet, oldest first
-    syncing: usize,             // how many of these the sync covers that is going on
+    syncing: usize,             // how many of these the current sync covers
     syncs: u64,                 // how many syncs were started
-    slowness_us: Vec<Micros>,   // of the faults that are going on
+    slowness_us: Vec<Micros>,   // of the current faults
 }
 
-/// What a crash did to a disk.
+/// The damage that a crash did to a disk.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Damage {
-    /// Changes that were written and are gone.
+    /// The number of changes that were written and are lost.
     pub lost: usize,
     /// Whether one of them was cut in the middle.
     pub torn: bool,
 }
 
 impl Disk {
-    /// What is certain to be there after a crash.
+    /// The state that every crash keeps.
     pub fn durable(&self) -> &PersistentState {
         &self.durable
     }
 
-    /// Takes a change. True if a sync must be started for it; else one is going on, and the next covers it.
+    /// Takes a change. Returns true if a sync must be started for it. Otherwise a sync is in
+    /// progress, and the next one covers the change.
     pub fn write(&mut self, persist: Persist) -> bool {
         self.written.push_back(persist);
         self.start_sync()
     }
 
-    /// The number of the sync that goes on or was the last.
+    /// The number of the current sync, or else of the last one.
     pub fn sync_number(&self) -> u64 {
         self.syncs
     }
 
-    /// How long a sync takes at least, in microseconds.
+    /// The least time of a sync, in microseconds.
     pub fn slowness_us(&self) -> Micros {
         self.slowness_us.iter().copied().max().unwrap_or(0)
     }
 
-    /// A fault begins that slows each sync down to so many microseconds at least.
+    /// A fault begins that makes each sync take at least so many microseconds.
     pub fn slow_down(&mut self, least_us: Micros) {
         self.slowness_us.push(least_us);
     }
 
-    /// It ends. True if a sync goes on that the fault may have slowed down. That sync has another number from now on.
+    /// The fault ends. Returns true if a sync is in progress that the fault may have slowed down.
+    /// That sync has another number from now on.
     pub fn speed_up(&mut self, least_us: Micros) -> bool {
         if let Some(position) = self.slowness_us.iter().position(|&slow| slow == least_us) {
             self.slowness_us.swap_remove(position);
@@ -62,7 +64,8 @@ impl Disk {
         self.slowness_us.is_empty() && self.end_sync()
     }
 
-    /// Every fault ends. True if a sync goes on that one of them may have slowed down; its number changes.
+    /// Every fault ends. Returns true if a sync is in progress that one of them may have slowed
+    /// down. Its number changes.
     pub fn heal(&mut self) -> bool {
         let was_slow = !self.slowness_us.is_empty();
         self.slowness_us.clear();
@@ -84,7 +87,8 @@ impl Disk {
         starts
     }
 
-    /// A sync has ended: returns the number of the last change that it covered, and whether another one starts.
+    /// A sync has ended. Returns the number of the last change that it covered, and whether another
+    /// one starts.
     pub fn synced(&mut self) -> (u64, bool) {
         let mut number = 0;
         for persist in self.written.drain(..self.syncing) {
@@ -95,8 +99,8 @@ impl Disk {
         (number, self.start_sync())
     }
 
-    /// The power fails. The disk works through what was written in its order and gets to somewhere: a
-    /// change has its term and vote, then its cut of the log, then entry after entry.
+    /// The power fails. The disk has processed some prefix of its writes, in their order. A change
+    /// consists of its term and vote, then its cut of the log, then one entry after the other.
     pub fn crash(&mut self, rng: &mut Rng) -> Damage {
         self.syncing = 0;
         let survive = rng.usize(0..=self.written.len());
@@ -135,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_covers_what_was_written_before_it_began() {
+    fn sync_covers_the_changes_that_were_written_before_it_began() {
         let mut disk = Disk::default();
         assert!(disk.write(persist(1, 1, &[1])));
         assert!(!disk.write(persist(2, 2, &[1])));
@@ -147,22 +151,22 @@ mod tests {
     }
 
     #[test]
-    fn end_of_slowness_ends_the_sync_that_goes_on() {
+    fn end_of_slowness_ends_the_current_sync() {
         let mut disk = Disk::default();
         disk.slow_down(50);
         disk.slow_down(70);
         assert_eq!(disk.slowness_us(), 70);
         assert!(disk.write(persist(1, 1, &[1])));
         let slow = disk.sync_number();
-        assert!(!disk.speed_up(70), "the other fault goes on");
+        assert!(!disk.speed_up(70), "the other fault lasts");
         assert!(disk.speed_up(50) && disk.sync_number() != slow);
         assert_eq!((disk.slowness_us(), disk.synced()), (0, (1, false)));
         disk.slow_down(50);
-        assert!(!disk.speed_up(50), "no sync goes on");
+        assert!(!disk.speed_up(50), "no sync is in progress");
     }
 
     #[test]
-    fn a_crash_keeps_what_was_synced_and_some_prefix_of_the_rest() {
+    fn crash_keeps_synced_changes_and_some_prefix_of_the_rest() {
         let mut outcomes = std::collections::BTreeSet::new();
         for seed in 0..200 {
             let mut disk = Disk::default();

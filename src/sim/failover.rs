@@ -1,5 +1,5 @@
-//! How long a cluster is without a leader, in virtual time, where that was once too long: each schedule with the longest
-//! time that its median, or the worst of its seeds, may take.
+//! The time that a cluster is without a leader, in virtual time, on schedules where it was once too
+//! long. Each schedule has a bound for the median over its seeds, or for the worst seed.
 
 use super::cluster::Cluster;
 use super::plan::{Fault, FaultKind, Plan, Shape, Target};
@@ -13,8 +13,8 @@ const SECOND: Micros = 1_000_000;
 /// The number of seeds of each schedule.
 const SEEDS: u64 = 10;
 
-/// Clients of five healthy replicas that ask steadily, so often per second, from second 2 to 12 of 16. A fault at second
-/// 6 leaves twice the time that the slowest schedule may take.
+/// Clients of five healthy replicas that send so many requests per second, from second 2 to 12 of
+/// 16. A fault at second 6 leaves twice the time that the slowest schedule may take.
 fn steady(seed: u64, per_second: usize) -> Plan {
     let mut plan = measure::Experiment::new(5, measure::Load::Open(per_second)).plan(seed);
     plan.lifetime_us = 16 * SECOND;
@@ -23,7 +23,7 @@ fn steady(seed: u64, per_second: usize) -> Plan {
     plan
 }
 
-/// About second 6, another time for each seed.
+/// A time near second 6 that differs between seeds.
 fn soon(seed: u64) -> Micros {
     6 * SECOND + seed * 37_000
 }
@@ -37,7 +37,7 @@ fn kill_leader(plan: Plan) -> Plan {
     Plan { faults, ..plan }
 }
 
-/// The figure of each seed, rising.
+/// The figure of each seed, in rising order.
 fn figures(plan: impl Fn(u64) -> Plan, of: impl Fn(&Figures) -> u64) -> Vec<u64> {
     let figure = |seed| {
         let outcome = run(&plan(seed), None, false);
@@ -51,7 +51,7 @@ fn figures(plan: impl Fn(u64) -> Plan, of: impl Fn(&Figures) -> u64) -> Vec<u64>
     figures
 }
 
-/// The median and the greatest figure; they are printed, too.
+/// Returns the median and the greatest figure, and prints them.
 fn over_seeds(name: &str, plan: impl Fn(u64) -> Plan, of: impl Fn(&Figures) -> u64) -> (u64, u64) {
     let figures = figures(plan, of);
     let (median, most) = (figures[figures.len() / 2], figures[figures.len() - 1]);
@@ -59,7 +59,7 @@ fn over_seeds(name: &str, plan: impl Fn(u64) -> Plan, of: impl Fn(&Figures) -> u
     (median, most)
 }
 
-/// Every client has one address, that of the leader, which is killed.
+/// Every client has the same single address: that of the leader, which is killed.
 fn one_address(seed: u64, idle: bool) -> Plan {
     let mut plan = kill_leader(steady(seed, 20));
     (plan.workload.gets, plan.workload.asks_the_dead) = (0.8, true);
@@ -79,19 +79,21 @@ fn dead_leader_is_found_out_when_clients_ask_no_other_replica() {
     assert!(busy.1.max(idle.1) < 3 * SECOND, "{busy:?} {idle:?}");
 }
 
-/// Each request comes from a client of its own, asks any replica, follows one redirect, and waits for ever.
+/// Each request comes from a client of its own. That client asks any replica, follows one redirect,
+/// and waits for ever.
 fn fresh_clients(seed: u64) -> Plan {
     let mut plan = kill_leader(steady(seed, 20));
     (plan.workload.fresh_ids, plan.workload.wander, plan.workload.asks_the_dead) = (true, 1.0, true);
     plan
 }
 
-/// One client asks one request after the other, and asks another replica when it has waited for `timeout_us`.
+/// One client sends one request after the other. After `timeout_us` without an answer it asks
+/// another replica.
 fn lone_client(seed: u64, timeout_us: Micros) -> Plan {
     let mut plan = kill_leader(steady(seed, 20));
     (plan.workload.clients, plan.workload.closed_loop, plan.workload.requests) = (1, true, 1_000);
     (plan.workload.timeout_us, plan.workload.asks_the_dead) = (Some(timeout_us), true);
-    plan.workload.start_us = soon(seed) - SECOND / 20; // a closed loop asks thousands of times in a second
+    plan.workload.start_us = soon(seed) - SECOND / 20; // a closed loop sends thousands of requests in a second
     plan
 }
 
@@ -106,7 +108,7 @@ fn failover_does_not_wait_for_a_client_to_come_back_under_the_same_id() {
     assert!(fresh.0 < 6 * SECOND / 5, "{fresh:?}");
 }
 
-/// A leader is killed while so many messages are lost.
+/// A leader is killed while this share of the messages is lost.
 fn lossy(seed: u64, loss: f64) -> Plan {
     let mut plan = kill_leader(steady(seed, 40));
     (plan.network.loss, plan.workload.gets) = (loss, 0.2);
@@ -148,7 +150,7 @@ fn hub_that_lacks_the_last_entries_becomes_leader_all_the_same() {
     }
 }
 
-/// Of 21 replicas, from the start, each hears the first one only.
+/// Of 21 replicas, each hears only the first one from the start.
 fn star(seed: u64) -> Plan {
     let mut plan = steady(seed, 20);
     plan.replicas = 21;

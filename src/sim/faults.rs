@@ -1,4 +1,4 @@
-//! What goes wrong: begins each fault of the plan at its time and takes it back at its end.
+//! The faults of the plan: each fault begins at its time, and its effects end with it.
 
 use super::cluster::Cluster;
 use super::invariants::{Before, Violation};
@@ -15,14 +15,14 @@ use crate::request::Outcome;
 /// A tenth of the rate.
 const SLOW_CLOCK_PPM: i64 = -900_000;
 
-/// What is known of the faults of a run.
+/// The state of a run's faults.
 #[derive(Debug)]
 pub(super) struct Faults {
-    undo: Vec<Option<Undo>>,      // of each fault that is going on
-    armed: Vec<(usize, Trigger)>, // faults that wait for something
+    undo: Vec<Option<Undo>>,      // of each current fault
+    armed: Vec<(usize, Trigger)>, // faults that wait for their trigger
 }
 
-/// How a fault is taken back.
+/// The way to end a fault.
 #[derive(Debug)]
 pub(super) enum Undo {
     Start(usize),
@@ -41,7 +41,7 @@ impl Faults {
         Self { undo: (0..count).map(|_| None).collect(), armed: Vec::new() }
     }
 
-    /// No fault is taken back any more, and none waits.
+    /// Forgets all faults: no end and no trigger of a fault has an effect any more.
     pub(super) fn forget(&mut self) {
         self.undo.iter_mut().for_each(|undo| *undo = None);
         self.armed.clear();
@@ -174,7 +174,7 @@ impl Cluster {
         }
     }
 
-    /// Who leads in the latest term in which anybody leads.
+    /// The leader of the latest term that has a leader.
     pub(super) fn leader(&self) -> Option<usize> {
         let nodes = self.servers.iter().map(|server| server.replica().map(Replica::node));
         let leaders = nodes.enumerate().filter_map(|(at, node)| Some((at, node.filter(|n| n.is_leader())?)));
@@ -210,7 +210,7 @@ impl Cluster {
         if server.paused > 0 || server.replica().is_none() {
             return;
         }
-        // Its clock went on: whatever is due is noticed at once.
+        // Its clock did not stop, so its stages notice at once all that is due.
         server.batch_due = true;
         let (life, transmit_due) = (server.life, server.transmit_due);
         if transmit_due {
@@ -234,7 +234,7 @@ impl Cluster {
         self.cut(pairs.filter(|(from, to)| side.contains(from) != side.contains(to)).collect())
     }
 
-    /// Only those of this order hear each other that the shape joins.
+    /// Only the pairs in this order that the shape joins hear each other.
     fn shape(&mut self, shape: Shape, order: &[usize]) -> Undo {
         let all = 0..self.servers.len();
         let pairs = all.clone().flat_map(|from| all.clone().map(move |to| (from, to)));
@@ -246,7 +246,8 @@ impl Cluster {
         self.cut(pairs.filter(is_cut).collect())
     }
 
-    /// Just over half of the replicas on one side; the dead only where the living do not suffice.
+    /// Puts just over half of the replicas on one side. Dead replicas are among them only where the
+    /// living do not suffice.
     fn halve(&mut self, with_leader: bool) -> Undo {
         let mut order: Vec<usize> = (0..self.servers.len()).collect();
         self.rng.shuffle(&mut order);
@@ -269,7 +270,7 @@ impl Cluster {
         Undo::Mend(links)
     }
 
-    /// The fault, if one waits for what this replica has just done.
+    /// The fault whose trigger this replica has just pulled, if one waits for it.
     pub(super) fn strike_on(&mut self, at: usize, before: &Before, effects: &[Effect]) -> Option<usize> {
         if self.faults.armed.is_empty() {
             return None;
@@ -286,7 +287,7 @@ impl Cluster {
         Some(self.faults.armed.remove(position).0)
     }
 
-    /// Lets what matters most leave and nothing else, and stops the replica.
+    /// Sends only the message that the trigger is about, and stops the replica.
     pub(super) fn trigger(&mut self, at: usize, number: usize) -> Result<(), Violation> {
         let FaultKind::CrashOn(trigger) = self.plan.faults[number].kind else { return Ok(()) };
         let mut left = usize::from(self.rng.bool());
@@ -308,7 +309,7 @@ impl Cluster {
     }
 }
 
-/// Whether this is what the trigger waits for.
+/// Whether this effect pulls the trigger.
 fn shows(trigger: Trigger, effect: &Effect) -> bool {
     match (trigger, effect) {
         (Trigger::Ack, Effect::Send(Outbound::Client(response))) => response.outcome == Outcome::Stored,

@@ -1,19 +1,19 @@
-//! What the clients will ask. All choices are drawn before the run, so that what happens does not change them; the
-//! rules are those of `run.py` (`simulator/workload.py`).
+//! The requests that the clients will make. All choices are drawn before the run, so that the run
+//! does not change them. The rules are those of `run.py` (`simulator/workload.py`).
 
 use fastrand::Rng;
 
 use super::plan::Workload;
 use crate::micros::Micros;
 
-/// How often a put goes to a key that the client has put before, if keys are not shared.
+/// The probability that a put rewrites a key of its client, if keys are not shared.
 const REWRITE_PROBABILITY: f64 = 0.5;
 
 /// A request to come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Intent {
-    pub(super) at: Micros,    // in a closed loop only that of the first of each client
-    pub(super) client: usize, // in a closed loop the one that is free first
+    pub(super) at: Micros,    // in a closed loop used only for each client's first one
+    pub(super) client: usize, // in a closed loop the first client that is free
     pub(super) wants_get: bool,
     pub(super) wants_own_key: bool,
     pub(super) choice: f64,

@@ -21,7 +21,7 @@ use crate::sim::scenario::Source;
 
 mod table;
 
-/// Chance picks the targets that the rules leave open; so many seeds reach each of them.
+/// Chance picks the targets that the rules leave open; this many seeds reach each of them.
 const SEEDS: u64 = 40;
 
 const REPLICAS: usize = 3;
@@ -51,7 +51,7 @@ enum Timer {
 /// The targets that the rules allow for a sending, and those that it had.
 type Reached = BTreeMap<(usize, usize), (BTreeSet<usize>, BTreeSet<usize>)>;
 
-/// One course of a case.
+/// One run of a case.
 struct Course<'a> {
     case: &'a Case,
     clients: Clients,

@@ -1,5 +1,5 @@
-//! No acknowledged write is lost: a put is acknowledged only once it is part of what the cluster has committed,
-//! which never changes (the other rules see to that).
+//! No acknowledged write is lost: a replica acknowledges a put only once it is in the sequence that
+//! the cluster has committed. Other rules check that this sequence never changes.
 
 use super::{Invariant, Knowledge, Observation};
 use crate::request::Outcome;
@@ -16,7 +16,7 @@ impl Invariant for AcknowledgedIsCommitted {
         let stored = moment.responses().filter(|response| response.outcome == Outcome::Stored);
         match stored.map(|response| &response.id).find(|id| knowledge.effect_of(id).is_none()) {
             Some(id) => {
-                Err(format!("it acknowledged {} of client {}, which nobody committed", id.mid, id.client))
+                Err(format!("it acknowledged {} of client {}, which no replica committed", id.mid, id.client))
             }
             None => Ok(()),
         }

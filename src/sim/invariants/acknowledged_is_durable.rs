@@ -1,5 +1,5 @@
-//! Who acknowledges an append has on disk what it acknowledges; and a follower that brings
-//! the acknowledgement of another has it from that one.
+//! A follower that acknowledges an append has on disk all that it acknowledges. A follower that
+//! passes on the acknowledgement of another follower received it from that follower.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::replication::{Body, Message};
 
 #[derive(Debug, Default)]
 pub(super) struct AcknowledgedIsDurable {
-    said: BTreeSet<(Id, Term, Micros, Index)>, // who has acknowledged in which term what was sent when, up to where
+    said: BTreeSet<(Id, Term, Micros, Index)>, // follower, term, time of the append, last index acknowledged
 }
 
 impl Invariant for AcknowledgedIsDurable {
@@ -42,14 +42,15 @@ impl Invariant for AcknowledgedIsDurable {
 }
 
 impl AcknowledgedIsDurable {
-    /// Whether a replica has acknowledged what was sent then, up to `index` or further.
+    /// Whether a replica has acknowledged the append of that time, up to `index` or further.
     fn has_said(&self, id: Id, term: Term, sent_at: Micros, index: Index) -> bool {
         let as_much = (id, term, sent_at, index)..=(id, term, sent_at, Index::MAX);
         self.said.range(as_much).next().is_some()
     }
 }
 
-/// What a message acknowledges, if anything: who does, and up to which index.
+/// The replicas for which a message acknowledges, and the index up to which they do; `None` if it
+/// acknowledges nothing.
 fn acknowledged(own: Id, message: &Message) -> Option<(Vec<Acknowledgement>, Index)> {
     match &message.body {
         Body::RelayEntries(relay) => Some((relay.acknowledged.clone(), relay.append.last_index())),
@@ -62,7 +63,8 @@ fn acknowledged(own: Id, message: &Message) -> Option<(Vec<Acknowledgement>, Ind
     }
 }
 
-/// Whether this replica's disk has its log up to `index`. What a later term has changed is beside the point.
+/// Whether this replica's disk has its log up to `index`. Changes of a later term do not matter
+/// here.
 fn is_durable(moment: &Observation<'_>, term: Term, index: Index) -> bool {
     let on_disk = &moment.servers[moment.at].disk.durable().entries;
     let entry = (index as usize).checked_sub(1).map(|before| on_disk.get(before).map(|entry| entry.term));

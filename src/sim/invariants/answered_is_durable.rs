@@ -1,5 +1,5 @@
-//! What a client is told is on the disks of a quorum: the put that is acknowledged, and everything
-//! that a read could see.
+//! The entries behind an answer to a client are on the disks of a quorum: the put that the answer
+//! acknowledges, and every entry that a read could see.
 
 use raft::types::Index;
 
@@ -10,7 +10,7 @@ use crate::request::{Outcome, Response};
 pub(super) struct AnsweredIsDurable;
 
 impl AnsweredIsDurable {
-    /// The last entry that the answer rests on.
+    /// The last entry that the answer depends on.
     fn rests_on(moment: &Observation<'_>, knowledge: &Knowledge, response: &Response) -> Option<Index> {
         match response.outcome {
             Outcome::Stored => knowledge.effect_of(&response.id),

@@ -1,5 +1,5 @@
-//! Answers leave in the order in which what they tell of took effect: going through the answers of a batch, one
-//! can walk through the log, never back, and find each of them true.
+//! Answers leave in the order in which their operations took effect. A walk along the log that
+//! never turns back finds every answer of a batch true.
 
 use super::{Invariant, Knowledge, Observation};
 use crate::request::{Operation, Outcome};
@@ -19,7 +19,7 @@ impl Invariant for AnswersInOrder {
             let (mid, was) = (&response.id.mid, position);
             let next =
                 match &response.outcome {
-                    // One that took effect before may be answered at any time.
+                    // A put that took effect before the batch may be answered at any time.
                     Outcome::Stored => knowledge.effect_of(&response.id).filter(|&index| index > start),
                     Outcome::Value(value) => {
                         let asked = moment.clients.asked(&response.id).map(|asked| &asked.request.operation);

@@ -1,5 +1,5 @@
-//! A replica applies what it has committed, each entry once. Sessions hide a second time from clients, and no client is
-//! told of it.
+//! A replica applies each entry that it has committed exactly once. Sessions would hide a second
+//! time from clients, so no answer shows it.
 
 use super::{Invariant, Knowledge, Observation};
 

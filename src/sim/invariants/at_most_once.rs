@@ -1,5 +1,5 @@
-//! A request takes effect at most once, however often it stands in the log: an entry that repeats one, or whose
-//! request is refused, changes nothing, on no replica.
+//! A request takes effect at most once, however often it stands in the log. An entry that repeats a
+//! request, or whose request is refused, changes no replica's state.
 
 use super::{Invariant, Knowledge, Observation, states_equal};
 

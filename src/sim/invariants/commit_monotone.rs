@@ -1,4 +1,5 @@
-//! The commit index of a replica never goes down while it is up; when it starts again it begins at 0.
+//! The commit index of a replica never decreases while it is up. A replica that restarts begins at
+//! 0.
 
 use raft::types::Index;
 

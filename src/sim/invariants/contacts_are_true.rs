@@ -1,6 +1,7 @@
-//! What a leader takes for proof that a replica followed it at some time is so: that replica has heard this leader in
-//! this term at that time or later. The lease and reads rest on it. An answer to an earlier life of the leader, a
-//! refusal, or what a relay recalls is no proof, however its stamp fits.
+//! A leader's record that a replica followed it at some time is true: that replica has heard this
+//! leader in this term at that time or later. The lease and reads depend on it. Three answers are
+//! no proof, whatever their timestamp: an answer to an earlier life of the leader, a refusal, and a
+//! remembered acknowledgement of a relay.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +11,13 @@ use super::{Invariant, Knowledge, Observation};
 use crate::id::Id;
 use crate::micros::Micros;
 
-/// Stamps of one batch differ, so the last may be ahead of the clock by as many microseconds as it sent messages.
+/// Timestamps of one batch differ, so the last may be ahead of the clock by one microsecond for
+/// each message of the batch.
 const STAMPS_AHEAD_US: Micros = 1_000;
 
 #[derive(Debug, Default)]
 pub(super) struct ContactsAreTrue {
-    heard: BTreeMap<Id, (Term, Micros)>, // each replica: when, in true time, it last heard a leader, and in which term
+    heard: BTreeMap<Id, (Term, Micros)>, // per replica: the term and the true time of the last contact
 }
 
 impl Invariant for ContactsAreTrue {
@@ -31,7 +33,8 @@ impl Invariant for ContactsAreTrue {
         for (id, shown) in node.contacts() {
             let Some(at) = moment.servers[moment.at].when_shown(shown) else { continue };
             let (term, heard_at) = self.heard.get(&id).copied().unwrap_or_default();
-            // A replica of a later term may have heard this leader before; where, this rule does not know any more.
+            // A replica of a later term may have heard this leader earlier. This rule does not
+            // record when.
             if term < moment.term() || (term == moment.term() && heard_at + STAMPS_AHEAD_US < at) {
                 return Err(format!(
                     "it takes {id} to have followed it at {at} us, and {id} last heard a leader of term {term} at {heard_at}"

@@ -1,5 +1,5 @@
-//! What the cluster has committed, as anybody could see it who looks into every replica, and what a store
-//! without replicas makes of that.
+//! The sequence of entries that the cluster has committed, as an observer of every replica sees it.
+//! A store without replicas applies the same sequence as a reference.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::request::RequestId;
 /// An entry that some replica has committed.
 #[derive(Clone, Debug)]
 pub struct Committed {
-    /// The entry, as the replica had it that committed it first.
+    /// The entry, in the log of the first replica that committed it.
     pub entry: Entry,
-    /// The term of that replica then.
+    /// The term of that replica at that time.
     pub in_term: Term,
-    /// Whether this changes nothing: the same request took effect before, or it is refused.
+    /// Whether the entry changes nothing, because its request took effect before or is refused.
     pub does_nothing: bool,
 }
 
@@ -27,12 +27,12 @@ pub struct Committed {
 pub struct Knowledge {
     committed: Vec<Committed>,                          // [i] has index i + 1
     first: BTreeMap<RequestId, Index>,                  // where each request took effect
-    values: BTreeMap<Arc<str>, Vec<(Index, Arc<str>)>>, // per key, what it became and when, in order
+    values: BTreeMap<Arc<str>, Vec<(Index, Arc<str>)>>, // per key, its values and their indexes, in order
     sessions: Kv,                                       // tells which requests are refused
 }
 
 impl Knowledge {
-    /// Takes in what a replica has committed that nobody had before.
+    /// Takes in the entries that a replica is the first to commit.
     pub(super) fn learn(&mut self, moment: &Observation<'_>) {
         let node = moment.node();
         for index in self.committed.len() as Index + 1..=node.commit_index() {
@@ -42,8 +42,9 @@ impl Knowledge {
         }
     }
 
-    /// The reference: a map, and every request that ever took effect. Sessions may refuse a request that never
-    /// did; what they let through takes effect only if it never did before. Returns whether it does now.
+    /// The reference: a map, and every request that ever took effect. Sessions may refuse a request
+    /// that never did. A request that they accept takes effect only if it never did before. Returns
+    /// whether it does now.
     fn apply(&mut self, entry: &Entry) -> bool {
         let Payload::Command(command) = &entry.payload else { return true };
         let fate = self.sessions.apply(command);
@@ -56,22 +57,22 @@ impl Knowledge {
         true
     }
 
-    /// What was committed at an index.
+    /// The committed entry at an index.
     pub fn at(&self, index: Index) -> Option<&Committed> {
         self.committed.get((index as usize).checked_sub(1)?)
     }
 
-    /// All that was committed, in order.
+    /// All committed entries, in order.
     pub fn committed(&self) -> &[Committed] {
         &self.committed
     }
 
-    /// Where this request took effect.
+    /// The index at which this request took effect.
     pub fn effect_of(&self, request: &RequestId) -> Option<Index> {
         self.first.get(request).copied()
     }
 
-    /// The value of a key after the entry at `index` was applied; empty if it was never put.
+    /// The value of a key after the entry at `index` was applied; empty if no client had put it.
     pub fn value_at(&self, key: &str, index: Index) -> &str {
         let Some(values) = self.values.get(key) else { return "" };
         let through = values.partition_point(|(at, _)| *at <= index);

@@ -1,5 +1,5 @@
-//! Leader completeness: what was committed in a term is in the log of every leader of a later term (paper,
-//! figure 3).
+//! Leader completeness: every leader has in its log all entries that were committed in earlier
+//! terms (paper, figure 3).
 
 use super::{Invariant, Knowledge, Observation};
 

@@ -1,5 +1,6 @@
-//! Where leaders are missed on demand, a replica gives its leader up only after a question to it, unless it has heard of a
-//! later term. Questions may wait for a disk; this rule looks at replicas without one.
+//! With on-demand detection, a replica gives up its leader only after it has probed that leader,
+//! unless it has heard of a later term. A probe may wait for a disk; this rule looks at replicas
+//! without one.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ use crate::tuning::Detection;
 
 #[derive(Debug, Default)]
 pub(super) struct LeadersAreAskedFirst {
-    asked: BTreeSet<usize>, // the replicas that have asked their leader since they last heard it
+    asked: BTreeSet<usize>, // the replicas that have probed their leader since they last heard it
 }
 
 impl Invariant for LeadersAreAskedFirst {
@@ -31,7 +32,7 @@ impl Invariant for LeadersAreAskedFirst {
         if let Some(leader) = gives_up.filter(|_| node.leader().is_none() && !self.asked.contains(&at)) {
             return Err(format!("it has given {leader} up and has not asked it"));
         }
-        // It may have heard the leader in this batch and asked it then.
+        // The replica may have heard the leader in this batch and then probed it.
         let asks = moment.messages().any(|(to, message)| {
             let is_asked = node.leader().is_some_and(|leader| usize::from(leader.number()) == to);
             is_asked && matches!(&message.body, Body::RequestVote(request) if request.pre_vote)

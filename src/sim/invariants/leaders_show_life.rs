@@ -1,5 +1,5 @@
-//! A leader that is asked for a vote is missed by the replica that asks, and sends it an append at once, by itself or on
-//! the way of a relay. Else that replica gives up a leader that lives.
+//! A replica that asks its leader for a vote suspects that leader. The leader sends it an append at
+//! once, directly or by a relay. Otherwise the replica would give up a leader that is alive.
 
 use super::{Invariant, Knowledge, Observation};
 use crate::id::Id;

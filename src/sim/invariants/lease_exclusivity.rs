@@ -1,4 +1,5 @@
-//! Lease exclusivity: at no instant of true time would two replicas serve a read without asking anybody.
+//! Lease exclusivity: at every instant of true time, at most one replica may serve a read without a
+//! round of messages.
 
 use super::{Invariant, Knowledge, Observation};
 use crate::micros::Micros;

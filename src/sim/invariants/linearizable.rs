@@ -1,5 +1,5 @@
-//! Linearizability: what all clients saw together could have come from one store that does one thing at a
-//! time, each between its request and its answer (Herlihy and Wing, 1990).
+//! Linearizability: one store that performs one operation at a time could have given all answers.
+//! Each operation takes effect between its request and its answer (Herlihy and Wing, 1990).
 
 use linearizability::Limits;
 use linearizability::key_value::{self, Contradiction, Verdict};
@@ -10,7 +10,7 @@ use crate::sim::clients::{Asked, Clients};
 
 const NAME: &str = "linearizability";
 
-/// Judges what the clients saw until now.
+/// Judges the history that the clients have seen until now.
 pub(super) fn check(now: Micros, clients: &Clients) -> Result<(), Violation> {
     match key_value::check(&clients.history(), Limits::default()) {
         Verdict::Linearizable => Ok(()),
@@ -26,7 +26,8 @@ pub(super) fn check(now: Micros, clients: &Clients) -> Result<(), Violation> {
     }
 }
 
-/// When the last answer of a contradiction came, and from which replica. Without that answer there is none.
+/// The time of the last answer in a contradiction, and its replica. Without that answer there is no
+/// contradiction.
 fn last_answer(contradiction: &Contradiction, clients: &Clients) -> Option<(Micros, Option<usize>)> {
     let answered = contradiction.operations.iter().filter(|operation| operation.returned.is_some());
     let asked = answered.filter_map(|operation| clients.named(&operation.name));

@@ -1,6 +1,6 @@
-//! Log matching: entries of the same index and term are the same, on whichever replica, and so is all
-//! before them (paper, figure 3). The second half follows from the first one by one: an entry
-//! always comes after an entry of the same term.
+//! Log matching: entries with the same index and term are the same in every log, and so are all
+//! entries before them (paper, figure 3). The second half follows from the first by induction: an
+//! entry always comes after an entry of the same term.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::replication::{Entry, Payload};
 
 #[derive(Debug, Default)]
 pub(super) struct LogMatching {
-    seen: BTreeMap<(Index, Term), (Term, Payload)>, // what each entry is, and the term of the one before it
+    seen: BTreeMap<(Index, Term), (Term, Payload)>, // the term of the entry before, and the payload
 }
 
 impl LogMatching {

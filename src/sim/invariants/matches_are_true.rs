@@ -1,5 +1,5 @@
-//! What a leader counts is so: a follower's disk has the leader's log as far as the leader believes (paper, 5.3: match
-//! index). Only a follower of a later term may have cut it off since.
+//! A leader's match index is true: the follower's disk has the leader's log up to that index
+//! (paper, 5.3). Only a follower that has moved to a later term may have truncated its log since.
 
 use super::{Invariant, Knowledge, Observation};
 

@@ -1,9 +1,9 @@
-//! What must always hold, one file each, checked after every batch of every replica.
+//! The rules that must always hold, one file each, checked after every batch of every replica.
 //!
-//! The checkers see what a replica was before a batch, what it is after it, and what it wants done; of the
-//! core's own bookkeeping they use no more than its log, its term and its commit index. What they need to know
-//! of the past they remember themselves, or find in [`Knowledge`]: the sequence of commands that the cluster has
-//! committed, and what a store without replicas would have made of it.
+//! A rule sees a replica before its batch, after its batch, and the effects of the batch. Of the
+//! core's own state it uses only the log, the term and the commit index. Rules remember the past
+//! themselves, or find it in [`Knowledge`]: the sequence of commands that the cluster has
+//! committed. A store without replicas applies the same sequence there.
 
 mod acknowledged_is_committed;
 mod acknowledged_is_durable;
@@ -54,13 +54,13 @@ pub use knowledge::Knowledge;
 /// A broken rule: where, when and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which rule.
+    /// The name of the rule.
     pub rule: &'static str,
-    /// When, in microseconds of virtual time.
+    /// The time, in microseconds of virtual time.
     pub at_us: Micros,
-    /// The replica that broke it, as far as one did: after whose batch it showed, or which answered.
+    /// The replica whose batch or answer broke the rule, if one did.
     pub replica: Option<usize>,
-    /// What was seen.
+    /// The observation that contradicts the rule.
     pub detail: String,
 }
 
@@ -82,29 +82,29 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What a replica was before a batch.
+/// The state of a replica before a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Before {
     /// Its term.
     pub term: Term,
-    /// For whom it had voted in it.
+    /// The candidate that got its vote in this term.
     pub voted_for: Option<Id>,
-    /// Which leader it followed, if any; itself if it led.
+    /// The leader that it followed, if any; itself if it led.
     pub leader: Option<Id>,
-    /// When it had last heard a leader, by its own clock.
+    /// The time when it had last heard a leader, by its own clock.
     pub last_leader_contact: Option<Micros>,
     /// Whether it led.
     pub led: bool,
-    /// Where its log ended.
+    /// The end of its log.
     pub last_index: Index,
-    /// What it had committed.
+    /// Its commit index.
     pub commit_index: Index,
-    /// Until when it could serve reads alone, in true time.
+    /// The end of its lease, in true time.
     pub leased_until: Option<Micros>,
 }
 
 impl Before {
-    /// As this replica is now.
+    /// The state of a replica now.
     pub fn of(server: &Server) -> Self {
         let Some(node) = server.replica().map(crate::replica::Replica::node) else { return Self::default() };
         Self {
@@ -120,20 +120,20 @@ impl Before {
     }
 }
 
-/// A batch of one replica, after it was computed and before anything of it is done.
+/// A batch of one replica, after its computation and before its effects.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation<'a> {
     /// True time.
     pub now: Micros,
-    /// Whose batch it was.
+    /// The replica of the batch.
     pub at: usize,
-    /// All replicas; this one is after its batch.
+    /// All replicas; this one is in its state after the batch.
     pub servers: &'a [Server],
-    /// What this one was.
+    /// The state of this replica before the batch.
     pub before: &'a Before,
-    /// What it wants done.
+    /// The effects that it wants.
     pub effects: &'a [Effect],
-    /// Who asked what.
+    /// The clients, with their requests.
     pub clients: &'a Clients,
 }
 
@@ -148,7 +148,7 @@ impl<'a> Observation<'a> {
         &self.servers[self.at]
     }
 
-    /// What its clock shows.
+    /// The time on its clock.
     pub fn shown(&self) -> Micros {
         self.server().shows(self.now)
     }
@@ -158,7 +158,7 @@ impl<'a> Observation<'a> {
         self.node().hard_state().current_term
     }
 
-    /// What it has for its disk.
+    /// Its changes for its disk.
     pub fn persists(&self) -> impl Iterator<Item = &'a Persist> {
         self.effects.iter().filter_map(|effect| match effect {
             Effect::Persist(persist) => Some(persist),
@@ -166,7 +166,7 @@ impl<'a> Observation<'a> {
         })
     }
 
-    /// What it tells other replicas.
+    /// Its messages to other replicas.
     pub fn messages(&self) -> impl Iterator<Item = (usize, &'a Message)> {
         self.effects.iter().filter_map(|effect| match effect {
             Effect::Send(Outbound::Peer { to, message, .. }) => Some((usize::from(to.number()), message)),
@@ -174,7 +174,7 @@ impl<'a> Observation<'a> {
         })
     }
 
-    /// What it tells clients.
+    /// Its answers to clients.
     pub fn responses(&self) -> impl Iterator<Item = &'a Response> {
         self.effects.iter().filter_map(|effect| match effect {
             Effect::Send(Outbound::Client(response)) => Some(response),
@@ -182,7 +182,7 @@ impl<'a> Observation<'a> {
         })
     }
 
-    /// How many disks have this entry.
+    /// The number of disks that have this entry.
     pub fn copies_on_disk(&self, index: Index, term: Term) -> usize {
         let has = |server: &&Server| {
             let entries = &server.disk.durable().entries;
@@ -191,21 +191,21 @@ impl<'a> Observation<'a> {
         self.servers.iter().filter(has).count()
     }
 
-    /// How many replicas are a quorum.
+    /// The size of a quorum.
     pub fn quorum(&self) -> usize {
         self.servers.len() / 2 + 1
     }
 }
 
-/// A rule, with what it remembers.
+/// A rule, with the state that it remembers.
 trait Invariant: fmt::Debug {
     /// Its name.
     fn name(&self) -> &'static str;
 
-    /// Looks at a batch.
+    /// Checks a batch.
     fn check(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) -> Result<(), String>;
 
-    /// A replica went down: what it held in memory is gone. Its clock can still be read.
+    /// A replica crashed and lost its memory. Its clock can still be read.
     fn crashed(&mut self, _now: Micros, _at: usize, _servers: &[Server]) {}
 }
 
@@ -257,7 +257,7 @@ impl Invariants {
     ///
     /// # Errors
     ///
-    /// The first one that is broken.
+    /// The first rule that is broken.
     pub fn after_batch(&mut self, moment: &Observation<'_>) -> Result<(), Violation> {
         self.knowledge.learn(moment);
         for rule in &mut self.rules {
@@ -267,7 +267,7 @@ impl Invariants {
         Ok(())
     }
 
-    /// Checks what leaves for another replica as one datagram.
+    /// Checks a datagram that leaves for another replica.
     ///
     /// # Errors
     ///
@@ -276,12 +276,12 @@ impl Invariants {
         no_gaps::check(messages).map_err(|detail| Violation::new(no_gaps::NAME, now, at, detail))
     }
 
-    /// A replica went down.
+    /// A replica crashed.
     pub fn after_crash(&mut self, now: Micros, at: usize, servers: &[Server]) {
         self.rules.iter_mut().for_each(|rule| rule.crashed(now, at, servers));
     }
 
-    /// Checks what the clients saw, when all is over.
+    /// Checks the history of the clients at the end of the run.
     ///
     /// # Errors
     ///
@@ -290,7 +290,7 @@ impl Invariants {
         linearizable::check(now, clients)
     }
 
-    /// What the cluster has committed.
+    /// The knowledge of the entries that the cluster has committed.
     pub fn knowledge(&self) -> &Knowledge {
         &self.knowledge
     }

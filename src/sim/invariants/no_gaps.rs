@@ -1,5 +1,6 @@
-//! The entries of an append follow its `prev_log_index` one by one, also after appends were joined: a receiver takes
-//! each for the next of its log. From the wire such an append would be refused, which hides the mistake and loses what it says.
+//! The entries of an append follow its `prev_log_index` one by one, also after appends were merged.
+//! A receiver takes each for the next entry of its log. The decoder would refuse such an append,
+//! which hides the fault and loses the entries.
 
 use crate::replication::{AppendEntries, Body, Message};
 

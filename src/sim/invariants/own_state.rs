@@ -1,5 +1,6 @@
-//! What one replica can know of itself: its log has no gaps, its terms never go down along the log, nothing is committed
-//! that is not there, and no attempt in vain outlives the next leader ([`invariants::check`]).
+//! The rules that one replica can check alone ([`invariants::check`]). Its log has no gaps, terms
+//! never decrease along the log, and the commit index never exceeds the log. The failed campaigns
+//! are forgotten when the next leader is known.
 
 use raft::invariants;
 

@@ -1,6 +1,6 @@
-//! A replica that is asked for a pre-vote answers, unless it hears its leader meanwhile: at the latest when it follows no
-//! leader any more and its promise to the last one has ended. Where there is a disk, answers may wait for that too; this
-//! rule looks at replicas without one.
+//! A replica answers a request for a pre-vote, unless it hears its leader meanwhile. It answers at
+//! the latest when it follows no leader any more and its vote lease has ended. Answers may wait for
+//! a disk, too; this rule looks at replicas without one.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::sim::server::Server;
 
 #[derive(Debug, Default)]
 pub(super) struct PreVotesAreAnswered {
-    owed: BTreeSet<(usize, Id)>, // by which replica, to which candidate
+    owed: BTreeSet<(usize, Id)>, // the replica that owes an answer, and the candidate
 }
 
 impl Invariant for PreVotesAreAnswered {

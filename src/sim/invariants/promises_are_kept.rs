@@ -1,6 +1,6 @@
-//! A replica that has heard a leader votes for no other replica and not for itself, before an election time-out has
-//! passed by its own clock (dissertation, 6.4.1). A restart does not end that. Leases rest on it, and so does a leader
-//! that only some replicas do not hear.
+//! A replica that has heard a leader votes for no other replica and not for itself, until an
+//! election timeout has passed by its own clock (dissertation, 6.4.1). A restart does not end this
+//! vote lease. Read leases depend on it. So does a leader that only some replicas do not hear.
 
 use super::{Invariant, Knowledge, Observation};
 use crate::micros::Micros;
@@ -12,11 +12,11 @@ pub(super) struct PromisesAreKept {
     promises: Vec<Promise>, // per replica
 }
 
-/// What a replica has promised by the end of its batch before.
+/// The vote lease of a replica at the end of its previous batch.
 #[derive(Clone, Copy, Debug, Default)]
 struct Promise {
     until: Micros,                  // by the clock of this life
-    left: Option<(Micros, Micros)>, // when an earlier life ended, and how much of its promise was left then
+    left: Option<(Micros, Micros)>, // the end of an earlier life, and the rest of its vote lease then
 }
 
 impl PromisesAreKept {
@@ -26,8 +26,8 @@ impl PromisesAreKept {
 }
 
 impl Promise {
-    /// What an earlier life has left is brought to the clock of this one, whose first batch this is. The clock's rate may
-    /// have changed between the start and that batch.
+    /// Translates the rest of an earlier life's vote lease to the clock of this life, whose first
+    /// batch this is. The clock's rate may have changed between the start and that batch.
     fn inherit(&mut self, moment: &Observation<'_>) {
         let Some((ended_at, left)) = self.left.take() else { return };
         let server = &moment.servers[moment.at];
@@ -36,7 +36,7 @@ impl Promise {
         self.until = self.until.max(shown + still_left);
     }
 
-    /// A replica heard a leader then.
+    /// The replica heard a leader at this time.
     fn note(&mut self, contact: Option<Micros>) {
         self.until = contact.map_or(0, |contact| contact + ELECTION_TIMEOUT_US).max(self.until);
     }
@@ -54,7 +54,7 @@ impl Invariant for PromisesAreKept {
         promise.inherit(moment);
         promise.note(before.last_leader_contact);
         let until = promise.until;
-        // What it has heard in this batch it may have heard after it voted.
+        // The replica may have heard the leader of this batch after it voted.
         promise.note(node.last_leader_contact());
         let earlier = (before.term, before.voted_for);
         let Some(voted_for) = hard_state.voted_for else { return Ok(()) };
@@ -71,7 +71,7 @@ impl Invariant for PromisesAreKept {
     fn crashed(&mut self, now: Micros, at: usize, servers: &[Server]) {
         let promise = &mut self.promises[at];
         let left = promise.until.saturating_sub(servers[at].shows(now));
-        // One that had no batch since its last start still owes what it owed then.
+        // A replica without a batch since its last start still owes the rest that it had then.
         let left = promise.left.map_or((now, left), |(ended_at, before)| (ended_at, before.max(left)));
         *promise = Promise { until: 0, left: Some(left) };
     }

@@ -1,5 +1,6 @@
-//! No client is sent on to a leader that was silent for an election time-out: others may have elected another one, and the
-//! client would go in circles. The replica asks its leader first and keeps the client waiting.
+//! No replica redirects a client to a leader that was silent for an election time-out. Other
+//! replicas may have elected a new leader, and the client would go in circles. The replica probes
+//! its leader first and keeps the client waiting.
 
 use super::{Invariant, Knowledge, Observation};
 use crate::replica::ELECTION_TIMEOUT_US;

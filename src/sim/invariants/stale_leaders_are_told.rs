@@ -1,7 +1,9 @@
-//! A leader of an earlier term is told so by each replica that gets an append of that term, whichever way the append
-//! came (paper, 5.1). Else a deposed leader that relays to a follower of its successor goes on until it counts silence.
-//! A replica tells it in the first batch in which the replica knows its disk to have all that it had changed by then.
-//! Where there is no disk that is the batch with the append.
+//! Each replica that gets an append of an earlier term tells that leader so, however the append
+//! came (paper, 5.1). Otherwise a deposed leader that relays to a follower of its successor leads
+//! on until check-quorum deposes it.
+//!
+//! A replica tells it in the first batch in which it knows that its disk has all changes up to the
+//! append. Where there is no disk, that is the batch with the append.
 
 use std::collections::BTreeMap;
 
@@ -14,15 +16,15 @@ use crate::sim::server::Server;
 
 #[derive(Debug, Default)]
 pub(super) struct StaleLeadersAreTold {
-    changes: BTreeMap<usize, u64>, // the last change that a replica has handed out for its disk in this life
-    owed: BTreeMap<(usize, Id, Term), Owed>, // by which replica, to which leader, of which term
+    changes: BTreeMap<usize, u64>, // per replica, its last change for its disk in this life
+    owed: BTreeMap<(usize, Id, Term), Owed>, // the replica that owes an answer, the leader, and its term
 }
 
-/// What a leader has to be told.
+/// An answer that a stale leader must get.
 #[derive(Clone, Copy, Debug)]
 struct Owed {
-    since: Micros, // when its append came
-    change: u64,   // which the disk must have before
+    since: Micros, // the time when its append arrived
+    change: u64,   // the disk must have this change before
 }
 
 impl Invariant for StaleLeadersAreTold {

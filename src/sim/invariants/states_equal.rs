@@ -1,5 +1,5 @@
-//! Replicas that have applied the same entries have the same state: the one that a store without replicas
-//! would have.
+//! Replicas that have applied the same entries have the same state. A store without replicas that
+//! applies them has it, too.
 
 use super::knowledge::Committed;
 use super::{Invariant, Knowledge, Observation};
@@ -18,7 +18,7 @@ impl Invariant for StatesEqual {
     }
 }
 
-/// Compares the keys of the entries that this batch has applied and that are of interest.
+/// Compares the keys of the entries that this batch has applied and that `is_of_interest` selects.
 pub(super) fn compare(
     moment: &Observation<'_>,
     knowledge: &Knowledge,

@@ -1,5 +1,5 @@
-//! The term of a replica never goes down while it is up, and in a restart not below a term in which it has
-//! promised something.
+//! The term of a replica never decreases while it is up. After a restart it is not below a term in
+//! which the replica voted or acknowledged.
 
 use raft::types::Term;
 
@@ -11,7 +11,7 @@ use crate::sim::server::Server;
 #[derive(Debug)]
 pub(super) struct TermMonotone {
     term: Vec<Term>,     // per replica, while it is up
-    promised: Vec<Term>, // per replica, the greatest in which it voted or acknowledged
+    promised: Vec<Term>, // per replica, the greatest term in which it voted or acknowledged
 }
 
 impl TermMonotone {

@@ -1,5 +1,5 @@
-//! A term begins with an election and with nothing else: whoever is in a term has either voted for itself
-//! in it, or somebody else was in it before. A pre-vote changes nobody's term (dissertation, 9.6).
+//! A term begins only with an election: a replica in a term has voted for itself in it, or another
+//! replica was in it before. A pre-vote changes no replica's term (dissertation, 9.6).
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ impl Invariant for TermsAreEarned {
             return Ok(());
         }
         if node.hard_state().voted_for != Some(node.id()) {
-            return Err(format!("it is in term {term}, for which nobody has stood"));
+            return Err(format!("it is in term {term}, for which no replica has stood"));
         }
         self.begun.insert(term);
         Ok(())

@@ -1,5 +1,5 @@
-//! A replica votes at most once in a term, and a restart does not make it forget (paper, 5.2 and 5.4.1). What
-//! counts is what it said: a request for votes is a vote for itself.
+//! A replica votes at most once in a term, and still remembers that vote after a restart (paper,
+//! 5.2 and 5.4.1). Its messages count: a request for votes is a vote for itself.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::replication::Body;
 
 #[derive(Debug, Default)]
 pub(super) struct VoteOnce {
-    votes: BTreeMap<(usize, Term), usize>, // who voted in which term for whom
+    votes: BTreeMap<(usize, Term), usize>, // voter and term, and the candidate
 }
 
 impl Invariant for VoteOnce {

@@ -1,5 +1,5 @@
-//! A vote in a term is for a candidate of that term (paper, 5.2). A vote that is left over from an earlier term keeps a
-//! replica from voting in this one.
+//! A vote in a term is for a candidate of that term (paper, 5.2). A vote that is left over from an
+//! earlier term would keep a replica from voting in this one.
 
 use std::collections::BTreeSet;
 
