@@ -1,24 +1,28 @@
 //! How a follower that lacks much is caught up.
 //!
-//! **A follower that is far behind does not delay new entries.** It has no turn in the rotation. The leader sends it the
-//! whole log beside the new entries, also where no client writes, and counts it as asked again when little is left.
+//! **A follower that is far behind does not delay new entries.** It has no turn in the rotation.
+//! The leader sends it the whole log beside the new entries, also where no client writes, and
+//! counts it as asked again when little is left.
 //!
-//! **A late answer does not end the transfer.** The leader goes on from the last entry that the follower has acknowledged,
-//! with one message until an answer comes. Only a follower that no longer answers at all ends it.
+//! **A late answer does not end the transfer.** The leader goes on from the last entry that the
+//! follower has acknowledged, with one message until an answer comes. Only a follower that no
+//! longer answers at all ends it.
 //!
-//! **A silent follower gets no entries.** It is probed with an empty append. When it answers,
-//! it gets entries if the leader chooses it for a new entry, or with the next heartbeat.
+//! **A silent follower gets no entries.** The leader probes it with an empty append. When it
+//! answers, it gets entries if the leader chooses it for a new entry, or with the next heartbeat.
 
 use super::node::{Node, Role};
 use super::progress::Progress;
 use super::types::{Command, Index};
 
-/// A follower is far behind if the entries that it was not even sent fill more than so many appends. The window of a
-/// replica holds twice as many, so a follower that is less far behind has a new entry within a few round trips.
+/// A follower is far behind if the entries that the leader has not sent it fill more than so many
+/// appends. The window of a replica holds twice as many, so a follower that is less far behind has
+/// a new entry within a few round trips.
 const FAR_APPENDS: Index = 32;
 
 impl<C: Command> Node<C> {
-    /// Followers that are far behind are caught up beside the new entries, which do not wait for them.
+    /// Sends followers that are far behind the whole log, beside the new entries, which do not wait
+    /// for it.
     pub(super) fn catch_up_followers(&mut self) {
         let last_index = self.log.last_index();
         let Role::Leader(leader) = &mut self.role else { return };
@@ -27,23 +31,25 @@ impl<C: Command> Node<C> {
 }
 
 impl Progress {
-    /// The last entry that may be sent now. A silent follower is probed without entries: a datagram that is full of
-    /// them would be lost as well.
+    /// The last entry that the leader may send now. It probes a silent follower without entries: a
+    /// datagram that is full of them would be lost as well.
     pub fn sendable_up_to(&self) -> Index {
         if self.is_responsive() { self.target_index } else { self.next_index - 1 }
     }
 
-    /// An append had no room for all that it was to bring, but for so many entries.
+    /// An append had room for so many entries only, less than it was to bring.
     pub fn filled_append(&mut self, entries: usize) {
         self.entries_per_append = entries as Index;
     }
 
-    /// Whether the leader waits for this follower only where the others are too few: it is silent or far behind.
+    /// Whether the leader waits for this follower only where the others are too few: it is silent
+    /// or far behind.
     pub fn is_last_resort(&self) -> bool {
         !self.is_responsive() || self.is_far_behind()
     }
 
-    /// Whether a new entry would reach this follower only after many others. The leader does not wait for its answer.
+    /// Whether a new entry would reach this follower only after many others. The leader does not
+    /// wait for its answer.
     pub fn is_far_behind(&self) -> bool {
         self.lacks_many(self.catch_up_to)
     }
@@ -57,8 +63,8 @@ impl Progress {
         self.catch_up_to > 0
     }
 
-    /// Begins, continues or ends a bulk transfer: a follower that answers and is far behind is sent the whole log,
-    /// whether it is chosen for new entries or not.
+    /// Begins, continues or ends a bulk transfer: a follower that answers and is far behind gets
+    /// the whole log, whether the leader chooses it for new entries or not.
     pub fn catch_up(&mut self, last_index: Index) {
         if !self.is_responsive() || self.match_index >= self.catch_up_to {
             self.catch_up_to = 0;
@@ -76,7 +82,7 @@ mod tests {
     use crate::harness::{Cluster, ON_DEMAND, Put, id, put};
     use crate::message::Body;
 
-    /// So many entries are far more than one that is not far behind may lack: ten fit into an append here.
+    /// So many missing entries make a follower far behind: ten fit into an append here.
     const MANY: usize = 1_000;
 
     /// 1 leads three replicas; 3 is cut off, has missed [`MANY`] puts and counts as silent.

@@ -1,5 +1,6 @@
-//! How a leader notices that it has lost its quorum (check-quorum; dissertation, 6.2): it asks the silent again, and steps
-//! down when those that it asked leave no quorum.
+//! How a leader notices that it has lost its quorum (check-quorum; dissertation, 6.2). It probes
+//! silent followers again, and steps down when the followers that it asked and that are silent
+//! leave no quorum.
 
 use super::node::{Node, Role, Settings};
 use super::progress::Progress;
@@ -7,16 +8,19 @@ use super::round_trip::RoundTrip;
 use super::types::Command;
 use crate::micros::Micros;
 
-/// The leader probes a silent follower so many times per stall limit, from when an answer is due, if a quorum depends on
-/// it: a leader that writes nothing sends nothing else, and one lost message in three would depose it time and again.
-const PROBES_PER_STALL: Micros = 8;
+/// The leader probes a silent follower so many times per check-quorum time-out, from when an answer
+/// is due, if a quorum depends on it. A leader that writes nothing sends nothing else, and one lost
+/// message in three would depose it time and again.
+const PROBES_PER_TIMEOUT: Micros = 8;
 
-/// A follower counts as lost when, at its measured answer rate, so many unanswered probes in a row are less likely than
-/// this: three where nothing is lost, seven at 30 % loss, sixteen at 50 %.
+/// A follower counts as unreachable when, at its measured answer rate, so many unanswered probes in
+/// a row are less likely than this: three where no message is lost, seven at 30 % loss, sixteen at
+/// 50 %.
 const TOO_SILENT: f64 = 0.01;
 
 impl<C: Command> Node<C> {
-    /// Asks those again without whom there is no quorum: they may not have got the question, or the answer was lost.
+    /// Probes the silent followers without which there is no quorum: the append to them may have
+    /// been lost, or its answer.
     pub(super) fn probe_silent_followers(&mut self) {
         if self.now < self.reprobe_deadline() {
             return;
@@ -30,8 +34,8 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// When too few are left for a quorum but for those who are to be asked again; never after the
-    /// [`quorum_deadline`](Self::quorum_deadline).
+    /// When the leader must probe its silent followers, because without them it has no quorum;
+    /// never after the [`quorum_deadline`](Self::quorum_deadline).
     pub(super) fn reprobe_deadline(&self) -> Micros {
         let Settings { check_quorum_timeout_us, election_timeout_us, .. } = self.settings;
         self.reached_by_quorum(Micros::MAX, |progress| {
@@ -39,8 +43,8 @@ impl<C: Command> Node<C> {
         })
     }
 
-    /// When the leader must step down unless it hears more: those that have been silent since they were
-    /// asked leave no quorum. One that asks nobody need not hear anybody.
+    /// When the leader must step down unless it hears more: the followers that have been silent
+    /// since it asked them leave no quorum. A leader that asks no follower need not hear one.
     pub(super) fn quorum_deadline(&self) -> Micros {
         let Settings { check_quorum_timeout_us, election_timeout_us, .. } = self.settings;
         self.reached_by_quorum(Micros::MAX, |progress| {
@@ -50,15 +54,16 @@ impl<C: Command> Node<C> {
 }
 
 impl Progress {
-    /// When a follower that has been asked and says nothing no longer counts as one that can be reached: after
-    /// `check_quorum_timeout_us`, or later where round trips are long or messages are lost; after `first_us` if it was never heard.
+    /// When a follower that has been asked and is silent counts as unreachable: after
+    /// `check_quorum_timeout_us`, or later where round trips are long or messages are lost; after
+    /// `first_us` if it never answered.
     pub fn unreachable_at(&self, check_quorum_timeout_us: Micros, first_us: Micros) -> Micros {
         self.silent_since
             .map_or(Micros::MAX, |since| since + self.unreachable_after_us(check_quorum_timeout_us, first_us))
     }
 
-    /// When a follower that has been asked and says nothing is to be asked again because it may soon count as lost; after
-    /// the last question, when it is lost ([`unreachable_at`](Self::unreachable_at)).
+    /// When the leader is to probe a silent follower, because it may soon count as unreachable;
+    /// after the last probe, when it is ([`unreachable_at`](Self::unreachable_at)).
     pub fn reprobe_at(&self, check_quorum_timeout_us: Micros, first_us: Micros) -> Micros {
         let Some(since) = self.silent_since else { return Micros::MAX };
         let spacing_us = probe_spacing_us(check_quorum_timeout_us);
@@ -70,8 +75,9 @@ impl Progress {
         next_at.min(self.unreachable_at(check_quorum_timeout_us, first_us))
     }
 
-    /// How long its silence lasts until it counts as lost: long enough for so many probes that their loss is no
-    /// accident, and for the answer to the last of them, but at most two of the election time-outs `first_us`.
+    /// How long a follower is silent until it counts as unreachable: long enough for so many probes
+    /// that their loss is no accident, and for the answer to the last of them, but at most two of
+    /// the election time-outs `first_us`.
     fn unreachable_after_us(&self, check_quorum_timeout_us: Micros, first_us: Micros) -> Micros {
         let Some(answer_us) = self.answer_us() else { return first_us };
         let silence = 1.0 - self.answer_rate();
@@ -81,7 +87,7 @@ impl Progress {
         check_quorum_timeout_us.max(2 * answer_us).max((probing_us + answer_us).min(2 * first_us))
     }
 
-    /// How long an answer takes at most, if any came.
+    /// How long an answer takes at most, if the follower ever answered.
     fn answer_us(&self) -> Option<Micros> {
         let known = [self.round_trip, self.relay_round_trip].into_iter().flatten();
         known.map(RoundTrip::timeout_us).max()
@@ -90,7 +96,7 @@ impl Progress {
 
 /// How long the leader waits between two probes of a silent follower.
 fn probe_spacing_us(check_quorum_timeout_us: Micros) -> Micros {
-    (check_quorum_timeout_us / PROBES_PER_STALL).max(1)
+    (check_quorum_timeout_us / PROBES_PER_TIMEOUT).max(1)
 }
 
 #[cfg(test)]
@@ -99,7 +105,8 @@ mod tests {
     use crate::action::Input;
     use crate::harness::{Cluster, ON_DEMAND, id, put};
 
-    /// How long a leader of five leads on that can't reach these, if it is to write something at once.
+    /// How long a leader of five leads on if it can't reach these followers, and if it `writes` an
+    /// entry at once or not.
     fn leads_on(unreachable: &[u16], writes: bool) -> Micros {
         let mut cluster = Cluster::new(5, 1, ON_DEMAND);
         cluster.timeout(id(1));
@@ -119,17 +126,18 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_steps_down_when_those_that_it_asked_are_silent_and_not_for_those_that_it_did_not_ask() {
+    fn leader_steps_down_only_for_silent_followers_that_it_has_asked() {
         let (check_quorum_timeout_us, interval_us) =
             (ON_DEMAND.check_quorum_timeout_us, ON_DEMAND.heartbeat_interval_us);
-        assert_eq!(leads_on(&[2, 3, 4, 5], false), interval_us, "it asks nobody");
+        assert_eq!(leads_on(&[2, 3, 4, 5], false), interval_us, "it asks no follower");
         assert_eq!(leads_on(&[2, 3], true), interval_us, "the others are a quorum");
         let silent = leads_on(&[2, 3, 4], true);
         assert!((check_quorum_timeout_us..2 * check_quorum_timeout_us).contains(&silent), "{silent}");
     }
 
-    /// How many messages a leader of five sends to `unreachable` from 50 ms after a write on, and whether it still leads
-    /// after its stall time, if it reaches them again after 100 ms.
+    /// How many messages a leader of five sends to `unreachable` from 50 ms after a write on, and
+    /// whether it still leads after its check-quorum time-out, if it reaches them again after 100
+    /// ms.
     fn asks_silent(unreachable: &[u16]) -> (usize, bool) {
         let mut cluster = Cluster::new(5, 1, ON_DEMAND);
         cluster.timeout(id(1));
@@ -142,7 +150,7 @@ mod tests {
         cluster.blocked.clear();
         for _ in 0..ON_DEMAND.check_quorum_timeout_us / 10_000 {
             cluster.elapse(10_000, true);
-            cluster.step(id(1), [Input::Tick]); // whatever its timers are
+            cluster.step(id(1), [Input::Tick]); // also where no timer is due
         }
         let transcript = cluster.take_transcript();
         let is_to = |line: &&str| unreachable.iter().any(|to| line.starts_with(&format!("1 → {to} ")));
@@ -150,15 +158,15 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_asks_the_silent_again_before_it_steps_down_if_there_is_no_quorum_without_them() {
-        // Two probes in vain for each, one that arrives, the entry for one of them, and one more in
-        // vain as a retransmission.
+    fn leader_probes_silent_followers_before_it_steps_down_if_a_quorum_needs_them() {
+        // For each two probes that are lost and one that arrives, the entry for one of them, and
+        // one more that is lost as a retransmission.
         assert_eq!(asks_silent(&[2, 3, 4]), (11, true));
         assert_eq!(asks_silent(&[2, 3]), (0, true));
     }
 
     #[test]
-    fn silent_follower_is_probed_at_even_intervals_until_it_is_lost() {
+    fn silent_follower_is_probed_at_even_intervals_until_it_is_unreachable() {
         let mut progress = Progress::new(0);
         let reprobe_at = |progress: &Progress| progress.reprobe_at(800_000, 400_000);
         assert_eq!(reprobe_at(&progress), Micros::MAX);
@@ -175,15 +183,15 @@ mod tests {
     }
 
     #[test]
-    fn who_was_asked_and_says_nothing_is_lost_after_a_while() {
+    fn follower_that_is_asked_and_silent_becomes_unreachable_after_a_while() {
         const STALL_US: Micros = 240_000;
         const FIRST_US: Micros = 480_000;
         let unreachable_at = |progress: &Progress| progress.unreachable_at(STALL_US, FIRST_US);
         let mut progress = Progress::new(0);
-        assert_eq!(unreachable_at(&progress), Micros::MAX, "nobody has asked it");
+        assert_eq!(unreachable_at(&progress), Micros::MAX, "the leader has not asked it");
         progress.sent(1, 1_000);
         progress.sent(2, 9_000);
-        assert_eq!(unreachable_at(&progress), 1_000 + FIRST_US, "it was never heard");
+        assert_eq!(unreachable_at(&progress), 1_000 + FIRST_US, "it never answered");
         progress.heard(9_000, 10_000);
         assert_eq!(unreachable_at(&progress), Micros::MAX, "it has answered");
         progress.sent(3, 20_000);
@@ -202,7 +210,8 @@ mod tests {
         assert_eq!(unreachable_at(&relay), 300_000 + 2 * timeout_us, "the way through others is slow");
     }
 
-    /// A follower that answers one of so many messages, each after `round_trip_us`, and is asked now.
+    /// A follower that has answered one of so many messages, each after `round_trip_us`, and is
+    /// asked again at 2,000 s.
     fn asked(answers_one_of: u64, round_trip_us: Micros) -> Progress {
         let mut progress = Progress::new(0);
         for n in 1..=1_000 {
@@ -216,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_that_loses_a_follower_follows_its_losses_and_round_trips() {
+    fn silence_until_a_follower_is_unreachable_follows_its_losses_and_round_trips() {
         let patience = |progress: Progress| progress.unreachable_at(360_000, 480_000) - 2_000_000_000;
         assert_eq!(patience(asked(1, 100)), 360_000);
         assert_eq!(patience(asked(1, 240_000)), 480_000, "twice the round trip");

@@ -1,15 +1,16 @@
-//! How likely it is that enough followers answer: decides how many are asked at once.
+//! How likely it is that enough followers answer. It decides how many followers a leader asks at
+//! once.
 
 use super::leader::Leader;
 use super::progress::Progress;
 use crate::id::Id;
 
-/// How likely enough answers must be before nobody else is asked. At 15 % loss both of two
-/// followers answer in 52 % of the cases, which is cheaper than a third message each time; at 30 % only in
-/// 24 %, and most writes would wait for a retransmission.
+/// A leader asks more followers until enough answers are as likely as this. At 15 % loss both of
+/// two followers answer in 52 % of the cases, which is cheaper than a third message each time; at
+/// 30 % only in 24 %, and most writes would wait for a retransmission.
 pub(super) const MIN_QUORUM_PROBABILITY: f64 = 0.4;
 
-/// The chances of 0, 1, 2 ... answers from those that were asked.
+/// The chances of 0, 1, 2 ... answers from the followers that the leader has asked.
 #[derive(Clone, Debug)]
 struct Odds {
     exactly: Vec<f64>, // exactly[i]: the chance of i answers, for fewer than are wanted
@@ -17,7 +18,7 @@ struct Odds {
 }
 
 impl Odds {
-    /// Nobody was asked, and `wanted` answers are needed.
+    /// No follower was asked so far, and `wanted` answers are needed.
     fn new(wanted: usize) -> Self {
         let mut exactly = [0.0].repeat(wanted);
         if let Some(none) = exactly.first_mut() {
@@ -26,7 +27,7 @@ impl Odds {
         Self { exactly, asked: 0 }
     }
 
-    /// One more is asked, who answers with this chance, independent of the others.
+    /// One more follower is asked. It answers with this chance, independent of the others.
     fn ask(&mut self, chance: f64) {
         for answers in (0..self.exactly.len()).rev() {
             let one_less = if answers > 0 { self.exactly[answers - 1] } else { 0.0 };
@@ -35,21 +36,23 @@ impl Odds {
         self.asked += 1;
     }
 
-    /// Whether at least as many were asked as are wanted.
+    /// Whether at least as many followers were asked as answers are wanted.
     fn can_reach_quorum(&self) -> bool {
         self.asked >= self.exactly.len()
     }
 
-    /// The chance that as many answer as are wanted.
+    /// The chance of as many answers as are wanted.
     fn suffice(&self) -> f64 {
         1.0 - self.exactly.iter().sum::<f64>()
     }
 }
 
 impl Leader {
-    /// Chooses whom to ask besides those who were asked already, so that `wanted` answers come with the chance
-    /// `likely`, or at least can come. `asked` says for whom that holds, and with which chance the answer comes. The
-    /// responsive that are not far behind go before the others, then who may know what others have, then whoever was left alone longest.
+    /// Chooses followers to ask besides those that were asked already, so that `wanted` answers
+    /// come with the chance `likely`, or at least can come. `asked` has the chance of an answer
+    /// from a follower that was asked already, and `None` for any other. Responsive followers that
+    /// are not far behind go first; among equals the last hop of a failed relay, which may know
+    /// acknowledgements of others; then the follower that the leader has sent nothing for longest.
     pub(super) fn choose(
         &self,
         wanted: usize,
@@ -92,7 +95,7 @@ mod tests {
     use crate::micros::Micros;
     use crate::own_disk::OwnDisk;
 
-    /// A follower that answers one message of so many; a silent one answers none any more.
+    /// A follower that answers one message of so many; a silent follower answers none any more.
     fn follower(answers_one_of: u64, silent: bool) -> Progress {
         let mut progress = Progress::new(0);
         for n in 1..=1_000 {
@@ -107,8 +110,8 @@ mod tests {
         progress
     }
 
-    /// How many a leader of five asks for two answers that knows this of its followers, of whom the first are
-    /// asked before it chooses.
+    /// The followers that a leader of five chooses for two answers if it knows this of them, and
+    /// has asked the first `before` of them already.
     fn asks(followers: [Progress; 4], before: u16) -> Vec<u16> {
         let numbered = (0..).zip(followers);
         let followers = numbered.map(|(n, mut progress)| {
@@ -129,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_are_asked_as_make_enough_answers_likely_the_longest_left_alone_first() {
+    fn leader_asks_until_enough_answers_are_likely_the_longest_left_alone_first() {
         let all = |answers_one_of| [(); 4].map(|()| follower(answers_one_of, false));
         assert_eq!(asks(all(1), 0), [3, 2]);
         assert_eq!(asks(all(2), 0), [3, 2, 1]);
@@ -140,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_silent_are_asked_only_where_the_others_are_too_few() {
+    fn leader_asks_silent_followers_only_where_the_others_are_too_few() {
         let with_silent = |silent: [bool; 4]| silent.map(|silent| follower(1, silent));
         assert_eq!(asks(with_silent([false, true, false, true]), 0), [2, 0]);
         assert_eq!(asks(with_silent([false, true, true, true]), 0), [0, 3]);
@@ -149,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn adds_up_as_the_binomial_distribution_does() {
+    fn odds_are_those_of_the_binomial_distribution() {
         let mut fanout = Odds::new(2);
         fanout.ask(0.72);
         assert!(!fanout.can_reach_quorum());
@@ -161,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn certain_answers_suffice_and_no_answers_are_needed_for_none() {
+    fn one_certain_answer_suffices_for_one_and_no_answer_for_none() {
         let mut fanout = Odds::new(1);
         fanout.ask(1.0);
         assert!((fanout.suffice() - 1.0).abs() < 1e-12);

@@ -1,18 +1,18 @@
-//! What only a leader does: replicate and commit (paper, 5.3 and 5.4.2). It also serves reads (`reads.rs`), and notices
-//! that it has lost its quorum (`check_quorum.rs`).
+//! The work that only a leader does: it replicates and commits entries (paper, 5.3 and 5.4.2). It
+//! also serves reads (`reads.rs`), and notices that it has lost its quorum (`check_quorum.rs`).
 //!
-//! Between two drains a leader only notes what happened. The drain then
-//! moves the commit index, serves reads and sends, so that everything that waited is
-//! one AppendEntries, however many requests it was.
+//! Between two drains a leader only notes its inputs. The drain then moves the commit index, serves
+//! reads and sends, so that all requests that waited become one AppendEntries.
 //!
-//! **Who gets what.** A new entry goes to just enough followers for a quorum, those that were
-//! left alone longest; the next entry goes to others. Under steady load everybody hears the leader often and
-//! needs no heartbeat. A follower gets all that it lacks when its turn comes. One that does not answer in time
-//! no longer counts as asked, so another takes its place. Where many answers are lost, more are asked at once.
+//! **The choice of followers.** A new entry goes to just enough followers for a quorum, those that
+//! the leader has sent nothing for longest; the next entry goes to others. Under steady load each
+//! follower hears the leader often and needs no heartbeat. A follower gets all entries that it
+//! lacks when its turn comes. A follower that does not answer in time no longer counts as asked, so
+//! another takes its place. Where many answers are lost, the leader asks more followers at once.
 //!
-//! **A batch of several puts goes to one follower more.** It needs fewer messages per put than a lone put does, and one
-//! late follower then delays none of its puts. For the same reason an adaptive leader sends such a batch as a star where
-//! it would relay a lone put.
+//! **A batch of several puts goes to one follower more.** It needs fewer messages per put than a
+//! lone put does, and one late follower then delays none of its puts. For the same reason an
+//! adaptive leader sends such a batch as a star where it would relay a lone put.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -39,16 +39,16 @@ pub struct Leader {
 }
 
 impl Leader {
-    /// Whether this leader has sent something with this `sent_at`. An answer repeats the time of an append only in that
-    /// append's term, and a replica leads a term in one life at most: its vote for itself is on its disk, so after a
-    /// restart it stands only in later terms. Therefore equal times of two lives are never taken for each other, although
-    /// each life's clock may begin at 0.
+    /// Whether this leader has sent a message with this `sent_at`. An answer repeats the time of an
+    /// append only in that append's term, and a replica leads a term in one life at most: its vote
+    /// for itself is on its disk, so after a restart it stands only in later terms. Therefore a
+    /// leader never confuses equal times of two lives, although each life's clock may begin at 0.
     pub(super) fn has_sent(&self, sent_at: Micros) -> bool {
         (self.elected_at + 1..=self.last_stamp).contains(&sent_at)
     }
 
-    /// What was sent through several followers at `sent_at` goes no further: those do not get it who are followed by
-    /// less than `followed_by`.
+    /// The relay that was sent at `sent_at` goes no further: the hops that fewer than `followed_by`
+    /// hops come after do not get it.
     pub(super) fn cancel_relay(&mut self, sent_at: Micros, followed_by: usize) {
         for progress in self.followers.values_mut() {
             if progress.followed_by(sent_at).is_some_and(|others| others < followed_by) {
@@ -57,7 +57,7 @@ impl Leader {
         }
     }
 
-    /// These followers are to get the log up to here.
+    /// These followers are to get the log up to `last_index`.
     fn set_goals(&mut self, chosen: &[Id], last_index: Index) {
         for id in chosen {
             if let Some(progress) = self.followers.get_mut(id) {
@@ -66,7 +66,7 @@ impl Leader {
         }
     }
 
-    /// How many of the latest messages were answered by those who answer at all, 0 to 1.
+    /// The share of the latest messages that responsive followers have answered, 0 to 1.
     pub(super) fn answer_rate(&self) -> f64 {
         let responsive = || self.followers.values().filter(|progress| progress.is_responsive());
         responsive().map(Progress::answer_rate).sum::<f64>() / responsive().count().max(1) as f64
@@ -74,12 +74,12 @@ impl Leader {
 }
 
 impl<C: Command> Node<C> {
-    /// A candidate has won (paper, 5.2). The no-op announces it to everybody at
-    /// once and commits what earlier terms left behind.
+    /// A candidate has won (paper, 5.2). The no-op announces it to all followers at once and
+    /// commits the entries that earlier terms left behind.
     pub(super) fn become_leader(&mut self) {
         let last_index = self.log.last_index();
         let followers = self.followers().map(|id| (id, Progress::new(last_index))).collect();
-        self.deferred_pre_votes.clear(); // everybody hears of this leader at once
+        self.deferred_pre_votes.clear(); // all voters hear of this leader at once
         self.role = Role::Leader(Leader {
             followers,
             reads: VecDeque::new(),
@@ -105,18 +105,18 @@ impl<C: Command> Node<C> {
     pub(super) fn receive_append_entries_response(&mut self, from: Id, response: AppendEntriesResponse) {
         let Role::Leader(leader) = &mut self.role else { return };
         if !leader.has_sent(response.sent_at) {
-            return; // an answer to what was sent in an earlier term, or never
+            return; // this leader sent no such message in its term
         }
         let Some(progress) = leader.followers.get_mut(&from) else { return };
         match response.outcome {
             AppendOutcome::Matched { match_index } if match_index <= self.log.last_index() => {
                 progress.matched(match_index);
             }
-            AppendOutcome::Matched { .. } => return, // claims what this log never had
+            AppendOutcome::Matched { .. } => return, // claims an entry that this log never had
             AppendOutcome::Conflict { .. } if !progress.is_news(response.sent_at) => return,
             AppendOutcome::Conflict { prev_log_index, conflict_term, conflict_index } => {
-                // Our last entry of the follower's term, if we have that term, else before all of that
-                // term: a term, not an entry, per round trip (paper, end of 5.3).
+                // Our last entry of the follower's term, if we have that term, else before all of
+                // that term: a term, not an entry, per round trip (paper, end of 5.3).
                 let ours = self.log.last_index_of_term(conflict_term);
                 progress.conflicted(prev_log_index, ours.map_or(conflict_index, |index| index + 1));
             }
@@ -135,7 +135,7 @@ impl<C: Command> Node<C> {
     /// Time went by for a leader.
     pub(super) fn tick_leader(&mut self) {
         if self.now >= self.quorum_deadline() {
-            // Check-quorum (dissertation, 6.2): somebody else may lead by now.
+            // Check-quorum (dissertation, 6.2): another replica may lead by now.
             self.missed = Some(self.id);
             self.become_follower(self.hard_state.current_term, None);
             return;
@@ -192,8 +192,8 @@ impl<C: Command> Node<C> {
         self.send_appends();
     }
 
-    /// Counts replicas for entries of the own term only; they carry earlier ones
-    /// with them (paper, 5.4.2 and figure 8). The leader is one of them once its own disk has the entry; the
+    /// Counts replicas for entries of the own term only; these commit the earlier entries with them
+    /// (paper, 5.4.2 and figure 8). The leader counts itself once its own disk has the entry; the
     /// followers' disks may well be faster (dissertation, 10.2.1).
     fn advance_commit_index(&mut self) {
         let index = self.reached_by_quorum(self.log.durable_index(), |progress| progress.match_index);
@@ -206,7 +206,7 @@ impl<C: Command> Node<C> {
         self.log.term_at(index) == Some(self.hard_state.current_term)
     }
 
-    /// Finds followers for entries that too few have been asked to store.
+    /// Chooses followers for entries that the leader has asked too few followers to store.
     fn ask_for_entries(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
         let several = std::mem::take(&mut leader.proposed) > 1;
@@ -268,8 +268,8 @@ impl<C: Command> Node<C> {
     }
 }
 
-/// A `sent_at` that no message had before. It may run ahead of the clock by a microsecond for
-/// each message of one drain, which the margin of the lease covers many times over.
+/// A `sent_at` that no message had before. It may run ahead of the clock by a microsecond for each
+/// message of one drain, which the margin of the lease covers many times over.
 pub(super) fn next_sent_at(last_stamp: &mut Micros, now: Micros) -> Micros {
     *last_stamp = now.max(*last_stamp + 1);
     *last_stamp
@@ -281,8 +281,8 @@ mod tests {
     use crate::harness::{Cluster, Input, SETTINGS, id, put};
     use crate::node::Settings;
 
-    /// Of five, 1 leads and asks two for something; one answers, then both are taken for silent. Returns how
-    /// many the leader asks instead.
+    /// Of five, 1 leads and asks two followers; one answers, then the leader takes both for silent.
+    /// Returns how many others it asks instead.
     fn asks_instead(lease_us: Micros, input: Input) -> usize {
         let mut cluster = Cluster::new(5, 1, Settings { lease_us, ..SETTINGS });
         cluster.timeout(id(1));
@@ -304,12 +304,13 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_came_counts_even_if_its_sender_fell_silent() {
+    fn answer_counts_even_if_its_follower_fell_silent_afterwards() {
         assert_eq!(asks_instead(SETTINGS.lease_us, put("k", "v")), 1);
         assert_eq!(asks_instead(0, Input::Read(7)), 1);
     }
 
-    /// How many messages a leader of five sends for these puts while so many of its followers are silent.
+    /// How many messages a leader of five sends for these puts while so many of its followers are
+    /// silent.
     fn messages(puts: &[&str], silent: usize) -> usize {
         let mut cluster = Cluster::new(5, 1, SETTINGS);
         cluster.timeout(id(1));
@@ -334,8 +335,9 @@ mod tests {
         assert_eq!(messages(&["k", "l"], 2), 2, "the silent cost a message and bring no answer");
     }
 
-    /// The commit index of a new leader of three, whose no-op has index 1 and was sent with stamps
-    /// `elected_at + 1` and `+ 2`, after an answer to a message of `elected_at + offset`.
+    /// The commit index of a new leader of three after an answer to a message of `elected_at +
+    /// offset`. Its no-op has index 1, and it has sent it at `elected_at + 1` and at `elected_at +
+    /// 2`.
     fn committed_after(offset: i64, match_index: Index) -> Index {
         let mut cluster = Cluster::new(3, 1, SETTINGS);
         cluster.timeout(id(1));
@@ -352,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn only_answers_to_this_term_s_own_messages_count() {
+    fn leader_counts_only_answers_to_messages_of_its_term() {
         assert_eq!(committed_after(1, 1), 1);
         assert_eq!(committed_after(0, 1), 0, "sent before the election was won");
         assert_eq!(committed_after(-1_000, 1), 0, "sent before the election was won");

@@ -1,5 +1,21 @@
-//! How a leader serves reads: by proof that it still led after they arrived (dissertation, 6.4). The proof is a lease
-//! or, without one, answers of a quorum to messages that were sent later (ReadIndex).
+//! How a leader serves reads: by proof that it still led after they arrived (dissertation, 6.4).
+//! The proof is a lease or, without one, answers of a quorum to messages that the leader sent later
+//! (ReadIndex).
+//!
+//! ```text
+//!  lease: no message, rests on clocks           ReadIndex: one round, rests on no clock
+//!
+//!  leader          follower                     leader          follower
+//!    |  sent_at       |                           |  read arrives  |
+//!    |----append----->|                           |                |
+//!    |                |  vote lease begins        |----append----->|  sent_at > arrival
+//!    |<---matched-----|                           |<---matched-----|  still follows this leader
+//!    |  read arrives  |                           |  serves it     |
+//!    |  serves it     |
+//!   ...              ...
+//!    |  sent_at + lease_us: the leader's lease ends
+//!    |                |  arrival + election_timeout_us: the vote lease ends
+//! ```
 
 use super::action::{Action, ReadId};
 use super::fanout::MIN_QUORUM_PROBABILITY;
@@ -13,7 +29,7 @@ use crate::micros::Micros;
 #[derive(Debug)]
 pub(super) struct PendingRead {
     id: ReadId,
-    after: Micros,        // answers of a quorum to messages stamped later than this are proof
+    after: Micros,        // answers of a quorum to messages with a later `sent_at` are proof
     entry: Option<Index>, // or the commitment of this entry, if it waits for that
 }
 
@@ -32,30 +48,34 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// Until when no other replica can have been elected.
+    /// The time up to which no other replica can have been elected.
     ///
-    /// A follower that hears a leader refuses its vote for an election time-out from
-    /// then on, by its own clock ([`Node::in_leader_lease`]). This leader counts from the moment at which it
-    /// *sent* what was answered, which is no later, and for `lease_us`, which is less than the
-    /// election time-out by more than clock rates may differ while it lasts. The promises of a quorum keep
-    /// every other candidate from a quorum of votes. The leader itself refuses its vote as long as it leads.
+    /// A follower that hears a leader refuses its vote for an election time-out from then on, by
+    /// its own clock ([`Node::in_leader_lease`]). This leader counts from the moment at which it
+    /// *sent* the answered append, which is no later, and for `lease_us`, which is less than the
+    /// election time-out by more than clock rates may differ while it lasts. The vote leases of a
+    /// quorum keep every other candidate from a quorum of votes. The leader itself refuses its vote
+    /// as long as it leads.
     fn lease_end(&self) -> Micros {
         self.reached_by_quorum(self.now, |progress| progress.acked_sent_at) + self.settings.lease_us
     }
 
-    /// Until when this replica serves reads without asking anybody; `None` if it does not at all.
+    /// The time up to which this replica serves reads without asking its followers; `None` if it
+    /// does not at all.
     pub fn leased_until(&self) -> Option<Micros> {
-        // What earlier leaders committed may not be known here before the no-op is (paper, 8).
+        // A leader may not know all that earlier leaders committed before its no-op is committed
+        // (paper, 8).
         (self.is_leader() && self.has_committed_in_term()).then(|| self.lease_end())
     }
 
-    /// The latest time at which a quorum is known to have followed this leader: answers to what was sent then.
+    /// The latest time at which a quorum is known to have followed this leader: it has answered
+    /// messages that the leader sent then or later.
     pub(super) fn confirmed_at(&self) -> Micros {
         self.reached_by_quorum(Micros::MAX, |progress| progress.acked_sent_at)
     }
 
-    /// Lets the reads go for which leadership is proven: by the lease, or by
-    /// answers of a quorum to what was sent after they came (ReadIndex; dissertation, 6.4).
+    /// Serves the reads for which leadership is proven: by the lease, or by answers of a quorum to
+    /// messages that were sent after the reads came (ReadIndex; dissertation, 6.4).
     pub(super) fn serve_reads(&mut self) {
         let leased_until = if self.has_reads() { self.leased_until() } else { None };
         let Some(leased_until) = leased_until else { return };
@@ -86,7 +106,7 @@ impl<C: Command> Node<C> {
         let wanted = self.configuration.quorum() - 1;
         let max_in_flight = self.settings.max_in_flight;
         if !self.has_committed_in_term() {
-            return; // no proof helps before the no-op is committed, and the answers to it are a lease
+            return; // no proof helps before the no-op is committed; the answers to it are a lease
         }
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(after) = leader.reads.front().filter(|read| read.entry.is_none()).map(|read| read.after)
@@ -116,7 +136,7 @@ mod tests {
     use crate::harness::{Cluster, SETTINGS, id};
     use crate::node::Settings;
 
-    /// A cluster of three in which 1 leads, everybody is up to date and nothing is on its way.
+    /// A cluster of three in which 1 leads, both followers are up to date and the network is empty.
     fn led_by_1(lease_us: Micros) -> Cluster {
         let mut cluster = Cluster::new(3, 1, Settings { lease_us, ..SETTINGS });
         cluster.timeout(id(1));
@@ -131,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_without_a_lease_waits_for_an_answer_to_what_was_sent_after_it_came() {
+    fn read_without_a_lease_waits_for_an_answer_to_a_message_that_was_sent_after_it_came() {
         let mut cluster = led_by_1(0);
         while cluster.network.len() < 2 {
             cluster.timeout(id(1)); // a heartbeat for each follower
@@ -142,7 +162,7 @@ mod tests {
         cluster.deliver(0);
         cluster.deliver(1);
         cluster.deliver(1);
-        assert!(!serves(&mut cluster), "both have answered what was sent before");
+        assert!(!serves(&mut cluster), "both have answered earlier messages only");
         cluster.deliver(0);
         assert!(!serves(&mut cluster));
         cluster.deliver(0);
@@ -150,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_serves_reads_until_it_ends_and_no_longer() {
+    fn lease_serves_reads_until_it_ends_and_no_longer() {
         let serves_at = |before_end_us: Micros| {
             let mut cluster = led_by_1(SETTINGS.lease_us);
             cluster.now = cluster.nodes[&id(1)].leased_until().expect("it leads") - before_end_us;

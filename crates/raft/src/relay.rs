@@ -1,32 +1,50 @@
-//! The relay: leader, follower, follower, leader. A quorum of five costs three messages instead of four, in three
-//! one-way trips instead of two; in general one message for each replica of the quorum.
+//! The relay: leader, follower, follower, leader. A quorum of five costs three messages instead of
+//! four, in three one-way trips instead of two; in general one message for each replica of the
+//! quorum.
 //!
-//! The leader sends to the first of those whom it would have asked anyway, with the list of the others. Each
-//! stores, adds itself to those who have acknowledged, and sends on; the last one answers for all. One whose
-//! log does not match sends nothing on and tells the leader, and what the others have acknowledged. What is not
-//! answered in time goes another way, through others.
+//! ```text
+//!  star: 4 messages, 2 trips          relay: 3 messages, 3 trips
 //!
-//! **What was heard on the way is not lost with the answer.** A follower remembers who had acknowledged the latest
-//! relay that came through others. If the leader sends the same again, because the answer was lost, and asks this
-//! follower first, the answer goes back at once: two messages and not three. So the leader begins the next way with the
-//! one that was last on the way that failed, since that one alone knows of all others.
+//!  leader       2         3           leader       2         3
+//!    |--append->|         |             |--relay-->|         |  way [3], acknowledged []
+//!    |--append----------->|             |        fsync       |
+//!    |        fsync     fsync           |          |--relay->|  way [], acknowledged [2]
+//!    |<-matched-|         |             |          |       fsync
+//!    |<-matched-----------|             |<-answer------------|  acknowledged [2, 3]
+//!  commit       |         |           commit       |         |
+//! ```
 //!
-//! **When.** One more one-way trip is a quarter of a client's wait on a network that loses nothing, so there the
-//! star is better for all but the bill. Where messages get lost, the relay is cheaper still, since each commit rests on
-//! three messages instead of four, and for the same reason it waits less often for a retransmission. A leader that
-//! adapts relays while its followers answer less than [`RELAY_BELOW`] of what they are sent, if the way is short
+//! The leader sends to the first of the followers that it would have asked anyway, with the list of
+//! the others. Each follower stores the entries, adds itself to the acknowledgements, and sends the
+//! relay on; the last one answers for all. A follower whose log does not match sends nothing on. It
+//! tells the leader of the conflict, and of the acknowledgements so far. If no answer comes in
+//! time, the leader sends the entries through other followers.
+//!
+//! **A lost answer does not lose the acknowledgements.** A follower remembers which others had
+//! acknowledged the latest relay that came through them. If the leader sends the same entries
+//! again, because the answer was lost, and asks this follower first, the answer goes back at once:
+//! two messages and not three. So the leader begins the next relay with the last hop of the relay
+//! that failed, since that follower alone knows of all others.
+//!
+//! **When.** One more one-way trip is a quarter of a client's wait on a network that loses nothing,
+//! so there the star is better for all but the bill. Where messages get lost, the relay is cheaper
+//! still, since each commit rests on three messages instead of four, and for the same reason it
+//! waits less often for a retransmission. An adaptive leader relays while its followers answer less
+//! than [`RELAY_BELOW`] of the messages that they get, if the relay has few hops
 //! (`docs/performance.md` has the table).
 //!
-//! **Why an acknowledgement counts that another follower brings.** Replicas do not lie, so a follower
-//! is among those who have acknowledged only if it has put itself there, and it lets the message go only after its
-//! own disk has what it acknowledges, as any other acknowledgement ([`Node::send_in`]). What it says is complete: its
-//! name, the leader's term, the index up to which the logs are equal, and the leader's `sent_at`. None of that depends
-//! on how long it travels, or through whom: within a term the leader's log only grows, so a follower's log that was
-//! equal up to an index stays so for the whole term, on its disk too; repeated, late and reordered messages claim
-//! nothing that was not true, nor does one who recalls what was acknowledged before: for this very index or a later
-//! one, in this term, with the `sent_at` of then. In a later term nobody passes it on and no leader takes it, by the
-//! term rule and by `sent_at`. The promise behind the lease, to vote for nobody for a while, begins at each follower
-//! when the append arrives there, which is after `sent_at`, so a lease that is counted from `sent_at` ends before it.
+//! **Why an acknowledgement counts that another follower brings.** Replicas do not lie, so a
+//! follower is in the list of acknowledgements only if it has put itself there. It lets the message
+//! go only after its own disk has the entries, as with any other acknowledgement
+//! ([`Node::send_in`]). An acknowledgement is complete: the follower's name, the leader's term, the
+//! index up to which the logs are equal, and the leader's `sent_at`. None of that depends on how
+//! long it travels, or through which replica. Within a term the leader's log only grows, so a
+//! follower's log that was equal up to an index stays so for the whole term, on its disk too.
+//! Therefore repeated, late and reordered messages claim nothing that was not true. A remembered
+//! acknowledgement is as good: it is for this very index or a later one, in this term, with the
+//! `sent_at` of then. In a later term no follower passes it on, by the term rule, and no leader
+//! counts it, by `sent_at`. The vote lease of each follower begins when the append arrives there,
+//! which is after `sent_at`, so a lease that the leader counts from `sent_at` ends before it.
 
 use std::collections::BTreeSet;
 
@@ -43,24 +61,27 @@ use super::types::{Command, Index, Term};
 use crate::id::Id;
 use crate::micros::Micros;
 
-/// A leader that adapts relays through no more followers than this. A relay is all or nothing: through four of them at
-/// 30 % loss, one in six gets through, which costs more messages and much more time than the star does.
-const LONGEST_WAY: usize = 2;
+/// An adaptive leader relays through at most so many followers. A relay is all or nothing: through
+/// four followers at 30 % loss, one relay in six gets through, which costs more messages and much
+/// more time than the star does.
+const MAX_HOPS: usize = 2;
 
-/// Less than this share of answers means that the network loses messages: about one in sixty, there or back.
+/// An answer rate below this means that the network loses messages: about one in sixty, there or
+/// back.
 const RELAY_BELOW: f64 = 0.97;
 
-/// What a follower knows of others: which of them have acknowledged the latest relay that came through any.
+/// The acknowledgements of other followers in the latest relay that brought any to this follower.
 #[derive(Debug, Default)]
 pub(super) struct RelayAcks {
     term: Term,
-    last_index: Index, // what they have acknowledged in `term`
+    last_index: Index, // the last entry that they have acknowledged in `term`
     acknowledged: Vec<Acknowledgement>,
 }
 
 impl<C: Command> Node<C> {
-    /// Sends what is new through these followers, who were just chosen for it. Nothing is sent if it
-    /// can't go this way; then each is still to get an append of its own.
+    /// Sends the new entries through these followers, which the leader has just chosen for them. If
+    /// they can't go this way, it sends nothing, and each follower is still to get an append of its
+    /// own.
     pub(super) fn relay(&mut self, way: &[Id]) {
         let last_index = self.log.last_index();
         while let Some(next_index) = self.relay_from(way).filter(|next_index| *next_index <= last_index) {
@@ -68,9 +89,10 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// Whether entries go from follower to follower now, where they can. A batch of `several` puts has few messages per
-    /// put in any case, so an adaptive leader spends them on the star's latency: at 5 % loss, with eight clients, its
-    /// 99th percentile is 1.5 ms instead of 1.8 ms through a relay.
+    /// Whether entries go from follower to follower now, where they can. A batch of `several` puts
+    /// has few messages per put in any case, so an adaptive leader spends them on the star's
+    /// latency: at 5 % loss, with eight clients, its 99th percentile is 1.5 ms instead of 1.8 ms
+    /// through a relay.
     pub(super) fn relays(&self, several: bool) -> bool {
         let Role::Leader(leader) = &self.role else { return false };
         let tuning = self.settings.tuning;
@@ -78,15 +100,14 @@ impl<C: Command> Node<C> {
             Topology::Star => false,
             Topology::Relay => true,
             Topology::Adaptive => {
-                !several
-                    && self.configuration.quorum() <= LONGEST_WAY + 1
-                    && leader.answer_rate() < RELAY_BELOW
+                !several && self.configuration.quorum() <= MAX_HOPS + 1 && leader.answer_rate() < RELAY_BELOW
             }
         };
         wanted && tuning.thrifty
     }
 
-    /// The first entry that one of these followers lacks, if what they lack may go through all of them.
+    /// The first entry that one of these followers lacks, if the entries may go through all of
+    /// them.
     fn relay_from(&self, way: &[Id]) -> Option<Index> {
         let Role::Leader(leader) = &self.role else { return None };
         let exactly_enough = way.len() + 1 == self.configuration.quorum();
@@ -137,7 +158,7 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// To the next on the way, or back to the leader if there is none.
+    /// Sends the relay to the next hop, or the answer to the leader if there is none.
     fn pass_on(&mut self, mut relay: RelayEntries<C>) {
         self.reuse_acks(&mut relay);
         self.remember_acks(&relay);
@@ -151,7 +172,8 @@ impl<C: Command> Node<C> {
         self.send(next, body);
     }
 
-    /// Shortens the way by those who are known to have what the relay brings: the answer that said so was lost.
+    /// Removes hops that need not be asked, because this follower remembers enough acknowledgements
+    /// of these entries: the answer that brought them was lost.
     fn reuse_acks(&self, relay: &mut RelayEntries<C>) {
         let known = &self.relay_acks;
         let is_enough = known.last_index >= relay.append.last_index();
@@ -161,13 +183,13 @@ impl<C: Command> Node<C> {
         for &earlier in &known.acknowledged {
             let is_among = relay.acknowledged.iter().any(|now| now.id == earlier.id);
             let Some(end) = relay.way.len().checked_sub(1).filter(|_| !is_among) else { continue };
-            // As many as before acknowledge it, and who has not been asked yet need not be.
+            // As many followers as before acknowledge it, so one hop fewer is enough.
             relay.way.remove(relay.way.iter().position(|id| *id == earlier.id).unwrap_or(end));
             relay.acknowledged.push(earlier);
         }
     }
 
-    /// Remembers who has acknowledged what came through them.
+    /// Remembers which followers have acknowledged the relay on its way to this one.
     fn remember_acks(&mut self, relay: &RelayEntries<C>) {
         if !relay.acknowledged.is_empty() {
             let (term, last_index) = (self.hard_state.current_term, relay.append.last_index());
@@ -175,7 +197,7 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// Tells the leader who has acknowledged so far, if anybody has.
+    /// Tells the leader which followers have acknowledged so far, if there are any.
     fn answer_relay(&mut self, relay: RelayEntries<C>) {
         let RelayEntries { leader, acknowledged, append, .. } = relay;
         if !acknowledged.is_empty() {
@@ -185,14 +207,15 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// Followers answered in this leader's own term, through one of them. The drain draws the conclusions.
+    /// One follower brings the acknowledgements of several, in this leader's own term. The drain
+    /// draws the conclusions.
     pub(super) fn receive_relay_entries_response(&mut self, response: &RelayEntriesResponse) {
         let &RelayEntriesResponse { sent_at, match_index, ref acknowledged } = response;
         let last_index = self.log.last_index();
         let Role::Leader(leader) = &mut self.role else { return };
         let were_sent = acknowledged.iter().all(|acknowledgement| leader.has_sent(acknowledgement.sent_at));
         if !leader.has_sent(sent_at) || !were_sent || match_index > last_index {
-            return; // an answer to what was sent in an earlier term, or never
+            return; // this leader sent no such message in its term
         }
         for acknowledgement in acknowledged {
             let Some(progress) = leader.followers.get_mut(&acknowledgement.id) else { continue };
@@ -206,7 +229,8 @@ impl<C: Command> Node<C> {
         leader.cancel_relay(sent_at, usize::MAX);
     }
 
-    /// A relay that is late for one is late for all on its way: whoever lost it, none of them will answer.
+    /// A relay that is late for one follower is late for all its hops: none of them will answer,
+    /// wherever it was lost.
     pub(super) fn give_up_relays(&mut self) {
         let (now, heartbeat_us) = (self.now, self.settings.heartbeat_interval_us);
         let Role::Leader(leader) = &mut self.role else { return };
@@ -232,8 +256,8 @@ mod tests {
     use crate::tuning::Tuning;
     use crate::types::{Entry, Payload};
 
-    /// What a leader of so many sends for so many puts at a time, after its followers have left so many messages in a row
-    /// unanswered: how many relays, and how many appends.
+    /// The number of relays and of appends that a leader of so many replicas sends for so many puts
+    /// at a time, after its followers have left so many messages in a row unanswered.
     fn sends(replicas: u16, topology: Topology, unanswered: usize, puts: usize) -> (usize, usize) {
         let tuning = Tuning { topology, ..SETTINGS.tuning };
         let mut cluster = Cluster::new(replicas, 1, Settings { tuning, ..SETTINGS });
@@ -251,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn who_adapts_relays_where_messages_get_lost_and_only_there() {
+    fn adaptive_leader_relays_only_where_messages_get_lost() {
         assert_eq!(sends(5, Topology::Adaptive, 0, 1), (0, 2));
         assert_eq!(sends(5, Topology::Adaptive, 1, 1), (1, 0), "one in 32 of each follower");
         assert_eq!(sends(5, Topology::Star, 1, 1), (0, 2));
@@ -259,18 +283,19 @@ mod tests {
     }
 
     #[test]
-    fn several_puts_at_a_time_are_relayed_only_by_a_leader_that_always_relays() {
+    fn batch_of_several_puts_is_relayed_only_by_a_leader_that_always_relays() {
         assert_eq!(sends(5, Topology::Adaptive, 1, 2), (0, 3));
         assert_eq!(sends(5, Topology::Relay, 1, 2), (1, 1), "one follower more gets an append of its own");
     }
 
-    /// What 2 of five makes of a relay of entries up to `last_index` that goes on to `way`, after one of entries up to 2
-    /// that 3 had acknowledged when it was sent at 7: who gets what next, who has acknowledged it, and since when.
+    /// 2 of five gets a relay of entries up to 2 that 3 had acknowledged when the leader sent it at
+    /// 7, then a relay of entries up to `last_index` that goes on to `way`. The receiver of its
+    /// next message, the hops that remain, and the acknowledgements with their `sent_at`.
     fn passes_on(term: Term, last_index: Index, way: &[u16]) -> (Id, Vec<Id>, Vec<(u16, Micros)>) {
         passes_on_after(&[], term, last_index, way)
     }
 
-    /// The same if these have acknowledged it before 2 gets it.
+    /// The same if these followers have acknowledged the relay before 2 gets it.
     fn passes_on_after(
         acknowledged: &[u16],
         term: Term,
@@ -304,23 +329,23 @@ mod tests {
     }
 
     #[test]
-    fn who_knows_that_another_has_it_already_spares_one_of_those_on_the_way() {
+    fn follower_that_remembers_an_acknowledgement_removes_one_hop() {
         let recalled = vec![(3, 7), (2, 9)];
         assert_eq!(passes_on(1, 2, &[3]), (id(1), vec![], recalled.clone()));
         assert_eq!(passes_on(1, 2, &[4]), (id(1), vec![], recalled.clone()));
         assert_eq!(passes_on(1, 1, &[4]), (id(1), vec![], recalled.clone()), "it has acknowledged more");
         assert_eq!(passes_on(1, 2, &[4, 5]), (id(4), vec![], recalled.clone()));
         assert_eq!(passes_on(1, 2, &[3, 5]), (id(5), vec![], recalled));
-        assert_eq!(passes_on(1, 2, &[]), (id(1), vec![], vec![(2, 9)]), "nobody else was asked");
+        assert_eq!(passes_on(1, 2, &[]), (id(1), vec![], vec![(2, 9)]), "no other hop was left");
     }
 
     #[test]
-    fn who_has_just_acknowledged_it_is_not_recalled_besides() {
+    fn acknowledgement_in_the_relay_is_not_added_again_from_memory() {
         assert_eq!(passes_on_after(&[3], 1, 2, &[4]), (id(4), vec![], vec![(3, 9), (2, 9)]));
     }
 
     #[test]
-    fn what_was_acknowledged_counts_for_no_more_and_in_no_other_term() {
+    fn remembered_acknowledgement_counts_for_no_later_entry_and_in_no_other_term() {
         assert_eq!(passes_on(1, 3, &[4]), (id(4), vec![], vec![(2, 9)]));
         assert_eq!(passes_on(2, 2, &[4]), (id(4), vec![], vec![(2, 9)]));
     }
@@ -338,8 +363,8 @@ mod tests {
         (cluster, append)
     }
 
-    /// What is committed then and to whom the entry goes next, after an answer for these, who had acknowledged it when it
-    /// was sent so long before.
+    /// The leader gets an answer with these acknowledgements, whose `sent_at` is so long before the
+    /// relay's. Its commit index then, and the followers to which it sends the entry next.
     fn after_answer(acknowledged: &[(u16, Micros)]) -> (Index, Vec<Id>) {
         let (mut cluster, append) = relaying();
         let acknowledged = acknowledged
@@ -357,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_counts_for_those_that_it_names_and_frees_the_others() {
+    fn answer_counts_for_the_followers_that_it_names_and_frees_the_others() {
         assert_eq!(after_answer(&[(2, 0), (3, 0)]), (2, vec![]));
         assert_eq!(after_answer(&[(4, 1), (2, 0)]), (2, vec![]));
         assert_eq!(after_answer(&[(2, 0)]), (1, vec![id(4)]), "3 is not waited for");
@@ -365,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_first_one_refuses_is_not_awaited_from_those_behind_it() {
+    fn leader_does_not_wait_for_the_hops_behind_one_that_refused() {
         let refusal_of = |from| {
             let (mut cluster, append) = relaying();
             let outcome = AppendOutcome::Conflict { prev_log_index: 1, conflict_term: 0, conflict_index: 1 };
@@ -379,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_way_is_not_worth_it_and_a_way_through_one_is_no_relay() {
+    fn adaptive_leader_avoids_many_hops_and_no_leader_relays_through_one() {
         assert_eq!(sends(7, Topology::Adaptive, 1, 1), (0, 3));
         assert_eq!(sends(7, Topology::Relay, 1, 1), (1, 0));
         assert_eq!(sends(3, Topology::Relay, 1, 1), (0, 1));

@@ -2,12 +2,13 @@
 
 use crate::micros::Micros;
 
-/// The least retransmission time: some ten round trips on one machine, so that a
-/// busy scheduler is not taken for a lossy network.
+/// The least retransmission time: some ten round trips on one machine, so that the leader does not
+/// take a busy scheduler for a lossy network.
 pub(super) const MIN_RETRANSMIT_US: Micros = 2_000;
 
-/// The longest, before it doubles: about half of an election time-out, of which a round trip must be a small part (paper,
-/// 5.6). An answer that took longer was held somewhere, and the next one need not be waited for as long.
+/// The longest retransmission time, before it doubles: about half of an election time-out, of which
+/// a round trip must be a small part (paper, 5.6). The network held an answer that took longer, and
+/// the leader need not wait as long for the next one.
 const MAX_RETRANSMIT_US: Micros = 250_000;
 
 /// Smoothed round-trip time and its variation (RFC 6298, section 2).
@@ -45,7 +46,7 @@ mod tests {
 
     /// RFC 6298, section 2, by hand.
     #[test]
-    fn the_round_trip_is_smoothed_with_its_variation() {
+    fn round_trip_is_smoothed_with_its_variation() {
         let first = RoundTrip::first(10_000);
         assert_eq!((first.smoothed_us, first.variation_us, first.timeout_us()), (10_000, 5_000, 30_000));
         let second = first.updated(18_000);
