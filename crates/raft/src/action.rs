@@ -1,49 +1,51 @@
-//! What goes into the core and what comes out of it.
+//! The core's inputs and its actions.
 
 use super::message::Message;
 use super::types::{Entry, HardState, Index, PersistentState};
 use crate::id::Id;
 
-/// The driver's name for a read that waits.
+/// The driver's name for a read that waits for proof of leadership.
 pub type ReadId = u64;
 
-/// Something that happened to a replica.
+/// An event at a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input<C> {
     /// Time went by; due when [`Node::deadline`](super::Node::deadline) has come.
     Tick,
     /// Another replica's message arrived.
     Receive {
-        /// Who sent it.
+        /// The sender.
         from: Id,
-        /// What it says.
+        /// Its term and body.
         message: Message<C>,
     },
     /// Every [`Persist`] up to this number is on disk and survives a crash.
     Persisted(u64),
     /// A client's write, for the leader to replicate.
     Propose(C),
-    /// A client came back from the leader, to whom it was sent, in vain.
+    /// A client was redirected to the leader and came back without an answer.
     Suspect,
     /// A client's read, for the leader to order.
     Read(ReadId),
 }
 
-/// A change of what a replica must never forget. Whatever rests on it comes out only after [`Input::Persisted`].
+/// A change of the state that a replica must never forget. The messages that rest on it come out
+/// after [`Input::Persisted`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Persist<C> {
-    /// Counts these changes, from 1. They reach the disk in this order, several at once if the driver likes.
+    /// Counts these changes, from 1. They reach the disk in this order, several at once if the
+    /// driver likes.
     pub number: u64,
     /// Term and vote from now on.
     pub hard_state: HardState,
-    /// The log keeps what is before this index and loses the rest.
+    /// The log keeps the entries before this index and loses the rest.
     pub first_index: Index,
-    /// What then follows, from `first_index`, without a gap.
+    /// The entries from `first_index` on, without a gap.
     pub entries: Vec<Entry<C>>,
 }
 
 impl<C> Persist<C> {
-    /// Makes the change to what was saved before.
+    /// Makes the change to the state that was saved before.
     pub fn apply_to(self, saved: &mut PersistentState<C>) {
         saved.hard_state = self.hard_state;
         saved.entries.truncate(self.first_index as usize - 1);
@@ -51,25 +53,24 @@ impl<C> Persist<C> {
     }
 }
 
-/// What the driver must do, in the order in which the core lists it.
+/// A task for the driver. The driver executes them in the order in which the core lists them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action<C> {
     /// Send a message. It may be lost, repeated or overtaken.
     Send {
-        /// To whom.
+        /// The receiver.
         to: Id,
-        /// What.
+        /// The message.
         message: Message<C>,
     },
-    /// Write a change to disk and say when it is there; meanwhile the core goes on.
+    /// Write a change to disk and report it as [`Input::Persisted`]; meanwhile the core goes on.
     Persist(Persist<C>),
-    /// The entry is committed: apply it. Every index comes once, in order. One drain hands out a bounded number,
-    /// and the next drain is due at once if more are committed.
+    /// The entry is committed: apply it. Every index comes once, in order. One drain hands out a
+    /// bounded number of entries. If more are committed, the next drain is due at once.
     Apply(Entry<C>),
-    /// The read may be answered from the state as it is after all the `Apply` before this.
+    /// Serve the read from the state after all the `Apply` actions before this one.
     ReadReady(ReadId),
-    /// This replica does not lead (any more). Whatever was proposed to it or asked of it and
-    /// has been neither applied nor served so far is no longer its business; a
-    /// proposal may still come to be committed by another leader.
+    /// This replica does not lead, or no longer. The driver drops the proposals and reads that this
+    /// replica has neither applied nor served. Another leader may still commit such a proposal.
     DropPending,
 }

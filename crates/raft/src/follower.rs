@@ -1,5 +1,5 @@
-//! What a follower does: follow the log of the leader that it hears (paper, 5.3),
-//! and ask for votes when it hears none (5.2).
+//! A follower follows the log of the leader that it hears (paper, 5.3), and asks for votes when it
+//! hears none (5.2).
 
 use super::action::Action;
 use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
@@ -15,11 +15,11 @@ use crate::micros::Micros;
 pub struct Follower {
     pub(super) leader: Option<Id>,
     pub(super) election_deadline: Micros,
-    pub(super) suspicion: Option<Suspicion>, // whether the leader lives; None if there is no leader
+    pub(super) suspicion: Option<Suspicion>, // probes of a leader that may be dead; None if there is no leader
 }
 
 impl Follower {
-    /// When the follower has something to do if nothing arrives.
+    /// The time of the follower's next timer.
     pub(super) fn deadline(&self) -> Micros {
         self.suspicion
             .map_or(self.election_deadline, |suspicion| suspicion.deadline.min(self.election_deadline))
@@ -27,8 +27,9 @@ impl Follower {
 }
 
 impl<C: Command> Node<C> {
-    /// Follows `leader`, or nobody yet, in `term`, which is the current one or a later one. A replica
-    /// that led abandons what it was asked. A follower waits no longer than it would have waited before.
+    /// Follows `leader` in `term`, which is the current one or a later one; with `None` it knows no
+    /// leader yet. A replica that led drops its pending requests. A follower keeps its election
+    /// deadline if that is the earlier one.
     pub(super) fn become_follower(&mut self, term: Term, leader: Option<Id>) {
         if term > self.hard_state.current_term {
             self.hard_state.current_term = term;
@@ -47,13 +48,13 @@ impl<C: Command> Node<C> {
         follower.election_deadline = follower.election_deadline.min(before);
     }
 
-    /// A follower that has heard no leader in time asks whether it would win an election. One that is without heartbeats
-    /// for a moment only asks its leader first.
+    /// A follower that has heard no leader until its election deadline asks for pre-votes. If it
+    /// knows a leader and detects failures on demand, it probes that leader first.
     pub(super) fn tick_follower(&mut self) {
         let on_demand = self.settings.tuning.detection == Detection::OnDemand;
         let Role::Follower(follower) = &mut self.role else { return };
         if self.now >= follower.election_deadline && follower.leader.is_some() && on_demand {
-            follower.election_deadline = Micros::MAX; // the suspicion ends in an election or in news of the leader
+            follower.election_deadline = Micros::MAX; // the probe ends in an election or in an answer of the leader
             self.begin_suspicion(true, self.now);
         } else if self.now >= follower.election_deadline {
             self.campaign(true);
@@ -62,7 +63,7 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// There is a leader, or a candidate with this replica's vote: it gets a whole time-out.
+    /// Gives a leader, or a candidate with this replica's vote, a whole time-out.
     pub(super) fn postpone_election(&mut self) {
         let led = self.leader().is_some();
         let extra_us =
@@ -75,7 +76,7 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// The leader of the current term sends entries or a sign of life (paper, figure 2).
+    /// The leader of the current term sends entries or a heartbeat (paper, figure 2).
     pub(super) fn receive_append_entries(&mut self, from: Id, append: AppendEntries<C>) {
         let sent_at = append.sent_at;
         if let Some(outcome) = self.follow(from, append) {
@@ -83,7 +84,8 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// Follows `leader` and takes in what it says, whoever brought it. Returns what is to be answered, if anything.
+    /// Follows `leader` and stores its entries; the message may have come from another follower
+    /// (`relay.rs`). Returns the answer that is due, if any.
     pub(super) fn follow(&mut self, leader: Id, append: AppendEntries<C>) -> Option<AppendOutcome> {
         if self.leader().is_some_and(|known| known != leader) {
             return None; // election safety: a term has one leader, so this is not one
@@ -97,7 +99,22 @@ impl<C: Command> Node<C> {
         self.store(append)
     }
 
-    /// The log's part of it: what to answer, or nothing if the message can't come from a leader.
+    /// Stores the entries of an append if they fit the log. Returns the answer, or `None` for a
+    /// message that no leader can have sent.
+    ///
+    /// A follower refuses an append whose previous entry it lacks, with a hint for the leader
+    /// (paper, 5.3). Here the leader of term 4 sends entry 5 to a follower that has entries of an
+    /// earlier leader:
+    ///
+    /// ```text
+    /// index             1  2  3  4  5
+    /// leader            1  1  3  3  4   sends prev=4@3 [5@4]
+    /// follower before   1  1  2  2  2   answers Conflict, at=4 hint=3@2: term 2 begins at 3 here
+    /// leader            1  1  3  3  4   has no entry of term 2, sends prev=2@1 [3@3 4@3 5@4]
+    /// follower after    1  1  3  3  4   cuts 3, 4 and 5 off, stores the leader's, answers Matched 5
+    /// ```
+    ///
+    /// [`Log::conflict_hint`](super::log::Log::conflict_hint) computes the hint.
     fn store(&mut self, append: AppendEntries<C>) -> Option<AppendOutcome> {
         let AppendEntries { prev_log_index, prev_log_term, leader_commit, .. } = append;
         if self.log.term_at(prev_log_index) != Some(prev_log_term) {
@@ -112,7 +129,7 @@ impl<C: Command> Node<C> {
         if !self.log.store(append.entries, self.known_committed) {
             return None; // leader completeness (5.4.3): no leader contradicts what is committed
         }
-        // Not further than this message reaches: what lies behind may differ from the leader's.
+        // Not beyond this message's last entry: an entry behind it may differ from the leader's.
         self.commit_to(leader_commit.min(shown));
         Some(AppendOutcome::Matched { match_index: shown })
     }
@@ -126,8 +143,8 @@ mod tests {
     use crate::message::Message;
     use crate::types::{Entry, Index, Payload};
 
-    /// What a follower with entries of terms 1, 1, 2, 2 answers to the leader of term 3, and what it has
-    /// committed then.
+    /// The answer of a follower with entries of terms 1, 1, 2, 2 to the leader of term 3, and its
+    /// commit index after that.
     fn answer(prev: (Index, Term), terms: &[Term], leader_commit: Index) -> (Option<AppendOutcome>, Index) {
         let mut cluster = Cluster::new(3, 1, SETTINGS);
         cluster.preset(id(2), &[1, 1, 2, 2], None);
@@ -153,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn acknowledges_and_commits_nothing_beyond_what_the_append_showed() {
+    fn follower_acknowledges_and_commits_nothing_beyond_the_entries_of_an_append() {
         let matched = |match_index| Some(AppendOutcome::Matched { match_index });
         assert_eq!(answer((2, 1), &[], 4), (matched(2), 2));
         assert_eq!(answer((1, 1), &[1], 9), (matched(2), 2));
@@ -162,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_does_not_follow_its_log() {
+    fn follower_refuses_an_append_that_does_not_follow_its_log() {
         let conflict = |prev_log_index, conflict_term, conflict_index| {
             Some(AppendOutcome::Conflict { prev_log_index, conflict_term, conflict_index })
         };
@@ -171,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn who_follows_the_leader_that_it_voted_for_keeps_its_vote() {
+    fn follower_keeps_its_vote_when_it_follows_the_leader_that_it_voted_for() {
         let mut cluster = Cluster::new(3, 1, SETTINGS);
         cluster.timeout(id(1));
         cluster.stabilize();

@@ -12,7 +12,7 @@ use super::types::{Configuration, Index, Payload, Term};
 use crate::id::Id;
 use crate::micros::Micros;
 
-/// What these clusters replicate.
+/// The command that these clusters replicate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Put {
     key: String,
@@ -49,7 +49,8 @@ pub(super) const SETTINGS: Settings = Settings {
     tuning: Tuning { detection: Detection::Heartbeats, ..Tuning::DEFAULT },
 };
 
-/// The same where silence costs nothing and those who miss a leader find out that it is dead.
+/// The same with failure detection on demand: silence costs nothing, and requests detect a dead
+/// leader.
 #[cfg(test)]
 pub(super) const ON_DEMAND: Settings = Settings {
     idle_election_timeout_us: 10_000_000,
@@ -77,7 +78,7 @@ struct Disk {
     unsynced: VecDeque<Persist>,
 }
 
-/// Several replicas' cores and what is between them.
+/// The cores of several replicas, their disks and the network between them.
 #[derive(Debug)]
 pub(super) struct Cluster {
     pub(super) nodes: BTreeMap<Id, Node>,
@@ -85,11 +86,11 @@ pub(super) struct Cluster {
     pub(super) blocked: BTreeSet<(Id, Id)>,
     pub(super) now: Micros,
     pub(super) applied: BTreeMap<Id, Vec<Entry>>,
-    pub(super) slow_disks: bool, // what is written is on disk only when `sync` says so, not at once
+    pub(super) slow_disks: bool, // a write is on disk only after `sync`, not at once
     disks: BTreeMap<Id, Disk>,
     configuration: Configuration,
     settings: Settings,
-    pub(super) asked: BTreeMap<ReadId, Index>, // what was committed anywhere when each read was asked
+    pub(super) asked: BTreeMap<ReadId, Index>, // by read: the highest commit index of all replicas when it arrived
     invariants: ClusterInvariants,
     transcript: String,
 }
@@ -126,7 +127,8 @@ impl Cluster {
         self.nodes.get_mut(&id).expect("a replica of this cluster")
     }
 
-    /// Gives a replica a log with entries of these terms, and `term` or the last of them as its term.
+    /// Gives a replica a log with entries of these terms, and `term` or the last of them as its
+    /// term.
     pub(super) fn preset(&mut self, id: Id, terms: &[Term], term: Option<Term>) {
         let node = self.node(id);
         for &term in terms {
@@ -167,7 +169,7 @@ impl Cluster {
         }
     }
 
-    /// All that this replica has written is on disk.
+    /// Puts all writes of this replica on its disk.
     pub(super) fn sync(&mut self, id: Id) {
         let disk = self.disks.entry(id).or_default();
         let Some(number) = disk.unsynced.back().map(|persist| persist.number) else { return };
@@ -177,7 +179,7 @@ impl Cluster {
         self.step(id, [Input::Persisted(number)]);
     }
 
-    /// This replica stops and starts again with what is on its disk.
+    /// Stops this replica and starts it again from its disk.
     pub(super) fn restart(&mut self, id: Id) {
         let disk = self.disks.entry(id).or_default();
         disk.unsynced.clear();
@@ -227,7 +229,7 @@ impl Cluster {
         }
     }
 
-    /// Delivers until nothing is on its way any more.
+    /// Delivers until no message is in flight.
     pub(super) fn stabilize(&mut self) {
         for _ in 0..NEVER_ENDS {
             if self.network.is_empty() {
@@ -261,13 +263,14 @@ impl Cluster {
         lines[lines.len().saturating_sub(100)..].join("\n")
     }
 
-    /// Moves time to where this replica's timer is due, and lets it alone notice.
+    /// Moves time to the deadline of this replica, and ticks it alone.
     pub(super) fn timeout(&mut self, id: Id) {
         self.now = self.now.max(self.node(id).deadline());
         self.step(id, [Input::Tick]);
     }
 
-    /// Only replicas that are in a group together hear each other; those in no group count as one.
+    /// Lets only replicas of one group hear each other. The replicas in no group are one more
+    /// group.
     pub(super) fn partition(&mut self, groups: &[Vec<Id>]) {
         let named = |id: &Id| groups.iter().any(|group| group.contains(id));
         let together = |a: &Id, b: &Id| groups.iter().any(|group| group.contains(a) && group.contains(b));
@@ -277,7 +280,7 @@ impl Cluster {
         self.network.retain(|envelope| !blocked.contains(&(envelope.from, envelope.to)));
     }
 
-    /// What happened since the last call, one line each.
+    /// The transcript since the last call, one line per event.
     pub(super) fn take_transcript(&mut self) -> String {
         std::mem::take(&mut self.transcript)
     }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What the wire writes where an ID would stand: "every other replica" as a
-/// destination, "unknown" as a leader.
+/// The text on the wire in place of an ID: "every other replica" as a destination, "unknown" as a
+/// leader.
 pub const NOBODY: &str = "FFFF";
 
 /// The name of one replica or client, `0000` to `FFFE`. `FFFF` is never an `Id`:
@@ -18,7 +18,7 @@ pub enum IdError {
     /// Not exactly four of the digits `0-9A-F`.
     #[error("an ID is four hexadecimal digits, upper case")]
     Malformed,
-    /// The name that stands for nobody and for everybody.
+    /// The reserved name, which stands for no replica or for every other replica.
     #[error("FFFF is reserved and names no replica")]
     Reserved,
 }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_it_prints() {
+    fn id_is_read_from_the_text_that_it_prints() {
         for number in [0, 1, 0x10, 0xABCD, 0xFFFE] {
             let id = Id::new(number).expect("not reserved");
             assert_eq!(id.to_string().parse(), Ok(id));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_everything_else() {
+    fn text_that_is_no_id_is_refused() {
         for text in ["", "0", "000", "00000", "00a0", "+001", "-001", " 001", "00G0", "０001"] {
             assert_eq!(text.parse::<Id>(), Err(IdError::Malformed), "{text:?}");
         }

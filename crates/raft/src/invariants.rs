@@ -1,5 +1,6 @@
-//! What must hold of every replica after every batch, and of all replicas of a cluster together
-//! (paper, figure 3). The core asserts the first on itself in debug builds; tests check both.
+//! The invariants of each replica after every batch, and of all replicas of a cluster together
+//! (paper, figure 3). The core asserts those of one replica on itself in debug builds; tests check
+//! both.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +11,8 @@ use crate::id::Id;
 /// A broken invariant, in words.
 pub type Violation = String;
 
-/// What one replica can know of itself. Of its log, what follows the entry at `checked_to`: the rest was looked
-/// at before and has not changed since.
+/// Checks one replica by its own state. Of its log it checks the entries after `checked_to`:
+/// earlier calls have checked the others, which have not changed since.
 pub fn check<C: Command>(node: &Node<C>, checked_to: Index) -> Result<(), Violation> {
     let last_index = node.log.last_index();
     if node.commit_index > last_index || node.known_committed > last_index {
@@ -25,8 +26,9 @@ pub fn check<C: Command>(node: &Node<C>, checked_to: Index) -> Result<(), Violat
         return Err(format!("{} leads term {} without its own vote", node.id, node.hard_state.current_term));
     }
     if let Some(leader) = node.leader().filter(|_| node.failed_campaigns > 0) {
-        // Else the first attempt after this leader's end would wait as long as the last of many.
-        return Err(format!("{} counts {} attempts in vain under {leader}", node.id, node.failed_campaigns));
+        // Otherwise the first attempt after this leader's end would wait as long as the last of
+        // many.
+        return Err(format!("{} counts {} failed campaigns under {leader}", node.id, node.failed_campaigns));
     }
     let unchecked = node.log.entries().partition_point(|entry| entry.index < checked_to);
     let mut neighbours = node.log.entries()[unchecked..].windows(2);
@@ -38,7 +40,7 @@ pub fn check<C: Command>(node: &Node<C>, checked_to: Index) -> Result<(), Violat
     Ok(())
 }
 
-/// What holds across a cluster, remembered from one check to the next.
+/// Checks the invariants of a cluster, and remembers earlier states for the next check.
 #[derive(Debug, Default)]
 pub struct ClusterInvariants {
     leaders: BTreeMap<Term, Id>,
@@ -47,7 +49,7 @@ pub struct ClusterInvariants {
 }
 
 impl ClusterInvariants {
-    /// Checks a cluster as it is now against all that was seen of it before.
+    /// Checks the present state of a cluster against all earlier ones.
     pub fn check<'a, C: Command + 'a>(
         &mut self,
         nodes: impl Iterator<Item = &'a Node<C>> + Clone,
@@ -65,7 +67,7 @@ impl ClusterInvariants {
         Ok(())
     }
 
-    /// A replica starts again: what it had committed it has to learn anew.
+    /// A replica starts again, and has to learn its commit index anew.
     pub fn restarted(&mut self, id: Id) {
         self.seen.remove(&id);
     }
@@ -92,7 +94,7 @@ impl ClusterInvariants {
         }
     }
 
-    /// State machine safety: an index is committed with one entry only, on whichever replica.
+    /// State machine safety: all replicas commit the same entry at an index.
     fn check_committed<C: Command>(&mut self, node: &Node<C>) -> Result<(), Violation> {
         let committed = |entry: &&super::types::Entry<C>| entry.index <= node.commit_index;
         for entry in node.log.entries().iter().take_while(committed) {
@@ -122,7 +124,8 @@ impl ClusterInvariants {
     }
 }
 
-/// Log matching: entries of the same index and term are the same, and so is all before them.
+/// Log matching: entries of the same index and term are the same, and so are all entries before
+/// them.
 fn check_log_matching<C: Command>(a: &Node<C>, b: &Node<C>) -> Result<(), Violation> {
     let pairs = || a.log.entries().iter().zip(b.log.entries());
     let Some(agree) = pairs().rposition(|(x, y)| x.term == y.term) else { return Ok(()) };
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_checked_before_is_not_looked_at_again() {
+    fn entry_that_was_checked_before_is_not_checked_again() {
         let entries = [(1, 1), (2, 3), (3, 2), (4, 4), (5, 4)];
         let cluster = cluster([&entries, &[], &[]]);
         let passes = |checked_to| check(&cluster.nodes[&id(1)], checked_to).is_ok();
@@ -177,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_replica_can_know_of_itself_is_checked() {
+    fn replica_that_breaks_an_invariant_of_its_own_is_refused() {
         assert_eq!(check_own(|_| ()), Ok(()));
         assert_eq!(check_own(|node| node.commit_index = 2), Ok(()));
         assert!(check_own(|node| node.commit_index = 3).is_err());
@@ -194,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_terms_nor_commit_indexes_go_back_but_in_a_restart() {
+    fn term_and_commit_index_never_decrease_without_a_restart() {
         let mut cluster = cluster([&[(1, 1), (2, 1)], &[], &[]]);
         cluster.node(id(1)).commit_index = 2;
         let mut invariants = ClusterInvariants::default();
@@ -210,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_term_has_one_leader() {
+    fn two_leaders_of_one_term_are_refused() {
         let mut cluster = cluster([&[], &[], &[]]);
         lead(&mut cluster, 1);
         assert_eq!(check_all(&cluster), Ok(()));
@@ -221,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_committed_with_one_entry() {
+    fn two_committed_entries_at_one_index_are_refused() {
         let mut cluster = cluster([&[(1, 1), (2, 2)], &[(1, 1), (2, 3)], &[]]);
         cluster.node(id(1)).commit_index = 2;
         cluster.node(id(2)).commit_index = 1;
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_leader_has_all_that_was_committed() {
+    fn latest_leader_without_a_committed_entry_is_refused() {
         let mut cluster = cluster([&[(1, 1), (2, 2)], &[(1, 1)], &[(1, 1)]]);
         cluster.node(id(1)).commit_index = 2;
         cluster.node(id(2)).hard_state.current_term = 7;
@@ -243,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn logs_that_agree_somewhere_agree_before() {
+    fn logs_that_agree_at_an_index_but_not_before_it_are_refused() {
         let agree = |logs| check_all(&cluster(logs)).is_ok();
         assert!(agree([&[(1, 1), (2, 2)], &[(1, 1), (2, 3)], &[(1, 1)]]));
         assert!(!agree([&[(1, 1), (2, 4)], &[(1, 2), (2, 4)], &[]]));
@@ -251,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn one_index_and_term_is_one_entry() {
+    fn two_entries_of_one_index_and_term_are_refused() {
         let mut cluster = cluster([&[(1, 1)], &[], &[]]);
         let Input::Propose(command) = put("k", "v") else { unreachable!("a put is a proposal") };
         let other = Entry { index: 1, term: 1, payload: Payload::Command(command) };

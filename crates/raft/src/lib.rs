@@ -1,13 +1,13 @@
 //! Raft, as pure state: how several replicas agree on one log.
 //!
-//! # What Raft is here
+//! # Raft in brief
 //!
-//! Replicas agree on a sequence of entries, the *log*; each applies the committed ones in order to its own
-//! state machine, so all states are equal at equal positions. Time is cut into *terms*; each term has at most one *leader*,
-//! elected by a quorum, and only the leader adds entries. An entry is *committed* once a
-//! quorum stores it and the leader's rules allow to say so; from then on it is never lost, because
-//! any later leader needs votes from a quorum, one of which has the entry, and
-//! nobody votes for a log that is behind its own.
+//! Replicas agree on a sequence of entries, the *log*. Each replica applies the committed entries
+//! in order to its own state machine, so all states are equal at equal positions. Time is cut into
+//! *terms*. Each term has at most one *leader*, elected by a quorum, and only the leader adds
+//! entries. An entry is *committed* once a quorum stores it and the leader's commit rule holds. It
+//! is never lost after that: a later leader needs votes from a quorum, and one of these voters has
+//! the entry. A voter refuses a candidate whose log is behind its own.
 //!
 //! "Paper" is Ongaro and Ousterhout, *In Search of an Understandable Consensus Algorithm* (extended
 //! version, 2014), "dissertation" is Ongaro, *Consensus: Bridging Theory and Practice* (2014). The
@@ -16,14 +16,14 @@
 //! | file | job | sections |
 //! |---|---|---|
 //! | `id`, `micros` | names of replicas and clients; the unit of time | |
-//! | `types` | terms, indexes, entries, who is a quorum | paper, fig. 2 |
-//! | `message` | what replicas say to each other | paper, fig. 2 |
-//! | `action` | what goes into a [`Node`] and what comes out | |
-//! | `log` | where logs agree, and how a conflict is cut off | paper, 5.3 |
+//! | `types` | terms, indexes, entries, quorums | paper, fig. 2 |
+//! | `message` | the messages between replicas | paper, fig. 2 |
+//! | `action` | the inputs and the actions of a [`Node`] | |
+//! | `log` | the log, its conflicts and its durable part | paper, 5.3 |
 //! | `node` | the front door; the rules for terms and votes, once for all roles | paper, 5.1, 5.2, 5.4.1 |
-//! | `follower` | following, and answering for no more than was shown | paper, 5.3 |
+//! | `follower` | storing and acknowledging what a leader sends | paper, 5.3 |
 //! | `candidate` | pre-vote, then election | paper, 5.2; dissertation, 9.6 |
-//! | `canvass` | which voters a candidate asks, and when it asks more of them | |
+//! | `canvass` | the voters that a candidate asks, attempt by attempt | |
 //! | `suspicion` | how a follower finds out that its leader is dead | |
 //! | `leader` | replication and commitment | paper, 5.3, 5.4.2 |
 //! | `relay` | an entry goes from follower to follower, and one answer comes back | |
@@ -31,57 +31,69 @@
 //! | `reads` | a leader proves that it still leads, by a lease or by a round to a quorum | paper, 8; dissertation, 6.4 |
 //! | `check_quorum` | a leader that hears no quorum steps down | dissertation, 6.2 |
 //! | `own_disk` | a leader watches its own disk as it watches a follower | dissertation, 10.2.1 |
-//! | `progress` | what a leader knows of one follower | |
-//! | `round_trip` | how long an answer takes | RFC 6298 |
-//! | `fanout` | how many followers to ask at once | |
-//! | `tuning` | what trades messages against latency | |
-//! | `invariants` | what always holds | paper, fig. 3 |
-//! | `text` | how all of it is written down for people | |
+//! | `progress` | one follower, as its leader knows it | |
+//! | `round_trip` | the time that an answer takes | RFC 6298 |
+//! | `fanout` | the number of followers that an append goes to | |
+//! | `tuning` | the choices that trade messages against latency | |
+//! | `invariants` | the invariants of one replica and of a cluster | paper, fig. 3 |
+//! | `text` | entries, messages and replicas as text for people | |
 //! | `harness` | a cluster of cores for tests, without time of its own | |
 //! | `scripts` | golden scripts: commands in, transcripts out | paper, fig. 7 and 8 |
 //!
 //! # How it is driven
 //!
-//! [`Node::step`] takes one [`Input`]: a message, a write, a read, or the news that time went by. [`Node::drain`]
-//! ends a batch of inputs and returns an ordered list of [`Action`]s; the order is part of the contract. There is
-//! nothing else: no I/O, no clock, no threads and no randomness but the seeded generator that `Node::new` is given. The
-//! same inputs at the same times give the same actions, always. Two drivers rest on that: the pipeline in real time, and
-//! a simulation in virtual time, which can lose, repeat and reorder what it likes, and crash whom it likes.
+//! [`Node::step`] takes one [`Input`]: a message, a write, a read, or the passing of time.
+//! [`Node::drain`] ends a batch of inputs and returns an ordered list of [`Action`]s; the order is
+//! part of the contract. The core has no I/O, no clock and no threads, and no randomness but the
+//! seeded generator that `Node::new` is given. The same inputs at the same times always give the
+//! same actions. Two drivers rest on that: the pipeline in real time, and a simulation in virtual
+//! time. The simulation loses, repeats and reorders messages, and crashes replicas.
 //!
-//! An entry carries a command of the driver's type ([`Command`](types::Command)). The core copies, compares and shows
-//! it, and never looks inside. The driver says what an entry takes in a message ([`Settings::entry_len`]).
+//! An entry carries a command of the driver's type ([`Command`](types::Command)). The core copies,
+//! compares and shows it, and never looks inside. The driver says how many bytes an entry takes in
+//! a message ([`Settings::entry_len`]).
 //!
 //! # Where this differs from the paper, and why
 //!
-//! * **Pre-vote and a promise.** A candidate first asks whether it would win, and whoever has heard a
-//!   leader less than an election time-out ago does not vote for another, whatever the term. So a replica that comes
-//!   back from a partition deposes nobody, and a leader may trust the silence of its followers.
-//! * **Silence costs little.** Frequent heartbeats find out a dead leader before any client asks for it, and cost
-//!   more than all else while nothing fails. Here requests find it out: a follower that sends clients on to a leader, and
-//!   hears nothing of it afterwards, asks the leader, and then the others, which ask it too (`suspicion`). A failover
-//!   takes about one election time-out, the promise to the old leader. A heartbeat every two seconds is the
-//!   safety net: a follower that misses it asks by itself, so a cluster whose clients all wait at the dead leader
-//!   has a new one within three seconds.
-//! * **Reads cost no log entry.** They wait for proof that this replica still led *after* they arrived: usually a
-//!   lease, which rests on that promise (`Node::lease_end` in `reads.rs`), else one round of heartbeats (ReadIndex).
-//! * **An append goes to as few as needed.** With five replicas a write costs two appends and two
-//!   acknowledgements, not four and four. Followers take turns; who does not answer in time is replaced by
-//!   another. Safety does not depend on who is asked, only on who has answered.
-//! * **`sent_at`.** Every append carries the leader's time of sending, and the answer returns it. It does three jobs: it
-//!   is the start of the lease, it tells which answers prove leadership for which reads, and it measures the round trip even
-//!   when a message was sent again. Followers never compare it with a clock of theirs.
-//! * **A refusal names a term and its first index**, so that a leader finds the point of agreement by terms and not by entries.
-//! * **The disk is asked, not waited for.** A change of term, vote or log comes out as an [`Action::Persist`], and what
-//!   rests on it only after the driver has said that it is on disk. Only a leader's appends go ahead: they
-//!   promise nothing, and the leader counts its own entry once it is on its own disk (dissertation, 10.2.1).
-//! * **A leader without a quorum steps down** (check-quorum; dissertation, 6.2), so that its clients learn of it: when
-//!   those that it asked have been silent for too long. Whom it did not ask need not say anything.
+//! * **Pre-vote and vote lease.** A candidate first asks whether it would win. A replica that has
+//!   heard a leader less than an election time-out ago votes for no other, whatever the term. So a
+//!   replica that comes back from a partition deposes no leader, and a leader may rely on its
+//!   followers' refusal to vote. The code calls this time the follower's *vote lease*
+//!   (`Node::vote_lease_end`).
+//! * **Silence costs little.** Frequent heartbeats detect a dead leader before any client asks for
+//!   it, and cost more than all else while no replica fails. Here requests detect it (`suspicion`).
+//!   A follower that redirects clients to a leader, and hears nothing from it afterwards, probes
+//!   the leader. Then it asks the others for pre-votes, and they probe the leader, too. A failover
+//!   takes about one election time-out, the length of the vote lease. A heartbeat every two seconds
+//!   is the safety net: a follower that misses it probes its leader without a request. So a cluster
+//!   whose clients all wait at the dead leader has a new one within three seconds.
+//! * **Reads cost no log entry.** They wait for proof that this replica still led *after* they
+//!   arrived. Usually the proof is a lease, which rests on the followers' vote leases
+//!   (`Node::lease_end` in `reads.rs`). Otherwise it is one round of heartbeats (ReadIndex).
+//! * **An append goes to as few followers as needed.** With five replicas a write costs two appends
+//!   and two acknowledgements, not four and four. Followers take turns, and another one replaces a
+//!   follower that does not answer in time. Safety does not depend on which followers are asked,
+//!   only on which have answered.
+//! * **`sent_at`.** Every append carries the leader's time of sending, and the answer returns it.
+//!   It is the start of the lease, it tells which answers prove leadership for which reads, and it
+//!   measures the round trip even of a message that was sent again. Followers never compare it with
+//!   a clock of theirs.
+//! * **A refusal names a term and its first index**, so a leader finds the point of agreement by
+//!   terms and not by entries ([`Log::conflict_hint`](log::Log::conflict_hint)).
+//! * **The disk is asked, not waited for.** A change of term, vote or log comes out as an
+//!   [`Action::Persist`]. A message that rests on the change comes out after the driver has said
+//!   that it is on disk. Only a leader's appends go ahead: they acknowledge nothing, and the leader
+//!   counts its own entry once it is on its own disk (dissertation, 10.2.1).
+//! * **A leader without a quorum steps down** (check-quorum; dissertation, 6.2), so that its
+//!   clients learn of it. It does so when the followers that it asked have been silent for too
+//!   long. A follower that it did not ask may stay silent.
 //!
-//! # What the core relies on
+//! # Assumptions of the core
 //!
-//! Messages may be lost, repeated, reordered and late, but not forged: a replica says what its core told it
-//! to say. Clocks need not agree; they must run at the same rate within the margin between the lease and the
-//! election time-out. A disk keeps what it reported as kept. A replica that stops comes back with its disk or never.
+//! Messages may be lost, repeated, reordered and late, but not forged: a replica sends only
+//! messages that its core has handed out. Clocks need not agree; they must run at the same rate
+//! within the margin between the lease and the election time-out. A disk keeps each change that it
+//! has reported as kept. A replica that stops comes back with its disk or never.
 
 pub mod action;
 mod candidate;

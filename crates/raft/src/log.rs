@@ -7,20 +7,20 @@ use super::types::{Command, Entry, Index, Payload, Term};
 
 /// A replica's copy of the log.
 ///
-/// Invariants: `entries[i].index == base_index + 1 + i`; terms never decrease.
-/// The entry at `base_index` itself is not kept, only its term: 0 and 0 for a log
-/// that starts at the beginning. `durable_index <= last_index()`, and every entry up to it is on disk as it is here.
+/// Invariants: `entries[i].index == base_index + 1 + i`; terms never decrease. The log keeps only
+/// the term of the entry at `base_index`: 0 and 0 for a log that starts at the beginning.
+/// `durable_index <= last_index()`, and the disk has every entry up to it as it stands here.
 #[derive(Clone, Debug)]
 pub struct Log<C> {
     base_index: Index,
     base_term: Term,
     entries: Vec<Entry<C>>,
-    changed_from: Option<Index>, // the first index that differs from what was handed out for the disk
+    changed_from: Option<Index>, // the first index that differs from the changes handed out for the disk
     durable_index: Index,
-    unsynced: VecDeque<(u64, Index)>, // handed out and not on disk yet: number, and the last index that stays true
+    unsynced: VecDeque<(u64, Index)>, // changes not on disk yet: number, last index that is still valid
 }
 
-/// What a follower tells a leader whose `prev_log_index` it cannot match.
+/// A follower's answer to a leader whose `prev_log_index` it cannot match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConflictHint {
     /// Term of the entry at that index; 0 if the log ends before it.
@@ -37,7 +37,7 @@ impl<C> Default for Log<C> {
 }
 
 impl<C: Command> Log<C> {
-    /// A log as it was found on disk, from index 1.
+    /// The log that a disk has, from index 1.
     pub fn restore(entries: Vec<Entry<C>>) -> Self {
         let durable_index = entries.len() as Index;
         Self { entries, durable_index, ..Self::default() }
@@ -67,7 +67,8 @@ impl<C: Command> Log<C> {
         self.entries.get(usize::try_from(offset).ok()?)
     }
 
-    /// Whether a log that ends with this entry is at least as up to date as this one (paper, 5.4.1).
+    /// Whether a log that ends with this entry is at least as up to date as this one (paper,
+    /// 5.4.1).
     pub fn is_up_to_date(&self, last_index: Index, last_term: Term) -> bool {
         (last_term, last_index) >= (self.last_term(), self.last_index())
     }
@@ -92,11 +93,11 @@ impl<C: Command> Log<C> {
             .map(|entry| entry.index)
     }
 
-    /// Stores entries that follow an entry which the log has. What it has already
-    /// stays untouched, also what lies behind: an append that was delayed or repeated shows
-    /// a shorter log than the leader has by now, and may have been acknowledged since.
-    /// Only at a real conflict is the rest cut off. False, and nothing is changed, if that would
-    /// cut off an entry up to `committed`.
+    /// Stores entries that follow an entry of this log. Entries that the log has already stay
+    /// untouched, and so do the entries after them. A delayed or repeated append shows a shorter
+    /// log than the leader's present one, and this replica may have acknowledged later entries
+    /// since. Only a conflict cuts off the rest (paper, figure 2). Returns false, and changes
+    /// nothing, if that would cut off an entry up to `committed`.
     pub fn store(&mut self, entries: Vec<Entry<C>>, committed: Index) -> bool {
         match self.find_conflict(&entries) {
             Some(conflict) if conflict <= committed => return false,
@@ -112,7 +113,8 @@ impl<C: Command> Log<C> {
         true
     }
 
-    /// Cuts off everything after `last`, and with it what the disk has or will have of that.
+    /// Cuts off all entries after `last`. The copies of them on disk or on their way there no
+    /// longer count as durable.
     fn truncate(&mut self, last: Index) {
         self.entries.truncate((last - self.base_index) as usize);
         self.note_change(last + 1);
@@ -122,12 +124,13 @@ impl<C: Command> Log<C> {
         }
     }
 
-    /// Whether the disk lacks something that was not handed out for it.
+    /// Whether a change was not handed out for the disk yet.
     pub fn has_changed(&self) -> bool {
         self.changed_from.is_some()
     }
 
-    /// Hands out, under this number, what the disk lacks: the first index that differs, and all from there on.
+    /// Hands out, under this number, the entries that the disk lacks: the first index that differs,
+    /// and all entries from there on.
     pub fn take_unstable(&mut self, number: u64) -> (Index, Vec<Entry<C>>) {
         let last = self.last_index();
         self.unsynced.push_back((number, last));
@@ -135,14 +138,14 @@ impl<C: Command> Log<C> {
         (first, self.entries[(first - self.base_index - 1) as usize..].to_vec())
     }
 
-    /// There is no disk: all of it is as durable as it will ever be.
+    /// Takes all entries for durable, because the driver has no disk.
     pub(super) fn keep_in_memory(&mut self) {
         self.changed_from = None;
         self.unsynced.clear();
         self.durable_index = self.last_index();
     }
 
-    /// What was handed out under the numbers up to this one is on disk.
+    /// The changes that were handed out under the numbers up to this one are on disk.
     pub fn persisted(&mut self, number: u64) {
         while let Some(&(_, last)) = self.unsynced.front().filter(|(n, _)| *n <= number) {
             self.durable_index = last;
@@ -150,12 +153,13 @@ impl<C: Command> Log<C> {
         }
     }
 
-    /// The last index up to which the disk is known to have the log as it is here.
+    /// The last index up to which the disk is known to have this log.
     pub fn durable_index(&self) -> Index {
         self.durable_index
     }
 
-    /// Entries `from ..= to`, as many as fit into `budget_bytes` by `entry_len`, but at least one.
+    /// The entries `from ..= to`, as many as fit into `budget_bytes` by `entry_len`, but at least
+    /// one.
     pub fn slice(
         &self,
         from: Index,
@@ -177,7 +181,17 @@ impl<C: Command> Log<C> {
         slice
     }
 
-    /// Where the logs may agree, for a leader whose entry before `prev_log_index + 1` is not here.
+    /// The hint for a leader whose previous entry this log lacks (paper, end of 5.3): the term of
+    /// the entry here, and the first index of that term. A leader skips the whole term with one
+    /// refusal.
+    ///
+    /// ```text
+    /// index          1  2  3  4  5  6
+    /// leader         1  1  3  3  3  4    prev=5@3 is refused in both cases
+    /// follower f     1  1  2  2  2  2    its entry there is of term 2: hint=3@2
+    /// follower g     1  1                its log ends before:          hint=3@0
+    /// leader next    1  1 [3  3  3  4    prev=2@1 matches both
+    /// ```
     pub fn conflict_hint(&self, prev_log_index: Index) -> ConflictHint {
         let Some(term) = self.term_at(prev_log_index) else {
             return ConflictHint { term: 0, index: self.last_index() + 1 };
@@ -224,21 +238,21 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_append_cuts_nothing() {
+    fn repeated_append_cuts_nothing_off() {
         let mut log = log(&[1, 1, 2, 2]);
         assert!(log.store(entries(2, &[1, 2]), 0));
         assert_eq!(terms(&log), [1, 1, 2, 2]);
     }
 
     #[test]
-    fn a_conflict_cuts_it_and_all_that_follows() {
+    fn conflict_cuts_off_the_entry_and_all_that_follow() {
         let mut log = log(&[1, 1, 2, 2]);
         assert!(log.store(entries(2, &[1, 3]), 0));
         assert_eq!(terms(&log), [1, 1, 3]);
     }
 
     #[test]
-    fn what_is_committed_is_not_cut() {
+    fn committed_entry_is_not_cut_off() {
         let mut log = log(&[1, 1, 2, 2]);
         assert!(!log.store(entries(2, &[1, 3]), 3));
         assert_eq!(terms(&log), [1, 1, 2, 2]);
@@ -247,14 +261,14 @@ mod tests {
     }
 
     #[test]
-    fn new_entries_are_added_after_known_ones() {
+    fn new_entries_are_stored_after_known_ones() {
         let mut log = log(&[1, 1]);
         assert!(log.store(entries(2, &[1, 3, 3]), 0));
         assert_eq!(terms(&log), [1, 1, 3, 3]);
     }
 
     #[test]
-    fn the_later_last_term_wins_then_the_longer_log() {
+    fn log_with_the_later_last_term_is_up_to_date_then_the_longer_one() {
         let log = log(&[1, 2, 2]);
         assert!(log.is_up_to_date(1, 3));
         assert!(log.is_up_to_date(3, 2));
@@ -263,13 +277,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_on_disk_is_on_disk() {
+    fn restored_log_is_durable_and_unchanged() {
         assert_eq!(Log::restore(entries(1, &[1, 1, 2])).durable_index(), 3);
         assert!(!Log::restore(entries(1, &[1, 1, 2])).has_changed());
     }
 
     #[test]
-    fn an_entry_is_durable_when_what_was_handed_out_with_it_is() {
+    fn entry_is_durable_when_the_change_that_carries_it_is_on_disk() {
         let mut log = log(&[1, 1]);
         assert_eq!(log.take_unstable(1), (1, entries(1, &[1, 1])));
         assert!(!log.has_changed());
@@ -285,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_already_is_not_handed_out_again() {
+    fn repeated_entry_is_not_handed_out_again() {
         let mut log = log(&[1, 1]);
         log.take_unstable(1);
         assert!(log.store(entries(1, &[1, 1]), 0));
@@ -295,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_off_is_not_durable_even_if_the_disk_had_it() {
+    fn entry_that_was_cut_off_is_not_durable_even_if_the_disk_has_it() {
         let mut log = log(&[1, 1, 1, 1]);
         log.take_unstable(1);
         log.persisted(1);
@@ -312,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hint_names_the_term_and_its_first_index() {
+    fn conflict_hint_names_the_term_and_its_first_index() {
         let log = log(&[1, 4, 4, 4]);
         assert_eq!(log.conflict_hint(3), ConflictHint { term: 4, index: 2 });
         assert_eq!(log.conflict_hint(9), ConflictHint { term: 0, index: 5 });
@@ -322,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slice_keeps_to_its_budget_but_is_never_empty() {
+    fn slice_stays_within_its_budget_but_has_at_least_one_entry() {
         let log = log(&[1; 10]);
         assert_eq!(log.slice(3, 10, 40, |_| 10).len(), 4);
         assert_eq!(log.slice(3, 5, 1000, |_| 10).len(), 3);

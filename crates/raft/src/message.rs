@@ -1,6 +1,6 @@
-//! What replicas say to each other (paper, figure 2), with three additions: a flag
-//! for the pre-vote (dissertation, 9.6), the leader's time of sending, which a
-//! follower returns unchanged, and an append that goes from follower to follower.
+//! The messages between replicas (paper, figure 2), with three additions: a flag for the pre-vote
+//! (dissertation, 9.6), the leader's time of sending, which a follower returns unchanged, and an
+//! append that goes from follower to follower.
 
 use super::types::{Entry, Index, Term};
 use crate::id::Id;
@@ -11,7 +11,7 @@ use crate::micros::Micros;
 pub struct Message<C> {
     /// The sender's term; for a pre-vote and its grant, the term that an election would have.
     pub term: Term,
-    /// What it says.
+    /// Its kind and content.
     pub body: Body<C>,
 }
 
@@ -22,25 +22,25 @@ pub enum Body<C> {
     RequestVote(RequestVote),
     /// The answer to it.
     RequestVoteResponse(RequestVoteResponse),
-    /// The leader replicates its log, or, without entries, shows that it lives.
+    /// The leader replicates its log; without entries it is a heartbeat.
     AppendEntries(AppendEntries<C>),
     /// The answer to it.
     AppendEntriesResponse(AppendEntriesResponse),
-    /// The receiver's append or relay came in an earlier term than the message's. It acknowledges nothing, so it
-    /// names neither the append nor the time of its sending.
+    /// The receiver's append or relay was of an earlier term than this message. This answer
+    /// acknowledges nothing, so it names neither the append nor its time of sending.
     StaleTerm,
     /// The end of a log, for a candidate whose own log is behind it.
     LogTail(LogTail<C>),
-    /// An append that each follower on its way stores and sends on.
+    /// An append that each follower of a relay stores and sends on.
     RelayEntries(RelayEntries<C>),
-    /// What the last of them tells the leader for all.
+    /// The answer of the last follower of a relay, for all of them.
     RelayEntriesResponse(RelayEntriesResponse),
 }
 
-/// A request for a vote (paper, 5.2), or for the promise of one.
+/// A request for a vote (paper, 5.2) or for a pre-vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestVote {
-    /// Only a question: nobody's term or vote changes by it.
+    /// A pre-vote: the answer changes no replica's term or vote.
     pub pre_vote: bool,
     /// The candidate's number for this attempt; the answer returns it, so that an
     /// answer to an earlier attempt never counts.
@@ -54,7 +54,7 @@ pub struct RequestVote {
 /// The answer to a [`RequestVote`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestVoteResponse {
-    /// Which kind of request this answers.
+    /// Whether the request was for a pre-vote.
     pub pre_vote: bool,
     /// `campaign` of the request.
     pub campaign: u64,
@@ -62,7 +62,7 @@ pub struct RequestVoteResponse {
     pub granted: bool,
 }
 
-/// The leader's log, or the part of it that a follower lacks (paper, 5.3).
+/// The part of the leader's log that a follower lacks (paper, 5.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppendEntries<C> {
     /// Index of the entry before the first of `entries`.
@@ -78,7 +78,8 @@ pub struct AppendEntries<C> {
 }
 
 impl<C> AppendEntries<C> {
-    /// Index of the last entry that a receiver has in common with the leader once it stored this.
+    /// Index of the last entry that a receiver shares with the leader after it has stored this
+    /// append.
     pub fn last_index(&self) -> Index {
         self.prev_log_index + self.entries.len() as Index
     }
@@ -87,10 +88,10 @@ impl<C> AppendEntries<C> {
 /// The answer to an [`AppendEntries`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppendEntriesResponse {
-    /// `sent_at` of the request: shows the leader that this follower followed it
-    /// at that time or later, and how long the round trip took.
+    /// `sent_at` of the request. It shows the leader that this follower followed it at that time or
+    /// later, and the length of the round trip.
     pub sent_at: Micros,
-    /// What the log had to say.
+    /// Whether the entries fitted the log.
     pub outcome: AppendOutcome,
 }
 
@@ -99,7 +100,7 @@ pub struct AppendEntriesResponse {
 pub enum AppendOutcome {
     /// The follower's log equals the leader's up to this index.
     Matched {
-        /// The last index that the request showed to be equal; never beyond it.
+        /// The last index of the request's entries; never beyond it.
         match_index: Index,
     },
     /// The follower has no entry `prev_log_index` of `prev_log_term` (paper, end of 5.3).
@@ -108,12 +109,14 @@ pub enum AppendOutcome {
         prev_log_index: Index,
         /// The term of the follower's entry there; 0 if its log ends before.
         conflict_term: Term,
-        /// The first index that the follower has of that term; if its log ends before, the index after its last.
+        /// The first index that the follower has of that term; if its log ends before, the index
+        /// after its last.
         conflict_index: Index,
     },
 }
 
-/// What a candidate lacks of the sender's log (`candidate.rs`). The sender does not lead, and no answer is due.
+/// The entries of the sender's log that a candidate lacks (`candidate.rs`). The sender does not
+/// lead, and no answer is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogTail<C> {
     /// Index of the entry before the first of `entries`.
@@ -124,35 +127,40 @@ pub struct LogTail<C> {
     pub entries: Vec<Entry<C>>,
 }
 
-/// An [`AppendEntries`] that goes through several followers, and what it has been answered so far (`relay.rs`).
+/// An [`AppendEntries`] that goes through several followers, with their acknowledgements so far
+/// (`relay.rs`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayEntries<C> {
-    /// Whose log it shows; the sender is whoever had it last.
+    /// The leader that created the append; the sender is the follower before the receiver, or the
+    /// leader.
     pub leader: Id,
-    /// Who gets it after the receiver, in this order.
+    /// The followers after the receiver, in this order.
     pub way: Vec<Id>,
-    /// Who has stored it, in this order: the log of each equals the leader's up to the append's last entry.
+    /// The followers that have stored it, in this order. The log of each equals the leader's up to
+    /// the append's last entry.
     pub acknowledged: Vec<Acknowledgement>,
-    /// What all of them are to store.
+    /// The append for all of them.
     pub append: AppendEntries<C>,
 }
 
-/// One of those who have stored an append that goes through several followers.
+/// One follower's acknowledgement of an append that goes through several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acknowledgement {
-    /// Who it is.
+    /// The follower.
     pub id: Id,
-    /// `sent_at` of the append with which it did: it followed the leader at that time or later.
+    /// `sent_at` of the append that the follower acknowledges: it followed the leader at that time
+    /// or later.
     pub sent_at: Micros,
 }
 
-/// The answer to a [`RelayEntries`], from all who have stored it.
+/// The answer to a [`RelayEntries`], for all followers that have stored it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayEntriesResponse {
     /// `sent_at` of the append.
     pub sent_at: Micros,
     /// The log of each equals the leader's up to this index.
     pub match_index: Index,
-    /// Who they are, at least one. Some may have stored it when it was sent before.
+    /// The followers, at least one. Some of them may have stored the entries when an earlier relay
+    /// carried them.
     pub acknowledged: Vec<Acknowledgement>,
 }

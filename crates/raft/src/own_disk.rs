@@ -1,6 +1,7 @@
-//! The leader's own disk. A leader stores an entry as a follower does, and it counts itself once its disk has the entry
-//! (dissertation, 10.2.1). So it watches its disk as it watches a follower: a disk that is slower than the followers'
-//! answers does not count, and one follower more is asked at once. Then a disk that hangs delays no write.
+//! The leader's own disk. A leader stores an entry as a follower does, and counts itself once its
+//! disk has the entry (dissertation, 10.2.1). So it watches its disk as it watches a follower. A
+//! disk that is slower than the followers' answers does not count, and the leader asks one follower
+//! more at once. So a disk that hangs delays no write.
 
 use super::leader::Leader;
 use super::node::{Node, Role};
@@ -8,15 +9,15 @@ use super::progress::Progress;
 use super::types::{Command, Index};
 use crate::micros::Micros;
 
-/// What a leader knows of its own disk.
+/// A leader's view of its own disk.
 #[derive(Debug, Default)]
 pub(super) struct OwnDisk {
-    writing: Option<(Index, Micros)>, // the write that is measured: its last entry, and when it was handed out
-    is_late: bool,                    // whether the write that was measured last took longer than an answer
+    writing: Option<(Index, Micros)>, // the measured write: its last entry, and the time when it was handed out
+    is_late: bool,                    // whether the last measured write took longer than an answer
 }
 
 impl OwnDisk {
-    /// Notes how far the disk is. A write may take `limit_us`.
+    /// Notes the disk's progress. A write may take `limit_us`.
     fn watch(&mut self, last_index: Index, durable_index: Index, now: Micros, limit_us: Micros) {
         if let Some((index, since)) = self.writing {
             let is_done = durable_index >= index;
@@ -29,28 +30,29 @@ impl OwnDisk {
         }
     }
 
-    /// When the write that goes on will be late.
+    /// The time at which the present write becomes late.
     fn deadline(&self, limit_us: Micros) -> Option<Micros> {
         self.writing.filter(|_| !self.is_late).map(|(_, since)| since + limit_us)
     }
 }
 
 impl Leader {
-    /// How long the slowest follower that answers may take; the leader's own disk gets as long.
+    /// The time that the slowest responsive follower may take to answer; the leader's own disk may
+    /// take as long.
     fn disk_limit_us(&self) -> Micros {
         let responsive = self.followers.values().filter(|progress| progress.is_responsive());
         responsive.map(Progress::answer_limit_us).max().unwrap_or(Micros::MAX / 2)
     }
 
-    /// When the leader's own disk will be too late to count on.
+    /// The time at which the leader's own disk becomes too late to count.
     pub(super) fn own_disk_deadline(&self) -> Option<Micros> {
         self.own_disk.deadline(self.disk_limit_us())
     }
 }
 
 impl<C: Command> Node<C> {
-    /// How many followers must store the latest entry: with the leader they are a quorum, or without it if its own disk
-    /// is late.
+    /// The number of followers that must store the latest entry. They are a quorum with the leader,
+    /// or without it if its own disk is late.
     pub(super) fn wanted_followers(&mut self) -> usize {
         let (last_index, durable_index) = (self.log.last_index(), self.log.durable_index());
         let quorum = self.configuration.quorum();
@@ -66,7 +68,7 @@ mod tests {
     use super::*;
     use crate::harness::{Cluster, SETTINGS, id, put};
 
-    /// A leader of five whose disk hangs from now on, and those of the others do not.
+    /// A cluster of five in which the disk of 1, the leader, hangs from now on.
     fn led_by_1_whose_disk_hangs() -> Cluster {
         let mut cluster = Cluster::new(5, 1, SETTINGS);
         cluster.timeout(id(1));
@@ -93,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn one_follower_more_is_asked_when_the_leaders_own_disk_is_late() {
+    fn leader_asks_one_follower_more_when_its_own_disk_is_late() {
         let mut cluster = led_by_1_whose_disk_hangs();
         cluster.step(id(1), [put("k", "v")]);
         assert_eq!(cluster.network.len(), 2);
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_disk_does_not_count_for_the_next_write_until_it_keeps_up_again() {
+    fn late_disk_does_not_count_until_a_write_is_in_time() {
         let mut cluster = led_by_1_whose_disk_hangs();
         let mut asks_for = |works_again: bool| {
             if works_again {
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_is_late_after_its_limit_and_the_next_one_in_time_ends_that() {
+    fn disk_is_late_from_a_write_beyond_its_limit_to_one_in_time() {
         let mut disk = OwnDisk::default();
         disk.watch(1, 0, 100, 50);
         assert_eq!(disk.deadline(50), Some(150));

@@ -1,6 +1,6 @@
-//! Random schedules: whatever is lost, repeated, reordered, cut off, late or restarted, the
-//! invariants hold after every step, reads see all that was committed before they were asked, and once
-//! the network is whole again the cluster makes progress and all logs become equal.
+//! Random schedules lose, repeat, reorder and delay messages, cut replicas off and restart them.
+//! The invariants hold after every step, and a read sees all entries that were committed before it
+//! arrived. Once the network is whole again the cluster makes progress, and all logs become equal.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use super::action::Input;
 use super::harness::{Cluster, SETTINGS, id, put};
 use crate::id::Id;
 
-/// One thing that can happen. Places and replicas are taken modulo what there is.
+/// One event. Places and replicas are taken modulo their number.
 #[derive(Clone, Debug)]
 enum Event {
     Deliver(usize),

@@ -1,4 +1,4 @@
-//! How entries, messages and replicas are written down, in transcripts that people read.
+//! Entries, messages and replicas as text, for transcripts that people read.
 
 use std::fmt;
 
@@ -66,7 +66,7 @@ impl<C: Command> fmt::Display for AppendEntries<C> {
     }
 }
 
-/// Replicas in their order: `3,4`.
+/// The numbers of replicas in their order: `3,4`.
 fn numbers<'a>(ids: impl Iterator<Item = &'a Id>) -> String {
     let numbers: Vec<String> = ids.map(|id| id.number().to_string()).collect();
     numbers.join(",")
@@ -76,7 +76,7 @@ fn ids(acknowledged: &[Acknowledgement]) -> impl Iterator<Item = &Id> {
     acknowledged.iter().map(|acknowledgement| &acknowledgement.id)
 }
 
-/// What a replica is at the moment.
+/// A replica's present role and term.
 pub fn describe<C: Command>(node: &Node<C>) -> String {
     let term = node.hard_state().current_term;
     match &node.role {

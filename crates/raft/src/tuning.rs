@@ -1,56 +1,59 @@
-//! The choices of the core that trade messages against latency, reads against failover, and simplicity against both. No
-//! choice touches safety.
+//! The choices of the core that trade messages against latency, reads against failover, and
+//! simplicity against both. No choice touches safety.
 
-/// What the core is told to prefer. All replicas of a cluster need the same.
+/// The choices of one cluster. All its replicas need the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
-    /// How many entries one append carries at most, at least 1.
+    /// The most entries that one append carries, at least 1.
     pub max_entries_per_append: usize,
-    /// Whether followers hear of every commit at once, by an append of its own, instead of with the next entry.
+    /// Whether the leader announces every commit at once, by an append of its own, instead of with
+    /// the next entry.
     pub commit_notices: bool,
     /// Whether an entry goes to just enough followers, in turns, instead of to all.
     pub thrifty: bool,
-    /// The way of an entry through the cluster.
+    /// The path of an entry through the cluster.
     pub topology: Topology,
-    /// What a read costs.
+    /// The proof of leadership that a read needs.
     pub reads: Reads,
-    /// How the followers find out that their leader is dead.
+    /// How the followers detect a dead leader.
     pub detection: Detection,
 }
 
-/// The way of an entry through the cluster.
+/// The path of an entry through the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topology {
     /// The leader sends to each follower and each answers.
     Star,
-    /// The leader sends to one follower, which sends on; the last one answers for all.
+    /// The leader sends to one follower, each follower sends on to the next, and the last one
+    /// answers for all.
     Relay,
-    /// Star where nothing is lost, relay where messages get lost.
+    /// Star while no messages are lost, relay while messages get lost.
     Adaptive,
 }
 
-/// What a read costs. All three are linearizable.
+/// The proof of leadership that a read needs. Reads are linearizable with all three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reads {
-    /// Nothing while a lease lasts; rests on clocks that run at about the same rate.
+    /// A lease, which costs no message while it lasts; rests on clocks that run at about the same
+    /// rate.
     Lease,
-    /// One round to a quorum for all reads that wait; rests on no clock.
+    /// One round of heartbeats to a quorum for all waiting reads; rests on no clock.
     ReadIndex,
-    /// As much as a write: each read is an entry in the log.
+    /// An entry in the log for each read, at the cost of a write.
     Log,
 }
 
-/// How the followers find out that their leader is dead.
+/// How the followers detect a dead leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detection {
-    /// By requests that miss the leader; silence costs nothing.
+    /// By requests for which the leader does not answer; silence costs nothing.
     OnDemand,
-    /// By heartbeats that stay away.
+    /// By missing heartbeats.
     Heartbeats,
 }
 
 impl Tuning {
-    /// The best that was measured.
+    /// The choices with the best measured results.
     pub const DEFAULT: Self = Self {
         max_entries_per_append: usize::MAX,
         commit_notices: false,

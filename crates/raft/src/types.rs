@@ -1,4 +1,4 @@
-//! The words of Raft that everything else is written in (paper, figure 2).
+//! The terms of Raft that all other modules use (paper, figure 2).
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,14 +15,15 @@ pub type Index = u64;
 /// largest integer that every JSON implementation keeps exact. Sums of two stay far below overflow.
 pub const MAX_NUMBER: u64 = (1 << 53) - 1;
 
-/// The most terms by which a message's term may exceed the receiver's. A term begins with an election, and elections
-/// need at least tens of milliseconds each, so a replica is never further behind than this after less than five years.
-/// One damaged or forged message therefore costs an election at most: the terms above are not used up. Only a sender
-/// that forges millions of messages uses them up, and no bound helps against replicas that lie ([`raft`](super)).
+/// The most terms by which a message's term may exceed the receiver's. A term begins with an
+/// election, and each election needs at least tens of milliseconds. So a replica falls this far
+/// behind only after almost five years. One damaged or forged message therefore costs an election
+/// at most: the terms above are not used up. Only a sender that forges millions of messages uses
+/// them up, and no bound helps against replicas that lie ([`raft`](super)).
 pub const MAX_TERMS_AHEAD: Term = 1 << 32;
 
-/// A command as the core sees it: the core keeps it, compares it and writes it down for people, and never looks inside. The
-/// driver chooses a type of which a copy is cheap.
+/// A command as the core sees it: the core keeps it, compares it and shows it to people, and never
+/// looks inside. The driver chooses a type that is cheap to copy.
 pub trait Command: Clone + Eq + fmt::Debug + fmt::Display {}
 
 impl<C: Clone + Eq + fmt::Debug + fmt::Display> Command for C {}
@@ -34,29 +35,30 @@ pub struct Entry<C> {
     pub index: Index,
     /// The term of the leader that created it.
     pub term: Term,
-    /// What it does when it is applied.
+    /// Its effect on the state machine.
     pub payload: Payload<C>,
 }
 
-/// What an entry does when it is applied.
+/// The effect of an entry on the state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload<C> {
-    /// Nothing: a new leader appends one so that it can commit what came before (paper, 5.4.2 and 8).
+    /// No effect: a new leader appends one so that it can commit the entries of earlier terms
+    /// (paper, 5.4.2 and 8).
     Noop,
     /// A client's write.
     Command(C),
 }
 
-/// What a replica must never forget (paper, figure 2: persistent state), besides its log.
+/// The state besides its log that a replica must never forget (paper, figure 2: persistent state).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardState {
     /// The latest term seen; never decreases.
     pub current_term: Term,
-    /// Who got this replica's vote in `current_term`; set at most once per term.
+    /// The candidate that has this replica's vote in `current_term`; set at most once per term.
     pub voted_for: Option<Id>,
 }
 
-/// What a replica finds on its disk when it starts; nothing when it starts for the first time.
+/// The state on a replica's disk when it starts; empty when it starts for the first time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersistentState<C> {
     /// Its term and vote.
@@ -71,7 +73,7 @@ impl<C> Default for PersistentState<C> {
     }
 }
 
-/// Who takes part, and so what a quorum is.
+/// The voters, and so the quorums.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {
     voters: BTreeSet<Id>,
@@ -93,18 +95,18 @@ impl Configuration {
         self.voters.contains(&id)
     }
 
-    /// How many voters make a quorum: any two quorums share a voter.
+    /// The number of voters in a quorum: any two quorums share a voter.
     pub fn quorum(&self) -> usize {
         self.voters.len() / 2 + 1
     }
 
-    /// Whether those voters for which `has` holds are a quorum.
+    /// Whether the voters for which `has` holds are a quorum.
     pub fn is_quorum(&self, has: impl Fn(Id) -> bool) -> bool {
         self.voters().filter(|&id| has(id)).count() >= self.quorum()
     }
 
-    /// The largest value that a quorum has reached: for match indexes, what is
-    /// replicated on a quorum.
+    /// The largest value that a quorum has reached: of match indexes, the last one that a quorum
+    /// stores.
     pub fn reached_by_quorum(&self, value: impl Fn(Id) -> u64) -> u64 {
         let mut values: Vec<u64> = self.voters().map(value).collect();
         values.sort_unstable_by(|a, b| b.cmp(a));
@@ -117,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_largest_number_is_the_largest_that_a_double_keeps_exact() {
+    fn largest_number_is_the_largest_that_a_double_keeps_exact() {
         assert_eq!(MAX_NUMBER as f64 as u64, MAX_NUMBER);
         assert_eq!((MAX_NUMBER + 2) as f64 as u64, MAX_NUMBER + 1);
     }

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What the core may depend on.
+/// The dependencies that the core may have.
 const DEPENDENCIES: [&str; 2] = ["fastrand", "thiserror"];
 
-/// What the golden scripts add for tests and for fuzz targets.
+/// The dependencies that the golden scripts add for tests and for fuzz targets.
 const OPTIONAL: [&str; 1] = ["goldenscript"];
 
-/// What the core may use of the standard library: nothing of these reaches outside the process or knows the time.
+/// The modules of the standard library that the core may use. None of them reaches outside the
+/// process or knows the time.
 const MODULES: [&str; 4] = ["collections", "fmt", "mem", "str"];
 
 /// Sources that are compiled for tests only.
@@ -20,7 +21,8 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The dependencies of a manifest that are not for tests: their lines, or the headers of sections of their own.
+/// The dependencies of a manifest that are not for tests: their lines, or the headers of sections
+/// of their own.
 fn dependencies(manifest: &str) -> Vec<&str> {
     let mut section = "";
     let mut found = Vec::new();
@@ -58,7 +60,7 @@ fn std_modules(source: &str) -> BTreeSet<String> {
     modules
 }
 
-/// All sources of the core below this folder, but for those of tests.
+/// The sources of the core below this folder, without those of tests.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for file in fs::read_dir(folder).expect("the core has sources") {
@@ -74,7 +76,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn core_depends_on_nothing_that_does_io() {
+fn core_has_no_dependency_that_does_io() {
     let manifest = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
     for line in dependencies(&manifest) {
         let name = line.split(|c: char| c == '=' || c == '.' || c.is_whitespace()).next().unwrap_or_default();
@@ -95,7 +97,7 @@ fn core_uses_no_network_no_files_no_clock_and_no_threads() {
 }
 
 #[test]
-fn test_of_purity_sees_what_it_must_refuse() {
+fn purity_test_finds_forbidden_modules_and_dependencies() {
     let modules = |source| std_modules(source).into_iter().collect::<Vec<_>>();
     assert_eq!(modules("use std::net::TcpStream;\nlet now = std::time::Instant::now();"), ["net", "time"]);
     assert_eq!(modules("use std::{fmt,\n    thread::spawn};"), ["fmt", "thread"]);
