@@ -4,7 +4,7 @@
 //! `cargo bench --bench latency [-- TRANSPORT...]`
 //!
 //! With names of transports (`memory`, `seqpacket`, `udp`) it measures only those, with `parts` only the second
-//! table. All of it takes less than two minutes. The machine should have nothing else to do.
+//! table, with `catch-up` only the third. All of it takes about two minutes. The machine should have nothing else to do.
 //!
 //! # How it is measured
 //!
@@ -46,6 +46,13 @@
 //! the thread that waits for it has gone to sleep; they are no measure of a replica's work. The hand-overs of the second table
 //! show how much lies between the two.
 
+//! # While a follower catches up
+//!
+//! The third table has the puts of eight clients during the five seconds after the network has healed, with one of five
+//! replicas that was cut off while so many entries were added. In the row with 0 entries the replica was not cut off.
+
+#[path = "latency/catch_up.rs"]
+mod catch_up;
 #[path = "latency/clients.rs"]
 mod clients;
 #[path = "latency/cluster.rs"]
@@ -88,6 +95,9 @@ fn main() {
     }
     if is_wanted("parts") {
         parts::print();
+    }
+    if is_wanted("catch-up") {
+        catch_up::print();
     }
 }
 

@@ -62,6 +62,11 @@ impl Run {
         percentile(&self.latencies, share).as_secs_f64() * 1e6
     }
 
+    /// How many requests were answered.
+    pub fn answered(&self) -> usize {
+        self.latencies.len()
+    }
+
     pub fn per_second(&self) -> f64 {
         self.latencies.len() as f64 / self.took.as_secs_f64()
     }
@@ -87,11 +92,23 @@ pub struct Clients {
     last: u64,
     request: Vec<u8>,
     buffer: Vec<u8>,
+    cut_off: Option<u16>,
 }
 
 impl Clients {
     pub fn new(network: Box<dyn Network>, replicas: u16) -> Self {
-        Self { network, replicas, leader: 0, last: 0, request: Vec::new(), buffer: vec![0; MAX_BYTES] }
+        let (request, buffer) = (Vec::new(), vec![0; MAX_BYTES]);
+        Self { network, replicas, leader: 0, last: 0, request, buffer, cut_off: None }
+    }
+
+    /// Cuts a replica that does not lead off from the others.
+    pub fn cut_off_a_follower(&mut self) {
+        self.cut_off = Some((self.leader + 1) % self.replicas);
+    }
+
+    /// Connects all replicas again.
+    pub fn heal(&mut self) {
+        self.cut_off = None;
     }
 
     /// Lets so many clients ask for so long, at least once each, and waits for all answers.
@@ -168,9 +185,13 @@ impl Clients {
             let datagram = &self.buffer[..length];
             // Replicas write it before anything that a client chose, so nothing else can look like it.
             let to = id_after(datagram, br#""dst":""#).expect("replicas say for whom it is");
+            let from = id_after(datagram, br#""src":""#);
+            if self.cut_off.is_some_and(|cut_off| to == cut_off || from == Some(cut_off)) {
+                continue;
+            }
             if to == NOBODY {
-                let from = id_after(datagram, br#""src":""#);
-                for other in (0..self.replicas).filter(|&other| Some(other) != from) {
+                let reached = (0..self.replicas).filter(|&other| Some(other) != from);
+                for other in reached.filter(|&other| Some(other) != self.cut_off) {
                     self.network.deliver(other, datagram);
                 }
             } else if to < self.replicas {
