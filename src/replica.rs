@@ -8,6 +8,7 @@
 //! redirect to nobody only sends the client around in circles.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use raft::ReadId;
@@ -119,8 +120,9 @@ struct Pending {
 enum PendingState {
     /// It waits for a leader to be known.
     AwaitingLeader,
-    /// It was handed to the core, which applies, serves or abandons it.
-    Proposed,
+    /// The core has it, and applies or serves it unless this replica stops leading. It had stopped
+    /// leading `lost_leads` times before.
+    Proposed { lost_leads: u64 },
 }
 
 /// A request that waits for a leader to be known.
@@ -139,7 +141,8 @@ pub struct Replica {
     pending_bytes: usize,                           // of all of them
     held: VecDeque<Held>, // oldest first; those that wait for a leader, and some that were answered since
     to_review: usize,     // how many of them, from the front, are to be looked at once more
-    abandoned: VecDeque<RequestId>, // those that this replica had taken on when it stopped to lead
+    lost_leads: u64,      // how often this replica has stopped leading
+    abandoned_from: Option<Bound<RequestId>>, // where the search for requests from before that goes on
     reads: BTreeMap<ReadId, (RequestId, Arc<str>)>, // the key of each read that the core was asked for
     next_read: ReadId,
     redirected: Option<(Id, Micros)>, // the first client that was sent to the leader since that was heard, and when
@@ -177,7 +180,8 @@ impl Replica {
             pending_bytes: 0,
             held: VecDeque::new(),
             to_review: 0,
-            abandoned: VecDeque::new(),
+            lost_leads: 0,
+            abandoned_from: None,
             batch_at: now,
             reads: BTreeMap::new(),
             next_read: 0,
@@ -270,7 +274,7 @@ impl Replica {
 
     /// When [`tick`](Self::tick) and [`finish`](Self::finish) are due if nothing arrives before.
     pub fn deadline(&self) -> Micros {
-        let goes_on = self.to_review > 0 || !self.abandoned.is_empty();
+        let goes_on = self.to_review > 0 || self.abandoned_from.is_some();
         let own = goes_on.then_some(self.batch_at).or(self.hold_deadline());
         own.map_or(self.node.deadline(), |until| until.min(self.node.deadline()))
     }
@@ -365,8 +369,9 @@ impl Replica {
     /// This replica leads: the request goes into the log, or waits for proof of leadership.
     fn ask_core(&mut self, now: Micros, request: Request) {
         let Request { id, operation } = request;
+        let lost_leads = self.lost_leads;
         if let Some(pending) = self.pending.get_mut(&id) {
-            pending.state = PendingState::Proposed;
+            pending.state = PendingState::Proposed { lost_leads };
         }
         match operation {
             Operation::Put { key, value } => self.propose(now, Command { request: id, key, value }),
@@ -435,15 +440,27 @@ impl Replica {
     /// This replica leads no more: what it had taken on is for the next leader.
     fn abandon(&mut self) {
         self.reads.clear();
-        let asked = self.pending.iter().filter(|(_, pending)| pending.state == PendingState::Proposed);
-        self.abandoned.extend(asked.map(|(id, _)| id.clone()));
-        debug!(requests = self.abandoned.len(), "leads no more");
+        self.lost_leads += 1;
+        self.abandoned_from = Some(Bound::Unbounded);
+        debug!(requests = self.pending.len(), "leads no more");
     }
 
-    /// Sends the clients of some requests that this replica has abandoned on to another one.
+    /// Sends the clients of some requests that this replica has abandoned on to another replica. One
+    /// batch looks at a part of the requests only, because there may be [`MAX_PENDING`].
     fn send_abandoned_on(&mut self) {
-        for _ in 0..SENT_ON_AT_ONCE {
-            let Some(id) = self.abandoned.pop_front() else { return };
+        let Some(from) = self.abandoned_from.take() else { return };
+        let seen: Vec<(&RequestId, &Pending)> =
+            self.pending.range((from, Bound::Unbounded)).take(SENT_ON_AT_ONCE).collect();
+        if let Some((last, _)) = seen.get(SENT_ON_AT_ONCE - 1) {
+            self.abandoned_from = Some(Bound::Excluded((*last).clone()));
+        }
+        let is_abandoned = |pending: &Pending| match pending.state {
+            PendingState::AwaitingLeader => false,
+            PendingState::Proposed { lost_leads } => lost_leads < self.lost_leads,
+        };
+        let abandoned = seen.into_iter().filter(|(_, pending)| is_abandoned(pending));
+        let abandoned: Vec<RequestId> = abandoned.map(|(id, _)| id.clone()).collect();
+        for id in abandoned {
             self.answer(&id, Outcome::Redirect, self.node.leader());
         }
     }
