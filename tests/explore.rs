@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use assert_cmd::Command;
 
-/// Runs it and returns its exit code, stdout and stderr.
+/// Runs the explorer and returns its exit code, stdout and stderr.
 fn explore(arguments: &[&str]) -> (i32, String, String) {
     let directory = tempfile::tempdir().expect("a directory");
     let save = directory.path().join("failure.json");
@@ -43,7 +43,7 @@ fn one_seed_has_one_transcript() {
 }
 
 #[test]
-fn a_scenario_is_played_and_its_figures_shown() {
+fn scenario_is_played_and_its_figures_shown() {
     let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/crash-4.json");
     let scenario = scenario.to_str().expect("UTF-8");
     let (code, stdout, _) = explore(&["--scenario", scenario, "--seeds", "3", "--jobs", "1"]);
@@ -52,7 +52,7 @@ fn a_scenario_is_played_and_its_figures_shown() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_in_one_line() {
+fn bad_argument_is_refused_in_one_line() {
     let refused = |arguments: &[&str], reason: &str| {
         let (code, stdout, stderr) = explore(arguments);
         assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}");
@@ -66,7 +66,7 @@ fn what_makes_no_sense_is_refused_in_one_line() {
 }
 
 #[test]
-fn known_bugs_are_listed_with_what_they_do() {
+fn known_bugs_are_listed_with_their_descriptions() {
     let (code, stdout, _) = explore(&["--bug", "list"]);
     assert_eq!(code, 0);
     assert!(stdout.lines().count() >= 21, "{stdout}");
@@ -74,7 +74,7 @@ fn known_bugs_are_listed_with_what_they_do() {
 }
 
 #[test]
-fn a_failure_is_shown_with_its_seed_its_rule_and_how_to_see_it_again() {
+fn failure_is_shown_with_its_seed_its_rule_and_a_command_that_repeats_it() {
     let (code, stdout, _) = explore(&["--bug", "stale-leader-ok", "--seeds", "50"]);
     assert_eq!(code, 1, "{stdout}");
     assert!(stdout.contains("no acknowledged write lost is broken"), "{stdout}");
@@ -82,9 +82,9 @@ fn a_failure_is_shown_with_its_seed_its_rule_and_how_to_see_it_again() {
     assert!(stdout.contains("faults (found in"), "{stdout}");
 }
 
-/// Standard output and standard error that take nothing.
+/// Standard output and standard error are full.
 #[test]
-fn output_that_takes_nothing_ends_it_without_a_panic() {
+fn full_output_ends_the_explorer_without_a_panic() {
     let full = || Stdio::from(File::options().write(true).open("/dev/full").expect("every Linux has it"));
     let closed = || {
         let (reader, writer) = std::io::pipe().expect("a pipe");

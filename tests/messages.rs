@@ -1,6 +1,6 @@
-//! How many messages replicas send, to the last one: a change that costs or saves messages shows in the diff of
-//! `messages.golden`. `UPDATE_GOLDENFILES=1 cargo test --test messages` writes it anew; commit that only when every changed
-//! line is understood.
+//! Exact numbers of messages between replicas: a change that costs or saves messages shows in the
+//! diff of `messages.golden`. `UPDATE_GOLDENFILES=1 cargo test --test messages` writes the file
+//! anew. Commit it only when every changed line is understood.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use kvstore::sim::scenario::Source;
 /// The runs of each scenario.
 const SEEDS: [u64; 3] = [1, 2, 3];
 
-/// Each with all tuning: replicas, clients that ask one after the other, and loss.
+/// Each with the default tuning: replicas, closed-loop clients, and loss.
 const LOADS: [(usize, usize, f64); 5] = [(3, 1, 0.0), (5, 1, 0.0), (5, 64, 0.0), (5, 8, 0.15), (9, 8, 0.0)];
 
 #[test]
-fn no_message_more_and_no_message_less() {
+fn numbers_of_messages_are_those_of_the_golden_file() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages.golden");
     let now = format!("{}\n{}", scenarios(), ladder());
     if std::env::var_os("UPDATE_GOLDENFILES").is_some() {
@@ -26,7 +26,7 @@ fn no_message_more_and_no_message_less() {
     assert!(before == now, "UPDATE_GOLDENFILES=1 accepts this:\n{}", differences(&before, &now));
 }
 
-/// Each line that has changed: what it was, and what it is.
+/// Each line that has changed, in its old and its new form.
 fn differences(before: &str, now: &str) -> String {
     let (mut old, mut new) = (before.lines(), now.lines());
     let mut text = String::new();
@@ -39,7 +39,7 @@ fn differences(before: &str, now: &str) -> String {
     text
 }
 
-/// Messages of whole runs of the seventeen scenarios.
+/// The messages of whole runs of the seventeen scenarios.
 fn scenarios() -> String {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
     let files = std::fs::read_dir(directory).expect("the scenarios are there").flatten();
@@ -56,7 +56,7 @@ fn scenarios() -> String {
     text
 }
 
-/// Datagrams and bytes for 500 puts and for 500 gets, with one choice on after the other.
+/// Datagrams and bytes for 500 puts and for 500 gets. Each row adds one choice.
 fn ladder() -> String {
     let mut text = String::new();
     for (replicas, outstanding, loss) in LOADS {

@@ -1,5 +1,6 @@
-//! Schedules that showed a fault once, kept as plans in `tests/plans` and run in virtual time. With a file that has no
-//! seed of its own, `explore --scenario tests/plans/FILE --seeds 40` prints the figures of forty seeds.
+//! Schedules that showed a fault once, kept as plans in `tests/plans` and run in virtual time. For
+//! a file without a seed of its own, `explore --scenario tests/plans/FILE --seeds 40` prints the
+//! figures of forty seeds.
 
 use std::path::Path;
 
@@ -29,18 +30,18 @@ fn figures(name: &str, change: impl Fn(&mut Tuning)) -> Vec<Figures> {
     (0..SEEDS).map(figures).collect()
 }
 
-/// Whether each put of a plan took at most so long, in each seed.
+/// Whether each put of a plan took at most this time, in each seed.
 fn every_put_takes_at_most(name: &str, most_us: u64, change: impl Fn(&mut Tuning)) -> bool {
     figures(name, change).iter().all(|figures| figures.puts.count > 0 && figures.puts.p99_us <= most_us)
 }
 
-/// The disk of the leader hangs, and a client puts something every five seconds.
+/// The disk of the leader hangs, and a client puts a key every five seconds.
 #[test]
 fn plain_raft_commits_at_once_while_the_disk_of_its_leader_hangs() {
     assert!(every_put_takes_at_most("leader-disk-hangs", 10_000, |tuning| tuning.thrifty = false));
 }
 
-/// Neither batches nor coalescing: clients ask more often than the cluster can answer them.
+/// Neither batches nor coalescing: clients send more requests than the cluster can answer.
 #[test]
 fn liveness_rule_tells_overload_from_a_stall() {
     let outcome = run(&source("overload").plan(0), None, false);
@@ -53,13 +54,15 @@ fn put_takes_no_longer_than_in_plain_raft_while_the_disk_of_the_leader_hangs() {
     assert!(every_put_takes_at_most("leader-disk-hangs", 20_000, |_| ()));
 }
 
-/// The leader is cut off for 0.3 s in each second, and 90 puts come per second. A leader that is deposed costs 0.48 s.
+/// The leader is cut off for 0.3 s in each second, and 90 puts come per second. A leader that is
+/// deposed costs 0.48 s.
 #[test]
 fn leader_that_is_cut_off_for_a_moment_stays() {
     assert!(every_put_takes_at_most("leader-is-cut-off-each-second", 350_000, |_| ()));
 }
 
-/// Round trips take 80 ms and 30 % of the messages are lost. A leader that steps down costs 0.8 s or more.
+/// Round trips take 80 ms and 30 % of the messages are lost. A leader that steps down costs 0.8 s
+/// or more.
 #[test]
 fn leader_stays_where_round_trips_are_long_and_messages_are_lost() {
     assert!(every_put_takes_at_most("long-way-loses-a-third", 750_000, |_| ()));

@@ -10,10 +10,11 @@ use serde_json::Value;
 const OURS: &str = env!("CARGO_BIN_EXE_kvstore");
 const TRANSPORTS: [&str; 3] = ["seqpacket", "stream", "udp"];
 
-/// More than any replica takes to join on the busiest machine; only a test that hangs waits so long.
+/// Longer than any replica takes to join on the busiest machine. Only a test that hangs waits so
+/// long.
 const JOIN_SECONDS: &str = "300";
 
-/// Longer than a scenario lasts: no replica is silent for so long, however slow the machine is.
+/// Longer than any scenario lasts: no replica is silent for so long, even on a slow machine.
 const NEVER_SILENT: &str = "1000";
 
 /// `run.py` with a scenario, named by its path without the suffix.
@@ -26,7 +27,7 @@ fn run_py(scenario: &str, replica: &Path, transport: &str) -> Command {
     command
 }
 
-/// Runs a scenario and returns what `run.py` did and wrote.
+/// Runs a scenario. Returns the output of `run.py` and its report.
 fn run(scenario: &str, replica: &Path, flaw: &str, transport: &str) -> (Output, Value) {
     finish(run_py(scenario, replica, transport).env("FLAW", flaw))
 }
@@ -43,7 +44,7 @@ fn said(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).join("\n")
 }
 
-/// Runs a scenario that must pass, and returns what `run.py` wrote.
+/// Runs a scenario that must pass, and returns the report of `run.py`.
 fn pass(scenario: &str, replica: &Path, transport: &str) -> Value {
     let (output, result) = run(scenario, replica, "", transport);
     assert!(output.status.success(), "{transport}: {}\n{}", output.status, said(&output));
@@ -73,8 +74,9 @@ fn replicas_answer_every_request_in_each_dialect() {
     });
 }
 
-/// Sixteen messages for a put and for a get, instead of four and none. On a busy machine one acknowledgement or one
-/// commit notice may stand for several requests, so only the entry for each of four followers is certain.
+/// A put and a get cost sixteen messages, instead of four and none. On a busy machine one
+/// acknowledgement or commit notice may stand for several requests. So only the entry for each of
+/// four followers is certain.
 #[test]
 fn tuning_of_the_replica_can_be_tried() {
     let naive = "--no-batching --commit-notices --no-coalescing --no-thrift --topology star --reads log";
@@ -99,7 +101,7 @@ fn tuning_that_the_replica_refuses_is_bad_usage() {
     }
 }
 
-/// The requests that the leader holds when it is killed are asked again by their clients, and answered.
+/// The leader holds requests when it is killed. Their clients repeat them and get answers.
 #[test]
 fn answers_stay_right_under_loss_a_partition_and_a_killed_leader() {
     let result = simulate("rough", "seqpacket");
@@ -107,15 +109,16 @@ fn answers_stay_right_under_loss_a_partition_and_a_killed_leader() {
     assert_eq!(figure(&result, "duplicates"), 0, "{result}");
 }
 
-/// The replica of the simulator's tests, which has the flaw that it is told to have.
+/// The replica of the simulator's tests, with the flaw that its argument names.
 fn flawed() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("simulator/tests/unsafe_replica.py")
 }
 
-/// Both flaws pass where nothing goes wrong, both are found where something does, and there ours passes. All
-/// at the same time, because each run takes its time and hardly any work. Each dialect sees one of the flawed runs or more.
+/// Both flaws pass without faults and are found under faults, where our replica passes. The runs
+/// take place at the same time, because each takes long and does hardly any work. Each dialect sees
+/// at least one of the flawed runs.
 #[test]
-fn a_replica_that_only_looks_sound_is_caught() {
+fn replica_with_a_hidden_flaw_is_caught_under_faults() {
     let caught = |flaw, transport| {
         let (output, result) = run("configs/beyond/catch-unsafe", &flawed(), flaw, transport);
         assert_eq!(output.status.code(), Some(1), "{flaw} {transport}:\n{}", said(&output));

@@ -1,5 +1,6 @@
-//! After the safety phase: a majority gets well for good, the others stay broken, one-way perhaps, and the cluster
-//! must work. It is easy to be safe by doing nothing.
+//! After the safety phase a majority heals for good, and the other replicas stay broken, perhaps in
+//! one direction only. The cluster must make progress then: a cluster that does nothing is safe,
+//! too.
 
 use raft::types::Term;
 
@@ -10,38 +11,40 @@ use super::trace::Place;
 use crate::micros::Micros;
 use crate::replica::ELECTION_TIMEOUT_US;
 
-/// How long the majority may acknowledge nothing, by whichever clock is the slowest. A client may wait in vain for some
-/// that are broken, two seconds each time, before a replica that is well hears of it and misses its leader.
+/// The longest time that the majority may acknowledge nothing, by the slowest clock. A client may
+/// wait in vain for several broken replicas, two seconds each time, before it reaches a healthy
+/// one. Only then does that replica suspect its leader.
 const MAX_STALL_US: Micros = 18 * ELECTION_TIMEOUT_US;
 
-/// How often an overload is relieved, and for how long each time.
+/// How often the clients relieve an overload, in steps of the longest stall.
 const RELIEFS: Micros = 24;
 
-/// How long it goes on then before anything else is looked at.
+/// The time that the cluster gets to catch up before it is examined.
 const CATCH_UP_US: Micros = ELECTION_TIMEOUT_US;
 
-/// How long it has to answer everybody and to bring each of its members up to date.
+/// The time that the cluster has to answer all requests and to bring each member up to date.
 const MAX_SETTLING_US: Micros = 6 * MAX_STALL_US;
 
-/// By how much the term may grow meanwhile: one election, and a few that end without a winner.
+/// The allowed growth of the term meanwhile: one election, and a few that end without a winner.
 const MAX_TERM_GROWTH: Term = 6;
 
-/// By how much it may grow once the cluster works: what was begun before may still depose a leader, and clients that
-/// wander may not.
+/// The allowed growth of the term once the cluster works. A campaign that began before may still
+/// depose a leader. Clients that wander may not.
 const MAX_TERM_GROWTH_AT_WORK: Term = 2;
 
-/// How often a client asks that wanders.
+/// Number of requests of a client that wanders.
 const WANDERINGS: usize = 16;
 
-/// How long it waits after each question.
+/// The pause of that client after each request.
 const PACE_US: Micros = ELECTION_TIMEOUT_US / 4;
 
-/// How often it is looked whether the write was acknowledged, and the pace of a client that wanders.
+/// The interval at which the cluster checks whether the probe was acknowledged, and the pace of a
+/// client that wanders.
 const STEP_US: Micros = 50_000;
 
 const NAME: &str = "liveness";
 
-/// Heals the majority, breaks the others, and sees what becomes of it.
+/// Heals the majority, breaks the other replicas, and checks that the cluster makes progress.
 pub(super) fn run(cluster: &mut Cluster, liveness: &Liveness) -> Result<(), Violation> {
     cluster.trace.say(cluster.now, Place::Network, || format!("from now on {liveness:?}"));
     heal(cluster, liveness);
@@ -58,8 +61,9 @@ pub(super) fn run(cluster: &mut Cluster, liveness: &Liveness) -> Result<(), Viol
     check_terms(cluster, term_then, MAX_TERM_GROWTH_AT_WORK)
 }
 
-/// Waits until the probe is acknowledged. A cluster that acknowledges nothing for too long stalls. One that acknowledges
-/// other puts meanwhile has more to do than it can do: then the clients ask ever more rarely, until the probe gets through.
+/// Waits until the probe is acknowledged. A cluster that acknowledges nothing for too long stalls.
+/// A cluster that acknowledges other puts meanwhile is overloaded: the clients repeat requests ever
+/// less often, until the probe gets through.
 fn recover(cluster: &mut Cluster) -> Result<(), Violation> {
     let began = cluster.now;
     let max_stall_us = by_the_slowest_clock(cluster, MAX_STALL_US);
@@ -89,8 +93,8 @@ fn recover(cluster: &mut Cluster) -> Result<(), Violation> {
     Ok(())
 }
 
-/// A client asks now one replica and now another, as clients do that know no leader. Whoever it comes back to has
-/// reason to ask whether the leader lives, and nothing more.
+/// A client asks one replica after the other, as clients without a known leader do. Each replica
+/// may suspect its leader then and probe it, and do no more.
 fn wander(cluster: &mut Cluster) -> Result<(), Violation> {
     for _ in 0..WANDERINGS {
         let up = cluster.up();
@@ -101,13 +105,14 @@ fn wander(cluster: &mut Cluster) -> Result<(), Violation> {
     Ok(())
 }
 
-/// How long a span lasts that a replica measures by its own clock.
+/// The true time of a span that the slowest clock of the cluster measures.
 fn by_the_slowest_clock(cluster: &Cluster, span_us: Micros) -> Micros {
     let slowest = cluster.plan.clock_ppm.iter().copied().min().unwrap_or(0).min(0);
     span_us * 1_000_000 / (1_000_000 + slowest).max(1) as Micros
 }
 
-/// Clients ask on until they are answered; then nobody owes them anything and all have applied the same.
+/// Clients repeat their requests until they are answered. Then no replica owes an answer, and all
+/// replicas have applied the same entries.
 fn settle(cluster: &mut Cluster, majority: &[usize]) -> Result<(), Violation> {
     let (mut stored, mut deadline) = (cluster.clients.stored(), cluster.now + MAX_SETTLING_US);
     loop {
@@ -131,7 +136,8 @@ fn heal(cluster: &mut Cluster, liveness: &Liveness) {
     cluster.network.heal();
     cluster.clients.heal();
     for at in 0..cluster.servers.len() {
-        // Also of the others: a leader that is heard and hears nothing steps down by its own clock only.
+        // The clocks of the other replicas heal, too: a deaf leader steps down only by its own
+        // clock.
         cluster.set_clock_rate(at, cluster.plan.clock_rate(at));
         if cluster.servers[at].disk.heal() {
             cluster.synced_at(cluster.now, at);
@@ -146,7 +152,7 @@ fn heal(cluster: &mut Cluster, liveness: &Liveness) {
             break_for_good(cluster, at, liveness.others);
         }
     }
-    // What was held arrives now, and is as old as it is.
+    // The held messages arrive now, however old they are.
     for from in 0..cluster.servers.len() {
         (0..cluster.servers.len()).for_each(|to| cluster.release(from, to));
     }
@@ -154,7 +160,7 @@ fn heal(cluster: &mut Cluster, liveness: &Liveness) {
 
 fn break_for_good(cluster: &mut Cluster, at: usize, how: Broken) {
     if cluster.servers[at].paused > 0 {
-        cluster.crash(at); // to stand still for good is the same, but that clients need not wait
+        cluster.crash(at); // a pause for good is the same, except that clients would wait
         return;
     }
     let others = 0..cluster.servers.len();
@@ -186,7 +192,7 @@ fn check_terms(cluster: &Cluster, before: Term, most: Term) -> Result<(), Violat
     Ok(())
 }
 
-/// Who is up and moves owes nobody an answer any more, whether it is healthy or not: clients reach it.
+/// No running replica owes an answer any more, healthy or not, because clients reach it.
 fn check_answers(cluster: &Cluster) -> Result<(), Violation> {
     for (at, server) in cluster.servers.iter().enumerate().filter(|(_, server)| server.runs()) {
         let owes = server.replica().map_or(0, crate::replica::Replica::owes);
@@ -198,7 +204,7 @@ fn check_answers(cluster: &Cluster) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Every member of the majority has applied the same log.
+/// All members of the majority have applied the same log.
 fn check_progress(cluster: &Cluster, majority: &[usize]) -> Result<(), Violation> {
     let replica = |at: usize| cluster.servers[at].replica();
     let applied = |at| replica(at).map(|replica| replica.node().commit_index());

@@ -1,7 +1,9 @@
-//! What requests cost once a cluster is at work: a steady load, of which the first part is left out, because in it a
-//! leader is elected and the clients get to know it. What is measured begins when so many requests have been
-//! completed and ends when all have; what overlaps with it at its begin is as much as what is cut off at its end. Every
-//! rule is checked here too.
+//! The cost of requests once a cluster runs at a steady load. The first part is left out, because
+//! in it the cluster elects a leader and the clients find it.
+//!
+//! The measurement begins after a number of completed requests, and ends when all are completed.
+//! Requests in progress at its begin are about as many as those that its end cuts off. Every rule
+//! is checked here, too.
 
 use super::clients::Asked;
 use super::cluster::Cluster;
@@ -15,7 +17,7 @@ use crate::request::{Operation, Outcome};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 use crate::tuning::{Detection, Reads, Topology, Tuning};
 
-/// From no choice to all of them, one more in each row.
+/// From no choice to all of them: each row adds one choice.
 pub const LADDER: [(&str, Tuning); 10] = {
     let naive = Tuning::NAIVE;
     let batching = Tuning { batch: true, ..naive };
@@ -41,73 +43,75 @@ pub const LADDER: [(&str, Tuning); 10] = {
     ]
 };
 
-/// When the first request is made: without on-demand detection the first leader needs two election time-outs at most.
+/// The time of the first request: without on-demand detection the first leader needs two election
+/// time-outs at most.
 const START_US: Micros = 3_000_000;
 
-/// How long a run may go on after the last request of an open loop.
+/// The longest time that a run may take after the last request of an open loop.
 const PATIENCE_US: Micros = 10_000_000;
 
-/// How long a closed loop may go on.
+/// The longest time of a closed loop.
 const LONGEST_US: Micros = 3_600_000_000;
 
-/// A steady load on a cluster in which nothing is wrong but that messages get lost.
+/// A steady load on a cluster whose only fault is lost messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Experiment {
-    /// How many replicas there are.
+    /// The number of replicas.
     pub replicas: usize,
-    /// What they trade messages and latency by.
+    /// The tuning of the replicas.
     pub tuning: Tuning,
-    /// How the clients ask.
+    /// The way in which clients send requests.
     pub load: Load,
-    /// Which part of the requests are gets. A get needs a key that its client has put, so the first ones are puts.
+    /// The share of gets. A get needs a key that its client has put, so the first requests are
+    /// puts.
     pub gets: f64,
-    /// How often a message between replicas is lost.
+    /// The share of messages between replicas that are lost.
     pub loss: f64,
     /// The least and the greatest time that a message takes.
     pub delay_us: (Micros, Micros),
     /// The least and the greatest time that a stage takes to wake up and work.
     pub stage_us: (Micros, Micros),
-    /// How many requests are measured.
+    /// The number of requests that are measured.
     pub requests: usize,
 }
 
-/// How clients ask.
+/// The way in which clients send requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Load {
-    /// Eight clients together ask so often per second, whether answers come or not.
+    /// Eight clients together send so many requests per second, whether answers come or not.
     Open(usize),
-    /// So many clients ask one after the other.
+    /// Each of so many clients sends its next request after the answer to the one before.
     Closed(usize),
 }
 
-/// What an [`Experiment`] found.
+/// The results of an [`Experiment`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measured {
-    /// How many requests were completed.
+    /// The number of requests that were completed.
     pub requests: usize,
-    /// How long that took.
+    /// The time that they took.
     pub span_us: Micros,
-    /// What replicas sent to each other meanwhile.
+    /// The messages between replicas in that time.
     pub traffic: Traffic,
-    /// How long puts took.
+    /// The time of puts.
     pub puts: Latencies,
-    /// How long gets took.
+    /// The time of gets.
     pub gets: Latencies,
 }
 
-/// How long requests of a kind took, from when a client wanted something to when it had it.
+/// The time of requests of a kind, from the client's decision to its result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latencies {
-    /// How many.
+    /// The number of requests.
     pub count: usize,
-    /// Half of them took no longer.
+    /// The median.
     pub p50_us: Micros,
-    /// And 99 of 100 no longer than this.
+    /// The 99th percentile.
     pub p99_us: Micros,
 }
 
 impl Experiment {
-    /// Puts on a healthy cluster on one machine, with all choices at their best.
+    /// Puts on a healthy cluster on one machine, with the default tuning.
     pub fn new(replicas: usize, load: Load) -> Self {
         Self {
             replicas,
@@ -121,7 +125,8 @@ impl Experiment {
         }
     }
 
-    /// How many requests are completed before it counts: a second of an open loop or less, some rounds of a closed one.
+    /// The number of requests before the measurement: a second of an open loop or less, some rounds
+    /// of a closed loop.
     fn warm_up(&self) -> usize {
         match self.load {
             Load::Open(per_second) => per_second.min(20_000),
@@ -180,7 +185,7 @@ impl Experiment {
         }
     }
 
-    /// Runs it; the same seed finds the same, always.
+    /// Runs the experiment; the same seed always gives the same results.
     ///
     /// # Errors
     ///
@@ -207,19 +212,19 @@ impl Experiment {
 }
 
 impl Measured {
-    /// Datagrams between replicas for each request that was completed.
+    /// Datagrams between replicas per completed request.
     pub fn datagrams_per_request(&self) -> f64 {
         self.traffic.datagrams as f64 / self.requests.max(1) as f64
     }
 }
 
 impl Latencies {
-    /// Of the puts that were acknowledged later than `since`.
+    /// The latencies of puts that were acknowledged later than `since`.
     pub(super) fn of_puts(asked: &[Asked], since: Micros) -> Self {
         Self::of(asked, since, |asked| asked.outcome == Some(Outcome::Stored))
     }
 
-    /// Of the gets that had their value later than `since`.
+    /// The latencies of gets that returned later than `since`.
     pub(super) fn of_gets(asked: &[Asked], since: Micros) -> Self {
         let is_get = |asked: &Asked| matches!(asked.request.operation, Operation::Get { .. });
         Self::of(asked, since, |asked| is_get(asked) && matches!(asked.outcome, Some(Outcome::Value(_))))
@@ -242,14 +247,14 @@ impl Latencies {
 mod tests {
     use super::*;
 
-    /// One client, of a cluster without other delays than those of the network.
+    /// One client, and a cluster whose only delays are those of the network.
     fn one_client() -> Experiment {
         let experiment = Experiment::new(5, Load::Closed(1));
         Experiment { delay_us: (1_000, 1_000), stage_us: (0, 0), requests: 500, ..experiment }
     }
 
     #[test]
-    fn a_put_costs_two_followers_a_round_trip_and_nothing_else() {
+    fn put_costs_two_followers_a_round_trip_and_nothing_else() {
         let measured = one_client().run(1).expect("no rule is broken");
         assert_eq!((measured.requests, measured.puts.count, measured.gets.count), (500, 500, 0));
         assert_eq!((measured.traffic.datagrams, measured.traffic.messages()), (2_000, 2_000));
@@ -261,35 +266,36 @@ mod tests {
     }
 
     #[test]
-    fn gets_are_apart_from_puts() {
+    fn gets_and_puts_are_counted_apart() {
         let measured = Experiment { gets: 1.0, ..one_client() }.run(1).expect("no rule is broken");
         assert_eq!((measured.puts.count, measured.gets.count), (0, 500));
         assert_eq!((measured.gets.p50_us, measured.gets.p99_us), (2_000, 2_000));
     }
 
     #[test]
-    fn in_a_closed_loop_as_many_requests_wait_as_there_are_clients() {
+    fn closed_loop_has_one_request_per_client_in_progress() {
         let measured = |clients| {
             let experiment = Experiment { load: Load::Closed(clients), ..one_client() };
             experiment.run(1).expect("no rule is broken")
         };
         let (one, ten) = (measured(1), measured(10));
         assert_eq!((one.span_us, ten.span_us), (500 * 4_000, 50 * 4_000));
-        // Two batches of five puts, each with three followers, instead of ten puts with two each.
+        // Two batches of five puts, each to three followers, instead of ten puts, each to two
+        // followers.
         assert!(3 * ten.traffic.datagrams < one.traffic.datagrams, "several at a time are one append");
     }
 
     #[test]
-    fn an_open_loop_asks_whether_answers_come_or_not() {
+    fn open_loop_asks_whether_answers_come_or_not() {
         let measured =
             Experiment { load: Load::Open(2_000), ..one_client() }.run(1).expect("no rule is broken");
         assert!((249_000..=251_000).contains(&measured.span_us), "{}", measured.span_us);
         assert_eq!(measured.puts.p50_us, 4_000);
     }
 
-    /// The leader and each follower keep what is for others for one window, and a put passes both once.
+    /// The leader and each follower hold their messages for one window, and a put passes both once.
     #[test]
-    fn a_coalescing_window_costs_a_put_two_windows_and_a_get_none() {
+    fn coalescing_window_costs_a_put_two_windows_and_a_get_none() {
         let tuning = Tuning { coalesce_window_us: 700, ..Tuning::DEFAULT };
         let puts = Experiment { tuning, ..one_client() }.run(1).expect("no rule is broken");
         assert_eq!((puts.puts.p50_us, puts.traffic.datagrams), (4_000 + 2 * 700, 2_000));
@@ -298,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_arrives_within_a_coalescing_window_leaves_as_one() {
+    fn messages_of_one_coalescing_window_leave_as_one_datagram() {
         let datagrams = |coalesce_window_us| {
             let tuning = Tuning { coalesce_window_us, ..Tuning::DEFAULT };
             let experiment = Experiment { tuning, load: Load::Open(4_000), ..one_client() };
@@ -308,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ladder_goes_from_nothing_to_all_that_is_on_by_default() {
+    fn ladder_goes_from_no_choice_to_the_default_tuning() {
         assert_eq!(LADDER[0].1, Tuning::NAIVE);
         assert_eq!(LADDER[LADDER.len() - 1].1, Tuning::DEFAULT);
         assert!(LADDER.iter().all(|(_, tuning)| tuning.check().is_ok()));

@@ -1,27 +1,28 @@
-//! The fewest faults with which a plan still fails (delta debugging: Zeller and Hildebrandt, *Simplifying and
-//! Isolating Failure-Inducing Input*, 2002). What chance decides in the network changes with each
-//! fault that is left out, so a shorter plan may fail by another rule; any failure is one.
+//! The fewest faults with which a plan still fails (delta debugging: Zeller and Hildebrandt,
+//! *Simplifying and Isolating Failure-Inducing Input*, 2002). Without one fault, the choices of
+//! chance in the network change, too. So a shorter plan may break another rule; any failure counts.
 
 use super::bugs::Bug;
 use super::invariants::Violation;
 use super::plan::{Fault, Plan};
 use super::run::run;
 
-/// How many runs the search may take.
+/// The greatest number of runs that the search may take.
 const MAX_RUNS: usize = 2_000;
 
-/// A plan that fails, with as little in it as was found.
+/// A plan that fails, with as few faults as the search found.
 #[derive(Clone, Debug)]
 pub struct Minimal {
     /// The plan.
     pub plan: Plan,
-    /// How it fails.
+    /// The failure of the plan.
     pub violation: Violation,
-    /// How many runs it took to find it.
+    /// The number of runs of the search.
     pub runs: usize,
 }
 
-/// Leaves out of a plan that fails whatever it does not need for that; `None` if it does not fail.
+/// Leaves out all parts of a failing plan that the failure does not need; `None` if the plan does
+/// not fail.
 pub fn minimise(plan: &Plan, bug: Option<Bug>) -> Option<Minimal> {
     let violation = run(plan, bug, false).violation?;
     let mut search = Search { best: Minimal { plan: plan.clone(), violation, runs: 1 }, bug };
@@ -53,7 +54,7 @@ impl Search {
         fails
     }
 
-    /// What comes after the violation does not matter to it.
+    /// Ends the plan at the violation: later events do not matter to it.
     fn end_early(&mut self) {
         let at_us = self.best.violation.at_us;
         let mut plan = self.best.plan.clone();
@@ -64,7 +65,7 @@ impl Search {
         }
     }
 
-    /// Leaves out ever smaller parts of the faults until each single one is needed.
+    /// Leaves out ever smaller parts of the faults until each remaining fault is needed.
     fn leave_out_faults(&mut self) {
         let mut size = self.best.plan.faults.len().div_ceil(2);
         while size > 0 {
@@ -80,7 +81,7 @@ impl Search {
         }
     }
 
-    /// Takes away what makes the network, the clocks and the clients difficult, one thing after the other.
+    /// Removes one difficulty of the network, the clocks and the clients after the other.
     fn simplify(&mut self) {
         let changes: [fn(&mut Plan); 8] = [
             |plan| plan.network.wire = false,

@@ -1,49 +1,51 @@
-//! A whole cluster in virtual time: the same core, state machine, sessions, batching and coalescing as in the
-//! pipeline, driven by a queue of events instead of threads, thousands of times faster than real time, and
-//! repeatable to the byte.
+//! A whole cluster in virtual time. It has the same core, state machine, sessions, batching and
+//! coalescing as the pipeline, but a queue of events drives it instead of threads. It runs
+//! thousands of times faster than real time, and is repeatable to the byte.
 //!
 //! | file | job |
 //! |---|---|
-//! | `plan` | what a run will do, as data |
+//! | `plan` | a run as data, before it starts |
 //! | `swarm` | a seed becomes a plan |
-//! | `scenario` | a scenario file of `run.py`, or a plan that was written down, becomes a plan |
-//! | `cluster` | the loop: takes what is due and lets it happen |
-//! | `queue` | what is due when |
+//! | `scenario` | a scenario file of `run.py`, or a plan in a file, becomes a plan |
+//! | `cluster` | the loop: takes the event that is due and performs it |
+//! | `queue` | the events and their times |
 //! | `server` | one replica: its stages, its clock, whether it is up |
 //! | `bugs` | known bugs, each a layer around a replica |
-//! | `disk` | what a crash leaves of what was written |
+//! | `disk` | a disk, and the part of it that survives a crash |
 //! | `network` | whether and when a message arrives |
-//! | `intents` | what clients will ask, drawn before the run |
+//! | `intents` | the requests of the clients, drawn before the run |
 //! | `requester` | when the loop that sends all requests is awake |
-//! | `clients` | what is asked, of whom, and what an answer leads to |
-//! | `circle` | when a client repeats what every replica declines |
-//! | `faults` | what goes wrong, and how it ends |
-//! | `liveness` | a majority gets well for good, and must work |
-//! | `invariants` | what must always hold, one file each |
-//! | `coverage` | what was reached |
-//! | `trace` | what happened, as a space-time transcript |
-//! | `traffic` | what replicas sent to each other, counted |
+//! | `clients` | requests, their receivers, and the consequences of answers |
+//! | `circle` | when a client repeats a request that every replica declines |
+//! | `faults` | each fault: how it begins and how it ends |
+//! | `liveness` | a majority heals for good, and must make progress |
+//! | `invariants` | the rules that must always hold, one file each |
+//! | `coverage` | counts of the situations that runs reach |
+//! | `trace` | a space-time transcript of a run |
+//! | `traffic` | counts of the messages between replicas |
 //! | `run` | a plan becomes an outcome |
-//! | `measure` | what requests cost once a cluster is at work |
+//! | `measure` | the cost of requests in a running cluster |
 //! | `batch` | many seeds on all processors |
 //! | `minimise` | the fewest faults with which a plan still fails |
 //!
-//! # What decides
+//! # Determinism
 //!
-//! A [`Plan`](plan::Plan) and nothing else. Every choice comes from a generator that the plan's seed feeds;
-//! there is one for each purpose, so that a fault more or less does not change what the clients ask. Events of the
-//! same time happen in the order in which they were scheduled. Nothing iterates over a hash table, and no clock is read.
+//! A [`Plan`](plan::Plan) determines a run; nothing else does. Every choice comes from a generator
+//! that the plan's seed feeds. Each purpose has its own generator, so another fault does not change
+//! the requests of the clients. Events of the same time happen in the order in which they were
+//! scheduled. No loop iterates over a hash table, and no code reads a clock.
 //!
-//! # What is modelled
+//! # The model
 //!
-//! Messages between replicas are lost, late, repeated, reordered, cut off in one or both directions, or held and let
-//! go all at once. A replica crashes between two batches and comes back with what its disk kept, which may end in
-//! the middle of what was not synced; or it stands still for a while and its clock does not. Clocks run at
-//! different rates. Clients share keys, lose messages, wait in vain, and ask again under the same name.
+//! Messages between replicas are lost, late, repeated or reordered. A cut stops them in one
+//! direction or both, and a hold releases them all at once. A replica crashes between two batches
+//! and restarts with the state that its disk kept, which may end in the middle of the unsynced
+//! changes. A replica also pauses for a while, and its clock does not. Clocks run at different
+//! rates. Clients share keys, lose messages, wait in vain, and repeat requests under the same name.
 //!
-//! What is not modelled: disks that lie or rot, messages that are changed on their way, replicas that lie, clocks
-//! that drift further apart than the lease allows, and a crash in the middle of a batch, which to everybody
-//! else looks like one before it or after it.
+//! Some faults are not modelled: disks that lie or rot, messages that change on their way, and
+//! replicas that lie. Clocks do not drift further apart than the lease allows. No crash happens in
+//! the middle of a batch; to all other processes it looks like a crash before or after the batch.
 
 pub mod batch;
 pub mod bugs;

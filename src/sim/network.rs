@@ -1,4 +1,4 @@
-//! The network: decides of each message whether and when it arrives. It moves nothing itself.
+//! The network: decides for each message whether and when it arrives. It moves no message itself.
 
 use std::collections::BTreeMap;
 
@@ -8,50 +8,50 @@ use super::plan;
 use crate::micros::Micros;
 use crate::replica::ELECTION_TIMEOUT_US;
 
-/// How much longer a message takes that is slow.
+/// The factor by which a slow message takes longer.
 const SLOW_FACTOR: Micros = 10;
 
-/// The greatest delay of a network that is well.
+/// The greatest delay of a healthy network.
 const TIMELY_US: Micros = ELECTION_TIMEOUT_US / 24;
 
-/// The greatest delay of a stage that is well.
+/// The greatest delay of a healthy stage.
 const PROMPT_US: Micros = TIMELY_US / 20;
 
-/// What is between the replicas, and between them and the clients.
+/// The network between the replicas, and between replicas and clients.
 #[derive(Debug)]
 pub struct Network {
     settings: plan::Network,
     rng: Rng,
     links: BTreeMap<(usize, usize), Link>, // from, to
-    losses: Vec<f64>,                      // of the faults that are going on
-    delays: Vec<(usize, Micros)>, // of the faults that are going on: from which replica, and by how much
+    losses: Vec<f64>,                      // of the current faults
+    delays: Vec<(usize, Micros)>,          // of the current faults: the sender, and its added delay
 }
 
 /// One direction between two replicas.
 #[derive(Clone, Copy, Debug)]
 struct Link {
-    factor: Micros,       // how many times as long as the settings say a message takes
+    factor: Micros,       // multiplies the delay of the settings
     cuts: u32,            // faults that cut it
     holds: u32,           // faults that hold its messages
     last_arrival: Micros, // of the messages that keep their order
 }
 
-/// What becomes of a message: when it arrives, once or twice.
+/// The fate of a message: the times at which it arrives, once or twice, or its loss.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It arrives at these times.
     Arrives(Vec<Micros>),
     /// It waits until its link is released.
     Waits,
-    /// It is lost: by a cut, or by chance.
+    /// It is lost, by a cut or by chance.
     Lost {
-        /// Whether by a cut.
+        /// Whether a cut lost it.
         cut: bool,
     },
 }
 
 impl Network {
-    /// A network of this many replicas, in which nothing is wrong yet but what the settings say.
+    /// A network of this many replicas, with the faults of the settings only.
     pub fn new(settings: plan::Network, replicas: usize, mut rng: Rng) -> Self {
         let pairs = (0..replicas).flat_map(|from| (0..replicas).map(move |to| (from, to)));
         let link = |pair| {
@@ -71,7 +71,7 @@ impl Network {
         self.links.get_mut(&(from, to)).unwrap_or_else(|| unreachable!("{from} and {to} are replicas"))
     }
 
-    /// What becomes of a message between replicas that is sent now.
+    /// The fate of a message between replicas that is sent now.
     pub fn route(&mut self, now: Micros, from: usize, to: usize) -> Fate {
         let link = *self.link(from, to);
         if link.cuts > 0 {
@@ -88,7 +88,7 @@ impl Network {
         let first = self.arrival(now, from, to);
         let second = twice.then(|| match self.settings.echo_us {
             0 => self.arrival(now, from, to),
-            echo_us => first + self.rng.u64(0..=echo_us), // out of order, as an echo is
+            echo_us => first + self.rng.u64(0..=echo_us), // an echo comes out of order
         });
         Fate::Arrives([first].into_iter().chain(second).collect())
     }
@@ -108,20 +108,20 @@ impl Network {
         link.last_arrival
     }
 
-    /// A delay as the settings have it.
+    /// Draws a delay within the settings.
     pub fn delay_us(&mut self) -> Micros {
         let (least, most) = self.settings.delay_us;
         let slow = self.settings.slow > 0.0 && self.rng.f64() < self.settings.slow;
         self.rng.u64(least..=most) * if slow { SLOW_FACTOR } else { 1 }
     }
 
-    /// How long a stage of a pipeline takes to wake up and work.
+    /// Draws the time that a stage of a pipeline takes to wake up and work.
     pub fn stage_us(&mut self) -> Micros {
         let (least, most) = self.settings.stage_us;
         self.rng.u64(least..=most)
     }
 
-    /// Nothing passes from one to the other until that is mended as often as it was cut.
+    /// No message passes from one replica to the other until each cut is mended.
     pub fn cut(&mut self, from: usize, to: usize) {
         self.link(from, to).cuts += 1;
     }
@@ -132,12 +132,12 @@ impl Network {
         *cuts = cuts.saturating_sub(1);
     }
 
-    /// What is sent from one to the other waits.
+    /// Messages from one replica to the other wait.
     pub fn hold(&mut self, from: usize, to: usize) {
         self.link(from, to).holds += 1;
     }
 
-    /// Takes back one hold; true if nothing holds the messages any more.
+    /// Takes back one hold. Returns true if no hold is left.
     pub fn release(&mut self, from: usize, to: usize) -> bool {
         let holds = &mut self.link(from, to).holds;
         *holds = holds.saturating_sub(1);
@@ -149,33 +149,34 @@ impl Network {
         self.losses.push(probability);
     }
 
-    /// It ends.
+    /// The fault ends.
     pub fn end_loss(&mut self, probability: f64) {
         if let Some(position) = self.losses.iter().position(|&loss| loss == probability) {
             self.losses.remove(position);
         }
     }
 
-    /// A fault begins that delays what a replica sends to others.
+    /// A fault begins that delays the messages of a replica to others.
     pub fn begin_delay(&mut self, from: usize, by_us: Micros) {
         self.delays.push((from, by_us));
     }
 
-    /// It ends.
+    /// The fault ends.
     pub fn end_delay(&mut self, from: usize, by_us: Micros) {
         if let Some(position) = self.delays.iter().position(|&delay| delay == (from, by_us)) {
             self.delays.remove(position);
         }
     }
 
-    /// Nothing is cut, held or lost any more, and no message is slow: progress needs messages that are
-    /// much faster than an election time-out (paper, 5.6).
+    /// Ends all cuts, holds, losses and slow messages: progress needs messages that are much faster
+    /// than an election time-out (paper, 5.6).
     pub fn heal(&mut self) {
         let (least, most) = self.settings.delay_us;
         self.settings.delay_us = (least.min(TIMELY_US), most.min(TIMELY_US));
         let (least, most) = self.settings.stage_us;
         self.settings.stage_us = (least.min(PROMPT_US), most.min(PROMPT_US));
-        // The order is that of new connections: what is sent from now on waits for nothing that is still on its way.
+        // Later messages do not wait for earlier ones that are still on their way, as on new
+        // connections.
         let healthy = Link { factor: 1, cuts: 0, holds: 0, last_arrival: 0 };
         self.links.values_mut().for_each(|link| *link = healthy);
         self.losses.clear();
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delayed_message_is_overtaken_by_later_ones_and_delays_none_of_them() {
+    fn delayed_message_is_overtaken_by_later_ones_and_delays_none_of_them() {
         let mut network = network(|_| {});
         network.begin_delay(0, 5_000);
         let Fate::Arrives(late) = network.route(0, 0, 1) else { panic!("nothing is lost") };
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_and_repetitions_come_as_often_as_told() {
+    fn losses_and_repetitions_come_at_the_rates_of_the_settings() {
         let lost = 1_000 - arrivals(&mut network(|settings| settings.loss = 0.3)).len();
         assert!((250..350).contains(&lost), "{lost}");
         let more = arrivals(&mut network(|settings| settings.duplicate = 0.2)).len() - 1_000;
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_is_one_way_and_is_mended_as_often_as_it_was_made() {
+    fn cut_is_one_way_and_needs_as_many_mends_as_cuts() {
         let mut network = network(|_| {});
         network.cut(0, 1);
         network.cut(0, 1);
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_strongest_of_the_losses_counts_while_it_lasts() {
+    fn strongest_of_several_losses_counts_while_it_lasts() {
         let mut network = network(|_| {});
         network.begin_loss(1.0);
         network.begin_loss(0.1);

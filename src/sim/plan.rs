@@ -1,6 +1,6 @@
-//! What a run will do: everything that is decided before it starts. A plan is data: a seed makes one
-//! ([`swarm`](super::swarm)), a scenario file makes one ([`scenario`](super::scenario)), it can be written to a file and
-//! read from one, and a shorter one can be made by leaving out faults.
+//! A run as data, before it starts. A seed makes a plan ([`swarm`](super::swarm)), and so does a
+//! scenario file ([`scenario`](super::scenario)). A plan can be written to a file and read from
+//! one, and a shorter plan is made by leaving out faults.
 
 use std::fmt;
 
@@ -14,32 +14,33 @@ use crate::tuning::Tuning;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Decides everything that the plan leaves to chance while it runs. A file without it is a plan for each seed.
+    /// The source of every choice that the plan leaves to chance. A file without a seed is a plan
+    /// for each seed.
     #[serde(default)]
     pub seed: u64,
-    /// How many replicas there are, 2 to 21.
+    /// Number of replicas, 2 to 21.
     pub replicas: usize,
-    /// When the run ends, or, if there is a liveness phase, when that begins.
+    /// The end of the run, or the begin of the liveness phase if there is one.
     pub lifetime_us: Micros,
-    /// What lies between replicas, and between them and the clients.
+    /// The network between replicas, and between replicas and clients.
     pub network: Network,
-    /// What the replicas keep when they crash.
+    /// The storage of the replicas, which a crash may not erase.
     pub storage: Storage,
-    /// How fast each replica's clock runs, in millionths more or less than true time.
+    /// The rate of each replica's clock, as the deviation from true time in millionths.
     pub clock_ppm: Vec<i64>,
-    /// What each replica's clock shows when the replica starts.
+    /// The time that each replica's clock shows when the replica starts.
     #[serde(default)]
     pub clock_origin: ClockOrigin,
-    /// What the replicas trade messages and latency by.
+    /// The tuning of the replicas.
     pub tuning: Tuning,
-    /// How many committed entries a batch of a replica applies, at least 1.
+    /// Number of committed entries that a replica applies in one batch, at least 1.
     #[serde(default = "applied_at_once")]
     pub applied_at_once: usize,
-    /// What the clients do.
+    /// The requests of the clients.
     pub workload: Workload,
-    /// What goes wrong, in any order.
+    /// The faults, in any order.
     pub faults: Vec<Fault>,
-    /// How the run goes on after its lifetime, if it does.
+    /// The liveness phase after the lifetime, if there is one.
     pub liveness: Option<Liveness>,
 }
 
@@ -48,31 +49,32 @@ fn applied_at_once() -> usize {
 }
 
 impl Plan {
-    /// How fast this replica's clock runs; at the rate of true time unless something else is said.
+    /// The rate of this replica's clock; the rate of true time if the plan has none.
     pub fn clock_rate(&self, replica: usize) -> i64 {
         self.clock_ppm.get(replica).copied().unwrap_or(0)
     }
 }
 
-/// How messages travel.
+/// The network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
     /// The least and the greatest delay; each message draws its own.
     pub delay_us: (Micros, Micros),
-    /// How many times as long it may be between two replicas as between two others; each pair draws
-    /// its own factor from 1 to this, once for each direction.
+    /// The greatest ratio between the delays of two pairs. Each direction of a pair draws its own
+    /// factor from 1 to this.
     pub uneven: u64,
-    /// How often a message takes ten times as long.
+    /// The probability that a message takes ten times as long.
     pub slow: f64,
-    /// How often a message between replicas is lost.
+    /// The probability that a message between replicas is lost.
     pub loss: f64,
-    /// How often a message between replicas arrives twice.
+    /// The probability that a message between replicas arrives twice.
     pub duplicate: f64,
-    /// How much later than the first one the second arrives at most, in microseconds. With 0 each draws its own delay.
+    /// The greatest time from the first arrival to the second, in microseconds. With 0 each arrival
+    /// draws its own delay.
     #[serde(default)]
     pub echo_us: Micros,
-    /// Whether every datagram is written out as JSON and read back, as the pipeline does.
+    /// Whether every datagram is encoded as JSON and decoded again, as in the pipeline.
     pub wire: bool,
     /// Whether messages of one pair may overtake each other.
     pub reorder: bool,
@@ -82,137 +84,143 @@ pub struct Network {
     pub stage_us: (Micros, Micros),
 }
 
-/// What a clock shows when its replica starts or starts again.
+/// The time that a clock shows when its replica starts or restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClockOrigin {
-    /// Zero in each life: then stamps of different lives are equal as often as they can be.
+    /// Zero in each life. Then timestamps of different lives are equal as often as possible.
     #[default]
     Zero,
-    /// Any time, another one in each life.
+    /// A random time in each life.
     Any,
-    /// What it would show if the replica had never stopped: the clock of a machine that went on.
+    /// The time of a clock that never stopped, as on a machine that runs on.
     Running,
 }
 
-/// Where a replica keeps what it must not forget.
+/// The storage of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Storage {
-    /// Nowhere but in memory, as the program does: a replica that crashes never comes back.
+    /// Memory only, as in the program: a replica that crashes never comes back.
     Memory,
-    /// On a disk that needs this long at least and at most to make what was written last.
+    /// A disk with a least and a greatest time of a sync.
     Disk {
         /// The least and the greatest time of a sync.
         sync_us: (Micros, Micros),
     },
 }
 
-/// What clients ask; the rules are those of `run.py`.
+/// The requests of clients; the rules are those of `run.py`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Workload {
-    /// How many clients there are.
+    /// Number of clients.
     pub clients: usize,
-    /// How many requests they make together, spread evenly from `start_us` to `end_us` whether answers come or not.
+    /// Number of requests of all clients, spread evenly from `start_us` to `end_us` whether answers
+    /// come or not.
     pub requests: usize,
-    /// Whether each client asks once at `start_us`, and from then on whenever it was answered, instead.
+    /// Whether, instead, each client sends its first request at `start_us`, and each other one
+    /// after an answer.
     #[serde(default)]
     pub closed_loop: bool,
-    /// How many of them are made at the same time.
+    /// Number of requests that are made at the same time.
     pub burst: usize,
-    /// When the first request is made.
+    /// The time of the first request.
     pub start_us: Micros,
-    /// When the last one has been made at the latest.
+    /// The latest time of the last request.
     pub end_us: Micros,
-    /// Which part of the requests are gets.
+    /// The share of gets among the requests.
     pub gets: f64,
-    /// How many keys all clients share; 0 if each has its own.
+    /// Number of keys that all clients share; 0 if each client has its own.
     pub shared_keys: usize,
-    /// How long values are at least, in bytes.
+    /// The least length of a value, in bytes.
     pub value_bytes: usize,
-    /// How often a message to or from a client is lost.
+    /// The probability that a message to or from a client is lost.
     pub loss: f64,
-    /// After how long a client sends the same request again, to another replica; never if there is no time.
+    /// The time after which a client repeats a request at another replica; none if it never does.
     pub timeout_us: Option<Micros>,
-    /// How often a client asks any replica instead of the leader that it knows.
+    /// The probability that a client asks any replica instead of the leader that it knows.
     pub wander: f64,
-    /// Whether each operation comes from a client ID of its own, which its attempts share. No such client knows a leader.
+    /// Whether each operation comes from a client ID of its own, which its attempts share. No such
+    /// client knows a leader.
     #[serde(default)]
     pub fresh_ids: bool,
-    /// Whether clients send to replicas that are down, too. What they send there is lost; otherwise the connection is
-    /// refused, and they ask another replica at once.
+    /// Whether clients also send to replicas that are down. Such messages are lost. Otherwise the
+    /// connection is refused, and the client asks another replica at once.
     #[serde(default)]
     pub asks_the_dead: bool,
-    /// Whether a client reads what it has put as soon as that is acknowledged, from another replica.
+    /// Whether a client reads its put from another replica as soon as the put is acknowledged.
     pub read_back: bool,
-    /// How long the loop that sends all requests sleeps at most, in microseconds, 0 to 1,000,000. A datagram of any
-    /// replica wakes it up. A request that is due meanwhile waits for that. With 0 the loop never sleeps.
+    /// The longest sleep of the loop that sends all requests, in microseconds, 0 to 1,000,000. A
+    /// datagram from any replica wakes the loop. A request that is due during a sleep waits for its
+    /// end. With 0 the loop never sleeps.
     #[serde(default)]
     pub poll_us: Micros,
 }
 
-/// Something that goes wrong, and for how long.
+/// A fault, and its duration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// When.
+    /// The time of its begin.
     pub at_us: Micros,
-    /// For how long; for good if there is no time.
+    /// Its duration; none if it lasts for good.
     pub for_us: Option<Micros>,
-    /// What.
+    /// The kind of fault.
     pub kind: FaultKind,
 }
 
-/// What can go wrong.
+/// The kinds of faults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultKind {
-    /// A replica stops; what is not on its disk is lost. Afterwards it starts again.
+    /// A replica stops and loses all that is not on its disk. After the fault it restarts.
     Crash(Target),
-    /// The replica that next does this stops in the same moment.
+    /// The next replica that pulls the trigger stops in the same moment.
     CrashOn(Trigger),
-    /// A replica stands still, and its clock does not.
+    /// A replica pauses, and its clock does not.
     Pause(Target),
-    /// Each sync of a replica's disk takes at least so long, in microseconds. The end of the fault ends the sync that
-    /// goes on. With a time as long as the fault the disk hangs. No fault where replicas have no disk.
+    /// Each sync of a replica's disk takes at least this time, in microseconds. The end of the
+    /// fault ends the current sync. With a time as long as the fault, the disk hangs. Without disks
+    /// the fault has no effect.
     SlowDisk(Target, Micros),
-    /// A replica's clock runs at a tenth of its rate; only fair where there is no lease.
+    /// A replica's clock runs at a tenth of its rate. The fault is fair only without leases.
     SlowClock(Target),
     /// These replicas and the others do not hear each other.
     Partition(Vec<usize>),
-    /// Just over half of the replicas, with the leader if that is said, and the others do not hear each other.
+    /// Just over half of the replicas and the others do not hear each other.
     Halve {
-        /// Whether the leader is on the larger side for certain.
+        /// Whether the leader is always on the larger side.
         with_leader: bool,
     },
     /// Only some pairs of replicas hear each other, in the order that is given.
     Partial(Shape, Vec<usize>),
-    /// The second does not hear the first.
+    /// The second replica does not hear the first.
     Cut(usize, usize),
-    /// A replica neither hears nor is heard.
+    /// A replica receives nothing, and no other replica receives its messages.
     Isolate(Target),
-    /// A replica is heard and does not hear.
+    /// A replica receives no messages from other replicas, and they receive its messages.
     Deaf(Target),
-    /// A replica hears and is not heard.
+    /// A replica receives messages, and its own are lost.
     Mute(Target),
-    /// Messages to a replica wait, and go on afterwards.
+    /// Messages to a replica wait until the fault ends.
     Lag(Target),
-    /// Messages from a replica to others take so much longer, and later ones overtake them.
+    /// Messages from a replica to others take this much longer, and later ones overtake them.
     Delay(Target, Micros),
-    /// What a replica says waits in its outbox, is merged there, and goes on afterwards.
+    /// Messages of a replica wait in its outbox until the fault ends, and are merged there.
     Clog(Target),
-    /// Messages to and from a replica wait, and go on afterwards.
+    /// Messages to and from a replica wait until the fault ends.
     Stall(Target),
-    /// More messages are lost.
+    /// A greater share of the messages is lost.
     Loss(f64),
 }
 
-/// Who hears whom in a partial partition of replicas that stand in an order. Replicas out of the order hear nobody.
+/// The pairs that hear each other in a partial partition, for replicas in an order. Replicas
+/// outside the order hear no other replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
-    /// The first one and each other.
+    /// The first replica and each other.
     Hub,
     /// Neighbours; the last one is the neighbour of the first.
     Ring,
@@ -223,7 +231,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// Whether replicas at these two places of an order of so many hear each other.
+    /// Whether the replicas at these two places hear each other, in an order of this length.
     pub fn joins(self, one: usize, other: usize, of: usize) -> bool {
         let (low, high) = (one.min(other), one.max(other));
         match self {
@@ -235,53 +243,53 @@ impl Shape {
     }
 }
 
-/// What brings a replica down that does it. What it says to whom it matters most leaves; all else does not.
+/// The action that stops the replica that performs it. Only the message about the action leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
-    /// It acknowledges a put: clients hear of it, other replicas do not.
+    /// It acknowledges a put: the client receives the acknowledgement, other replicas nothing.
     Ack,
-    /// It votes for another replica, which hears of it.
+    /// It votes for another replica, which receives the vote.
     Vote,
-    /// It begins to lead: one of the others may hear of it.
+    /// It becomes leader: one of the other replicas may receive its append.
     Lead,
-    /// It leads and commits something: nobody hears of it.
+    /// It commits an entry as leader: no replica and no client receives a message.
     Commit,
 }
 
-/// Whom it hits.
+/// The replica that a fault hits.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
     /// This one, counted from 0.
     Replica(usize),
-    /// Who leads then in the latest term; nobody if none does.
+    /// The leader of the latest term that has a leader, if any.
     Leader,
-    /// Somebody else.
+    /// Another replica than the leader.
     Follower,
 }
 
-/// After the safety phase: a majority gets well for good, the others never do.
+/// After the safety phase: a majority heals for good, the other replicas never do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Liveness {
-    /// Who gets well; more than half.
+    /// The replicas that heal; more than half.
     pub majority: Vec<usize>,
-    /// What the others suffer from, for good.
+    /// The fault of the other replicas, for good.
     pub others: Broken,
 }
 
-/// How those are broken that do not get well.
+/// The ways in which a replica stays broken.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Broken {
     /// They are down.
     Down,
-    /// Nobody hears them and they hear nobody.
+    /// They receive nothing, and no other replica receives their messages.
     Isolated,
-    /// They are heard and hear nothing.
+    /// Their messages arrive, and they receive nothing.
     Deaf,
-    /// They hear and are not heard.
+    /// They receive messages, and their own are lost.
     Mute,
 }
 

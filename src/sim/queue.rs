@@ -1,4 +1,4 @@
-//! What is due when.
+//! The events and their times.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -12,11 +12,11 @@ use crate::request::Response;
 pub(super) enum Event {
     /// A client makes its next request.
     Start(usize),
-    /// A request arrives.
+    /// A request arrives at a replica.
     Request { to: usize, number: usize },
     /// A client has waited long enough for an answer.
     TimeOut(usize),
-    /// A client that is sent in circles has paused long enough.
+    /// A client in a circle has paused long enough.
     Repeat(usize),
     /// The loop that sends all requests has slept long enough.
     Poll,
@@ -28,19 +28,19 @@ pub(super) enum Event {
     Batch { at: usize, life: u32 },
     /// A sender stage wakes up.
     Transmit { at: usize, life: u32 },
-    /// What waited to be coalesced has waited long enough.
+    /// The messages that waited to be coalesced have waited long enough.
     Release { at: usize, life: u32 },
     /// A timer is due.
     Wake { at: usize, life: u32 },
-    /// A disk has ended the sync of this number.
+    /// A disk has ended the sync with this number.
     Synced { at: usize, life: u32, number: u64 },
     /// A fault begins.
     Fault(usize),
-    /// It ends.
+    /// A fault ends.
     Undo(usize),
 }
 
-/// An event and when it is due; events of the same time come in the order in which they were scheduled.
+/// An event and its time. Events of the same time come in the order in which they were scheduled.
 #[derive(Debug)]
 struct Due {
     at: Micros,
@@ -63,13 +63,13 @@ impl PartialOrd for Due {
 }
 
 impl Ord for Due {
-    /// The greatest of a heap is the one that is due first.
+    /// The greatest element of the heap is the event that is due first.
     fn cmp(&self, other: &Self) -> Ordering {
         (other.at, other.order).cmp(&(self.at, self.order))
     }
 }
 
-/// All that is due, the first first.
+/// All scheduled events, the earliest first.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     heap: BinaryHeap<Due>,
@@ -82,7 +82,7 @@ impl Queue {
         self.heap.push(Due { at, order: self.pushed, event });
     }
 
-    /// Takes out what is due first, if that is not after `end`.
+    /// Takes out the earliest event, if it is not after `end`.
     pub(super) fn pop(&mut self, end: Micros) -> Option<(Micros, Event)> {
         self.heap.peek().filter(|due| due.at <= end)?;
         self.heap.pop().map(|due| (due.at, due.event))
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_due_first_comes_first_and_equals_in_the_order_in_which_they_were_pushed() {
+    fn earliest_event_comes_first_and_equal_times_keep_the_order_of_pushes() {
         let mut queue = Queue::default();
         for (at, number) in [(5, 1), (3, 2), (5, 3), (9, 4), (3, 5)] {
             queue.push(at, Event::Start(number));

@@ -1,13 +1,14 @@
-//! The loop that sends all requests. Simulators of the course's family sleep until a replica sends something, or for
-//! a fixed time, and send the requests that have become due when they wake up. Then requests come in bursts.
+//! The loop that sends all requests. Simulators of the course's family sleep until a replica sends
+//! a datagram, or for a fixed time. When they wake up they send the requests that are due, so
+//! requests come in bursts.
 
 use super::queue::Event;
 use crate::micros::Micros;
 
-/// When the loop wakes up, and which requests wait for that.
+/// The times at which the loop wakes up, and the requests that wait for it.
 #[derive(Debug)]
 pub(super) struct Requester {
-    poll_us: Micros, // how long it sleeps at most; 0 if it never sleeps
+    poll_us: Micros, // its longest sleep; 0 if it never sleeps
     asleep: bool,
     woke_at: Micros,
     due_at: Option<Micros>, // when it wakes up by itself, if a request waits
@@ -25,14 +26,14 @@ impl Requester {
         self.asleep
     }
 
-    /// Takes a request that is due while the loop sleeps. Returns when the loop wakes up by itself, for the first of
-    /// the requests that wait.
+    /// Takes a request that is due while the loop sleeps. Returns the time at which the loop wakes
+    /// up by itself, at the first such request.
     pub(super) fn wait(&mut self, now: Micros, event: Event) -> Option<Micros> {
         self.waiting.push(event);
         if self.due_at.is_some() {
             return None;
         }
-        // It has slept for whole spans since its last message.
+        // The loop has slept for whole spans since its last message.
         let spans = (now - self.woke_at).div_ceil(self.poll_us);
         self.due_at = Some(self.woke_at + spans * self.poll_us);
         self.due_at
@@ -59,7 +60,8 @@ impl Requester {
 mod tests {
     use super::*;
 
-    /// When requests that are due at these times are sent, if nothing wakes the loop but a message at 130.
+    /// The times at which the loop sends requests that are due at these times. Only a message at
+    /// 130 wakes it.
     fn sent_at(poll_us: Micros, due: &[Micros]) -> Vec<Micros> {
         let mut requester = Requester::new(poll_us);
         let (mut sent, mut by_itself) = (Vec::new(), None);

@@ -12,17 +12,17 @@ use super::traffic::Traffic;
 use crate::micros::Micros;
 use crate::request::Outcome as Answer;
 
-/// How a run ended, and what it was like.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The first rule that was broken, if any.
     pub violation: Option<Violation>,
-    /// What was reached.
+    /// Counts of the situations that the run reached.
     pub coverage: Coverage,
-    /// What `run.py` would report.
+    /// The figures that `run.py` would report.
     pub figures: Figures,
-    /// How long it took a healthy majority to acknowledge a put, by the slowest clock; `None` if there was no liveness
-    /// phase, or an overload.
+    /// The time that a healthy majority took to acknowledge a put, by the slowest clock. `None`
+    /// without a liveness phase, and after an overload.
     pub recovery_us: Option<Micros>,
     /// Virtual time that has passed.
     pub virtual_us: Micros,
@@ -30,37 +30,38 @@ pub struct Outcome {
     pub trace: String,
 }
 
-/// The figures that scenarios are judged by; `run.py` has the same.
+/// The figures by which scenarios are judged; `run.py` has the same ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
     /// Datagrams between replicas, arrived or not.
     pub messages: u64,
     /// Requests that failed or were never answered.
     pub failures: usize,
-    /// Second answers to what was asked once.
+    /// Second answers to requests that were sent once.
     pub duplicates: usize,
-    /// Requests that were sent on.
+    /// Requests that were redirected.
     pub redirects: usize,
-    /// Gets that brought a value before its put was acknowledged: incorrect for other simulators of the family.
+    /// Gets that returned a value before its put was acknowledged: incorrect for other simulators
+    /// of the family.
     pub early_reads: usize,
-    /// The median time from a request to its answer, of whatever kind.
+    /// The median time from a request to its answer, of any kind.
     pub median_latency_us: Micros,
     /// The time within which 99 % of the answers came.
     pub p99_latency_us: Micros,
-    /// How long it took until puts were acknowledged, redirects included.
+    /// The time until puts were acknowledged, redirects included.
     pub puts: Latencies,
-    /// How long it took until gets had their values, redirects included.
+    /// The time until gets returned their values, redirects included.
     pub gets: Latencies,
     /// The longest time from a fault to the next election, if there was one.
     pub election_us: Micros,
-    /// The longest time from a fault until a put was acknowledged that was first asked after it.
+    /// The longest time from a fault to the acknowledgement of a put that was first asked after it.
     pub recovery_us: Micros,
-    /// What replicas sent to each other.
+    /// The messages between replicas.
     pub traffic: Traffic,
 }
 
-/// Runs a plan, with a bug around each replica if one is wanted, and with a transcript if one is wanted. The same plan
-/// has the same outcome, always.
+/// Runs a plan, with a bug around each replica if one is given, and with a transcript if it is
+/// wanted. The same plan always has the same outcome.
 pub fn run(plan: &Plan, bug: Option<Bug>, traced: bool) -> Outcome {
     let mut cluster = Cluster::new(plan.clone(), bug, traced);
     // A bug may break an assertion before it breaks a rule.
@@ -108,12 +109,13 @@ fn figures(cluster: &Cluster) -> Figures {
     }
 }
 
-/// The longest time from a fault to what ends its effect.
+/// The longest time from a fault to the event that ends its effect.
 fn longest(plan: &Plan, ends_at: impl Fn(Micros) -> Option<Micros>) -> Micros {
     plan.faults.iter().filter_map(|fault| Some(ends_at(fault.at_us)? - fault.at_us)).max().unwrap_or(0)
 }
 
-/// When the first put was acknowledged that was first asked after `fault_at`; the end of the run if none was.
+/// The time of the first acknowledgement of a put that was first asked after `fault_at`; the end of
+/// the run if there is none.
 fn recovered_at(cluster: &Cluster, fault_at: Micros) -> Micros {
     let is_stored = |asked: &&super::clients::Asked| asked.outcome == Some(Answer::Stored);
     let stored = cluster.clients().all().iter().filter(|asked| asked.wanted >= fault_at).filter(is_stored);

@@ -1,5 +1,5 @@
-//! A file becomes a plan: a scenario of `run.py`, which the same seed plays here in virtual time, or a plan that was
-//! written down.
+//! A file becomes a plan: a scenario of `run.py`, which the same seed plays here in virtual time,
+//! or a plan in a file.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,13 +15,13 @@ use crate::tuning::Tuning;
 /// The clients of `run.py`.
 pub(super) const CLIENTS: usize = 8;
 
-/// A message between two processes of one machine takes about this long, the simulator in the middle included.
+/// The time of a message between two processes of one machine, through the simulator.
 pub(super) const DELAY_US: (Micros, Micros) = (30, 90);
 
-/// A stage of the pipeline wakes up and works about this long.
+/// The time that a stage of the pipeline takes to wake up and work.
 pub(super) const STAGE_US: (Micros, Micros) = (5, 30);
 
-/// Why a file is no plan. One line each.
+/// The reason why a file is no plan, in one line.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// It can't be read.
@@ -35,7 +35,7 @@ pub enum ScenarioError {
     OutOfRange(String, &'static str),
 }
 
-/// What a file of `run.py` says, as far as it matters here; `run.py` checks the rest.
+/// The part of a scenario of `run.py` that matters here; `run.py` checks the rest.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Scenario {
     lifetime: f64,
@@ -93,7 +93,7 @@ struct OwnSeed {
     seed: Option<u64>,
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// A scenario: a plan for each seed.
@@ -112,7 +112,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// Why it is of no use, with its name.
+    /// The reason why the file is of no use, with its name.
     pub fn read(path: &Path) -> Result<Self, ScenarioError> {
         let name = || path.display().to_string();
         let text = std::fs::read(path).map_err(|error| ScenarioError::Unreadable(name(), error))?;
@@ -133,7 +133,7 @@ impl Source {
         }
     }
 
-    /// The plan for a seed; a plan whose file names its own seed keeps that.
+    /// The plan for a seed; a plan whose file names its own seed keeps that seed.
     pub fn plan(&self, seed: u64) -> Plan {
         match self {
             Self::Scenario(scenario) => scenario.plan(seed),
@@ -143,7 +143,7 @@ impl Source {
     }
 }
 
-/// The longest that a message may be delayed by a fault.
+/// The longest delay of a message that a fault may have.
 const LONGEST_DELAY_US: Micros = 3_600_000_000;
 
 fn check_plan(plan: &Plan) -> Result<(), &'static str> {

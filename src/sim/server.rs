@@ -1,6 +1,6 @@
-//! One replica as a process: the stages of the pipeline without their threads. What arrives waits in
-//! an inbox; the consensus stage takes all of it as one batch; what leaves waits in an outbox, and the sender
-//! stage takes all of that. The cluster decides when a stage wakes up.
+//! One replica as a process: the stages of the pipeline without their threads. Inputs wait in an
+//! inbox, and the consensus stage takes all of them as one batch. Outputs wait in an outbox, and
+//! the sender stage takes all of them. The cluster decides when a stage wakes up.
 
 use std::collections::VecDeque;
 
@@ -19,14 +19,14 @@ use crate::replication::{Body, Entry, Node, Persist};
 use crate::tuning::Detection;
 use crate::wire::Limits;
 
-/// How many inputs make a batch at most, as in the pipeline.
+/// The greatest number of inputs in a batch, as in the pipeline.
 const MAX_BATCH: usize = 256;
 
 /// A clock that runs at its own rate from its own origin.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
     started_at: Micros, // true time
-    origin: Micros,     // what it showed then
+    origin: Micros,     // the time that it showed then
     ppm: i64,
 }
 
@@ -42,26 +42,26 @@ impl Clock {
         self.origin + (since * self.rate() / Self::MILLION) as Micros
     }
 
-    /// How much it goes on in a span of true time.
+    /// The time by which it advances in a span of true time.
     fn span(self, true_us: Micros) -> Micros {
         (i128::from(true_us) * self.rate() / Self::MILLION) as Micros
     }
 
-    /// The first true time at which it shows this or more.
+    /// The first true time at which it shows this time or a later one.
     fn when(self, shown: Micros) -> Micros {
         let since = i128::from(shown.saturating_sub(self.origin).min(Micros::MAX / 4));
         self.started_at + ((since * Self::MILLION + self.rate() - 1) / self.rate()) as Micros
     }
 }
 
-/// What other replicas have sent that must not go unanswered, by what the receiver was then.
+/// The messages of other replicas that must be answered, by the role of the receiver on arrival.
 #[derive(Debug, Default)]
 pub struct Arrivals {
     /// The leaders of earlier terms whose appends arrived, with these terms.
     pub stale: Vec<(Id, Term)>,
-    /// The replicas that asked for a pre-vote when the receiver did not lead.
+    /// The replicas that asked for a pre-vote while the receiver did not lead.
     pub pre_votes: Vec<Id>,
-    /// The replicas that asked for a vote or a pre-vote when the receiver led.
+    /// The replicas that asked for a vote or a pre-vote while the receiver led.
     pub missed_by: Vec<Id>,
 }
 
@@ -72,7 +72,7 @@ impl Arrivals {
         self.missed_by.clear();
     }
 
-    /// Looks at what a replica is about to take in.
+    /// Records a message that a replica is about to take in.
     fn note(&mut self, node: &Node, inbound: &Inbound) {
         let Inbound::Peer { from, message } = inbound else { return };
         let leader = match &message.body {
@@ -91,21 +91,21 @@ impl Arrivals {
 /// One replica, up or down.
 #[derive(Debug)]
 pub struct Server {
-    /// Its disk, or what stands for it where there is none.
+    /// Its disk, or the memory that stands for it where there is none.
     pub disk: Disk,
-    /// Counts its starts: what was meant for an earlier life does not reach a later one.
+    /// Counts its starts: events for an earlier life do not reach a later one.
     pub life: u32,
-    /// How many faults keep it standing still.
+    /// How many faults pause it.
     pub paused: u32,
-    /// How many faults keep its sender stage standing still.
+    /// How many faults pause its sender stage.
     pub clogged: u32,
     /// Whether its consensus stage has been woken.
     pub batch_due: bool,
     /// Whether its sender stage has been woken.
     pub transmit_due: bool,
-    /// What was in its last batch that it owes an answer for.
+    /// The messages of its last batch that it must answer.
     pub arrivals: Arrivals,
-    /// When its timer is set.
+    /// The time of its timer.
     pub wake_at: Option<Micros>,
     options: Options,
     max_datagram: usize,
@@ -113,18 +113,18 @@ pub struct Server {
     clock_origin: ClockOrigin,
     clock: Clock,
     bug: Option<Bug>,
-    adapter: Option<Box<dyn Adapter>>, // the bug in this life
-    began: (Micros, Micros),           // when this life did: true time, and by its clock
+    adapter: Option<Box<dyn Adapter>>, // the bug around it in this life
+    began: (Micros, Micros),           // the start of this life: true time, and by its clock
     replica: Option<Replica>,          // None while it is down
     inbox: VecDeque<Inbound>,
     persisted: Option<u64>, // news of the disk
-    known_durable: u64,     // up to which change this life knows its disk to be
+    known_durable: u64,     // the last change that this life knows to be on disk
     outbox: Outbox,
-    waiting: Vec<Outbound>, // for replicas, until a coalescing window ends
+    waiting: Vec<Outbound>, // messages to replicas, until a coalescing window ends
 }
 
 impl Server {
-    /// A replica that is down and has never been up, with a bug around it if one is wanted.
+    /// A replica that is down and has never been up, with a bug around it if one is given.
     pub fn new(
         options: Options,
         max_datagram: usize,
@@ -159,22 +159,22 @@ impl Server {
         }
     }
 
-    /// Who it is.
+    /// Its ID.
     pub fn id(&self) -> Id {
         self.options.own
     }
 
-    /// What it runs, if it is up.
+    /// Its running replica, if it is up.
     pub fn replica(&self) -> Option<&Replica> {
         self.replica.as_ref()
     }
 
-    /// Whether it is up and moves.
+    /// Whether it is up and not paused.
     pub fn runs(&self) -> bool {
         self.replica.is_some() && self.paused == 0
     }
 
-    /// Starts with what the disk has.
+    /// Starts from the state on its disk.
     pub fn start(&mut self, now: Micros, rng: &mut Rng) {
         self.life += 1;
         self.known_durable = 0;
@@ -196,7 +196,7 @@ impl Server {
         self.replica = Some(Replica::new(&self.options, limits, saved, self.clock.shows(now)));
     }
 
-    /// Stops at once. Whatever it was about to do is not done.
+    /// Stops at once. Its pending inputs and outputs are lost.
     pub fn stop(&mut self) {
         self.replica = None;
         self.inbox.clear();
@@ -211,58 +211,59 @@ impl Server {
         self.clock = Clock { started_at: now, origin: self.clock.shows(now), ppm };
     }
 
-    /// What its clock shows.
+    /// The time on its clock.
     pub fn shows(&self, now: Micros) -> Micros {
         self.clock.shows(now)
     }
 
-    /// When its last life began, in true time and by its clock.
+    /// The start of its last life, in true time and by its clock.
     pub fn began(&self) -> (Micros, Micros) {
         self.began
     }
 
-    /// How much its clock goes on in a span of true time.
+    /// The time by which its clock advances in a span of true time.
     pub fn own_span(&self, true_us: Micros) -> Micros {
         self.clock.span(true_us)
     }
 
-    /// When, in true time, its clock showed this in this life, at the rate that it has now; `None` if that is not known.
+    /// The true time at which its clock showed this in this life, at its present rate; `None` if
+    /// that is not known.
     pub fn when_shown(&self, shown: Micros) -> Option<Micros> {
         (shown >= self.clock.origin).then(|| self.clock.when(shown))
     }
 
-    /// Until when, in true time, it serves reads without asking anybody.
+    /// The end of its lease, in true time: until then it serves reads without a round of messages.
     pub fn leased_until(&self) -> Option<Micros> {
         let shown = self.replica.as_ref()?.node().leased_until()?;
         Some(self.clock.when(shown))
     }
 
-    /// Something arrived.
+    /// An input arrived.
     pub fn receive(&mut self, inbound: Inbound) {
         self.inbox.push_back(inbound);
     }
 
-    /// Everything up to this number is on disk.
+    /// All changes up to this number are on disk.
     pub fn synced(&mut self, number: u64) {
         self.persisted = Some(number);
     }
 
-    /// How it finds out that its leader is dead.
+    /// How it detects that its leader is dead.
     pub fn detection(&self) -> Detection {
         self.options.tuning.detection
     }
 
-    /// Whether it has a disk, and what it says may wait for that.
+    /// Whether it has a disk, for which its messages may wait.
     pub fn has_disk(&self) -> bool {
         self.storage != Storage::Memory
     }
 
-    /// Whether it knows that its disk has this change of this life. Where there is no disk, it always does.
+    /// Whether it knows that its disk has this change of this life. Without a disk, it always does.
     pub fn knows_durable(&self, number: u64) -> bool {
         !self.has_disk() || number <= self.known_durable
     }
 
-    /// The consensus stage: one batch. Returns what is to be done.
+    /// The consensus stage: one batch. Returns the effects that are to be performed.
     pub fn batch(&mut self, now: Micros) -> Vec<Effect> {
         let now = self.clock.shows(now);
         let Some(replica) = &mut self.replica else { return Vec::new() };
@@ -306,11 +307,11 @@ impl Server {
         change.map(Effect::Persist).into_iter().chain(sent.into_iter().map(Effect::Send)).collect()
     }
 
-    /// The change in memory since the last batch, as a disk would be given it.
+    /// The change in memory since the last batch, as a disk would receive it.
     fn memory_change(&self) -> Option<Persist> {
         let (node, before) = (self.replica.as_ref()?.node(), self.disk.durable());
         let (hard_state, entries) = (node.hard_state(), node.log().entries());
-        // Logs that have an entry in common have all before it in common (paper, 5.3).
+        // Logs that have an entry in common have all entries before it in common (paper, 5.3).
         let is_kept = |entry: &Entry| node.log().term_at(entry.index) == Some(entry.term);
         let kept = before.entries.partition_point(is_kept);
         let is_same =
@@ -326,13 +327,13 @@ impl Server {
         !self.inbox.is_empty() || self.persisted.is_some()
     }
 
-    /// When it has something to do if nothing arrives, in true time.
+    /// The time of its next action if no input arrives, in true time.
     pub fn deadline(&self) -> Option<Micros> {
         Some(self.clock.when(self.replica.as_ref()?.deadline()))
     }
 
-    /// Takes over something to send. With a coalescing window, what is for other replicas waits; the first of it
-    /// opens the window, whose length is returned.
+    /// Takes over an output. With a coalescing window, messages for other replicas wait. The first
+    /// of them opens the window, whose length is returned.
     pub fn push(&mut self, outbound: Outbound) -> Option<Micros> {
         let window_us = self.options.tuning.coalesce_window_us;
         if window_us == 0 || matches!(outbound, Outbound::Client(_)) {
@@ -343,7 +344,7 @@ impl Server {
         (self.waiting.len() == 1).then_some(window_us)
     }
 
-    /// The coalescing window ends: what waited goes into the outbox.
+    /// The coalescing window ends: the waiting messages go into the outbox.
     pub fn release(&mut self) {
         self.waiting.drain(..).for_each(|outbound| self.outbox.push(outbound));
     }
@@ -358,7 +359,7 @@ impl Server {
     }
 }
 
-/// An outbox with nothing in it.
+/// An empty outbox.
 fn outbox(options: &Options, max_datagram: usize) -> Outbox {
     Outbox::new(options.own, max_datagram, options.tuning.coalesce)
 }
@@ -368,7 +369,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_shows_at_the_time_of_a_deadline_that_it_has_come_and_not_before() {
+    fn clock_reaches_a_deadline_exactly_at_the_true_time_of_it() {
         for ppm in [-50_000, -7, 0, 3, 50_000] {
             let clock = Clock { started_at: 1_000, origin: 77, ppm };
             for shown in [78, 500, 12_345, 800_001] {

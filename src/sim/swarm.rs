@@ -1,5 +1,6 @@
-//! Swarm testing: each seed draws which faults exist at all and how strong they are (Groce et al., *Swarm
-//! Testing*, 2012). A run with everything in it at once hides what only a part of it would show.
+//! Swarm testing: each seed draws which faults exist at all and how strong they are (Groce et al.,
+//! *Swarm Testing*, 2012). A run with all faults at once hides failures that only a part of them
+//! shows.
 
 use fastrand::Rng;
 
@@ -13,20 +14,22 @@ use crate::tuning::{Detection, MAX_COALESCE_WINDOW_US, Reads, Topology, Tuning};
 
 const MS: Micros = 1_000;
 
-/// The greatest drift of a clock where there are leases: with one replica that is so much fast and one that is so
-/// much slow, a lease is just still shorter than the promise that it rests on.
+/// The greatest drift of a clock with leases. With one replica this much fast and one this much
+/// slow, a lease is still just shorter than the vote lease that it depends on.
 const MAX_DRIFT_PPM: i64 = 10_000;
 
-/// The greatest drift where there are none: then nothing but progress rests on clocks.
+/// The greatest drift without leases: then only progress depends on clocks.
 const WILD_DRIFT_PPM: i64 = 500_000;
 
-/// A network in which a message takes up to a third of an election time-out, and ten times that if it is slow.
+/// A network in which a message takes up to a third of an election time-out, and ten times that if
+/// it is slow.
 const WILD_DELAY_US: (Micros, Micros) = (MS, ELECTION_TIMEOUT_US / 3);
 
 /// An echo comes up to several leaders later.
 const LONGEST_ECHO_US: Micros = 6 * ELECTION_TIMEOUT_US;
 
-/// The plan of this seed. Each part has a generator of its own, so that a change of one part leaves the others alone.
+/// The plan of this seed. Each part has its own generator, so a change of one part leaves the
+/// others as they are.
 pub fn plan(seed: u64) -> Plan {
     let mut root = Rng::with_seed(seed);
     let mut rng = root.fork();
@@ -39,7 +42,8 @@ pub fn plan(seed: u64) -> Plan {
     let mut network = network(&mut root.fork());
     let storage = storage(&mut root.fork());
     let tuning = tuning(&mut root.fork(), size);
-    // Where single entries overtake each other, a follower refuses most of them, and a backlog takes for ever.
+    // If single entries overtake each other, a follower refuses most of them, and a backlog takes
+    // for ever.
     network.reorder &= tuning.batch;
     let (clock_origin, clock_ppm) = clocks(&mut root.fork(), replicas, tuning.reads);
     let workload = workload(&mut root.fork(), size, lifetime_us, &network);
@@ -47,7 +51,7 @@ pub fn plan(seed: u64) -> Plan {
     let mut faults = faults(&mut root.fork(), replicas, lifetime_us);
     add_pattern(&mut root.fork(), replicas, lifetime_us, &mut faults);
     if tuning.reads == Reads::Lease {
-        // A lease rests on clocks that run at about the same rate.
+        // A lease depends on clocks that run at about the same rate.
         faults.retain(|fault| !matches!(fault.kind, FaultKind::SlowClock(_)));
     }
     if storage == Storage::Memory {
@@ -71,7 +75,8 @@ pub fn plan(seed: u64) -> Plan {
     }
 }
 
-/// What makes a run long: its requests or its replicas. Few seeds are long, or there would be few seeds.
+/// The quantity that makes a run long: its requests or its replicas. Few seeds are long, or there
+/// would be few seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Size {
     Small,
@@ -89,7 +94,8 @@ fn size(rng: &mut Rng) -> Size {
     }
 }
 
-/// The defaults for half of the seeds, with the choices that make the most of the schedule drawn; else all choices.
+/// Half of the seeds have the default tuning, with the choices that affect the schedule most drawn.
+/// The other half draws all choices.
 fn tuning(rng: &mut Rng, size: Size) -> Tuning {
     let reads = one_of(rng, &[Reads::Lease, Reads::Lease, Reads::Lease, Reads::ReadIndex]);
     let topology = one_of(rng, &[Topology::Star, Topology::Relay, Topology::Adaptive]);
@@ -113,7 +119,8 @@ fn tuning(rng: &mut Rng, size: Size) -> Tuning {
     }
 }
 
-/// So few in a quarter of the small runs that replicas often know more to be committed than they have applied.
+/// Small in a quarter of the small runs, so that replicas often know more committed entries than
+/// they have applied.
 fn applied_at_once(rng: &mut Rng, size: Size) -> usize {
     let few = rng.usize(1..=4);
     if size == Size::Small && rng.u8(0..4) == 0 { few } else { APPLIED_AT_ONCE }
@@ -126,7 +133,7 @@ fn clocks(rng: &mut Rng, replicas: usize, reads: Reads) -> (ClockOrigin, Vec<i64
     (origin, (0..replicas).map(|_| drift(rng, drift_ppm)).collect())
 }
 
-/// Faults that chance alone hardly brings together.
+/// Faults that chance alone rarely combines.
 fn add_pattern(rng: &mut Rng, replicas: usize, lifetime_us: Micros, faults: &mut Vec<Fault>) {
     match rng.u8(0..10) {
         0 | 1 => depose_leaders(rng, lifetime_us, faults),
@@ -141,7 +148,7 @@ fn add_pattern(rng: &mut Rng, replicas: usize, lifetime_us: Micros, faults: &mut
     faults.retain(|fault| fault.at_us < lifetime_us);
 }
 
-/// A replica without a disk never comes back. Only those stop that the cluster can do without.
+/// A replica without a disk never comes back. Only replicas that the cluster can do without stop.
 fn spare_majority(rng: &mut Rng, replicas: usize, liveness: &Liveness, faults: &mut Vec<Fault>) {
     let others: Vec<usize> = (0..replicas).filter(|at| !liveness.majority.contains(at)).collect();
     faults.retain(|fault| match fault.kind {
@@ -160,7 +167,7 @@ fn one_of<T: Copy>(rng: &mut Rng, choice: &[T]) -> T {
     choice[rng.usize(0..choice.len())]
 }
 
-/// Mostly at one of the ends, where margins show.
+/// Mostly at one of the ends, where errors in margins show.
 fn drift(rng: &mut Rng, most: i64) -> i64 {
     let between = rng.i64(-most..=most);
     one_of(rng, &[-most, most, between])
@@ -172,7 +179,8 @@ fn sometimes(rng: &mut Rng, most: f64) -> f64 {
 }
 
 fn network(rng: &mut Rng) -> Network {
-    // One machine, one rack, one continent, and a network that can hold a message for as long as a lease.
+    // One machine, one rack, one continent, and a network that can hold a message for as long as a
+    // lease.
     let delay_us = one_of(rng, &[(15, 60), (200, 1_000), (5 * MS, 40 * MS), WILD_DELAY_US]);
     Network {
         delay_us,
@@ -199,7 +207,7 @@ fn storage(rng: &mut Rng) -> Storage {
 }
 
 fn workload(rng: &mut Rng, size: Size, lifetime_us: Micros, network: &Network) -> Workload {
-    // Less than a few round trips would only make a storm of repetitions.
+    // A shorter time-out would only cause a storm of repetitions.
     let timeout_us = rng.u64(100..1_500) * MS + 6 * network.delay_us.1;
     let usual = Workload {
         clients: rng.usize(1..6),
@@ -210,8 +218,9 @@ fn workload(rng: &mut Rng, size: Size, lifetime_us: Micros, network: &Network) -
         end_us: lifetime_us,
         gets: one_of(rng, &[0.2, 0.5, 0.8]),
         shared_keys: rng.usize(1..4),
-        // With the longer ones, a short datagram has room for four. Where those overtake each other, each
-        // round trip brings only the few that happen to arrive in order, and a backlog takes for ever.
+        // A short datagram has room for four of the longer values. If datagrams overtake each
+        // other, each round trip brings only the few that happen to arrive in order. Then a backlog
+        // takes for ever.
         value_bytes: if rng.bool() || network.reorder { 0 } else { 300 },
         loss: sometimes(rng, 0.2),
         timeout_us: Some(timeout_us),
@@ -255,10 +264,11 @@ fn faults(rng: &mut Rng, replicas: usize, lifetime_us: Micros) -> Vec<Fault> {
     faults
 }
 
-/// One leader after the other is cut off or brought down about when it has been elected, and comes back when there
-/// is another. Most of what is subtle in Raft is about what such leaders have left behind (paper, figure 8).
+/// One leader after the other is cut off or stopped about when it is elected. It comes back when
+/// there is another leader. Most subtle rules of Raft concern the entries that such leaders leave
+/// behind (paper, figure 8).
 fn depose_leaders(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
-    // Who does not crash comes back with all that it has in memory.
+    // A replica that does not crash comes back with all its memory.
     let kinds = if rng.bool() { 7 } else { 10 };
     let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
     while at_us < lifetime_us {
@@ -278,8 +288,9 @@ fn depose_leaders(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
     }
 }
 
-/// The paper's figure 8, with times left to chance: a leader is cut off with what it could not commit; its successor
-/// falls as soon as it leads; the first one comes back, leads again, commits, and falls; the successor returns.
+/// The paper's figure 8, with times left to chance. A leader is cut off with entries that it could
+/// not commit, and its successor fails as soon as it leads. The first leader returns, leads again,
+/// commits, and fails. Then the successor returns.
 fn figure_8(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
     let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
     while at_us < lifetime_us {
@@ -294,8 +305,8 @@ fn figure_8(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
     }
 }
 
-/// A leader's followers answer it, the answers are late, and by then there is another leader: whatever the
-/// answers prove, they do not prove that nothing has happened since.
+/// The answers of a leader's followers arrive late, when there is another leader. They prove the
+/// state at an earlier time, not that it has not changed since.
 fn late_answers(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
     let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
     while at_us < lifetime_us {
@@ -308,8 +319,8 @@ fn late_answers(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
     }
 }
 
-/// A leader hears its followers late, and what it says waits for so long that much of it becomes one: what was sent
-/// again meets the answer to what was sent before.
+/// A leader hears its followers late. Its messages wait so long that many are merged, so a repeated
+/// append meets the answer to the first one.
 fn congest(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
     let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
     while at_us < lifetime_us {
@@ -321,8 +332,9 @@ fn congest(rng: &mut Rng, lifetime_us: Micros, faults: &mut Vec<Fault>) {
     }
 }
 
-/// The leader is cut off and the others are connected only in part: whoever may win may not be reached, and whoever is
-/// reached may lack the last entry (the constrained election of *Omni-Paxos*, 2023).
+/// The leader is cut off, and the others are connected only in part. A replica that could win may
+/// not be reachable, and a reachable replica may lack the last entry (the constrained election of
+/// *Omni-Paxos*, 2023).
 fn constrain(rng: &mut Rng, replicas: usize, lifetime_us: Micros, faults: &mut Vec<Fault>) {
     let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
     while at_us < lifetime_us {
@@ -335,8 +347,8 @@ fn constrain(rng: &mut Rng, replicas: usize, lifetime_us: Micros, faults: &mut V
     }
 }
 
-/// Followers restart one after the other within an election time-out, while the leader is not heard by some. What they
-/// promised it before the restart still holds.
+/// Followers restart one after the other within an election time-out, while some do not hear the
+/// leader. The vote lease that each gave before its restart still holds.
 fn restart_under_promise(rng: &mut Rng, replicas: usize, lifetime_us: Micros, faults: &mut Vec<Fault>) {
     let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
     while at_us < lifetime_us {
@@ -356,9 +368,9 @@ fn restart_under_promise(rng: &mut Rng, replicas: usize, lifetime_us: Micros, fa
     }
 }
 
-/// All replicas restart at once, and what they sent shortly before arrives about when their clocks, which begin anew,
-/// show again what they showed then. The leader of the new lives is heard by no other replica from that moment on, and
-/// soon hears none.
+/// All replicas restart at once. Their clocks begin anew. Messages from just before the restart
+/// arrive about when the clocks show the same times again. From then on no other replica hears the
+/// new leader, and soon it hears none.
 fn outlive(rng: &mut Rng, replicas: usize, faults: &mut Vec<Fault>) {
     let age_us = rng.u64(2 * ELECTION_TIMEOUT_US..5 * ELECTION_TIMEOUT_US);
     let stop_us = age_us + ELECTION_TIMEOUT_US;
@@ -376,7 +388,7 @@ fn outlive(rng: &mut Rng, replicas: usize, faults: &mut Vec<Fault>) {
     act(deaf_us, 3 * ELECTION_TIMEOUT_US, FaultKind::Deaf(Target::Leader));
 }
 
-/// How many kinds there are in [`draw_fault`].
+/// Number of kinds in [`draw_fault`].
 const KINDS: u8 = 16;
 
 const TRIGGERS: [Trigger; 4] = [Trigger::Ack, Trigger::Vote, Trigger::Lead, Trigger::Commit];

@@ -12,7 +12,7 @@ use super::trace::excerpt;
 use super::{Outcome, run, swarm};
 use crate::micros::Micros;
 
-/// Runs these seeds on all processors and returns the least of them that fails, and what was reached.
+/// Runs these seeds on all processors. Returns the least seed that fails, and the coverage.
 fn explore(seeds: u64, bug: Option<Bug>) -> (Option<(u64, Outcome)>, Coverage) {
     let coverage = Mutex::new(Coverage::default());
     let take = |outcome: Outcome| *coverage.lock().expect("no panic") += &outcome.coverage;
@@ -30,7 +30,8 @@ fn three_hundred_seeds_break_no_rule_and_reach_everything() {
     assert_eq!(coverage.missing(), Vec::<&str>::new());
 }
 
-/// The rest take more seeds than a test without optimisation should run; the release build hunts them all.
+/// The other bugs take more seeds than a test without optimisation should run. The release build
+/// hunts them all.
 #[test]
 fn bugs_that_show_easily_are_found_within_a_hundred_seeds() {
     use Bug::*;
@@ -56,13 +57,13 @@ fn bugs_that_show_easily_are_found_within_a_hundred_seeds() {
 }
 
 #[test]
-fn a_seed_gives_the_same_transcript_to_the_byte() {
+fn seed_gives_the_same_transcript_to_the_byte() {
     for seed in 0..4 {
         let plan = swarm::plan(seed);
         let (first, second) = (run(&plan, None, true), run(&plan, None, true));
         assert!(first.trace == second.trace, "seed {seed}");
         assert!(first.trace.lines().count() > 500, "seed {seed}: {}", first.trace);
-        assert_eq!(run(&plan, None, false).coverage, first.coverage, "looking on changes nothing");
+        assert_eq!(run(&plan, None, false).coverage, first.coverage, "a transcript changes nothing");
     }
 }
 
@@ -75,7 +76,7 @@ fn different_seeds_give_different_runs() {
 }
 
 #[test]
-fn a_plan_can_be_written_down_and_read_again() {
+fn plan_that_is_written_is_read_again_unchanged() {
     let directory = tempfile::tempdir().expect("a directory");
     for seed in 0..50 {
         let plan = swarm::plan(seed);
@@ -108,7 +109,7 @@ fn contradiction_shows_its_last_answer_and_the_replica_that_gave_it() {
 }
 
 #[test]
-fn a_failure_is_made_as_short_as_it_can_be() {
+fn minimised_failure_needs_each_of_its_faults() {
     let bug = Some(Bug::StaleLeaderAnswersOk);
     let (found, _) = explore(100, bug);
     let plan = swarm::plan(found.expect("found").0);
@@ -124,7 +125,7 @@ fn a_failure_is_made_as_short_as_it_can_be() {
     assert!(minimise(&plan, None).is_none());
 }
 
-/// What `text` is as a file.
+/// The file `text` as a plan.
 fn read(text: &str) -> Result<Plan, String> {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("file.json");
@@ -133,7 +134,7 @@ fn read(text: &str) -> Result<Plan, String> {
 }
 
 #[test]
-fn a_scenario_of_run_py_becomes_a_plan() {
+fn scenario_of_run_py_becomes_a_plan() {
     let text = r#"{"lifetime": 30, "replicas": 5, "requests": 300, "mix": 0.2, "drops": 0.1, "end_wait": 5,
         "events": [{"type": "part_hard", "time": 5}, {"type": "kill_leader", "time": 6},
                    {"type": "part_easy", "time": 7}, {"type": "part_end", "time": 8.5}],
@@ -150,7 +151,8 @@ fn a_scenario_of_run_py_becomes_a_plan() {
     assert_eq!(plan.faults, expected);
 }
 
-/// How many messages a quiet cluster sends for 400 puts in 20 s, if the loop of the clients sleeps so long at most.
+/// Number of messages of a quiet cluster for 400 puts in 20 s, if the clients' loop sleeps at most
+/// this long.
 fn messages_under_poll(poll: f64) -> u64 {
     let text = format!(
         r#"{{"lifetime": 24, "replicas": 5, "requests": 400, "mix": 0, "poll": {poll}, "tests": {{}}}}"#
@@ -165,8 +167,8 @@ fn requests_under_poll_come_in_bursts_and_cost_fewer_messages() {
     assert!(10 * asleep < 9 * awake, "{asleep} and {awake}");
 }
 
-/// A tenth of all requests and answers is lost, and a client repeats a request after 2,400 others, to another replica
-/// than before: to one that leads, once the first leader is dead.
+/// A tenth of all requests and answers is lost. A client repeats a request after 2,400 others, at
+/// another replica: the new leader, once the first one is dead.
 const LATE_RETRIES: &str = r#"{"lifetime": 9, "replicas": 3, "requests": 3000, "mix": 0, "client_drops": 0.1, "client_timeout": 4,
     "shared_keys": 2, "events": [{"type": "kill_leader", "time": 3.5}], "tests": {}}"#;
 
@@ -179,7 +181,7 @@ fn put_that_is_repeated_after_more_others_than_a_session_remembers_takes_effect_
     assert!(outcome.trace.contains(" fail"), "some puts are refused");
 }
 
-/// The first two thousand requests of a plan that has more, at the same rate.
+/// The first two thousand requests of a longer plan, at the same rate.
 fn first_requests(mut plan: Plan) -> Plan {
     const MOST: usize = 2_000;
     let workload = &mut plan.workload;
@@ -194,7 +196,7 @@ fn first_requests(mut plan: Plan) -> Plan {
 }
 
 #[test]
-fn every_scenario_in_the_repository_is_answered_completely() {
+fn every_request_of_every_scenario_in_the_repository_is_answered() {
     let mut count = 0;
     for directory in ["configs", "configs/beyond"] {
         for file in std::fs::read_dir(directory).expect("a directory") {
@@ -211,7 +213,7 @@ fn every_scenario_in_the_repository_is_answered_completely() {
 }
 
 #[test]
-fn a_file_that_is_no_plan_is_refused_with_its_reason() {
+fn file_that_is_no_plan_is_refused_with_its_reason() {
     let refusal = |text: &str| read(text).expect_err("refused");
     let scenario = |changed: &str| format!(r#"{{"lifetime": 30, "replicas": 5, "requests": 5, {changed}}}"#);
     assert!(refusal("{").contains("neither a scenario"));

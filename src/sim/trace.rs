@@ -1,5 +1,5 @@
-//! What happened, written down as a space-time transcript: time goes down, each replica has a column, and what
-//! a line says begins in the column of the replica to which it happened.
+//! A space-time transcript of a run. Time goes down and each replica has a column. A line begins in
+//! the column of the replica that it is about.
 
 use std::fmt::Write as _;
 
@@ -14,19 +14,19 @@ use crate::replica::Effect;
 use crate::replication::Message;
 use crate::request::{Operation, Outcome, Request, Response};
 
-/// How wide a replica's column is.
+/// The width of a replica's column.
 const COLUMN: usize = 12;
 
-/// To what something happened.
+/// The place of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// The network, the clients, or all.
+    /// The network, the clients, or all replicas.
     Network,
     /// This replica.
     Replica(usize),
 }
 
-/// A transcript in the making, or nothing if nobody wants one.
+/// A transcript in the making; empty if it is not wanted.
 #[derive(Debug)]
 pub struct Trace {
     text: Option<String>,
@@ -121,7 +121,7 @@ impl Trace {
     }
 }
 
-/// The heading of a transcript and its last lines up to this time, at most so many.
+/// The heading of a transcript and its last lines up to this time, at most this many.
 pub fn excerpt(transcript: &str, until_us: Micros, most: usize) -> Vec<&str> {
     let mut lines = transcript.lines();
     let heading = lines.next();
@@ -129,7 +129,7 @@ pub fn excerpt(transcript: &str, until_us: Micros, most: usize) -> Vec<&str> {
     heading.into_iter().chain(until[until.len().saturating_sub(most)..].iter().copied()).collect()
 }
 
-/// The time with which a line begins, in microseconds.
+/// The time at the start of a line, in microseconds.
 fn time_of(line: &str) -> Micros {
     let time = line.split_whitespace().next().and_then(|seconds| seconds.split_once('.'));
     let micros = time.and_then(|(seconds, micros)| {

@@ -1,31 +1,31 @@
-//! What replicas sent to each other, counted: the messages that their cores wanted sent, by cause, and the datagrams
-//! that were left of them after merging and packing.
+//! Counts of the messages between replicas: the messages that cores sent, by cause, and the
+//! datagrams after merging and packing.
 
 use std::collections::BTreeMap;
 
 use crate::replication::{AppendEntries, Body, Message};
 
-/// The counts of a run, or of a part of it. What is lost on its way was sent all the same.
+/// The counts of a run, or of a part of it. Lost messages count, too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Questions for votes and for pre-votes, and the answers to them.
+    /// Requests for votes and pre-votes, and the answers to them.
     pub votes: u64,
-    /// Appends with entries; each step of one that goes from follower to follower counts.
+    /// Appends with entries; each hop of a relay counts.
     pub appends: u64,
-    /// Appends without entries: heartbeats, questions on behalf of reads, and notices of commits.
+    /// Appends without entries: heartbeats, probes on behalf of reads, and commit notices.
     pub pings: u64,
     /// Answers to appends of both kinds.
     pub answers: u64,
-    /// What travelled as one; `run.py` counts these.
+    /// Datagrams, as `run.py` counts them.
     pub datagrams: u64,
-    /// Their length as they are written on the wire; 0 where nobody asked to have them weighed.
+    /// Their encoded length; 0 unless the cluster counts bytes.
     pub bytes: u64,
-    /// How many appends left with so many entries, two that were merged as one.
+    /// Number of appends per number of entries; two merged appends count as one.
     pub batches: BTreeMap<usize, u64>,
 }
 
 impl Traffic {
-    /// A core wants this sent.
+    /// Counts a message of a core.
     pub(super) fn note_message(&mut self, message: &Message) {
         let count = match &message.body {
             Body::RequestVote(_) | Body::RequestVoteResponse(_) | Body::LogTail(_) => &mut self.votes,
@@ -38,7 +38,7 @@ impl Traffic {
         *count += 1;
     }
 
-    /// These leave as one datagram of so many bytes.
+    /// Counts a datagram of so many bytes.
     pub(super) fn note_datagram(&mut self, messages: &[Message], bytes: usize) {
         self.datagrams += 1;
         self.bytes += bytes as u64;
@@ -54,12 +54,12 @@ impl Traffic {
         }
     }
 
-    /// All messages, before any was merged or packed.
+    /// Number of all messages, before any was merged or packed.
     pub fn messages(&self) -> u64 {
         self.votes + self.appends + self.pings + self.answers
     }
 
-    /// How many entries an append carried on average; 0 if there was none.
+    /// The mean number of entries of an append; 0 if there was none.
     pub fn mean_batch(&self) -> f64 {
         let entries: u64 = self.batches.iter().map(|(&size, &count)| size as u64 * count).sum();
         let appends: u64 = self.batches.values().sum();
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_count_by_cause_and_datagrams_by_what_they_carry() {
+    fn messages_are_counted_by_cause_and_datagrams_by_their_entries() {
         let outcome = AppendOutcome::Matched { match_index: 1 };
         let body = Body::AppendEntriesResponse(AppendEntriesResponse { sent_at: 1, outcome });
         let said = [append(0), append(1), append(3), append(3), Message { term: 1, body }];

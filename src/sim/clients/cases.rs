@@ -1,5 +1,5 @@
-//! The cases of `tests/cases/clients.json` for clients and their workload. The clients of `run.py` pass
-//! the same cases (`simulator/tests/test_cases.py`).
+//! The cases of `tests/cases/clients.json` for clients and their workload. The clients of `run.py`
+//! pass the same cases (`simulator/tests/test_cases.py`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;

@@ -1,5 +1,5 @@
-//! The entries behind an answer to a client are on the disks of a quorum: the put that the answer
-//! acknowledges, and every entry that a read could see.
+//! The entries behind an answer to a client are on the disks of a quorum. For a put that is its
+//! entry, for a get every entry that the read could see.
 
 use raft::types::Index;
 

@@ -1,7 +1,7 @@
-//! A leader's record that a replica followed it at some time is true: that replica has heard this
-//! leader in this term at that time or later. The lease and reads depend on it. Three answers are
-//! no proof, whatever their timestamp: an answer to an earlier life of the leader, a refusal, and a
-//! remembered acknowledgement of a relay.
+//! A leader's record of a contact with a replica is true: that replica has heard this leader in
+//! this term at that time or later. The lease and reads depend on it. An answer to an earlier life
+//! of the leader, a refusal, and a remembered acknowledgement of a relay are no proof, whatever
+//! their timestamp.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
-//! A replica that has heard a leader votes for no other replica and not for itself, until an
-//! election timeout has passed by its own clock (dissertation, 6.4.1). A restart does not end this
-//! vote lease. Read leases depend on it. So does a leader that only some replicas do not hear.
+//! A replica that has heard a leader votes for no other replica and not for itself for an election
+//! time-out by its own clock (dissertation, 6.4.1). A restart does not end this vote lease. Read
+//! leases depend on it. So does a leader that only some replicas do not hear.
 
 use super::{Invariant, Knowledge, Observation};
 use crate::micros::Micros;
