@@ -21,7 +21,7 @@ const EXIT_UNDECIDED: u8 = 3;
 
 const MEGABYTE: u64 = 1_000_000;
 
-/// What to judge.
+/// A history to judge, and the budget for that.
 #[derive(Debug, Args)]
 #[command(override_usage = "kvstore check [OPTIONS] <HISTORY>", after_help = AFTER_HELP)]
 pub struct CheckOptions {
@@ -38,7 +38,7 @@ const AFTER_HELP: &str = "\
 The history is what run.py --history writes, one JSON object per line and request:
   id, client, key     texts; the id differs in every line
   type                get or put
-  value               what is put, or what an answered get returned; else null
+  value               the value that is put, or that an answered get returned; else null
   invoked, returned   seconds of any clock; returned is null if no answer came
   outcome             ok, fail, redirect or unknown
   retry_of            the id of the attempt that this one repeats; else null
@@ -72,7 +72,7 @@ pub fn run(options: &CheckOptions) -> Result<ExitCode, Failure> {
     let mut stdout = io::stdout().lock();
     let written = writeln!(stdout, "{}", describe(&verdict, &operations, options.budget, start));
     match written.and_then(|()| stdout.flush()) {
-        // A reader that went away has seen enough.
+        // The reader has closed stdout: it has seen enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             return Err(Failure(EXIT_USAGE, format!("can't write the verdict: {error}")));
         }

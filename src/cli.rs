@@ -1,4 +1,5 @@
-//! The command line: two dialects of one program, told apart by the first word, and a subcommand.
+//! The command line: two dialects of one program, which the first word tells apart, and a
+//! subcommand.
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -23,11 +24,11 @@ use crate::check::CheckOptions;
     disable_help_subcommand = true,
 )]
 pub struct Options {
-    /// How the simulator is reached; by default the first argument tells.
+    /// How the replica reaches the simulator; by default the first argument decides.
     #[arg(long, value_enum, value_name = "TRANSPORT")]
     pub transport: Option<TransportKind>,
 
-    /// What is logged to stderr.
+    /// The least severe level of the records that go to stderr.
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "warn")]
     pub log_level: LogLevel,
 
@@ -43,16 +44,17 @@ pub struct Options {
     #[arg(value_name = "PORT or ID", hide = true)]
     pub words: Vec<String>,
 
-    /// What to do instead of being a replica; the word is neither an ID nor a port.
+    /// Another job than being a replica; its word is neither an ID nor a port.
     #[command(subcommand)]
     pub subcommand: Option<Subcommand>,
 }
 
-/// The switches of [`Tuning`], each with its best choice as default. All replicas of a cluster need the same.
+/// The switches of [`Tuning`], each with its best choice as default. All replicas of a cluster need
+/// the same.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "What trades messages against latency")]
+#[command(next_help_heading = "Switches that trade messages against latency")]
 pub struct TuningOptions {
-    /// What a read costs; all three are linearizable.
+    /// How the leader serves a read; all three ways are linearizable.
     #[arg(long, value_enum, value_name = "HOW", default_value = "lease")]
     reads: Reads,
 
@@ -60,7 +62,7 @@ pub struct TuningOptions {
     #[arg(long, value_enum, value_name = "WAY", default_value = "adaptive")]
     topology: Topology,
 
-    /// How a dead leader is found out.
+    /// How followers detect a dead leader.
     #[arg(long, value_enum, value_name = "HOW", default_value = "on-demand")]
     detection: Detection,
 
@@ -86,7 +88,7 @@ pub struct TuningOptions {
 }
 
 impl TuningOptions {
-    /// As the replica wants it.
+    /// The switches in the form that the replica takes.
     pub fn tuning(&self) -> Tuning {
         Tuning {
             batch: !self.no_batching,
@@ -101,7 +103,7 @@ impl TuningOptions {
     }
 }
 
-/// The choices of [`tuning::Topology`] as words; what follows a word is its help text.
+/// The choices of [`tuning::Topology`] as words; the comment on each word is its help text.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Topology {
     /// The leader sends to each follower and each answers.
@@ -115,20 +117,20 @@ enum Topology {
 /// The choices of [`tuning::Reads`] as words.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Reads {
-    /// Nothing while a lease lasts; rests on clocks that run at about the same rate.
+    /// Without messages during its lease; rests on clocks of about the same rate.
     Lease,
-    /// One round to a quorum for all reads that wait; rests on no clock.
+    /// After one round to a quorum for all reads that wait; rests on no clock.
     ReadIndex,
-    /// As much as a write: each read is an entry in the log.
+    /// Through the log: each read is an entry and costs as much as a write.
     Log,
 }
 
 /// The choices of [`tuning::Detection`] as words.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Detection {
-    /// By requests that miss it; silence costs nothing.
+    /// By requests of clients that miss the leader; needs few heartbeats.
     OnDemand,
-    /// By heartbeats that stay away.
+    /// By heartbeats of the leader that stay away.
     Heartbeats,
 }
 
@@ -161,7 +163,7 @@ impl From<Detection> for tuning::Detection {
     }
 }
 
-/// What the program does beside being a replica.
+/// Jobs of the program beside being a replica.
 #[derive(Debug, clap::Subcommand)]
 pub enum Subcommand {
     /// Tells whether a recorded history is linearizable.
@@ -178,8 +180,8 @@ Transports:
   udp        The simulator listens on the UDP port of 127.0.0.1 that comes first.
 
 If the first argument could be both, as 0001 could, it is an ID if a socket of
-that name is in the working directory, and else a port. Of which kind a socket
-is turns out when it is connected. --transport settles it all.
+that name is in the working directory, and else a port. The replica finds out
+the kind of a socket when it connects. --transport overrides all of this.
 
 The replica runs until the simulator closes the socket, or until SIGTERM or SIGINT.
 
@@ -201,7 +203,7 @@ pub enum TransportKind {
     Udp,
 }
 
-/// What is logged.
+/// The least severe level of the records that go to stderr.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 #[value(rename_all = "lower")]
 pub enum LogLevel {
@@ -226,7 +228,7 @@ impl From<LogLevel> for LevelFilter {
     }
 }
 
-/// Which replica to be, and where its network is.
+/// The replica that this process is, and the place of its network.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Role {
     /// Where the simulator listens.
@@ -240,8 +242,8 @@ pub struct Role {
 /// Where the simulator listens.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Simulator {
-    /// On the socket named like this replica, in the working directory. Of which kind that is turns
-    /// out when it is connected.
+    /// On the socket named like this replica, in the working directory. The connection shows its
+    /// kind.
     Unix,
     /// On such a socket, of sequenced packets.
     Seqpacket,
@@ -257,18 +259,18 @@ pub enum UsageError {
     /// Nothing but options.
     #[error("no IDs given: usage is kvstore [PORT] <MY ID> <ID>...")]
     NoIds,
-    /// The first word is nothing that it may be.
+    /// The first word is neither an ID nor a port.
     #[error("{0:?} is neither an ID (four hexadecimal digits, upper case) nor a UDP port (1 to 65535)")]
     NeitherIdNorPort(String),
-    /// The word where a port must be is none.
+    /// The word in the place of the port is no port.
     #[error("{0:?} is not a UDP port (1 to 65535)")]
     BadPort(String),
-    /// The word where an ID must be is none.
+    /// A word in the place of an ID is no ID.
     #[error("{word:?} is not an ID: {reason}")]
     BadId {
         /// The word.
         word: String,
-        /// What is wrong with it.
+        /// The rule that it breaks.
         reason: IdError,
     },
     /// This replica cannot be its own peer.
@@ -277,7 +279,7 @@ pub enum UsageError {
     /// An ID names two replicas.
     #[error("{0} is given twice")]
     Duplicate(Id),
-    /// A cluster of one has nobody to replicate to.
+    /// A cluster of one replica has no follower.
     #[error("no other replica given")]
     NoOthers,
 }
@@ -350,7 +352,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_options_the_tuning_is_the_best() {
+    fn tuning_without_options_is_the_default() {
         let tuning =
             |line: &str| Options::try_parse_from(line.split_whitespace()).expect("fine").tuning.tuning();
         assert_eq!(tuning("kvstore 0000 0001"), Tuning::DEFAULT);
@@ -377,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_word_tells_the_dialects_apart() {
+    fn first_word_tells_the_dialects_apart() {
         assert_eq!(simulator("kvstore 00A0 0001 0002", &[]), Simulator::Unix);
         assert_eq!(simulator("kvstore 0000 0001 0002", &[]), Simulator::Unix, "0 is no port");
         assert_eq!(simulator("kvstore 54321 0000 0001", &[]), udp(54321));
@@ -385,14 +387,14 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_could_be_both_is_an_id_if_there_is_such_a_socket() {
+    fn word_that_could_be_both_is_an_id_if_there_is_such_a_socket() {
         assert_eq!(simulator("kvstore 0001 0000 0002", &["0001"]), Simulator::Unix);
         assert_eq!(simulator("kvstore 0001 0000 0002", &["0000"]), udp(1));
         assert_eq!(simulator("kvstore 9000 0000 0002", &[]), udp(9000));
     }
 
     #[test]
-    fn the_option_settles_it() {
+    fn transport_option_overrides_the_first_word() {
         assert_eq!(simulator("kvstore --transport seqpacket 0001 0000", &[]), Simulator::Seqpacket);
         assert_eq!(simulator("kvstore --transport stream 0001 0000", &[]), Simulator::Stream);
         assert_eq!(simulator("kvstore --transport udp 0001 0000 0002", &["0001"]), udp(1));
@@ -407,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn command_line_that_makes_no_sense_is_refused() {
         let bad_id = |word: &str, reason| Err(UsageError::BadId { word: word.into(), reason });
         assert_eq!(role("kvstore", &[]), Err(UsageError::NoIds));
         assert_eq!(role("kvstore 9000", &[]), Err(UsageError::NoIds));

@@ -1,4 +1,4 @@
-//! A command: what a client's write asks of the state machine. The log carries it.
+//! A command: a client's write, which the log carries to the state machine of each replica.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::request::RequestId;
 /// A client's write, as the log carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// Who asked, and under which name.
+    /// The client, and its name for the request.
     pub request: RequestId,
     /// The key to set.
     pub key: Arc<str>,

@@ -1,11 +1,11 @@
-//! A 64-bit digest of texts. Replicas compare what they derive from it, so it is the same in every process and every
-//! build, which the standard library's hash functions do not promise.
+//! A 64-bit digest of texts. Replicas compare state that they derive from it, so it is the same in
+//! every process and every build. The standard library's hash functions do not guarantee that.
 
 /// Odd, with bits set evenly: the fractional part of the golden ratio.
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// The digest of these texts in this order. Two lists of texts that differ have the same digest by chance only, once
-/// in 2^64; a client that looks for such a pair can only harm its own requests.
+/// The digest of these texts in this order. Two lists of texts that differ have the same digest by
+/// chance only, once in 2^64; a client that looks for such a pair can only harm its own requests.
 pub fn digest(texts: &[&str]) -> u64 {
     texts.iter().fold(MULTIPLIER, |digest, text| add(digest, text.as_bytes()))
 }
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn where_one_text_ends_and_the_next_begins_matters() {
+    fn texts_that_are_split_elsewhere_have_another_digest() {
         let lists: [&[&str]; 6] =
             [&["ab", "c"], &["a", "bc"], &["abc"], &["abc", ""], &["abc\0"], &["12345678"]];
         let digests: HashSet<u64> = lists.iter().map(|texts| digest(texts)).collect();
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_is_the_same_in_every_build() {
+    fn digest_is_the_same_in_every_build() {
         assert_eq!(digest(&["key", "a value of more than eight bytes"]), 9_873_524_852_489_487_330);
     }
 }

@@ -1,33 +1,34 @@
-//! Typed messages that cross the border of a replica. The wire, the pipeline and a simulation share them.
+//! Typed messages that cross the border of a replica. The wire, the pipeline and a simulation share
+//! them.
 
 use crate::id::Id;
 use crate::replication::Message;
 use crate::request::{Request, Response};
 
-/// What reaches a replica from outside, validated.
+/// An input of a replica from outside, validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inbound {
-    /// Another replica says something.
+    /// A message of another replica.
     Peer {
-        /// Which one.
+        /// The sender.
         from: Id,
-        /// What it says.
+        /// The message.
         message: Message,
     },
-    /// A client asks something.
+    /// A request of a client.
     Client(Request),
 }
 
-/// What leaves a replica, in the order in which it must leave.
+/// An output of a replica. Outputs leave in the order in which the replica returns them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outbound {
     /// To another replica.
     Peer {
-        /// Which one.
+        /// The receiver.
         to: Id,
         /// The leader as this replica knows it.
         leader: Option<Id>,
-        /// What to say.
+        /// The message.
         message: Message,
     },
     /// To a client.

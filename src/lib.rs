@@ -2,34 +2,36 @@
 //!
 //! | module | job | depends on |
 //! |---|---|---|
-//! | [`request`], [`command`] | the words: what clients ask and are told, what the log carries | `id` |
+//! | [`request`], [`command`] | the words: requests of clients, their answers, and commands in the log | `id` |
 //! | [`digest`] | a digest of texts that is the same on all replicas | |
 //! | [`tuning`] | every switch between messages, latency and simplicity | |
 //! | [`kv`] | the state machine, with a session per client | words |
 //! | [`replication`] | the core's types, with commands as what it replicates | `raft`, words |
 //! | [`exchange`] | typed messages that cross the border of a replica | words, messages |
 //! | [`wire`] | JSON on one side, validated messages on the other | words, messages |
-//! | [`replica`] | one replica: core, state machine, and what is owed to clients | all of the above |
+//! | [`replica`] | one replica: core, state machine, and the requests that it owes an answer | all of the above |
 //! | [`outbox`] | messages that wait to be sent: merging and packing per destination | `wire`, addresses of `transport` |
 //! | [`clock`] | the one clock, which goes on while the machine is suspended | |
 //! | [`log`] | lines for stderr, which can neither kill nor stop the process | |
 //! | [`output`] | lines for stdout, which may be closed or full | |
 //! | [`transport`] | the networks: addressed sends, and waits that a waker can end | `clock` |
-//! | [`pipeline`] | three stages around it, on one to three threads: receive, decide, send | everything |
-//! | [`sim`] | a whole cluster in virtual time, its faults and what must hold; no part of a replica | everything but `pipeline` |
+//! | [`pipeline`] | three stages around a replica, on one to three threads: receive, decide, send | everything |
+//! | [`sim`] | a whole cluster in virtual time, its faults and its invariants; no part of a replica | everything but `pipeline` |
 //!
-//! Two crates stand below them (`crates/`). [`raft`] is the core: one log on many replicas. It does not know what a
-//! command is, and has the words [`id`] and [`micros`] for all others. `linearizability` judges histories, and knows
-//! nothing of replicas.
+//! Two crates stand below them (`crates/`). [`raft`] is the core: one log on many replicas. It does
+//! not know the meaning of a command, and has the words [`id`] and [`micros`] for all others.
+//! `linearizability` judges histories, and knows nothing of replicas.
 //!
-//! What always holds, whoever changes what:
+//! Rules that hold through every change:
 //!
-//! * Everything above `transport` is pure: no I/O, no clock, no threads, and no randomness but a seeded
-//!   generator that is passed in. The same inputs at the same times give the same outputs.
-//! * One thread owns terms, log and state machine. No lock guards them, because nobody else can reach them.
-//! * What comes from outside is validated once, in `wire`, and can make a replica drop a message, never panic,
-//!   hang or grow without bound.
-//! * A reply leaves only after what it promises holds, and in the order in which the operations took effect.
+//! * Everything above `transport` is pure: no I/O, no clock, no threads, and no randomness but a
+//!   seeded generator that is passed in. The same inputs at the same times give the same outputs.
+//! * One thread owns terms, log and state machine. No other thread can reach them, so no lock
+//!   guards them.
+//! * `wire` validates each message from outside, once. A bad message makes a replica drop it, and
+//!   never panic, hang or grow without bound.
+//! * A reply leaves only after its statement holds: the put is committed, the value is current.
+//!   Replies leave in the order in which the operations took effect.
 
 pub mod clock;
 pub mod command;

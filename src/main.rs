@@ -82,7 +82,7 @@ fn parse_options() -> Result<Option<Options>, Failure> {
     };
     if let ErrorKind::DisplayHelp | ErrorKind::DisplayVersion = error.kind() {
         return match error.print() {
-            // A reader that went away has seen enough.
+            // The reader has closed stdout: it has seen enough.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(Failure(EXIT_UNREACHABLE, format!("can't write to stdout: {error}")))
             }

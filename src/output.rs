@@ -14,8 +14,8 @@ use std::io::{self, Write};
 /// The output cannot be written: the program could not do what it was asked to.
 const EXIT_NOT_WRITTEN: i32 = 2;
 
-/// Writes to stdout. If that fails the process ends with exit code 2 and a line on stderr, or
-/// without the line if the reader went away, which has seen enough.
+/// Writes to stdout. If that fails, the process ends with exit code 2 and a line on stderr. A
+/// reader that has closed stdout has seen enough: then there is no line.
 pub fn print(text: fmt::Arguments<'_>) {
     if let Err(error) = io::stdout().write_fmt(text) {
         if error.kind() != io::ErrorKind::BrokenPipe {

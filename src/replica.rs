@@ -1,11 +1,11 @@
-//! One replica without its threads and sockets: Raft, the state machine, and what is
-//! owed to clients. Pure like the core: the pipeline drives it in real time, a
-//! simulation can drive it in virtual time.
+//! One replica without its threads and sockets: Raft, the state machine, and the requests that it
+//! owes an answer. It is pure like the core: the pipeline drives it in real time, a simulation can
+//! drive it in virtual time.
 //!
-//! Every request that is taken in is *owed* an answer until it gets one, so nothing is answered
-//! twice and nothing is forgotten. The leader proposes puts and answers them when they are applied; other replicas
-//! name the leader. A request that arrives while no leader is known is held for a while, because a
-//! redirect to nobody only sends the client around in circles.
+//! Every request that the replica takes in is *pending* until it gets its answer, so the replica
+//! answers no request twice and forgets none. The leader proposes puts and answers them when they
+//! are applied; other replicas name the leader. A replica that knows no leader holds a request for
+//! a while, because a redirect without a leader only sends the client around in circles.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -28,43 +28,50 @@ use crate::wire::Limits;
 #[cfg(test)]
 mod tests;
 
-/// The least election time-out, and so what a replica that has heard a leader promises it: a bound from below on how long
-/// clients wait for a new leader, and from above on how far apart reads may be that cost nothing.
+/// The least election time-out, and so the vote lease: for this time after a follower has heard its
+/// leader, it grants no vote. It bounds from below how long clients wait for a new leader, and from
+/// above how far apart reads may be that cost no messages.
 pub const ELECTION_TIMEOUT_US: Micros = 480_000;
 
-/// How long a follower bears the silence of its leader before it asks the leader of its own accord: one heartbeat, and as
-/// much as that may be late. Requests find out a dead leader long before, where clients ask other replicas, too. One
-/// lost heartbeat therefore costs three messages, and clients that ask the dead leader alone wait three seconds at most.
+/// How long a follower bears the silence of its leader before it probes the leader of its own
+/// accord: one heartbeat interval, and the time by which a heartbeat may be late. Requests detect a
+/// dead leader long before, if clients ask other replicas, too. One lost heartbeat therefore costs
+/// three messages, and clients that ask the dead leader alone wait three seconds at most.
 pub const PATIENCE_US: Micros = HEARTBEAT_INTERVAL_US + ELECTION_TIMEOUT_US / 4;
 
-/// The longest silence of a leader. Under load the rotation of appends keeps everybody fresh without it.
+/// The longest silence of a leader. Under load, the rotation of appends reaches every follower
+/// without a heartbeat.
 pub const HEARTBEAT_INTERVAL_US: Micros = 2_000_000;
 
-/// How long a client may need to reach the leader to which it was sent and to come back in vain. Somebody who asks this
-/// replica sooner than that is another client, which says nothing about the leader.
+/// How long a client may need to reach the leader to which it was redirected and to come back in
+/// vain. A request that comes sooner is from another client, and says nothing about the leader.
 const REDIRECT_US: Micros = ELECTION_TIMEOUT_US / 12;
 
-/// How long a leader goes on at least that asks and hears no quorum: its clients wait as long. It bears a network that
-/// is gone for 300 ms. The clients that it then sends on are in time for the end of its followers' promise, because a
-/// follower needs the remaining quarter to find out that the leader is gone.
+/// How long a leader that probes its followers and hears no quorum goes on at least: its clients
+/// wait as long. It bears a network that is gone for 300 ms. The clients that it then redirects are
+/// in time for the end of its followers' vote leases: a follower needs the remaining quarter to
+/// find out that the leader is gone.
 const STALL_US: Micros = ELECTION_TIMEOUT_US * 3 / 4;
 
-/// How long answers of a quorum let the leader serve reads: two hundredths less than the promise that
-/// they rest on, and clocks of today's machines differ by less than a thousandth.
+/// How long answers of a quorum let the leader serve reads: two hundredths less than the vote lease
+/// that they rest on. Clocks of today's machines differ by less than a thousandth.
 pub const LEASE_US: Micros = ELECTION_TIMEOUT_US / 50 * 49;
 
 /// How many unanswered appends a responsive follower may have: a megabyte in the stream dialect.
 const MAX_IN_FLIGHT: usize = 64;
 
-/// How long a request waits for a leader to be known before the client is sent to
-/// somebody else: a little longer than an election takes. It may have come to the smaller side of a partition.
+/// How long a request waits for a leader to be known before the replica redirects its client
+/// without naming one: a little longer than an election takes. The request may have come to the
+/// smaller side of a partition.
 pub const HOLD_US: Micros = ELECTION_TIMEOUT_US / 4 * 5;
 
-/// How long a request waits at a replica that has known no leader for [`HOLD_US`]. That replica is cut off, and the next
-/// one may know more; or so is everybody, and then clients should not go round all the time.
+/// How long a request waits at a replica that has known no leader for [`HOLD_US`]. That replica is
+/// cut off, and the next one may know the leader. If every replica is cut off, the wait keeps
+/// clients from going round all the time.
 const LATE_HOLD_US: Micros = ELECTION_TIMEOUT_US / 4;
 
-/// How many requests one batch sends on at most when this replica has stopped to lead or has found a leader: 3 ms of work.
+/// How many requests one batch redirects at most when this replica has stepped down or has found a
+/// leader: 3 ms of work.
 const SENT_ON_AT_ONCE: usize = 4_096;
 
 /// How many requests may be owed an answer; further ones are refused at once.
@@ -73,10 +80,11 @@ const MAX_PENDING: usize = 65_536;
 /// How many bytes of MIDs, keys and values these requests may have together.
 const MAX_PENDING_BYTES: usize = 32 << 20;
 
-/// How many committed entries one batch applies: 1 ms of work, 8 ms if each entry fills a datagram of 64 KB.
+/// How many committed entries one batch applies: 1 ms of work, 8 ms if each entry fills a datagram
+/// of 64 KB.
 pub const APPLIED_AT_ONCE: usize = 256;
 
-/// What a replica wants done, in this order.
+/// An effect that a replica requests. The caller performs effects in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Write this to disk, and call [`Replica::persisted`] when it is there.
@@ -85,7 +93,7 @@ pub enum Effect {
     Send(Outbound),
 }
 
-/// What differs from one replica to another, or from one run to another.
+/// The parameters of one replica in one run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// This replica.
@@ -96,7 +104,7 @@ pub struct Options {
     pub seed: u64,
     /// How many committed entries one batch applies, at least 1.
     pub applied_at_once: usize,
-    /// What trades messages against latency.
+    /// The switches that trade messages against latency.
     pub tuning: Tuning,
 }
 
@@ -145,18 +153,19 @@ pub struct Replica {
     abandoned_from: Option<Bound<RequestId>>, // where the search for requests from before that goes on
     reads: BTreeMap<ReadId, (RequestId, Arc<str>)>, // the key of each read that the core was asked for
     next_read: ReadId,
-    redirected: Option<(Id, Micros)>, // the first client that was sent to the leader since that was heard, and when
+    redirected: Option<(Id, Micros)>, // the first client that was redirected since the leader was heard, and when
     seen: (Option<Id>, Option<Micros>), // leader and contact when the held were last looked at
     batch_at: Micros,                 // when the last batch ended
-    leaderless_since: Option<Micros>, // since when that leader is none
+    leaderless_since: Option<Micros>, // since when no leader is known
     limits: Limits,
     applied: u64, // how many entries
     out: Vec<Effect>,
 }
 
 impl Replica {
-    /// A replica with what its disk has, which sends what `limits` have room for. The state machine starts empty: the log is applied to it
-    /// again as far as it turns out to be committed.
+    /// A replica with the state that its disk has, which sends messages within these limits. The
+    /// state machine starts empty: the replica applies the log to it again, as far as the log turns
+    /// out to be committed.
     pub fn new(options: &Options, limits: Limits, saved: PersistentState, now: Micros) -> Self {
         let &Options { own, seed, applied_at_once, tuning, .. } = options;
         let on_demand = tuning.detection == Detection::OnDemand;
@@ -207,16 +216,16 @@ impl Replica {
         self.node.step(now, Input::Persisted(number));
     }
 
-    /// Does what is due by now, after the inputs of a batch and before its end. Needed only when the
-    /// [`deadline`](Self::deadline) that there was before the batch has come.
+    /// Does the work that is due by now, after the inputs of a batch and before its end. Needed
+    /// only when the [`deadline`](Self::deadline) that there was before the batch has come.
     pub fn tick(&mut self, now: Micros) {
         if now >= self.node.deadline() {
             self.node.step(now, Input::Tick);
         }
     }
 
-    /// Ends a batch and returns what is to be done, in order. `now` must have been read
-    /// after the last input arrived.
+    /// Ends a batch and returns its effects, in order. `now` must have been read after the last
+    /// input arrived.
     pub fn finish(&mut self, now: Micros) -> Vec<Effect> {
         self.end_batch(now);
         std::mem::take(&mut self.out)
@@ -238,8 +247,9 @@ impl Replica {
         }
     }
 
-    /// One batch of a replica that has no disk: takes the inputs, does what is due, ends the batch, and adds
-    /// its messages to `out`. `now` must have been read after the last input arrived.
+    /// One batch of a replica that has no disk: takes the inputs, does the work that is due, ends
+    /// the batch, and adds its messages to `out`. `now` must have been read after the last input
+    /// arrived.
     pub fn step_in_memory(
         &mut self,
         now: Micros,
@@ -253,10 +263,11 @@ impl Replica {
         self.finish_in_memory(now, out);
     }
 
-    /// Ends a batch of a replica that has no disk, and adds its messages to `out`. A replica that has stopped
-    /// never comes back, so its memory is as durable as it will ever be, and no message waits for a disk.
+    /// Ends a batch of a replica that has no disk, and adds its messages to `out`. A replica that
+    /// has stopped never comes back, so its memory is as durable as it will ever be, and no message
+    /// waits for a disk.
     pub fn finish_in_memory(&mut self, now: Micros, out: &mut Vec<Outbound>) {
-        // What the inputs changed is nearly always all that changes.
+        // The inputs make nearly all changes of a batch; the loop finds the few others.
         self.node.keep_in_memory();
         loop {
             let mut persisted = None;
@@ -279,7 +290,8 @@ impl Replica {
         own.map_or(self.node.deadline(), |until| until.min(self.node.deadline()))
     }
 
-    /// A redirect to anybody for each request that is owed an answer, because this replica stops.
+    /// A redirect that names no leader for each request that is owed an answer, because this
+    /// replica stops.
     pub fn stop(&mut self) -> Vec<Response> {
         let redirect = |id| Response { id, outcome: Outcome::Redirect, leader: None };
         self.pending_bytes = 0;
@@ -327,7 +339,8 @@ impl Replica {
         self.route(now, request, self.hold_until(now));
     }
 
-    /// Until when a request is held that comes now. Of two that are held, the one that came first is not held longer.
+    /// Deadline of a request that arrives now and waits for a leader. Of two requests that wait,
+    /// the one that came first has no later deadline.
     fn hold_until(&self, now: Micros) -> Micros {
         match self.leaderless_since {
             Some(since) if self.node.leader().is_none() => (since + HOLD_US).max(now + LATE_HOLD_US),
@@ -335,7 +348,7 @@ impl Replica {
         }
     }
 
-    /// Serves a request, or names who does, or holds it until that is known.
+    /// Serves a request, or redirects it to the leader, or holds it until a leader is known.
     fn route(&mut self, now: Micros, request: Request, until: Micros) {
         match self.node.leader() {
             Some(leader) if leader == self.node.id() => self.ask_core(now, request),
@@ -355,9 +368,10 @@ impl Replica {
         }
     }
 
-    /// Whether the leader may be dead, so that naming it could send this client in circles. Either the leader has been
-    /// silent for so long that others may have elected another one, or a request was sent to it since it was last heard.
-    /// That request need not come back to say so: its client may give up, or return under another ID.
+    /// Whether the leader may be dead, so that naming it could send this client in circles. Either
+    /// the leader has been silent for so long that its followers may have elected another one, or a
+    /// client was redirected to it since it was last heard. That client need not come back to say
+    /// so: it may give up, or return under another ID.
     fn suspects_leader(&self, now: Micros, client: Id) -> bool {
         let contact = self.node.last_leader_contact().unwrap_or(0);
         let comes_back = |&(earlier, redirected_at): &(Id, Micros)| {
@@ -366,7 +380,7 @@ impl Replica {
         now >= contact + ELECTION_TIMEOUT_US || self.redirected.as_ref().is_some_and(comes_back)
     }
 
-    /// This replica leads: the request goes into the log, or waits for proof of leadership.
+    /// This replica leads: a put goes into the log, a get waits for proof of leadership.
     fn ask_core(&mut self, now: Micros, request: Request) {
         let Request { id, operation } = request;
         let lost_leads = self.lost_leads;
@@ -383,7 +397,7 @@ impl Replica {
         }
     }
 
-    /// Proposes a put, unless the session of its client or its size decides what becomes of it.
+    /// Proposes a put, unless its size or the session of its client decides its outcome.
     fn propose(&mut self, now: Micros, command: Command) {
         let refused = match self.kv.fate(&command) {
             Fate::New if self.limits.is_storable(&command) => {
@@ -401,7 +415,7 @@ impl Replica {
         self.answer(&command.request, outcome, self.node.leader());
     }
 
-    /// Does what the core wants done, in its order.
+    /// Performs the actions of the core, in their order.
     fn perform_actions(&mut self, now: Micros) {
         for action in self.node.drain(now) {
             match action {
@@ -481,7 +495,7 @@ impl Replica {
         self.held.front().map(|held| held.until)
     }
 
-    /// Looks at some of what is held once more; what still finds no leader is held on.
+    /// Routes some of the held requests once more. A request that still finds no leader stays held.
     fn review_held(&mut self, now: Micros) {
         for _ in 0..self.to_review.min(SENT_ON_AT_ONCE) {
             self.to_review -= 1;

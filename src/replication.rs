@@ -6,24 +6,24 @@ use raft::{action, message, types};
 
 use crate::command::Command;
 
-/// What an entry carries: the log, messages and the state machine share each write.
+/// The command of an entry: the log, messages and the state machine share it.
 type Shared = Arc<Command>;
 
 /// One replica's Raft state.
 pub type Node = raft::Node<Shared>;
-/// What a replica's core is told about its surroundings.
+/// The settings of a replica's core.
 pub type Settings = raft::Settings<Shared>;
 /// Something that happened to a replica.
 pub type Input = action::Input<Shared>;
-/// What the core wants done.
+/// An action that the core requests.
 pub type Action = action::Action<Shared>;
-/// A change of what a replica must never forget.
+/// A change of the state that a replica must never forget.
 pub type Persist = action::Persist<Shared>;
-/// What a replica finds on its disk when it starts.
+/// The state that a replica finds on its disk when it starts.
 pub type PersistentState = types::PersistentState<Shared>;
 /// One slot of the replicated log.
 pub type Entry = types::Entry<Shared>;
-/// What an entry does when it is applied.
+/// The effect of an entry when a replica applies it.
 pub type Payload = types::Payload<Shared>;
 /// One message between two replicas.
 pub type Message = message::Message<Shared>;

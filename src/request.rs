@@ -1,21 +1,21 @@
-//! What a client asks and what it is told: one vocabulary for every kind of client.
+//! Requests of clients and their answers: one vocabulary for every kind of client.
 
 use std::sync::Arc;
 
 use crate::digest::digest;
 use crate::id::Id;
 
-/// One request of one client. A client that repeats a request repeats its
-/// `mid`, and that is how a repetition is recognised.
+/// The name of one request of one client. A client that repeats a request repeats its `mid`, so a
+/// replica recognises the repetition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestId {
-    /// Who asks.
+    /// The client that asks.
     pub client: Id,
     /// The client's own name for this request (`MID` on the wire).
     pub mid: Arc<str>,
 }
 
-/// What a request wants done.
+/// The operation that a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Read the value of a key.
@@ -41,7 +41,8 @@ impl Operation {
         }
     }
 
-    /// A digest of what is asked: two requests that ask something else have different ones.
+    /// A digest of the operation. Two operations that differ have different digests, but for
+    /// chance.
     pub fn digest(&self) -> u64 {
         match self {
             Self::Get { key } => digest(&[key]),
@@ -53,9 +54,9 @@ impl Operation {
 /// A request as it reaches a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Who asks, and under which name.
+    /// The client, and its name for the request.
     pub id: RequestId,
-    /// What is asked.
+    /// The operation that the client asks for.
     pub operation: Operation,
 }
 
@@ -66,7 +67,8 @@ pub enum Outcome {
     Stored,
     /// A get found this value; the empty string if the key was never put.
     Value(Arc<str>),
-    /// Ask the leader that the response names; this replica can't tell whether a put took or takes effect.
+    /// Ask the leader that the response names; this replica can't tell whether a put took or takes
+    /// effect.
     Redirect,
     /// The replica refuses: the request cannot be served, now or at all.
     Fail,
@@ -77,7 +79,7 @@ pub enum Outcome {
 pub struct Response {
     /// The request that this answers.
     pub id: RequestId,
-    /// What became of it.
+    /// The result of the request.
     pub outcome: Outcome,
     /// The leader as this replica knows it.
     pub leader: Option<Id>,

@@ -1,7 +1,8 @@
-//! What trades messages against latency, reads against failover, and simplicity against both. Each of these choices is
-//! one switch, and all switches are here: a benchmark can turn each off, and a user can see them all. The core
-//! gets its part of them ([`raft::Tuning`]), the sender and the consensus stage theirs. The
-//! default is the best that was measured (`docs/performance.md`). No choice touches safety.
+//! Switches that trade messages against latency, reads against failover, and simplicity against
+//! both. Each choice is one switch, and all switches are here: a benchmark can turn each off, and a
+//! user can see them all. The core gets its part of them ([`raft::Tuning`]), the sender and the
+//! consensus stage theirs. The default is the best that was measured (`docs/performance.md`). No
+//! choice touches safety.
 
 pub use raft::tuning::{Detection, Reads, Topology};
 use serde::{Deserialize, Serialize};
@@ -17,18 +18,20 @@ pub const MAX_COALESCE_WINDOW_US: Micros = 10_000;
 pub struct Tuning {
     /// Whether all requests that wait become one append. Otherwise each is a batch of its own.
     pub batch: bool,
-    /// Whether followers hear of every commit at once, by an append of its own, instead of with the next entry.
+    /// Whether followers hear of every commit at once, by an append of its own, instead of with the
+    /// next entry.
     pub commit_notices: bool,
-    /// Whether the sender merges and packs what waits for one destination.
+    /// Whether the sender merges and packs messages that wait for one destination.
     pub coalesce: bool,
-    /// How long the sender waits for more to merge and pack, in microseconds, 0 to [`MAX_COALESCE_WINDOW_US`].
+    /// How long the sender waits for more to merge and pack, in microseconds, 0 to
+    /// [`MAX_COALESCE_WINDOW_US`].
     pub coalesce_window_us: Micros,
     /// Whether an entry goes to just enough followers, in turns, instead of to all.
     pub thrifty: bool,
     /// The way of an entry through the cluster.
     #[serde(with = "names::Topology")]
     pub topology: Topology,
-    /// What a read costs.
+    /// How the leader serves a read.
     #[serde(with = "names::Reads")]
     pub reads: Reads,
     /// How the followers find out that their leader is dead.
@@ -102,8 +105,8 @@ impl Tuning {
         }
     };
 
-    /// What Raft does without any of it: an append per request to everybody, an answer to each, a notice of
-    /// each commit to everybody, reads through the log.
+    /// Raft without any of these choices: an append per request to each follower, an answer to each
+    /// append, a notice of each commit to each follower, reads through the log.
     pub const NAIVE: Self = Self {
         batch: false,
         commit_notices: true,
@@ -149,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_contradicts_itself_is_refused() {
+    fn tuning_that_contradicts_itself_is_refused() {
         let tuning = Tuning::DEFAULT;
         assert_eq!(tuning.check(), Ok(()));
         assert_eq!(Tuning::NAIVE.check(), Ok(()));

@@ -1,8 +1,8 @@
-//! Any bytes at all, shown to the decoder. What it must not do is written down in `kvstore::wire::promises`.
+//! Shows any bytes to the decoder. Its guarantees are written down in `kvstore::wire::guarantees`.
 
 #![no_main]
 
-use kvstore::wire::promises;
+use kvstore::wire::guarantees;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|datagram: &[u8]| promises::check(datagram));
+fuzz_target!(|datagram: &[u8]| guarantees::check(datagram));

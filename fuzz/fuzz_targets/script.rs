@@ -1,5 +1,6 @@
-//! Any text at all, run as a golden script: each line is refused or says the same each time, and no invariant of
-//! Raft breaks. A panic that the script expects, with a `!`, is found too.
+//! Runs any text as a golden script: the runner refuses each line or answers it the same each time,
+//! and no invariant of Raft breaks. A panic that the script expects, with a `!`, counts as a crash,
+//! too.
 
 #![no_main]
 

@@ -29,14 +29,14 @@ impl Kv {
         self.values.get(key)
     }
 
-    /// What its client's session says of a write that was not applied yet, or is asked for again.
+    /// The fate of a write that may be new or repeated, by the session of its client.
     pub fn fate(&self, command: &Command) -> Fate {
         let session = self.sessions.get(&command.request.client);
         session.map_or(Fate::New, |session| session.fate(&Put::of(command)))
     }
 
-    /// Applies a committed command if its request is new, and returns what the session said of it. Any other
-    /// changes nothing.
+    /// Applies a committed command if its request is new, and returns the fate that it had. A
+    /// command of any other fate changes nothing.
     pub fn apply(&mut self, command: &Command) -> Fate {
         let session = self.sessions.entry(command.request.client).or_default();
         let fate = Arc::make_mut(session).record(&Put::of(command));

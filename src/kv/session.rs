@@ -1,31 +1,36 @@
-//! A client's session: which of its puts were applied, so that none is applied twice (dissertation, 6.3).
+//! A client's session remembers the puts that were applied, so that none is applied twice
+//! (dissertation, 6.3).
 //!
-//! # What is promised
+//! # Guarantees
 //!
-//! A client repeats a put under the MID that the put had. A session recognises the repetition as long as it remembers
-//! the MID, and it can't remember all: its size is bounded. What happens after that depends on the client's MIDs,
-//! which are the client's own choice.
+//! A client repeats a put under the MID that the put had. A session recognises the repetition as
+//! long as it remembers the MID. Its size is bounded, so it cannot remember all. The guarantee
+//! beyond that depends on the MIDs, which the client chooses:
 //!
-//! * **A client that numbers its puts**, each with a greater number than the one before: at most once, without limit. The
-//!   session remembers the last [`SESSION_WINDOW`] puts, and of all earlier ones the greatest number. A put that is not
-//!   remembered and whose number is not greater may have been applied, so it is [`Forgotten`](Fate::Forgotten): it is
-//!   refused, and never applied. Numbers need not be without gaps, and may come out of order: a put is refused
-//!   only if more than `SESSION_WINDOW` later ones were applied before it.
-//! * **A client that invents its MIDs** (at random, say): the session remembers its last [`NAMES_WINDOW`] puts. A put
-//!   that comes again after more than so many others is taken for a new one, because nothing in a MID without
-//!   order tells an old one from a new one. A client that takes a new MID for each attempt never notices.
+//! * **A client that numbers its puts**, each with a greater number than the one before: at most
+//!   once, without limit. The session remembers the last [`SESSION_WINDOW`] puts, and of all
+//!   earlier ones the greatest number. A put that it does not remember and whose number is not
+//!   greater may have been applied. So it is [`Forgotten`](Fate::Forgotten): the session refuses it
+//!   for ever. Numbers may have gaps, and may come out of order: a session refuses a put only if
+//!   more than `SESSION_WINDOW` later ones were applied before it.
+//! * **A client that invents its MIDs** (at random, say): the session remembers its last
+//!   [`NAMES_WINDOW`] puts. It takes a put that comes again after more than so many others for a
+//!   new one, because a MID without order does not show its age. A client that takes a new MID for
+//!   each attempt never notices.
 //!
-//! A MID is a number if it has up to 16 hexadecimal digits, decimal ones included, or is a decimal number
-//! up to 2^64 - 1, leading zeros not counted. Whether a client numbers its puts is seen in them: numbers that are half of
-//! `SESSION_WINDOW` puts apart are compared, and of the last 512 such pairs three quarters must rise. Of random numbers
-//! half of them do, and the chance that 384 of 512 do is below 10^-29; with a quarter of the
-//! puts delayed by a lost message three quarters still do. The log alone decides, so all replicas see the same.
+//! A MID is a number if it has up to 16 hexadecimal digits, decimal ones included, or is a decimal
+//! number up to 2^64 - 1, leading zeros not counted. The session sees from the puts whether a
+//! client numbers them. It compares numbers that are half of `SESSION_WINDOW` puts apart, and of
+//! the last 512 such pairs three quarters must rise. Of random numbers half of the pairs rise; the
+//! chance that 384 of 512 do is below 10^-29. With a quarter of the puts delayed by a lost message
+//! three quarters still rise. The log alone decides, so all replicas see the same.
 //!
-//! # What it costs
+//! # Costs
 //!
-//! MIDs and contents are kept as digests of 64 bits, so no session grows with the length of what a client sends. A put that
-//! is remembered takes about 60 bytes with the tables' spare room: 64 KB for a client that numbers its puts, 4 MB
-//! for one that does not. There are at most 65,535 sessions, because a client's ID has 16 bits.
+//! A session keeps MIDs and contents as digests of 64 bits, so it does not grow with the length of
+//! a client's texts. A put that it remembers takes about 60 bytes with the tables' spare room: 64
+//! KB for a client that numbers its puts, 4 MB for one that does not. There are at most 65,535
+//! sessions, because a client's ID has 16 bits.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -38,16 +43,18 @@ pub const SESSION_WINDOW: usize = 1_024;
 /// How many it remembers of a client whose MIDs have no order.
 pub const NAMES_WINDOW: usize = 65_536;
 
-/// How far apart the puts are whose numbers are compared, and how many such pairs are looked at.
+/// The distance of the puts whose numbers a session compares, and the number of such pairs that it
+/// looks at.
 const PAIRS: usize = SESSION_WINDOW / 2;
 
 /// How many of these pairs rise if a client numbers its puts.
 const RISING: usize = PAIRS / 4 * 3;
 
-/// How many puts one more can make forgotten: more than one, so that a session shrinks whose client begins to count.
+/// How many puts a session forgets at most when it records one: more than one, so that it shrinks
+/// when its client begins to count.
 const FORGOTTEN_AT_ONCE: usize = 2;
 
-/// What a session says of a put.
+/// The fate of a put, by the session of its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It was not applied before: it may be.
@@ -85,14 +92,14 @@ struct Remembered {
 }
 
 impl<'a> Put<'a> {
-    /// What a session keeps of this command.
+    /// The part of this command that a session keeps.
     pub fn of(command: &'a Command) -> Self {
         Self { mid: &command.request.mid, content: digest(&[&command.key, &command.value]) }
     }
 }
 
 impl Session {
-    /// What is known of this put.
+    /// The fate of this put.
     pub fn fate(&self, put: &Put<'_>) -> Fate {
         self.fate_under(digest(&[put.mid]), put)
     }
@@ -107,7 +114,7 @@ impl Session {
         }
     }
 
-    /// Remembers a put that is applied, if it is new, and says what was known of it before.
+    /// Remembers a put that is applied, if it is new, and returns the fate that it had before.
     pub fn record(&mut self, put: &Put<'_>) -> Fate {
         let mid = digest(&[put.mid]);
         let fate = self.fate_under(mid, put);
@@ -121,15 +128,17 @@ impl Session {
         fate
     }
 
-    /// Whether the number of the put before the last `back` puts is greater than that of `PAIRS` puts before.
+    /// Whether the number of the put before the last `back` puts is greater than that of `PAIRS`
+    /// puts before.
     fn rises(&self, back: usize) -> bool {
         let Some(earlier) = self.order.len().checked_sub(1 + back + PAIRS) else { return false };
         let numbers = self.order[earlier].number.zip(self.order[earlier + PAIRS].number);
         numbers.is_some_and(|(earlier, later)| earlier < later)
     }
 
-    /// Forgets the oldest puts that are too many. A number is settled only if it is behind those of the latest
-    /// puts: one that is far ahead, from before the client began to count, must not have all others refused.
+    /// Forgets the oldest puts that are too many. A number is settled only if it is behind those of
+    /// the latest puts. Otherwise a number far ahead, from before the client began to count, would
+    /// make the session refuse all others.
     fn forget(&mut self) {
         for _ in 0..FORGOTTEN_AT_ONCE {
             let Some(&Remembered { mid, number }) = self.order.front() else { return };
@@ -267,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn client_that_stops_counting_keeps_what_was_settled() {
+    fn client_that_stops_counting_keeps_its_settled_numbers() {
         let mut session = session((0..2 * SESSION_WINDOW).map(hex));
         for mid in random_mids(1, 16, b"GHIJKLMNOPQRSTUVWXYZ").take(2 * NAMES_WINDOW) {
             assert_eq!(session.record(&put(&mid)), Fate::New);
@@ -277,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_none() {
+    fn mid_that_is_no_number_has_none() {
         for mid in ["", "m1", "+1", "-1", "1.5", "0x1f", " 1", "fffffffffffffffff", "18446744073709551616"] {
             assert_eq!(number(mid), None, "{mid:?}");
         }

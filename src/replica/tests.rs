@@ -1,4 +1,5 @@
-//! What clients see of replicas: who answers, when, with what, and how often.
+//! Replicas as their clients see them: which replica answers, when, with which outcome, and how
+//! often.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,10 +18,10 @@ const CLIENT: u16 = 0x15;
 /// Replicas 0000 to 0004 with a network that delivers at once, unless a way is blocked.
 struct Cluster {
     replicas: BTreeMap<Id, Replica>,
-    blocked: BTreeSet<Id>, // who neither sends nor receives
+    blocked: BTreeSet<Id>, // replicas that neither send nor receive
     now: Micros,
-    has_disks: bool,                // those that keep at once what they are given
-    responses: Vec<(Id, Response)>, // who answered, and what, in order
+    has_disks: bool,                // which keep at once all that they get
+    responses: Vec<(Id, Response)>, // each answer and its sender, in order
 }
 
 impl Cluster {
@@ -114,7 +115,7 @@ impl Cluster {
         self.now = end;
     }
 
-    /// The answers since the last call: who, to which request, what, naming whom.
+    /// The answers since the last call: sender, request, outcome, and the leader that it names.
     fn answers(&mut self) -> Vec<(Id, String, Outcome, Option<Id>)> {
         let answer = |(from, response): (Id, Response)| {
             (from, response.id.mid.to_string(), response.outcome, response.leader)
@@ -158,7 +159,7 @@ fn value(text: &str) -> Outcome {
 }
 
 #[test]
-fn the_leader_answers_and_followers_name_it() {
+fn leader_answers_and_followers_name_it() {
     let (mut cluster, leader) = Cluster::elected();
     let follower = cluster.follower();
     cluster.ask(leader, &[put("m1", "k", "v")]);
@@ -176,7 +177,7 @@ fn the_leader_answers_and_followers_name_it() {
 }
 
 #[test]
-fn a_request_without_a_leader_is_held_and_then_sent_to_anybody() {
+fn request_without_a_leader_is_held_and_then_redirected_to_no_leader() {
     let mut cluster = Cluster::new();
     cluster.blocked = (0..5).map(id).collect();
     cluster.ask(id(0), &[put("m1", "k", "v")]);
@@ -186,7 +187,7 @@ fn a_request_without_a_leader_is_held_and_then_sent_to_anybody() {
     assert_eq!(cluster.answers(), [(id(0), "m1".into(), Outcome::Redirect, None)]);
 }
 
-/// How long a request is held that comes when no leader has been known for so long.
+/// How long a replica that has known no leader for `leaderless_us` holds a request.
 fn held_for(cluster: &mut Cluster, leaderless_us: Micros) -> Micros {
     cluster.blocked = (0..5).map(id).collect();
     cluster.run(leaderless_us);
@@ -202,7 +203,7 @@ fn held_for(cluster: &mut Cluster, leaderless_us: Micros) -> Micros {
 }
 
 #[test]
-fn who_has_long_known_no_leader_holds_a_request_for_a_shorter_time() {
+fn replica_that_has_long_known_no_leader_holds_a_request_for_a_shorter_time() {
     for (leaderless_us, held_us) in
         [(0, HOLD_US), (HOLD_US / 2, HOLD_US / 2), (HOLD_US, LATE_HOLD_US), (9 * HOLD_US, LATE_HOLD_US)]
     {
@@ -211,7 +212,7 @@ fn who_has_long_known_no_leader_holds_a_request_for_a_shorter_time() {
 }
 
 #[test]
-fn a_held_request_is_served_or_redirected_as_soon_as_there_is_a_leader() {
+fn held_request_is_served_or_redirected_as_soon_as_there_is_a_leader() {
     let mut cluster = Cluster::new();
     let first_deadline = cluster.replicas.values().map(Replica::deadline).min().expect("timers");
     cluster.run(first_deadline - 1);
@@ -229,7 +230,7 @@ fn a_held_request_is_served_or_redirected_as_soon_as_there_is_a_leader() {
 }
 
 #[test]
-fn a_leader_that_loses_its_quorum_redirects_all_that_it_holds() {
+fn leader_that_loses_its_quorum_redirects_its_pending_requests() {
     let (mut cluster, leader) = Cluster::elected();
     cluster.blocked = [leader].into();
     cluster.run(LEASE_US);
@@ -238,14 +239,14 @@ fn a_leader_that_loses_its_quorum_redirects_all_that_it_holds() {
     cluster.run(ELECTION_TIMEOUT_US);
     let expected = ["m1", "m2"].map(|mid| (leader, mid.into(), Outcome::Redirect, None));
     assert_eq!(cluster.answers(), expected);
-    assert!(cluster.replicas[&leader].reads.is_empty(), "nothing is kept of what was answered");
+    assert!(cluster.replicas[&leader].reads.is_empty(), "no read is kept once it is answered");
     cluster.blocked.clear();
     cluster.run(3 * ELECTION_TIMEOUT_US);
     assert_eq!(cluster.answers(), [], "nothing is answered twice");
 }
 
 #[test]
-fn who_has_just_lost_its_leader_holds_a_request_as_long_as_an_election_takes() {
+fn replica_that_has_just_lost_its_leader_holds_a_request_as_long_as_an_election_takes() {
     let (mut cluster, leader) = Cluster::elected();
     cluster.run(10 * HOLD_US);
     cluster.blocked = [leader].into();
@@ -262,7 +263,7 @@ fn who_has_just_lost_its_leader_holds_a_request_as_long_as_an_election_takes() {
 }
 
 #[test]
-fn a_client_that_comes_back_from_a_leader_that_lives_is_sent_there_again_when_that_has_answered() {
+fn client_that_comes_back_from_a_live_leader_is_redirected_again_when_the_leader_has_answered() {
     let (mut cluster, leader) = Cluster::elected();
     let follower = cluster.follower();
     cluster.hear_leader(follower);
@@ -272,15 +273,15 @@ fn a_client_that_comes_back_from_a_leader_that_lives_is_sent_there_again_when_th
     cluster.ask(follower, &[put("m2", "k", "v")]);
     assert_eq!(cluster.answers(), [(follower, "m1".into(), Outcome::Redirect, Some(leader))]);
     cluster.ask(follower, &[get("m3", "k")]);
-    assert_eq!(cluster.answers(), [], "while one client waits nobody is sent there");
+    assert_eq!(cluster.answers(), [], "while one client waits no other one is redirected");
     cluster.blocked.clear();
-    cluster.run(ELECTION_TIMEOUT_US / 4); // it asks a second time
+    cluster.run(ELECTION_TIMEOUT_US / 4); // the follower probes the leader a second time
     let again = ["m2", "m3"].map(|mid| (follower, mid.into(), Outcome::Redirect, Some(leader)));
     assert_eq!(cluster.answers(), again);
 }
 
 #[test]
-fn a_client_that_comes_back_from_a_dead_leader_is_sent_to_the_next_one() {
+fn client_that_comes_back_from_a_dead_leader_is_redirected_to_the_next_one() {
     let (mut cluster, dead) = Cluster::elected();
     let follower = cluster.follower();
     cluster.hear_leader(follower);
@@ -300,7 +301,7 @@ fn a_client_that_comes_back_from_a_dead_leader_is_sent_to_the_next_one() {
 }
 
 #[test]
-fn a_repeated_request_gets_one_answer_while_it_is_owed_one() {
+fn repeated_request_gets_one_answer_while_it_is_pending() {
     let (mut cluster, leader) = Cluster::elected();
     let before = cluster.replicas[&leader].node().log().last_index();
     cluster.ask(leader, &[put("m1", "k", "v"), put("m1", "k", "v")]);
@@ -309,7 +310,7 @@ fn a_repeated_request_gets_one_answer_while_it_is_owed_one() {
 }
 
 #[test]
-fn a_repeated_request_takes_effect_once() {
+fn repeated_request_takes_effect_once() {
     let (mut cluster, leader) = Cluster::elected();
     cluster.ask(leader, &[put("m1", "k", "old")]);
     cluster.ask(leader, &[put("m2", "k", "new")]);
@@ -388,7 +389,8 @@ fn request_with_a_long_mid_is_answered() {
 fn answers_leave_in_the_order_in_which_their_operations_took_effect() {
     let (mut cluster, leader) = Cluster::elected();
     cluster.ask(leader, &[put("m1", "k", "old")]);
-    // While the quorum is away the put is in flight: a read sees what is committed, and comes first.
+    // While the quorum is away the put is in flight: a read sees what is committed, and comes
+    // first.
     cluster.blocked = [leader].into();
     cluster.ask(leader, &[put("m2", "k", "new"), get("m3", "k")]);
     cluster.blocked.clear();
@@ -400,7 +402,7 @@ fn answers_leave_in_the_order_in_which_their_operations_took_effect() {
 }
 
 #[test]
-fn a_value_that_cannot_fit_into_a_message_is_refused() {
+fn value_that_cannot_fit_into_a_message_is_refused() {
     let (mut cluster, leader) = Cluster::elected();
     cluster.ask(leader, &[put("m1", "k", &"v".repeat(SEQPACKET_MAX_DATAGRAM))]);
     cluster.ask(leader, &[put("m2", "k", &"\n".repeat(SEQPACKET_MAX_DATAGRAM * 2 / 3))]);
@@ -411,7 +413,7 @@ fn a_value_that_cannot_fit_into_a_message_is_refused() {
 }
 
 #[test]
-fn a_backlog_is_split_into_messages_within_the_limit_and_gets_through() {
+fn backlog_is_split_into_messages_within_the_limit_and_gets_through() {
     let (mut cluster, leader) = Cluster::elected();
     let puts: Vec<Request> =
         (0..40).map(|n| put(&format!("m{n}"), &format!("k{n}"), &"v".repeat(1_000))).collect();
@@ -463,11 +465,11 @@ fn more_bytes_of_requests_than_can_wait_are_refused_until_some_are_answered() {
     assert_eq!(answers_per_batch(replica, HOLD_US), [64]);
     cluster.now = HOLD_US;
     cluster.ask(id(0), &requests);
-    assert_eq!(cluster.answers().len(), 6, "what was answered makes room");
+    assert_eq!(cluster.answers().len(), 6, "answered requests make room");
 }
 
-/// Ends empty batches of a replica at this instant until it has nothing more to do, and returns how many
-/// requests each of them answered.
+/// Ends empty batches of a replica at this instant until it has nothing more to do, and returns how
+/// many requests each of them answered.
 fn answers_per_batch(replica: &mut Replica, now: Micros) -> Vec<usize> {
     let mut counts = Vec::new();
     while counts.is_empty() || replica.deadline() <= now {
@@ -507,7 +509,7 @@ fn many_requests_that_are_held_are_sent_on_in_several_batches() {
 }
 
 #[test]
-fn a_replica_that_stops_answers_what_it_owes() {
+fn replica_that_stops_redirects_its_pending_requests() {
     let mut cluster = Cluster::new();
     cluster.ask(id(0), &[put("m1", "k", "v"), get("m2", "k")]);
     let replica = cluster.replicas.get_mut(&id(0)).expect("it exists");
@@ -522,7 +524,7 @@ fn a_replica_that_stops_answers_what_it_owes() {
 }
 
 #[test]
-fn a_replica_without_a_disk_does_what_one_with_a_fast_disk_does() {
+fn replica_without_a_disk_acts_as_one_with_a_fast_disk() {
     let run = |has_disks| {
         let mut cluster = Cluster { has_disks, ..Cluster::new() };
         cluster.run(3 * ELECTION_TIMEOUT_US);
@@ -534,7 +536,8 @@ fn a_replica_without_a_disk_does_what_one_with_a_fast_disk_does() {
         for turn in 0..2 {
             cluster.run(1_000);
             for at in &others {
-                cluster.ask(*at, &[get(&format!("{at} {turn}"), "k")]); // whoever comes back misses the leader
+                // The client that comes back to a replica misses the leader.
+                cluster.ask(*at, &[get(&format!("{at} {turn}"), "k")]);
             }
         }
         cluster.run(8 * ELECTION_TIMEOUT_US);

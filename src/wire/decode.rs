@@ -23,15 +23,16 @@ use crate::id::{Id, IdError};
 use crate::replication::{AppendEntries, Body, Entry, LogTail, Message, Payload, RelayEntries};
 use crate::request::{Operation, Request, RequestId};
 
-/// The longest datagram that is looked at. A client may send more than a replica
-/// may, so this is far above what any transport lets us send.
+/// The longest datagram that the decoder looks at. A client may send more than a replica may, so
+/// this is far above the limits of all transports.
 pub const MAX_RECEIVED_BYTES: usize = 256 * 1024;
 
-/// The longest `MID` of a request, as it is written in an answer: so long that the shortest answer fits into
-/// the 16 KB that every transport carries.
+/// The longest `MID` of a request, as it is written in an answer: so long that the shortest answer
+/// fits into the 16 KB that every transport carries.
 pub const MAX_MID_BYTES: usize = 15 * 1024;
 
-/// The longest `MID` of an entry. It leaves room for the value in the answer to a get with such a MID.
+/// The longest `MID` of an entry. It leaves room for the value in the answer to a get with such a
+/// MID.
 pub const MAX_ENTRY_MID_BYTES: usize = 256;
 
 /// How deep objects and arrays may nest. Our own messages need 5 levels (a bundle's
@@ -60,7 +61,7 @@ pub enum Malformed {
     /// JSON, but not an object.
     #[error("not an object")]
     NotAnObject,
-    /// A key is not there that this type of message needs.
+    /// The message lacks a key that its type needs.
     #[error("no `{0}`")]
     MissingField(&'static str),
     /// A key's value has the wrong type, is out of range or contradicts another.
@@ -69,10 +70,10 @@ pub enum Malformed {
     /// No message has this type where it stands.
     #[error("unknown type")]
     UnknownType,
-    /// A replica's message that is not from a replica of this cluster, or a client's that is.
+    /// A replica's message from outside the cluster, or a client's message from a replica.
     #[error("sender may not send this")]
     UnknownSender,
-    /// The destination is somebody else.
+    /// The destination is another replica.
     #[error("not for this replica")]
     NotForUs,
     /// Entries that do not follow each other or `prev_log_index`, or whose terms decrease
@@ -99,8 +100,8 @@ impl Decoder {
         Self { own, peers, buffers: Buffers::with_max_depth(4096, MAX_NESTING), tape: None }
     }
 
-    /// Decodes one datagram and appends what it says to `out`, in order: more than one
-    /// message if it is a bundle. The datagram's bytes are scrambled.
+    /// Decodes one datagram and appends its messages to `out`, in order: more than one if it is a
+    /// bundle. This scrambles the datagram's bytes.
     ///
     /// # Errors
     ///
@@ -228,8 +229,8 @@ impl Decoder {
         Ok((term, LogTail { prev_log_index, prev_log_term, entries }))
     }
 
-    /// Whoever is on the way is there once: the leader, those who have acknowledged, of whom the last one is the
-    /// sender, this replica, and those to whom it is to go.
+    /// Each replica on the way is there once: the leader, the followers that have acknowledged (the
+    /// last of them is the sender), this replica, and the followers to come.
     fn read_relay_entries(&self, message: &Object<'_, '_>, src: Id) -> Result<Message, Malformed> {
         let [leader, way, acknowledged] = pick(message, ["leader_id", "way", "acknowledged"]);
         let mut seen = BTreeSet::new();
@@ -353,7 +354,7 @@ fn read_append_entries_response(message: &Object<'_, '_>) -> Result<Message, Mal
         return Err(Malformed::BadField("term"));
     }
     let outcome = if match_index.is_there() {
-        // Both outcomes at once would mean what the reader likes to hear.
+        // A message with both outcomes would contradict itself.
         if conflict_index.is_there() {
             return Err(Malformed::BadField("match_index"));
         }
@@ -386,7 +387,8 @@ struct Field<'tape, 'input> {
     value: Option<Value<'tape, 'input>>,
 }
 
-/// Takes the values of these keys out of an object in one pass. Of a key that is there twice, the first counts.
+/// Takes the values of these keys out of an object in one pass. Of a key that is there twice, the
+/// first counts.
 fn pick<'tape, 'input, const N: usize>(
     object: &Object<'tape, 'input>,
     names: [&'static str; N],

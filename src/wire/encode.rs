@@ -1,9 +1,9 @@
 //! From typed messages to JSON. The caller's buffer is emptied first and keeps its
 //! capacity, so that a sender allocates only while its longest datagram grows.
 //!
-//! It is written piece by piece, as there are few shapes and every key is known; a general serializer takes twice as
-//! long and runs over more code, which an idle replica has to fetch from memory first. Only a text that needs
-//! escapes is left to `serde_json`.
+//! The encoder writes a datagram piece by piece, because there are few shapes and every key is
+//! known. A general serializer takes twice as long and runs over more code, which an idle replica
+//! has to fetch from memory first. Only a text that needs escapes goes to `serde_json`.
 
 use raft::message::{Acknowledgement, AppendEntriesResponse, AppendOutcome, RelayEntriesResponse};
 
@@ -13,8 +13,8 @@ use crate::id::{Id, NOBODY};
 use crate::replication::{AppendEntries, Body, Entry, Message, Payload, RelayEntries};
 use crate::request::{Outcome, Response};
 
-/// Writes what `src` has to say to the replica `dst`: one message as it is, several
-/// as one `bundle`, in their order.
+/// Writes messages of `src` to the replica `dst`: one message as it is, several as one `bundle`, in
+/// their order.
 pub fn encode_peer(buffer: &mut Vec<u8>, src: Id, dst: Id, leader: Option<Id>, messages: &[Message]) {
     let mut json = Json::begin(buffer, src, Some(dst), leader);
     match messages {
@@ -59,7 +59,8 @@ pub fn encode_hello(buffer: &mut Vec<u8>, src: Id) {
 struct Json<'a>(&'a mut Vec<u8>);
 
 impl<'a> Json<'a> {
-    /// What every message begins with; `None` is all or unknown.
+    /// The keys at the beginning of every message; `None` stands for all replicas or for an unknown
+    /// leader.
     fn begin(buffer: &'a mut Vec<u8>, src: Id, dst: Option<Id>, leader: Option<Id>) -> Self {
         buffer.clear();
         let mut json = Self(buffer);

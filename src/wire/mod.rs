@@ -1,9 +1,9 @@
-//! JSON on one side, typed messages on the other: the gateway where everything
-//! from outside is validated. What has passed [`Decoder::decode`] is well formed,
-//! so that nothing behind it needs to distrust a field again.
+//! JSON on one side, typed messages on the other: the gateway that validates every message from
+//! outside. A message that has passed [`Decoder::decode`] is well formed, so the code behind it
+//! never needs to distrust a field.
 //!
-//! Every message is one JSON object in one datagram. All of them carry `src`,
-//! `dst`, `leader` and `type`; what else they carry depends on the type:
+//! Every message is one JSON object in one datagram. All of them carry `src`, `dst`, `leader` and
+//! `type`; the further keys depend on the type:
 //!
 //! | type | further keys |
 //! |---|---|
@@ -20,13 +20,14 @@
 //! | `bundle` | `messages`: several of the eight above, each without `src`, `dst` and `leader` |
 //!
 //! An entry is a list, because there are many of them: `[index, term]` when it is a no-op, and
-//! `[index, term, client, MID, key, value]` when it is a command. It states its index, although that follows from
-//! `prev_log_index`: so a receiver sees it if a sender has joined what does not belong together.
+//! `[index, term, client, MID, key, value]` when it is a command. It states its index, although
+//! that follows from `prev_log_index`: so the receiver notices when a sender has joined entries
+//! that do not belong together.
 
 mod decode;
 mod encode;
 #[cfg(any(test, feature = "fuzz"))]
-pub mod promises;
+pub mod guarantees;
 mod size;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What holds for every message and for every sequence of bytes.
+//! Properties of every message, and of the decoder for every sequence of bytes.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use raft::message::{
 use raft::tuning::Topology;
 use raft::types::MAX_NUMBER;
 
-use super::promises::{self, OWN, PEER, PEERS};
+use super::guarantees::{self, OWN, PEER, PEERS};
 use super::size::{APPEND_ENVELOPE_BYTES, relay_extra_bytes};
 use super::*;
 use crate::command::Command;
@@ -33,7 +33,7 @@ fn positive() -> impl Strategy<Value = u64> {
     number().prop_map(|number| number.max(1))
 }
 
-/// Texts with everything that JSON escapes, and with what it does not.
+/// Texts with all characters that JSON escapes, and with others.
 fn text() -> impl Strategy<Value = Arc<str>> {
     let character = prop_oneof![
         4 => any::<char>(),
@@ -121,7 +121,7 @@ pub fn message() -> impl Strategy<Value = Message> {
     ]
 }
 
-/// What the leader or another follower sends on.
+/// A relay that the leader or another follower sends on.
 fn relay_entries() -> impl Strategy<Value = Message> {
     let [peer, other, third] = PEERS;
     let from_leader = |way| (peer, vec![], way);
@@ -191,7 +191,7 @@ proptest! {
     }
 
     #[test]
-    fn an_entry_takes_exactly_the_predicted_bytes(index in number(), term in number(), payload in payload()) {
+    fn entry_takes_exactly_the_predicted_bytes(index in number(), term in number(), payload in payload()) {
         let entry = Entry { index, term, payload };
         let append = |entries| {
             let append = AppendEntries { prev_log_index: 0, prev_log_term: 0, leader_commit: 0, sent_at: 0, entries };
@@ -218,7 +218,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_storable_fits_into_one_append_and_one_response(payload in payload(), spare in 0..1000usize) {
+    fn storable_command_fits_into_one_append_and_one_response(payload in payload(), spare in 0..1000usize) {
         let Payload::Command(command) = &payload else { return Ok(()) };
         let limit = 2_000 + spare;
         let (index, term) = (MAX_NUMBER, MAX_NUMBER);
@@ -236,31 +236,31 @@ proptest! {
             prop_assert!(limits.is_readable("\0".repeat(MAX_ENTRY_MID_BYTES).as_str(), &command.value));
             prop_assert!((append + extra).max(response.len()) <= limit);
         } else {
-            // It must not refuse what has a kilobyte to spare.
+            // A command with a kilobyte to spare must be storable.
             prop_assert!((append + extra).max(response.len()) + 1_000 > limit);
         }
     }
 
     #[test]
-    fn the_decoder_keeps_its_promises_for_any_bytes(datagram in vec(any::<u8>(), 0..600)) {
-        promises::check(&datagram);
+    fn decoder_keeps_its_guarantees_for_any_bytes(datagram in vec(any::<u8>(), 0..600)) {
+        guarantees::check(&datagram);
     }
 
     #[test]
-    fn the_decoder_keeps_its_promises_for_json_like_text(
+    fn decoder_keeps_its_guarantees_for_json_like_text(
         pieces in vec(prop::sample::select(&PIECES[..]), 0..60),
     ) {
-        promises::check(pieces.concat().as_bytes());
+        guarantees::check(pieces.concat().as_bytes());
     }
 
 }
 
 proptest! {
-    // Most damage only makes it no JSON any more, or a type unknown.
+    // Most damage only makes a datagram invalid JSON, or its type unknown.
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_decoder_keeps_its_promises_for_damaged_messages(
+    fn decoder_keeps_its_guarantees_for_damaged_messages(
         datagram in datagram(),
         other in datagram(),
         damages in vec(damage(), 0..5),
@@ -269,11 +269,11 @@ proptest! {
         for damage in damages {
             damage.happen(&mut datagram, &other);
         }
-        promises::check(&datagram);
+        guarantees::check(&datagram);
     }
 }
 
-/// What replicas and clients send.
+/// A datagram of a replica or of a client.
 fn datagram() -> impl Strategy<Value = Vec<u8>> {
     let from_client = (client(), mid(), text(), prop::option::of(text())).prop_map(|fields| {
         let (client, mid, key, value) = fields;
@@ -286,14 +286,14 @@ fn datagram() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![4 => vec(message(), 1..4).prop_map(|messages| encoded(&messages)), 1 => from_client]
 }
 
-/// What can happen to a datagram on its way. Places are taken modulo what there is.
+/// Damage to a datagram on its way. A place counts modulo the number of places that there are.
 #[derive(Clone, Debug)]
 enum Damage {
     /// Bits of a byte are flipped.
     Flip(prop::sample::Index, u8),
     /// A number becomes one that is wrong by a little, or as large as can be.
     Number(prop::sample::Index, Wrong),
-    /// What stands between two quotes becomes something else.
+    /// The text between two quotes becomes another one.
     Text(prop::sample::Index, &'static str),
     /// A list loses all that it has.
     Empty(prop::sample::Index),
@@ -301,11 +301,11 @@ enum Damage {
     Cut(prop::sample::Index),
     /// Part of another datagram stands in the place of a part of this one.
     Splice([prop::sample::Index; 4]),
-    /// The same between commas, so that what is lost and what comes are whole keys or objects now and then.
+    /// The same between commas, so that both parts are whole keys or objects now and then.
     Swap([prop::sample::Index; 2]),
 }
 
-/// What a number was becomes what it is.
+/// Makes a wrong number from a right one.
 type Wrong = fn(u64) -> u64;
 
 const WRONG: [Wrong; 5] = [
@@ -386,7 +386,7 @@ impl Damage {
     }
 }
 
-/// Where those parts lie of which the second half is true; the first is how long each part is.
+/// The ranges of the wanted parts; each part is its length, and whether it is wanted.
 fn spans(parts: impl Iterator<Item = (usize, bool)>) -> Vec<Range<usize>> {
     let mut start = 0;
     let mut span = |(length, wanted)| {
@@ -396,7 +396,7 @@ fn spans(parts: impl Iterator<Item = (usize, bool)>) -> Vec<Range<usize>> {
     parts.map(&mut span).filter(|(_, wanted)| *wanted).map(|(span, _)| span).collect()
 }
 
-/// Puts something else in the place of one of these parts.
+/// Replaces one of these parts.
 fn replace(
     datagram: &mut Vec<u8>,
     spans: &[Range<usize>],
@@ -416,14 +416,14 @@ fn range(a: &prop::sample::Index, b: &prop::sample::Index, bytes: &[u8]) -> Rang
 }
 
 #[test]
-fn the_decoder_keeps_its_promises_for_the_seeds_of_its_fuzz_target() {
+fn decoder_keeps_its_guarantees_for_the_seeds_of_its_fuzz_target() {
     let seeds = std::fs::read_dir("fuzz/seeds/decode").expect("the seeds are there");
     for seed in seeds {
-        promises::check(&std::fs::read(seed.expect("a file").path()).expect("it can be read"));
+        guarantees::check(&std::fs::read(seed.expect("a file").path()).expect("it can be read"));
     }
 }
 
-/// Scraps from which objects that nearly make sense can come about by chance.
+/// Scraps that form objects by chance, some of which nearly make sense.
 const PIECES: [&str; 36] = [
     "{",
     "}",

@@ -14,7 +14,7 @@ use super::decode::MAX_ENTRY_MID_BYTES;
 const ID: usize = r#""FFFF""#.len();
 /// Most digits that an index, a term or a time has.
 const NUMBER: usize = 16;
-/// `{` and what every message has before its own keys, the comma after it included.
+/// `{` and the keys that every message has before its own, the comma after them included.
 const ENVELOPE: usize = r#"{"src":,"dst":,"leader":,"#.len() + 3 * ID;
 
 const REQUEST_VOTE: usize =
@@ -39,9 +39,10 @@ const STALE_TERM: usize = r#"{"type":"stale_term","term":}"#.len() + NUMBER;
 const RELAY_ENTRIES_RESPONSE: usize =
     r#"{"type":"relay_entries_response","term":,"sent_at":,"match_index":,"acknowledged":[]}"#.len()
         + 3 * NUMBER;
-/// One of those who have stored an append that goes through several followers, with a comma.
+/// One acknowledgement in an append that goes through several followers, with a comma.
 const ACKNOWLEDGEMENT: usize = "[,],".len() + ID + NUMBER;
-/// What an append has besides when it goes through several followers, but for what is in its two lists.
+/// The further keys of an append that goes through several followers, without the items of its two
+/// lists.
 const RELAY: usize = r#""leader_id":,"way":[],"acknowledged":[],"#.len() + ID;
 const RESPONSE: usize = ENVELOPE + r#""type":"redirect","MID":"","value":""}"#.len();
 
@@ -60,7 +61,8 @@ pub(super) const APPEND_ENVELOPE_BYTES: usize = ENVELOPE + APPEND_ENTRIES;
 /// never longer than this and the sum of [`message_len_at_most`] over the messages.
 pub const BUNDLE_ENVELOPE_BYTES: usize = ENVELOPE + r#""type":"bundle","messages":[]}"#.len();
 
-/// The most bytes that a `relay_entries` takes besides those of an `append_entries`, in a cluster of so many replicas.
+/// The most bytes that a `relay_entries` takes besides those of an `append_entries`, in a cluster
+/// of so many replicas.
 pub(super) const fn relay_extra_bytes(replicas: usize) -> usize {
     RELAY + replicas * ACKNOWLEDGEMENT
 }
@@ -75,7 +77,7 @@ pub fn entry_len(entry: &Entry) -> usize {
     }
 }
 
-/// What the entry of a write takes besides the digits of its index and term.
+/// The bytes that the entry of a write takes besides the digits of its index and term.
 fn write_len(command: &Command) -> usize {
     r#"[,,,"","",""],"#.len()
         + ID
@@ -111,16 +113,17 @@ fn append_len(append: &AppendEntries) -> usize {
     APPEND_ENTRIES + append.entries.iter().map(entry_len).sum::<usize>()
 }
 
-/// What a replica's messages have room for. The replica asks, and does not know how messages are written.
+/// The room in a replica's messages. The replica asks for it, and does not know how messages are
+/// written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     max_datagram: usize,
-    relay_bytes: usize, // what an append needs besides its entries if it goes through several followers
+    relay_bytes: usize, // further bytes of an append that goes through several followers
 }
 
 impl Limits {
-    /// Limits for datagrams of at most `max_datagram` bytes between a replica and so many `peers`. An entry that fits
-    /// into an append fits on every way that this topology has.
+    /// Limits for datagrams of at most `max_datagram` bytes between a replica and so many `peers`.
+    /// An entry that fits into an append fits on every way that this topology has.
     pub fn new(max_datagram: usize, topology: Topology, peers: usize) -> Self {
         let relay_bytes = match topology {
             Topology::Star => 0,
@@ -134,7 +137,7 @@ impl Limits {
         self.max_datagram.saturating_sub(APPEND_ENVELOPE_BYTES + self.relay_bytes)
     }
 
-    /// What tells the number of bytes that an entry takes in a message.
+    /// The function that counts the bytes of an entry in a message.
     pub fn entry_len(&self) -> fn(&Entry) -> usize {
         entry_len
     }
@@ -147,8 +150,8 @@ impl Limits {
         command.request.mid.len() <= MAX_ENTRY_MID_BYTES && append.max(read) <= self.max_datagram
     }
 
-    /// Whether this value fits into the answer to a get with this `MID`. Every storable value fits if the `MID` has no
-    /// more than [`MAX_ENTRY_MID_BYTES`].
+    /// Whether this value fits into the answer to a get with this `MID`. Every storable value fits
+    /// if the `MID` has no more than [`MAX_ENTRY_MID_BYTES`].
     pub fn is_readable(&self, mid: &str, value: &str) -> bool {
         RESPONSE + escaped_len(mid) + escaped_len(value) <= self.max_datagram
     }
@@ -171,7 +174,8 @@ pub(super) fn escaped_len(text: &str) -> usize {
     text.len() + text.bytes().map(extra).sum::<usize>()
 }
 
-/// Whether a text becomes longer by JSON escaping. Hardly any does, and without a branch per byte that is known at once.
+/// Whether a text becomes longer by JSON escaping. Hardly any does, and a loop without a branch per
+/// byte finds that out at once.
 pub(super) fn has_escapes(text: &str) -> bool {
     let is_escaped = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
     text.bytes().fold(false, |found, byte| found | is_escaped(byte))

@@ -1,4 +1,4 @@
-//! Every reason to refuse a datagram, and what is tolerated.
+//! Every reason to refuse a datagram, and the oddities that the decoder tolerates.
 
 use raft::message::{Acknowledgement, AppendOutcome};
 use raft::tuning::Topology;
@@ -88,7 +88,7 @@ const BAD_NUMBERS: [&str; 9] =
     ["-1", "0.5", "1.0", "1e3", "9007199254740992", "1e300", "\"1\"", "null", "[1]"];
 
 #[test]
-fn a_request_is_read() {
+fn request_is_read() {
     let [Inbound::Client(request)] = &accepted(put())[..] else { panic!("one request") };
     assert_eq!(request.id, RequestId { client: id(0x10), mid: "m".into() });
     assert_eq!(request.operation, Operation::Put { key: "k".into(), value: "v".into() });
@@ -109,14 +109,14 @@ fn unknown_keys_are_tolerated_and_skipped() {
 }
 
 #[test]
-fn of_a_repeated_key_the_first_counts() {
+fn repeated_key_has_the_first_of_its_values() {
     let text = put().to_string().replacen('{', r#"{"key":"first","#, 1);
     let [Inbound::Client(request)] = &decode(text.as_bytes()).expect("accepted")[..] else { panic!("one") };
     assert_eq!(request.operation, Operation::Put { key: "first".into(), value: "v".into() });
 }
 
 #[test]
-fn a_broadcast_is_for_us_too() {
+fn broadcast_is_accepted() {
     assert_eq!(accepted(with(vote(), json!({"dst": "FFFF"}))).len(), 1);
 }
 
@@ -127,14 +127,14 @@ fn keys_and_values_may_be_empty_and_long() {
 }
 
 #[test]
-fn nothing_is_not_a_message() {
+fn empty_datagram_is_refused() {
     for nothing in ["", "\n", " \t\r\n"] {
         assert_eq!(decode(nothing.as_bytes()), Err(Malformed::Empty));
     }
 }
 
 #[test]
-fn a_datagram_above_the_bound_is_not_looked_at() {
+fn datagram_above_the_bound_is_refused() {
     let message = put().to_string();
     let padded = |length: usize| format!("{message}{}", " ".repeat(length - message.len()));
     assert!(decode(padded(MAX_RECEIVED_BYTES).as_bytes()).is_ok());
@@ -142,7 +142,7 @@ fn a_datagram_above_the_bound_is_not_looked_at() {
 }
 
 #[test]
-fn what_is_not_json_is_refused() {
+fn datagram_that_is_not_json_is_refused() {
     let whole = put().to_string();
     for text in ["x", "{", "}", "nul", "{\"a\":1,}", "'a'", "\u{feff}{}", &whole[..whole.len() - 1]] {
         assert_eq!(decode(text.as_bytes()), Err(Malformed::NotJson), "{text}");
@@ -164,7 +164,7 @@ fn invalid_utf8_is_refused() {
 }
 
 #[test]
-fn an_array_is_never_taken_for_an_object() {
+fn array_is_never_taken_for_an_object() {
     for text in ["[]", "null", "1", "\"put\"", "true"] {
         assert_eq!(decode(text.as_bytes()), Err(Malformed::NotAnObject), "{text}");
     }
@@ -180,7 +180,7 @@ fn an_array_is_never_taken_for_an_object() {
 }
 
 #[test]
-fn who_has_acknowledged_is_an_id_of_the_cluster_and_a_time_each_and_the_sender_comes_last() {
+fn acknowledgements_are_an_id_of_the_cluster_and_a_time_each_and_the_sender_comes_last() {
     let relay = |acknowledged: Value| {
         let way =
             json!({"type": "relay_entries", "leader_id": "0002", "way": [], "acknowledged": acknowledged});
@@ -208,7 +208,7 @@ fn who_has_acknowledged_is_an_id_of_the_cluster_and_a_time_each_and_the_sender_c
 }
 
 #[test]
-fn every_key_of_a_type_must_be_there_and_have_its_type() {
+fn message_with_a_key_missing_or_of_a_wrong_type_is_refused() {
     for base in [put(), append(), vote(), conflict(), bundle(json!([]))] {
         for name in base.as_object().expect("object").keys().cloned().collect::<Vec<_>>() {
             let missing = refusal(with(base.clone(), json!({name.as_str(): null})));
@@ -230,7 +230,7 @@ fn ids_must_be_four_upper_case_hexadecimal_digits() {
 }
 
 #[test]
-fn a_message_for_somebody_else_is_refused() {
+fn message_for_another_replica_is_refused() {
     assert_eq!(refusal(with(vote(), json!({"dst": "0002"}))), Malformed::NotForUs);
 }
 
@@ -246,7 +246,7 @@ fn replicas_speak_only_as_replicas_and_clients_only_as_clients() {
 }
 
 #[test]
-fn a_type_that_nobody_sends_us_is_refused() {
+fn type_that_no_sender_may_use_is_refused() {
     for kind in ["hello", "ok", "fail", "redirect", "PUT", "", "append_entries\0"] {
         assert_eq!(refusal(with(vote(), json!({"type": kind}))), Malformed::UnknownType, "{kind}");
     }
@@ -321,7 +321,7 @@ fn index_0_and_only_index_0_has_term_0() {
 }
 
 #[test]
-fn a_leader_and_a_candidate_have_a_term_above_what_they_know() {
+fn term_too_low_for_the_log_of_its_message_is_refused() {
     let empty = json!({"term": 0, "prev_log_index": 0, "prev_log_term": 0, "entries": []});
     assert_eq!(refusal(with(append(), empty)), Malformed::BadField("term"));
     assert_eq!(refusal(with(append(), json!({"term": 2}))), Malformed::BadField("prev_log_term"));
@@ -351,7 +351,7 @@ fn entries_must_follow_each_other() {
 }
 
 #[test]
-fn an_entry_states_its_index_and_is_a_whole_command_or_none() {
+fn entry_states_its_index_and_is_a_whole_command_or_none() {
     let whole = append()["entries"][1].as_array().expect("an entry").clone();
     for values in [0, 1] {
         let missing = Malformed::MissingField(["index", "term"][values]);
@@ -380,7 +380,7 @@ fn an_entry_states_its_index_and_is_a_whole_command_or_none() {
 }
 
 #[test]
-fn a_conflict_lies_within_the_log_that_was_asked_about() {
+fn conflict_lies_within_the_log_that_was_asked_about() {
     let Body::AppendEntriesResponse(read) = peer_body(conflict()) else { panic!("a response") };
     let expected = AppendOutcome::Conflict { prev_log_index: 7, conflict_term: 3, conflict_index: 6 };
     assert_eq!(read.outcome, expected);
@@ -397,7 +397,7 @@ fn a_conflict_lies_within_the_log_that_was_asked_about() {
 }
 
 #[test]
-fn storable_is_what_can_be_replicated_and_read_again() {
+fn storable_command_can_be_replicated_and_read_again() {
     let storable_by = |limits: Limits, key: usize, value: usize| {
         let request = RequestId { client: id(0x10), mid: "m".into() };
         let command = Command { request, key: "k".repeat(key).into(), value: "v".repeat(value).into() };
@@ -415,7 +415,7 @@ fn storable_is_what_can_be_replicated_and_read_again() {
 }
 
 #[test]
-fn a_bundle_is_taken_whole_or_not_at_all() {
+fn bundle_is_taken_whole_or_not_at_all() {
     assert_eq!(accepted(bundle(json!([vote(), append()]))).len(), 2);
     assert_eq!(refusal(bundle(json!([]))), Malformed::BadField("messages"));
     let damaged = with(append(), json!({"term": null}));
@@ -424,16 +424,16 @@ fn a_bundle_is_taken_whole_or_not_at_all() {
     let text = bundle(json!([vote(), {"type": "get"}])).to_string();
     let result = Decoder::new(id(0), [id(1)]).decode(&mut text.into_bytes(), &mut out);
     assert_eq!(result, Err(Malformed::UnknownType));
-    assert_eq!(out, accepted(put()), "what was there before is still there");
+    assert_eq!(out, accepted(put()), "earlier messages are still there");
 }
 
 #[test]
-fn a_bundle_holds_no_bundle() {
+fn bundle_holds_no_bundle() {
     assert_eq!(refusal(bundle(json!([bundle(json!([vote()]))]))), Malformed::Nested);
 }
 
 #[test]
-fn our_deepest_message_is_well_within_the_nesting_bound() {
+fn deepest_message_is_well_within_the_nesting_bound() {
     assert_eq!(accepted(bundle(json!([append()]))).len(), 1);
     let nest = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let extra = |depth| put().to_string().replacen('{', &format!("{{\"extra\":{},", nest(depth)), 1);

@@ -1,11 +1,13 @@
-//! What the decoder promises, whatever the bytes. It is written down once, for `properties.rs`, which damages
-//! good datagrams at random, and for the fuzz target `decode`, which looks for bytes that lead it to new places.
+//! The guarantees of the decoder for any bytes. They are written down once, for `properties.rs`,
+//! which damages good datagrams at random, and for the fuzz target `decode`, which looks for bytes
+//! that lead the decoder to new places.
 //!
 //! * It never panics.
-//! * A refused datagram leaves what was decoded before as it was; an accepted one adds to it.
-//! * What is accepted is within the bounds that everything behind `wire` relies on.
-//! * What a peer says is written again as no more bytes than it came in and as no more than predicted, and is
-//!   then read as the same.
+//! * A refused datagram leaves the messages that were decoded before it as they were; an accepted
+//!   one adds to them.
+//! * An accepted message is within the bounds that everything behind `wire` relies on.
+//! * A peer's message, written again, takes no more bytes than it came in, and no more than
+//!   predicted. The decoder then reads it as the same message.
 //! * The decoder remembers nothing: after any datagram it reads the next one like a new decoder.
 
 use std::collections::BTreeSet;
@@ -32,11 +34,7 @@ pub const PEERS: [Id; 3] = [PEER, Id::new(2).expect("not reserved"), Id::new(3).
 
 const CLIENT: Id = Id::new(0x10).expect("not reserved");
 
-/// Shows a datagram to decoders.
-///
-/// # Panics
-///
-/// If one breaks a promise.
+/// If one of them breaks a guarantee.
 pub fn check(datagram: &[u8]) {
     let good = good_messages();
     let good_datagram = encoded(&good);
@@ -51,7 +49,7 @@ pub fn check(datagram: &[u8]) {
     }
 }
 
-/// What one datagram says; what was there before must stay there.
+/// The messages of one datagram. A message that was decoded before must stay as it is.
 fn read(decoder: &mut Decoder, datagram: &[u8]) -> Result<Vec<Inbound>, Malformed> {
     let id = RequestId { client: CLIENT, mid: "earlier".into() };
     let earlier = [Inbound::Client(Request { id, operation: Operation::Get { key: "k".into() } })];
@@ -63,7 +61,8 @@ fn read(decoder: &mut Decoder, datagram: &[u8]) -> Result<Vec<Inbound>, Malforme
     result.map(|()| said)
 }
 
-/// Two messages that use all of the decoder's buffers: several levels, and texts with and without escapes.
+/// Two messages that use all of the decoder's buffers: several levels, and texts with and without
+/// escapes.
 fn good_messages() -> [Message; 2] {
     let request = RequestId { client: CLIENT, mid: "\"m\"\n".into() };
     let command = Command { request, key: "k".into(), value: "\u{1F600}\\ and so on ".repeat(8).into() };
@@ -103,7 +102,7 @@ fn check_accepted(datagram: &[u8], said: &[Inbound]) {
     }
     let message = |inbound: &Inbound| match inbound {
         Inbound::Peer { from, message } if PEERS.contains(from) => message.clone(),
-        other => panic!("{other:?} among what a peer says"),
+        other => panic!("{other:?} among the messages of a peer"),
     };
     let messages: Vec<Message> = said.iter().map(message).collect();
     let sender = sender(said);
@@ -118,7 +117,7 @@ fn check_accepted(datagram: &[u8], said: &[Inbound]) {
 fn sender(said: &[Inbound]) -> Id {
     match said {
         [Inbound::Peer { from, .. }, ..] => *from,
-        other => panic!("{other:?} from nobody"),
+        other => panic!("{other:?} without a sender"),
     }
 }
 
@@ -160,7 +159,7 @@ fn check_message(sender: Id, message: &Message) {
     }
 }
 
-/// Returns who they are.
+/// Returns the IDs of the replicas.
 fn check_acknowledged(acknowledged: &[Acknowledgement]) -> Vec<Id> {
     acknowledged.iter().for_each(|one| check_numbers(&[one.sent_at]));
     acknowledged.iter().map(|one| one.id).collect()
