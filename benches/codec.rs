@@ -1,5 +1,5 @@
-//! What it costs to read and to write one message. Beside the decoder, which validates as well, stand
-//! simd-json and `serde_json` that only parse the same bytes into a struct.
+//! The cost of reading and of writing one message. Beside the decoder, which validates as well,
+//! stand simd-json and `serde_json`, which only parse the same bytes into a struct.
 //!
 //! `cargo bench --bench codec`
 

@@ -1,55 +1,64 @@
-//! How long a request takes and how many are done in a second: real pipelines on real transports, in real time,
-//! and beside each figure the least that the same way of messages takes when nobody does any work.
+//! How long a request takes, and how many a cluster answers in a second: real pipelines on real
+//! transports, in real time. Beside each figure stands its floor: the time of the same messages
+//! when no replica does any work.
 //!
 //! `cargo bench --bench latency [-- TRANSPORT...]`
 //!
-//! With names of transports (`memory`, `seqpacket`, `udp`) it measures only those, with `parts` only the second
-//! table, with `catch-up` only the third. All of it takes about two minutes. The machine should have nothing else to do.
+//! With names of transports (`memory`, `seqpacket`, `udp`) the bench measures only those, with
+//! `parts` only the second table, with `catch-up` only the third. All of it takes about two
+//! minutes. The machine should have nothing else to do.
 //!
 //! # How it is measured
 //!
-//! Each line has a cluster of its own. The bench plays the network and the clients, as `run.py` does: one thread
-//! takes what replicas send, finds out for whom it is, and passes it on or counts it as an answer. A message
-//! between replicas so has two hops: to this thread, and from it. Nothing is lost on purpose, nothing delayed.
+//! Each line has a cluster of its own. The bench plays the network and the clients, as `run.py`
+//! does: one thread takes the replicas' messages, finds their receivers, and passes each on or
+//! counts it as an answer. So a message between replicas has two hops: to this thread, and from it.
+//! The bench loses and delays no message on purpose.
 //!
-//! Each client has one request on its way, and asks the next thing as soon as it has the answer (a closed loop):
-//! *outstanding* is the number of clients. Keys and values have 32 characters. First a leader is elected and
-//! every client has put its key; then it counts for a second. The latency is from the moment when the client
-//! hands its request to the network to the moment when the network has the answer: so it includes the time
-//! in queues, and with many clients it is mostly that. A measurement in which a request was answered by anything
-//! but `ok` ends the bench. A client that has no answer when nothing moves any more asks again, as clients of a
-//! network that loses datagrams do, and its latency counts from the first time; a note says so.
+//! Each client has one request on its way, and sends the next one as soon as it has the answer (a
+//! closed loop): *outstanding* is the number of clients. Keys and values have 32 characters. First
+//! the cluster elects a leader and every client puts its key; then the bench counts for a second.
+//! The latency is from the moment when the client hands its request to the network to the moment
+//! when the network has the answer. It includes the time in queues, and with many clients it is
+//! mostly that. An answer other than `ok` ends the bench. A client that has no answer when no
+//! message moves any more repeats its request, as clients of a network that loses datagrams do. Its
+//! latency counts from the first time, and a note says so.
 //!
-//! # What the floor is
+//! # The floor
 //!
-//! In place of each replica there is a thread that receives and sends fixed strings, as long as a request, over
-//! the same transport. For a put: client to leader, leader to floor(n / 2) followers, each back to the leader, and
-//! after the last one the leader to the client. For a get under the lease: client to leader and back. There is no
-//! JSON, no log, no batch. The network in the middle does the same for both.
+//! In place of each replica there is a thread that receives and sends fixed strings, as long as a
+//! request, over the same transport. For a put: client to leader, leader to floor(n / 2) followers,
+//! each back to the leader, and after the last one the leader to the client. For a get under the
+//! lease: client to leader and back. There is no JSON, no log, no batch. The network in the middle
+//! does the same for both.
 //!
 //! * `x p50` is the median latency in floors: 1.0 would be a replica whose own work takes no time.
-//! * `x req/s` is the throughput in floors. Less than 1 is what the work costs; more than 1 is what batches
-//!   save: replicas let many requests travel in one message, and the floor sends one for each.
+//! * `x req/s` is the throughput in floors. A figure below 1 is the cost of the replicas' work. A
+//!   figure above 1 is the gain of batches: replicas let many requests travel in one message, and
+//!   the floor sends one message for each.
 //!
-//! Everything shares the processors: with fewer of them than threads that have something to do, the work of one
+//! All threads share the processors. With fewer processors than busy threads, the work of one
 //! replica is the waiting time of the others, and the floor with its many messages suffers most.
 //!
 //! # The parts
 //!
-//! The second table has what a put is made of. *Core* is a cluster of five in one loop, without threads, sockets
-//! and JSON: all that five replicas do for a put, together. *Decode* and *encode* is the work of the wire for
-//! one message, the least of many rounds (`cargo bench --bench codec` has them beside other parsers). A
-//! *hand-over* is the time from a send into a channel until the thread at its other end has what was sent: *warm*
-//! if it had something a moment ago, and after 5 ms of idleness, when it has to be woken up.
+//! The second table has the parts of a put. *Core* is a cluster of five in one loop, without
+//! threads, sockets and JSON: the work of all five replicas for a put, together. *Decode* and
+//! *encode* is the work of the wire for one message, the least of many rounds; the bench `codec` has
+//! them beside other parsers. A *hand-over* is the time from a send into a channel until the thread
+//! at its other end has the item. It is *warm* if that thread had an item a moment ago; the other
+//! figure is after 5 ms of idleness, when the send has to wake the thread.
 //!
-//! In memory with few clients, floor and ratio change severalfold from run to run, with whether a message comes before or after
-//! the thread that waits for it has gone to sleep; they are no measure of a replica's work. The hand-overs of the second table
-//! show how much lies between the two.
-
+//! In memory with few clients, floor and ratio change severalfold from run to run: it depends on
+//! whether a message comes before or after the waiting thread has gone to sleep. They are no
+//! measure of a replica's work. The hand-overs of the second table show how much lies between the
+//! two.
+//!
 //! # While a follower catches up
 //!
-//! The third table has the puts of eight clients during the five seconds after the network has healed, with one of five
-//! replicas that was cut off while so many entries were added. In the row with 0 entries the replica was not cut off.
+//! The third table has the puts of eight clients during the five seconds after the network has
+//! healed, with one of five replicas that was cut off while so many entries were added. In the row
+//! with 0 entries the replica was not cut off.
 
 #[path = "latency/catch_up.rs"]
 mod catch_up;

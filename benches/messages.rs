@@ -1,45 +1,48 @@
-//! What a request costs: whole clusters in virtual time, so a seed gives the same counts on every machine,
-//! and every rule of `kvstore::sim::invariants` is checked on the way.
+//! The cost of a request in messages: whole clusters in virtual time. A seed gives the same counts
+//! on every machine, and the bench checks every rule of `kvstore::sim::invariants` on the way.
 //!
 //! `cargo bench --bench messages [-- [--full] [--json FILE]]`
 //!
-//! `--full` measures more requests of each kind, and the losses for every number of replicas; `--json` writes
-//! all that was measured, which `docs/plot.py` draws.
+//! `--full` measures more requests of each kind, and the losses for every number of replicas;
+//! `--json` writes all figures, which `docs/plot.py` draws.
 //!
-//! # How it is measured
+//! # Method
 //!
-//! A run has puts only or gets only, so that whatever replicas send belongs to one of them. Its first
-//! requests do not count: a leader is elected, clients get to know it, and each get needs a key that was put.
-//! Then *messages* are what the cores of the replicas wanted sent, *datagrams* what was left after merging
-//! and packing (`run.py` counts these), *bytes* the datagrams as they are written on the wire, each divided
-//! by the requests that were completed meanwhile. What is paid by the second and not by the request, as the
-//! upkeep of a lease, is in there too. Latency is from when a client wants something to when it has it,
-//! redirects included.
+//! A run has puts only or gets only, so that all messages of the replicas belong to one of them.
+//! Its first requests do not count: the cluster elects a leader, clients get to know it, and each
+//! get needs a key that was put. Then *messages* are those that the cores of the replicas wanted
+//! sent, *datagrams* those that were left after merging and packing (`run.py` counts these), and
+//! *bytes* the datagrams as they are written on the wire. Each is divided by the requests that were
+//! completed meanwhile. Costs by the second and not by the request, as the upkeep of a lease, are
+//! in there too. Latency is from the moment when a client wants something to the moment when it has
+//! it, redirects included.
 //!
-//! # What is the least
+//! # The floor
 //!
-//! The rows of the first tables turn one choice on after the other; a message takes 1,000 us there, which
-//! makes latencies countable in one-way trips, and a stage of a replica 5 to 30 us. The last rows are what no
-//! star and no relay of n replicas can beat:
+//! The rows of the first tables turn one choice on after the other. A message takes 1,000 us there,
+//! which makes latencies countable in one-way trips, and a stage of a replica 5 to 30 us. The last
+//! rows are the floors that no star and no relay of n replicas can beat:
 //!
-//! * A put is stored by a quorum, of which the leader is one: floor(n / 2) followers must be sent it and must
-//!   answer, 2 floor(n / 2) messages for all puts that travel together, at best all that clients wait for. In
-//!   a relay the last one answers for all: floor(n / 2) + 1.
-//! * A get under a lease needs nobody: 0.
-//! * A put takes 4 trips: to the leader, to a follower, back, and back to the client; in a relay as many between
-//!   replicas as there are messages, and the client's two. A get takes 2.
+//! * A put is stored by a quorum, of which the leader is one. So the leader must send it to
+//!   floor(n / 2) followers, and they must answer: 2 floor(n / 2) messages for all puts that travel
+//!   together, at best all that clients wait for. In a relay the last follower answers for all:
+//!   floor(n / 2) + 1.
+//! * A get under a lease needs no follower: 0.
+//! * A put takes 4 trips: to the leader, to a follower, back, and back to the client; in a relay as
+//!   many between replicas as there are messages, and the client's two. A get takes 2.
 //!
-//! With equal delays, clients that are answered together ask together, and batches hold together: those who
-//! found the leader at once are one, those who were sent to it another, a round trip later. That is nearly
-//! the best case for batching. The tables of load have the delays of one machine, 30 to 90 us, which scatter
-//! them.
+//! With equal delays, clients that are answered together ask together, and batches hold together.
+//! The clients that found the leader at once are one batch; those that were redirected to it are
+//! another, a round trip later. That is nearly the best case for batching. The tables of load have
+//! the delays of one machine, 30 to 90 us, which scatter them.
 //!
-//! With a rotation, a follower gets what it has missed when its turn comes. So an append carries more entries
-//! than the batch brought that caused it: twice as many where every other turn is its own.
+//! With a rotation, a follower gets the entries that it lacks when its turn comes. So an append
+//! carries more entries than the batch brought that caused it: twice as many where every other turn
+//! is its own.
 //!
-//! A stage takes no longer for a large batch than for a small one here, and the requests of an open loop come
-//! evenly spaced, as `run.py` sends them. So `puts/s` is what the clients get out of these delays, not what a
-//! machine can do.
+//! A stage takes no longer for a large batch than for a small one here, and the requests of an open
+//! loop come evenly spaced, as `run.py` sends them. So `puts/s` is the rate that clients get with
+//! these delays, not the limit of a machine.
 
 #[path = "messages/output.rs"]
 mod output;
@@ -57,7 +60,7 @@ use kvstore::sim::measure::{Experiment, Load};
 use kvstore::sim::{run, swarm};
 use output::Report;
 
-/// What the command line asks for.
+/// The options of the command line.
 #[derive(Debug, Default)]
 struct Options {
     full: bool,

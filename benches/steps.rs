@@ -1,16 +1,18 @@
-//! How long a step of a replica takes while its log and its map grow: whatever a replica holds, no step may be long,
-//! because it answers nobody meanwhile, and a leader that stands still is deposed.
+//! How long a step of a replica takes while its log and its map grow. No step may be long, however
+//! much a replica holds: the replica answers no request meanwhile, and its followers depose a
+//! leader that stands still.
 //!
 //! `cargo bench --bench steps [-- KEYS]`
 //!
-//! Three replicas in one thread, whose network is a loop, put five million new keys, or as many as are asked for: an
-//! eighth of them for a client whose MIDs are random, the rest for seven that count. A step is a batch as the pipeline's
-//! consensus thread makes it, of up to 64 puts or of what another replica sent. It is measured in processor time of
-//! the thread, so a busy machine does not count. Then a leader that is owed as many answers as it can be steps down.
+//! Three replicas in one thread, whose network is a loop, put five million new keys, or `KEYS`: an
+//! eighth of them for a client whose MIDs are random, the rest for seven clients that count. A step
+//! is a batch as the pipeline's consensus stage makes it, of up to 64 puts or of another replica's
+//! messages. The bench measures it in processor time of the thread, so a busy machine does not
+//! count. Then a leader that owes as many answers as it can steps down.
 //!
-//! At last a leader dies before either of two others knows that any of its entries is committed, a million small ones
-//! or 20,000 that fill a message each. The one that is elected commits all of them at once, and the other one
-//! learns it at once.
+//! At last a leader dies before either of its two followers knows that any of its entries is
+//! committed, a million small ones or 20,000 that fill a message each. The follower that is elected
+//! commits all of them at once, and the other one learns it at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +34,8 @@ const BATCH: usize = 64;
 const CLIENTS: u16 = 8;
 /// As many as a replica takes on.
 const OWED: usize = 65_536;
-/// How many entries two replicas have that do not know what is committed: small ones, and large ones of [`LARGE`] bytes.
+/// How many entries two replicas have without knowing that they are committed: small ones, and
+/// large ones of [`LARGE`] bytes.
 const TAIL: usize = 1_000_000;
 const LARGE_TAIL: usize = 20_000;
 const LARGE: usize = 60_000;
@@ -133,7 +136,7 @@ impl Cluster {
         Self { replicas, inboxes: BTreeMap::new(), now: 0, stored: 0, steps: Steps::default() }
     }
 
-    /// Ends a batch of each replica that has something to do, and again, until none has.
+    /// Ends a batch of each replica that has something to do, and again, until all are idle.
     fn settle(&mut self) {
         while !self.inboxes.is_empty() {
             self.now += 10;
@@ -162,14 +165,14 @@ impl Cluster {
         }
     }
 
-    /// Does what is due next.
+    /// Advances the time to the next deadline, and ends the batches that are due.
     fn go_on(&mut self) {
         self.now = self.replicas.values().map(Replica::deadline).min().expect("there are some").max(self.now);
         let all: Vec<Id> = self.replicas.keys().copied().collect();
         all.into_iter().for_each(|own| self.step(own, Vec::new()));
     }
 
-    /// Lets 0000 hold a request until a replica leads, and returns which.
+    /// Lets 0000 hold a request until a replica leads, and returns that one.
     fn elect(&mut self) -> Id {
         self.step(id(0), vec![Inbound::Client(put(0, &mut fastrand::Rng::with_seed(2)))]);
         loop {
@@ -183,7 +186,7 @@ impl Cluster {
         }
     }
 
-    /// The leader is cut off with as many requests as it takes on, until it has given up.
+    /// Cuts the leader off with as many requests as it takes on, until it has stepped down.
     fn step_down(&mut self, leader: Id, first: usize, rng: &mut fastrand::Rng) {
         self.replicas.retain(|own, _| *own == leader);
         for number in (first..first + OWED).step_by(BATCH) {
@@ -196,7 +199,8 @@ impl Cluster {
         }
     }
 
-    /// A leader stores puts of this value in two other replicas, never says that any is committed, and is gone.
+    /// The leader stores puts of this value in its two followers, never says that any is committed,
+    /// and is gone.
     fn lose_leader(&mut self, entries: usize, value: &Arc<str>, rng: &mut fastrand::Rng) {
         let gone = id(REPLICAS - 1);
         self.replicas.remove(&gone);

@@ -18,7 +18,7 @@ const STALE: &str = r#"
 {"id": "6", "client": "0011", "type": "get", "key": "k", "value": "", "invoked": 5.0, "returned": 5.5, "outcome": "ok"}
 "#;
 
-/// When "y" takes effect it is unclear whether an "x" did so before, so the search has to follow both.
+/// When "y" takes effect, an "x" may have done so before or not, so the search has to follow both.
 const AMBIGUOUS: &str = r#"
 {"id": "1", "client": "1", "type": "put", "key": "k", "value": "x", "invoked": 1, "returned": 50, "outcome": "ok"}
 {"id": "2", "client": "2", "type": "put", "key": "k", "value": "x", "invoked": 2, "returned": 60, "outcome": "ok"}
@@ -42,7 +42,7 @@ fn kvstore(arguments: &[&str], input: &[u8]) -> Ended {
         .stderr(Stdio::piped())
         .spawn()
         .expect("it starts");
-    // One that refuses its arguments reads nothing.
+    // A program that refuses its arguments reads nothing.
     let _broken_pipe = child.stdin.take().expect("a pipe").write_all(input);
     let output = child.wait_with_output().expect("it ends");
     Ended {
@@ -57,7 +57,7 @@ fn check(history: &str) -> Ended {
 }
 
 #[test]
-fn a_linearizable_history_passes_in_one_line() {
+fn linearizable_history_passes_in_one_line() {
     let ended = check(LINEARIZABLE);
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
     assert!(
@@ -69,7 +69,7 @@ fn a_linearizable_history_passes_in_one_line() {
 }
 
 #[test]
-fn a_file_is_read_as_standard_input_is() {
+fn file_is_read_as_standard_input_is() {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(LINEARIZABLE.as_bytes()).expect("room");
     let ended = kvstore(&["check", file.path().to_str().expect("UTF-8")], b"");
@@ -122,7 +122,7 @@ fn terminal_gets_no_control_characters_from_a_file_name() {
 }
 
 #[test]
-fn a_contradiction_is_shown_as_a_diagram_and_a_sentence() {
+fn contradiction_is_shown_as_a_diagram_and_a_sentence() {
     let ended = check(&format!("{LINEARIZABLE}{STALE}"));
     assert_eq!((ended.code, &*ended.stderr), (Some(1), ""));
     let expected = r#"not linearizable: 2 of 5 operations on key "k" contradict each other
@@ -136,7 +136,8 @@ get 6 returned "" although put 5 had put "b" before it was invoked.
     assert_eq!(ended.stdout, expected);
 }
 
-/// The second put repeats the first one, which comes back after a later put: that one is lost.
+/// The second put repeats the first one, which takes effect after a later put: the later one is
+/// lost.
 const DECLINED_PUT_COMES_LATE: &str = r#"
 {"id":"1","client":"0015","type":"put","key":"k","value":"a","invoked":1.0,"returned":1.1,"outcome":"redirect"}
 {"id":"2","client":"0015","type":"put","key":"k","value":"a","invoked":1.2,"returned":1.3,"outcome":"ok","retry_of":"1"}
@@ -158,7 +159,7 @@ fn declined_put_that_comes_after_its_acknowledged_retry_is_refused() {
 }
 
 #[test]
-fn an_exhausted_budget_has_an_exit_code_of_its_own() {
+fn exhausted_budget_has_an_exit_code_of_its_own() {
     assert_eq!(check(AMBIGUOUS).code, Some(0));
     let ended = kvstore(&["check", "--budget", "0", "-"], AMBIGUOUS.as_bytes());
     assert_eq!((ended.code, &*ended.stderr), (Some(3), ""));
@@ -170,7 +171,7 @@ fn an_exhausted_budget_has_an_exit_code_of_its_own() {
 }
 
 #[test]
-fn what_is_no_history_is_refused_in_one_line() {
+fn file_that_is_no_history_is_refused_in_one_line() {
     for (line, about) in [
         ("{", "line 2: EOF while parsing"),
         ("[]", "line 2: not a JSON object"),
@@ -187,7 +188,7 @@ fn what_is_no_history_is_refused_in_one_line() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_refused_in_one_line() {
+fn file_that_cannot_be_read_is_refused_in_one_line() {
     for (path, about) in [("missing.jsonl", "No such file"), (".", "Is a directory")] {
         let ended = kvstore(&["check", path], b"");
         assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{path}");
@@ -197,7 +198,7 @@ fn a_file_that_cannot_be_read_is_refused_in_one_line() {
 }
 
 #[test]
-fn a_bad_command_line_is_refused_in_one_line() {
+fn bad_command_line_is_refused_in_one_line() {
     for (line, about) in [
         ("check", "<HISTORY>"),
         ("check a b", "'b'"),

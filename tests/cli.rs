@@ -57,7 +57,7 @@ fn terminate(child: &Child, signal: &str) {
 }
 
 #[test]
-fn a_bad_command_line_is_refused_in_one_line() {
+fn bad_command_line_is_refused_in_one_line() {
     for (line, about) in [
         ("", "no IDs"),
         ("--log-level info", "no IDs"),
@@ -120,7 +120,7 @@ fn version_is_that_of_the_package() {
 }
 
 #[test]
-fn a_simulator_that_is_not_there_is_reported_in_one_line() {
+fn missing_simulator_is_reported_in_one_line() {
     let ended = run("--transport seqpacket 0001 0000 0002");
     assert_eq!(ended.code, Some(1));
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
@@ -128,7 +128,7 @@ fn a_simulator_that_is_not_there_is_reported_in_one_line() {
 }
 
 #[test]
-fn a_simulator_that_listens_no_more_is_reported_in_one_line() {
+fn simulator_that_listens_no_more_is_reported_in_one_line() {
     let directory = tempfile::tempdir().expect("a directory");
     drop(listening(&directory.path().join("0001")));
     let ended = wait(kvstore(directory.path(), "0001 0000 0002").spawn().expect("it starts"));
@@ -137,7 +137,7 @@ fn a_simulator_that_listens_no_more_is_reported_in_one_line() {
 }
 
 #[test]
-fn the_end_of_the_connection_is_a_clean_stop() {
+fn replica_whose_connection_ends_stops_cleanly() {
     for (kind, option) in [
         (SocketType::SEQPACKET, ""),
         (SocketType::STREAM, ""),
@@ -168,7 +168,7 @@ fn replica_with_the_wrong_transport_says_so_in_one_line() {
 }
 
 #[test]
-fn signals_are_a_clean_stop_in_both_dialects() {
+fn replica_that_gets_a_signal_stops_cleanly_in_both_dialects() {
     for signal in ["-TERM", "-INT"] {
         let directory = tempfile::tempdir().expect("a directory");
         let listener = listening(&directory.path().join("0001"));
@@ -193,7 +193,7 @@ fn signals_are_a_clean_stop_in_both_dialects() {
 }
 
 #[test]
-fn the_log_shows_the_seed_and_stays_without_colour() {
+fn log_shows_the_seed_and_has_no_colour() {
     let directory = tempfile::tempdir().expect("a directory");
     let listener = listening(&directory.path().join("0001"));
     let line = "--log-level info --seed 4711 0001 0000 0002";

@@ -1,5 +1,6 @@
-//! The maps that newcomers read name every part that there is: each table of modules names the modules that its file
-//! declares, and `ARCHITECTURE.md` names each module at the top and each crate. Links between documents lead to files.
+//! The maps that newcomers read name every part of the code. Each table of modules names the
+//! modules that its file declares, and `ARCHITECTURE.md` names each module at the top and each
+//! crate. Links between documents lead to files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -64,7 +65,7 @@ fn map(source: &str) -> Option<BTreeSet<&str>> {
     Some(cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect())
 }
 
-/// What is wrong with the map of a file, if anything is.
+/// The fault of the map of a file, if it has one.
 fn fault(file: &str, source: &str) -> Option<String> {
     let modules = modules(source);
     match map(source) {

@@ -1,9 +1,9 @@
-//! The simulator's own tests, so that `cargo test` is all there is to run.
+//! The simulator's own tests, so that `cargo test` runs them, too.
 
 use std::process::Command;
 
 #[test]
-fn the_simulator_passes_its_own_tests() {
+fn simulator_passes_its_own_tests() {
     let output = Command::new("python3")
         .args(["-m", "unittest", "discover", "-s", "simulator/tests", "-t", "."])
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -1,4 +1,5 @@
-//! Clients that ask again as soon as they are answered, and the routing between everybody.
+//! Clients that send their next request as soon as they have an answer, and the routing between
+//! them and the replicas.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -21,18 +22,18 @@ const KEY: Range<usize> = 104..136;
 /// More than any datagram has.
 pub const MAX_BYTES: usize = 65_536;
 
-/// What the wire has for "all others" and for "nobody".
+/// The ID that the wire has for "all others" and for "no leader".
 const NOBODY: u16 = 0xFFFF;
 
 /// After how many silences in a row the bench gives up.
 const PATIENCE: u32 = (10_000 / SILENCE.as_millis()) as u32;
 
-/// What clients ask.
+/// The requests that clients send.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     Put,
     Get,
-    /// Nothing: the bytes of a put, which whoever gets them only passes on, and which look like an answer.
+    /// Nothing: the bytes of a put, which look like an answer. The receiver only passes them on.
     Floor,
 }
 
@@ -46,7 +47,7 @@ impl Operation {
     }
 }
 
-/// What a load was answered.
+/// The answers to a load.
 pub struct Run {
     latencies: Vec<Duration>, // in order
     took: Duration,
@@ -72,12 +73,12 @@ impl Run {
     }
 }
 
-/// What this share of them does not exceed.
+/// The duration that this share of them does not exceed.
 pub fn percentile(sorted: &[Duration], share: f64) -> Duration {
     sorted[((sorted.len() - 1) as f64 * share).round() as usize]
 }
 
-/// What a client waits for.
+/// The request whose answer a client awaits.
 #[derive(Clone, Copy)]
 struct Asked {
     number: u64, // its MID
@@ -159,7 +160,7 @@ impl Clients {
         self.network.deliver(self.leader, &self.request);
     }
 
-    /// Nothing moves any more: whoever waits asks again.
+    /// Repeats the request of each waiting client, because no message moves any more.
     fn repeat(&mut self, asked: &[Option<Asked>]) -> u64 {
         let mut repeated = 0;
         for (client, asked) in (0..).zip(asked) {
@@ -172,19 +173,20 @@ impl Clients {
         repeated
     }
 
-    /// Turns to the leader that this answer names, or to somebody else.
+    /// Turns to the leader that this answer names, or to another replica.
     fn follow(&mut self, length: usize) {
         let named = id_after(&self.buffer[..length], br#""leader":""#);
         self.leader = named.filter(|&id| id != NOBODY).unwrap_or((self.leader + 1) % self.replicas);
     }
 
-    /// Carries datagrams until one is for a client: who that is, and how much of the buffer it takes.
+    /// Carries datagrams until one is for a client: returns that client, and how much of the buffer
+    /// the datagram takes.
     fn next_answer(&mut self) -> Option<(u16, usize)> {
         loop {
             let length = self.network.receive(&mut self.buffer)?;
             let datagram = &self.buffer[..length];
-            // Replicas write it before anything that a client chose, so nothing else can look like it.
-            let to = id_after(datagram, br#""dst":""#).expect("replicas say for whom it is");
+            // Replicas write it before any text of a client, so no other text can look like it.
+            let to = id_after(datagram, br#""dst":""#).expect("replicas name the receiver");
             let from = id_after(datagram, br#""src":""#);
             if self.cut_off.is_some_and(|cut_off| to == cut_off || from == Some(cut_off)) {
                 continue;
@@ -203,7 +205,7 @@ impl Clients {
     }
 }
 
-/// A request as the simulator's clients write it, with room for what changes.
+/// A request as the simulator's clients write it, with room for the parts that change.
 fn request(operation: Operation) -> Vec<u8> {
     let zeros = "0".repeat(32);
     let value = "0123456789ABCDEF".repeat(2);

@@ -1,4 +1,4 @@
-//! What is at the replicas' ends of the network: replicas, or threads that only pass on.
+//! The replicas' ends of the network: replicas, or threads that only pass messages on.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -10,12 +10,13 @@ use kvstore::transport::{Address, Received, Transport};
 use crate::clients::{self, DST, FIRST_CLIENT, LEADER, MAX_BYTES, SRC};
 use crate::network::id;
 
-/// What is done with what arrives.
+/// The work of each thread for its messages.
 #[derive(Clone, Copy)]
 pub enum Work {
-    /// All that a replica does.
+    /// All the work of a replica.
     Replica,
-    /// Nothing: 0000 passes a request on to so many others, and answers when all of them have sent it back.
+    /// Nothing: 0000 passes a request on to so many others, and answers when all of them have sent
+    /// it back.
     Floor { followers: u16 },
 }
 
@@ -37,7 +38,7 @@ impl Cluster {
         Self((0..).zip(transports).map(start).collect())
     }
 
-    /// Stops everybody, and panics if anybody had failed.
+    /// Stops all threads, and panics if any of them has failed.
     pub fn stop(self) {
         self.0.iter().for_each(|(transport, _)| transport.stop());
         self.0.into_iter().for_each(|(_, thread)| thread.join().expect("it does not panic"));
@@ -50,7 +51,8 @@ fn run_replica(transport: Arc<dyn Transport>, own: u16, replicas: u16) {
     pipeline::run(transport, &options).expect("no stage failed");
 }
 
-/// A leader's messages without its work. Where a request has room for the leader, a passed-on one has its client.
+/// A leader's messages without its work. A passed-on request has its client where a request has the
+/// leader.
 fn lead_floor(transport: &dyn Transport, followers: u16) {
     let mut missing = vec![0u16; usize::from(u16::MAX)]; // by client: how many have not sent its request back
     let mut buffer = [0; MAX_BYTES];

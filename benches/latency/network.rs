@@ -1,4 +1,4 @@
-//! The network's own end of each transport: what is between the replicas, on the thread of whoever asks.
+//! The network's own end of each transport: the middle between the replicas, on the calling thread.
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -15,10 +15,10 @@ use rustix::net::{
     send, socket_with, sockopt,
 };
 
-/// How long nothing must move for [`Network::receive`] to say so.
+/// How long no message may move before [`Network::receive`] returns `None`.
 pub const SILENCE: Duration = Duration::from_millis(50);
 
-/// As much as replicas ask for; the system grants what it allows.
+/// The size that replicas ask for; the system grants as much as it allows.
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
 /// The transports.

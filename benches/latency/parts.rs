@@ -1,4 +1,4 @@
-//! What a put is made of: the core without threads, the wire, and the way between two threads.
+//! The parts of a put: the core without threads, the wire, and the way between two threads.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -71,7 +71,7 @@ impl Core {
         Self { replicas, inboxes: BTreeMap::new(), now: 0, stored: 0 }
     }
 
-    /// Ends a batch of each replica that has something to do, and again, until nobody has.
+    /// Ends a batch of each replica that has something to do, and again, until all are idle.
     fn settle(&mut self) {
         while !self.inboxes.is_empty() {
             self.now += 10;
@@ -97,7 +97,7 @@ impl Core {
         }
     }
 
-    /// Lets 0000 hold a request until somebody leads, and returns who.
+    /// Lets 0000 hold a request until a replica leads, and returns that one.
     fn elect(&mut self) -> Id {
         self.step(id(0), vec![Inbound::Client(put(0))]);
         loop {
@@ -119,7 +119,7 @@ fn put(number: usize) -> Request {
     Request { id: RequestId { client: id(0x1000), mid }, operation: Operation::Put { key, value } }
 }
 
-/// What all replicas together do for a put, in ns.
+/// The time that all replicas together need for a put, in ns.
 fn core(batch: usize) -> f64 {
     let mut core = Core::new();
     let leader = core.elect();
@@ -171,7 +171,7 @@ fn decode(message: &Message) -> f64 {
     })
 }
 
-/// How long it takes until another thread has what was sent into its channel, in order.
+/// How long it takes until another thread has an item that was sent into its channel, in order.
 fn hand_over(count: usize, idle: Duration) -> Vec<Duration> {
     let (there_in, there) = bounded::<Instant>(1);
     let (back_in, back) = bounded(1);

@@ -11,11 +11,12 @@ pub struct Report {
     tables: BTreeMap<&'static str, Vec<Value>>,
 }
 
-/// One line of a table: a name for each cell, and what it is.
+/// One line of a table: a name and a value for each cell.
 pub type Row = Vec<(&'static str, Value)>;
 
 impl Report {
-    /// Prints rows that have the same columns, and keeps them under a name; `common` is what they all share.
+    /// Prints rows that have the same columns, and keeps them under a name; `common` has the cells
+    /// that they all share.
     pub fn table(&mut self, name: &'static str, title: &str, common: &Row, rows: &[Row]) {
         println!("\n{title}\n");
         let cells: Vec<Vec<String>> =
@@ -38,7 +39,7 @@ impl Report {
         self.tables.entry(name).or_default().extend(kept);
     }
 
-    /// Writes everything down.
+    /// Writes all tables to a file.
     pub fn write(&self, path: &Path) -> std::io::Result<()> {
         let text = serde_json::to_string_pretty(&json!(self.tables))?;
         std::fs::write(path, text + "\n")

@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use crate::output::{Report, Row};
 
-/// So many seeds show how much is chance.
+/// Enough seeds to show how much is chance.
 const SEEDS: u64 = 100;
 
-/// How long the loop that sends requests may sleep at a time. A replica is judged incorrect that sends too few messages,
-/// and it sends fewest where requests come in bursts.
+/// How long the loop that sends requests may sleep at a time. The scenarios judge a replica
+/// incorrect that sends too few messages, and it sends fewest where requests come in bursts.
 const POLLS_US: [Micros; 3] = [0, 50_000, 100_000];
 
-/// Messages beside what the scenario asks for.
+/// Messages beside the bounds of the scenario.
 pub fn table(report: &mut Report) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
     let files = std::fs::read_dir(directory).expect("the scenarios are there").flatten();
@@ -62,13 +62,13 @@ fn row(path: &Path, poll_us: Micros) -> Row {
     ]
 }
 
-/// What the family's check of the replication demands at least.
+/// The least number of messages that the scenarios' check of the replication allows.
 fn least_allowed(plan: &Plan) -> f64 {
     let puts = plan.workload.requests as f64 * (1.0 - plan.workload.gets);
     (puts * plan.replicas as f64 * 0.5).round()
 }
 
-/// What `total_msgs` must stay below.
+/// The bounds that `total_msgs` must stay below.
 fn thresholds(path: &Path) -> [u64; 3] {
     let text = std::fs::read(path).expect("it was read before");
     let scenario: Value = serde_json::from_slice(&text).expect("JSON");

@@ -51,7 +51,7 @@ fn trips(us: Micros) -> Value {
     json!(us as f64 / TRIP_US as f64)
 }
 
-/// What each choice brings.
+/// The gain of each choice.
 fn ladder(report: &mut Report, replicas: usize, loss: f64, outstanding: usize, full: bool) {
     let requests = if full { 10_000 } else { 2_000 };
     let row = |&(name, tuning): &(&'static str, Tuning)| {
@@ -91,7 +91,8 @@ fn ladder(report: &mut Report, replicas: usize, loss: f64, outstanding: usize, f
     report.table("ladder", &title, &common, &rows);
 }
 
-/// What neither can beat if so many messages carry all puts that clients wait for; see the head of `messages.rs`.
+/// The floor if so many messages carry all puts that clients wait for; see the head of
+/// `messages.rs`.
 fn floor(name: &'static str, messages: usize, trips: usize, outstanding: usize) -> Row {
     let (per_put, trips) = (json!(messages as f64 / outstanding as f64), json!(trips as f64));
     vec![
@@ -109,7 +110,7 @@ fn floor(name: &'static str, messages: usize, trips: usize, outstanding: usize) 
     ]
 }
 
-/// What a run with puts says about them.
+/// The cells of a run with puts.
 fn puts(measured: &Measured) -> Row {
     let Latencies { p50_us, p99_us, .. } = measured.puts;
     vec![
@@ -150,7 +151,8 @@ fn closed_loop(report: &mut Report, replicas: usize) {
     report.table("closed loop", &title, &vec![("replicas", json!(replicas))], &rows);
 }
 
-/// What waits while a stage is at work is the next batch: the longer a stage takes, the larger the batches.
+/// Requests that wait while a stage is at work are the next batch: the longer a stage takes, the
+/// larger the batches.
 fn stages(report: &mut Report) {
     let row = |stage_us: Micros| {
         let experiment = Experiment {
@@ -208,7 +210,8 @@ fn windows(report: &mut Report) {
     }
 }
 
-/// How long a lease lasts is tied to the election time-out and no choice; what shows its worth is how often clients ask.
+/// How long a lease lasts is tied to the election time-out and no choice. Its worth shows in how
+/// often clients ask.
 fn reads(report: &mut Report) {
     let row = |(reads, offered): (Reads, usize)| {
         let tuning = Tuning { reads, ..Tuning::DEFAULT };

@@ -11,14 +11,14 @@ use kvstore::replica::Options;
 use kvstore::transport::{Address, Hub, MemoryTransport, Packet, SEQPACKET_MAX_DATAGRAM, Transport};
 use serde_json::Value;
 
-/// Longer than anything here takes; only a test that fails waits so long.
+/// Longer than any step of a test takes; only a test that fails waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub const CLIENT: &str = "0015";
 
 type Replica = (Arc<MemoryTransport>, JoinHandle<Result<Counts, StageFailed>>);
 
-/// Replicas 0000, 0001 ... and what is between them.
+/// Replicas 0000, 0001 ... and the network between them.
 pub struct Cluster {
     pub hub: Hub,
     replicas: BTreeMap<Id, Replica>,
@@ -50,7 +50,7 @@ impl Cluster {
         Self { hub, replicas }
     }
 
-    /// Carries what replicas send, as far as `passes` allows, until something comes for a client.
+    /// Carries the replicas' messages, as far as `passes` allows, until one comes for a client.
     pub fn next_answer(&self, mut passes: impl FnMut(&Packet) -> bool) -> Value {
         loop {
             let packet = self.hub.sent().recv_timeout(PATIENCE).expect("replicas say something");
@@ -72,13 +72,14 @@ impl Cluster {
         assert!(self.hub.deliver(to, request.to_string().into_bytes()));
     }
 
-    /// The replica that answers a put, found as a client finds it.
+    /// The replica that answers a put, found in the way of a client.
     pub fn find_leader(&self) -> Id {
         let all: Vec<Id> = self.replicas.keys().copied().collect();
         self.put_until_ok("found", "yes", &all, |_| true)
     }
 
-    /// Puts until one of the replicas `asked` says `ok`, and returns that one. `passes` is as for `next_answer`.
+    /// Puts until one of the replicas `asked` says `ok`, and returns that replica. `passes` is as
+    /// for `next_answer`.
     pub fn put_until_ok(
         &self,
         key: &str,
@@ -89,8 +90,8 @@ impl Cluster {
         self.ask_until_ok("put", key, value, asked, passes).0
     }
 
-    /// Asks until one of the replicas `asked` says `ok`, and returns that one and its answer: the leader of a
-    /// busy machine may change at any time.
+    /// Asks until one of the replicas `asked` says `ok`, and returns that replica and its answer:
+    /// the leader of a busy machine may change at any time.
     pub fn ask_until_ok(
         &self,
         kind: &str,
@@ -114,7 +115,7 @@ impl Cluster {
         unreachable!("there are more attempts than time");
     }
 
-    /// Stops everything and returns what each replica counted.
+    /// Stops all replicas and returns the counts of each.
     pub fn stop(self) -> BTreeMap<Id, Counts> {
         self.replicas.values().for_each(|(transport, _)| transport.stop());
         let end = |(id, (_, thread)): (Id, Replica)| {

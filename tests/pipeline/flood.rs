@@ -1,5 +1,5 @@
-//! Floods over real sockets: a replica that is told too much, too long or without end keeps its
-//! memory bounded, and answers as soon as it is asked something that makes sense.
+//! Floods over real sockets: a replica that gets too many, too long or endless messages keeps its
+//! memory bounded, and answers as soon as it gets a request that makes sense.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +31,7 @@ fn heartbeat(sent_at: usize) -> Vec<u8> {
     heartbeat.to_string().into_bytes()
 }
 
-/// So many gets, each of another client, so that the replica redirects each of them at once.
+/// Sends so many gets, each of another client, so that the replica redirects each of them at once.
 fn ask_much(voice: &Voice, requests: usize, said: &AtomicUsize) {
     const FIRST_CLIENT: usize = 0x15;
     let long = "m".repeat(14_000);
@@ -64,7 +64,7 @@ fn replica_whose_answers_are_not_read_pushes_back(dialect: Dialect) {
     let mut answers: HashMap<String, u32> = HashMap::new();
     thread::scope(|scope| {
         scope.spawn(|| ask_much(&voice, REQUESTS, &said));
-        // Until the replica takes no more, or has taken all.
+        // The loop ends when the replica takes no more, or has taken all.
         let mut before = usize::MAX;
         while before != said.load(Ordering::Relaxed) {
             before = said.load(Ordering::Relaxed);

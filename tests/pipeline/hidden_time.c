@@ -1,6 +1,6 @@
-/* Loaded into a process by LD_PRELOAD: CLOCK_MONOTONIC lags behind by what the file HIDDEN_TIME
-   holds, nanoseconds as eight bytes, as it does after a suspension of the machine. All other clocks
-   go on. */
+/* Loaded into a process by LD_PRELOAD: CLOCK_MONOTONIC lags behind by the time in the file
+   HIDDEN_TIME, nanoseconds as eight bytes, as it does after a suspension of the machine. All other
+   clocks go on. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>

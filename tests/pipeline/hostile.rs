@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::cluster::{Cluster, PATIENCE, client, id};
 
-/// Messages such as a replica gets, to be spoiled.
+/// Messages such as a replica gets; the test spoils them.
 const SAMPLES: [&str; 8] = [
     r#"{"src":"0015","dst":"0000","leader":"FFFF","type":"put","MID":"m","key":"k","value":"v"}"#,
     r#"{"src":"0015","dst":"0000","leader":"FFFF","type":"get","MID":"m","key":"k"}"#,
@@ -53,7 +53,7 @@ fn spoil(rng: &mut fastrand::Rng) -> Vec<u8> {
     bytes
 }
 
-/// That of the environment, or always the same; it is printed.
+/// The seed that the environment names, or always the same one; the test prints it.
 fn seed() -> u64 {
     let seed = std::env::var("SEED").map_or(1, |seed| seed.parse().expect("SEED is a number"));
     println!("SEED={seed}");
@@ -114,8 +114,8 @@ fn datagrams_that_are_no_messages_are_dropped() {
     assert_eq!(counts.received, 1);
 }
 
-/// The two followers of replica 0000, played by the test: they vote for it and acknowledge all that
-/// it sends.
+/// The two followers of replica 0000, played by the test: they vote for it and acknowledge all its
+/// entries.
 struct Followers<'a>(&'a Cluster);
 
 impl Followers<'_> {
@@ -153,7 +153,7 @@ impl Followers<'_> {
         Some(reply)
     }
 
-    /// Puts a value and answers truthfully until that is acknowledged.
+    /// Puts a value and answers truthfully until the put is acknowledged.
     fn put(&self, mid: &str) {
         for attempt in 0.. {
             let mid = format!("{mid}-{attempt}");
@@ -178,7 +178,7 @@ impl Followers<'_> {
     }
 }
 
-/// Another number in the place of this one.
+/// Another number to take the place of this one.
 fn mad_number(rng: &mut fastrand::Rng, number: u64) -> Value {
     const MAX: u64 = (1 << 53) - 1;
     match rng.u8(..10) {

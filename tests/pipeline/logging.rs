@@ -1,4 +1,4 @@
-//! Replicas whose stderr takes nothing: each goes on, answers, and stops when it is told to.
+//! Replicas whose stderr takes nothing: each goes on, answers, and stops when a signal tells it to.
 
 use std::fs::File;
 use std::io::{Read, pipe};
@@ -9,7 +9,7 @@ use assert_cmd::cargo::cargo_bin;
 
 use crate::process::{Dialect, Process, Processes};
 
-/// So many malformed messages fill each pipe with what the log says about them.
+/// Enough malformed messages to fill each pipe with the log's lines about them.
 const MALFORMED: usize = 5_000;
 
 /// Warnings from one place in the code that may be shown per second.

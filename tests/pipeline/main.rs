@@ -43,8 +43,8 @@ fn follower_that_missed_forty_kilobytes_gets_them_in_messages_within_the_limit()
     for n in 0..declined {
         leader = cluster.put_until_ok(&format!("again{n}"), &value, &present, not_away);
     }
-    // Now only the leader and the one that was away can talk: a put needs that one, and so all that
-    // it missed.
+    // Now only the leader and the follower that was away can talk: a put needs that follower, and
+    // so all entries that it missed.
     let both = [leader, away];
     cluster.put_until_ok("last", "v", &both, |packet| {
         let may_have = match packet.to {
@@ -60,7 +60,7 @@ fn follower_that_missed_forty_kilobytes_gets_them_in_messages_within_the_limit()
 fn replica_that_stops_redirects_the_requests_that_wait() {
     let cluster = Cluster::start(3, 1);
     cluster.ask(id(0), "put", "m1", "k", "v");
-    // The answer to this shows that the put, which was sent before it, is in.
+    // The answer to this shows that the replica has taken the put, which was sent before.
     let question = r#"{"src":"0001","dst":"0000","leader":"FFFF","type":"request_vote","term":1,"pre_vote":true,"campaign":1,"last_log_index":0,"last_log_term":0}"#;
     assert!(cluster.hub.deliver(id(0), question.as_bytes().to_vec()));
     let sent = cluster.hub.sent().clone();
@@ -71,14 +71,15 @@ fn replica_that_stops_redirects_the_requests_that_wait() {
     }
     cluster.stop();
     packets.extend(sent.try_iter());
-    // A replica on a slow machine gives the same answer before it stops, once it has held the put for long.
+    // A replica on a slow machine gives the same answer before it stops, once it has held the put
+    // for long.
     let answers: Vec<Packet> = packets.into_iter().filter(|packet| packet.to == client()).collect();
     let [answer] = answers.as_slice() else { panic!("{answers:?}") };
     let answer: serde_json::Value = serde_json::from_slice(&answer.bytes).expect("JSON");
     assert_eq!((&answer["type"], &answer["leader"]), (&"redirect".into(), &"FFFF".into()));
 }
 
-/// A network on which one thing goes badly wrong.
+/// A network on which one call goes badly wrong.
 struct Broken {
     receive: fn(Option<BootTime>) -> io::Result<Received>,
 }
@@ -121,7 +122,7 @@ fn panic_in_a_stage_ends_the_pipeline_and_names_the_stage() {
     let ended = pipeline::run(broken, &options());
     assert!(matches!(ended, Err(StageFailed::Panicked("receiver"))), "{ended:?}");
 
-    // The receiver hears nothing; the first pre-vote is what the sender fails on.
+    // The receiver hears nothing; the sender fails on the first pre-vote.
     let silence = |until: Option<BootTime>| {
         std::thread::sleep(until.expect("a timer").left());
         Ok(Received::TimedOut)

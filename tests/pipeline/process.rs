@@ -143,9 +143,9 @@ impl Process {
         self.child.wait().expect("it can be waited for")
     }
 
-    /// The replica answers a request, with whatever answer. A full buffer loses datagrams, the
-    /// request's and the answer's. The client of that dialect asks again whenever the replica says
-    /// something else, or nothing for a while.
+    /// Asserts that the replica answers a request, with any outcome. A full buffer loses datagrams,
+    /// the request's and the answer's. So the client of that dialect repeats its request when the
+    /// replica says something else, or is silent for a while.
     pub fn assert_answers(&mut self, mid: &str) {
         let is_lossy = self.voice.dialect == Dialect::Udp;
         if is_lossy {
@@ -189,7 +189,8 @@ impl Process {
         self.voice.say(bytes);
     }
 
-    /// Another one for the same connection, so that a thread can speak while another one listens.
+    /// Another voice for the same connection, so that one thread can speak while another one
+    /// listens.
     pub fn voice(&self) -> Voice {
         let fd = self.voice.fd.try_clone().expect("one more");
         Voice { dialect: self.voice.dialect, fd }
@@ -212,14 +213,14 @@ impl Process {
         self.hear_soon().expect("it says something")
     }
 
-    /// The same, if there is one before the time-out of the socket.
+    /// The next message, if there is one before the time-out of the socket.
     fn hear_soon(&mut self) -> Option<Vec<u8>> {
         while self.heard.is_empty() && self.read() {}
         self.heard.pop_front()
     }
 
-    /// Reads from the socket once, and waits if there is nothing to read. False if nothing came in
-    /// time.
+    /// Reads from the socket once, and waits if there is nothing to read. Returns whether a message
+    /// came in time.
     fn read(&mut self) -> bool {
         let mut buffer = vec![0; ROOM];
         let length = match recv(self.fd(), &mut buffer[..], RecvFlags::empty()) {
@@ -288,8 +289,8 @@ impl Processes {
         &self.0[usize::from(id.number())]
     }
 
-    /// Carries the messages of replicas from and to which `passes` allows it, until an answer comes
-    /// for the client. Returns that and the replica that gave it.
+    /// Carries messages between the replicas that `passes` allows, until an answer comes for the
+    /// client. Returns the answer and the replica that gave it.
     pub fn next_answer(&mut self, passes: impl Fn(Id, Id) -> bool) -> (Id, Value) {
         self.answer_until(Instant::now() + PATIENCE, passes).expect("some replica answers")
     }
@@ -323,8 +324,8 @@ impl Processes {
         self.ask_until("ok", kind, mid, key, value, passes)
     }
 
-    /// The same until an answer has this outcome. An answer that does not come for a while may be a datagram
-    /// that was lost, so the next replica is asked.
+    /// The same until an answer has this outcome. An answer that does not come for a while may be a
+    /// lost datagram, so the client asks the next replica.
     pub fn ask_until(
         &mut self,
         outcome: &str,

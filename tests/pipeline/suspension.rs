@@ -1,6 +1,6 @@
-//! A machine that was suspended: `CLOCK_MONOTONIC` of its processes has missed what the others
-//! lived through. The test stops a leader, elects another one meanwhile, and hides the time from
-//! the leader's `CLOCK_MONOTONIC` before it lets it go on.
+//! A machine that was suspended: `CLOCK_MONOTONIC` of its processes has missed that time, and the
+//! other clocks have not. The test stops a leader, elects another one meanwhile, hides the time
+//! from the old leader's `CLOCK_MONOTONIC`, and lets it go on.
 
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::process::{Dialect, Processes};
 
-/// The library that hides time from a process, and a file per process that says how much.
+/// The library that hides time from a process, and for each process a file with the hidden time.
 struct HiddenTime(TempDir);
 
 impl HiddenTime {
