@@ -83,11 +83,11 @@ struct Options {
     bug: Option<String>,
 }
 
-const AFTER_HELP: &str = r#"Exit codes: 0 nothing found, 1 a rule was broken or something never reached, 2 bad command line or file.
+const AFTER_HELP: &str = r#"Exit codes: 0 nothing found, 1 a rule was broken or a counter stayed at 0, 2 bad command line or file.
 
 Examples:
   explore --seeds 10000              ten thousand seeds
-  explore --seed 17 --trace          what happens in one of them
+  explore --seed 17 --trace          the transcript of one of them
   explore --scenario configs/crash-4.json --seeds 100
   explore --scenario configs/simple-2.json --tuning '{"topology": "relay"}'
   explore --bug votes-twice          how soon a known bug is found"#;

@@ -34,7 +34,7 @@ impl Invariant for AnswersInOrder {
             position = next.unwrap_or(position);
             if position < was {
                 return Err(format!(
-                    "{mid} took effect at {position}, and something at {was} was answered before"
+                    "{mid} took effect at {position}, and an operation at {was} was answered before"
                 ));
             }
         }
