@@ -1,18 +1,20 @@
-//! What a candidate does: first it asks whether it would win (pre-vote;
-//! dissertation, 9.6), which changes nobody's term, then it asks for votes (paper, 5.2).
+//! A candidate first asks whether it would win (pre-vote; dissertation, 9.6), which changes no
+//! replica's term. Then it asks for votes (paper, 5.2).
 //!
-//! **Losses and cuts.** A candidate that has lately heard a quorum, itself included, takes silence for loss: it repeats
-//! its requests and does not slow down. One that has not is cut off, and asks few
-//! voters ([`canvass`]), ever more rarely.
+//! **Losses and cuts.** A candidate that has lately heard a quorum, itself included, takes silence
+//! for loss: it repeats its requests and does not slow down. Otherwise it is cut off: it asks few
+//! voters ([`canvass`]), with ever longer waits.
 //!
 //! [`canvass`]: super::canvass
 //!
-//! **Turns.** A replica that grants a pre-vote leaves that candidate the time for an election. It does so once and then
-//! tries itself before it does so again. In a star only the hub is heard by a quorum, and each of the others asks it.
+//! **Turns.** A replica that grants a pre-vote leaves that candidate the time for an election. It
+//! does so once, and then makes an attempt of its own before it does so again. In a star only the
+//! hub is heard by a quorum, and each of the others asks it.
 //!
-//! **A replica that cannot win helps one that can.** An entry goes to as few followers as needed, so the only replica
-//! that a quorum hears may lack the last one, and the replicas that have it refuse their votes. A replica whose own
-//! attempt was in vain therefore sends with its refusal the entries that the candidate lacks.
+//! **A replica that cannot win helps one that can.** An entry goes to as few followers as needed.
+//! So the only replica that a quorum hears may lack the last entry, and the replicas that have it
+//! refuse their votes. A replica whose own campaign has failed therefore sends with its refusal the
+//! entries that the candidate lacks.
 //!
 //! ```text
 //! leader (cut off)  1 2 3 4        A and B cannot win: each hears the hub only.
@@ -21,10 +23,11 @@
 //! C (spoke)         1 2 3
 //! ```
 //!
-//! To take entries from a replica that does not lead is safe. Every entry was created by the leader of its term, and two
-//! logs that have the same entry at an index are equal up to it (log matching; paper, 5.3), so the candidate's log is
-//! then one that the sender had. Nothing is cut off: what this replica has acknowledged to a leader it must keep while
-//! that leader's term lasts, and only that leader may know better. It acknowledges nothing to any leader by that.
+//! To take entries from a replica that does not lead is safe. Each entry was created by the leader
+//! of its term, and two logs that share an entry are equal up to it (log matching; paper, 5.3). So
+//! the candidate's log becomes one that the sender had. The candidate cuts no entry off: it keeps
+//! each entry that it has acknowledged to a leader while that leader's term lasts. Only that leader
+//! may replace it. By a log tail the candidate acknowledges nothing to any leader.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,33 +37,35 @@ use super::types::{Command, Term};
 use crate::id::Id;
 use crate::micros::Micros;
 
-/// The wait before those who have not answered are asked again; a vote takes one
-/// round trip, so this is generous on one machine and enough within one region.
+/// The wait before the candidate repeats a request to silent voters. A vote takes one round trip,
+/// so this is generous on one machine and enough within one region.
 const FIRST_RETRY_US: Micros = 25_000;
 
-/// How much longer each further wait for a vote is. Five requests in an election time-out get through where half of all
-/// messages are lost, and a quorum has just answered the pre-vote, so the candidate is hardly cut off.
+/// The factor by which each further wait for a vote is longer. Five requests in an election
+/// time-out get through where half of all messages are lost. A quorum has just answered the
+/// pre-vote, so the candidate is hardly cut off.
 const RETRY_FACTOR: Micros = 2;
 
-/// By how many doublings the waits between failed_campaigns attempts grow: to four times as long. A candidate that is cut off
-/// from a quorum asks ever more rarely; a leader that looks for it ends that, or its own next attempt.
+/// The most doublings of the wait between failed campaigns: it grows to four times its length. A
+/// candidate that is cut off from a quorum asks ever more rarely, until a leader finds it or its
+/// own next attempt succeeds.
 const MAX_DOUBLINGS: u32 = 2;
 
 /// A candidate's own state.
 #[derive(Debug)]
 pub struct Candidate {
     pub(super) pre_vote: bool,
-    own_vote_at: Option<Micros>, // when its own promise ends; until then it can't count on itself
+    own_vote_at: Option<Micros>, // when its own vote lease ends; its own vote counts from then on
     pub(super) asked: BTreeSet<Id>, // itself included
-    pub(super) votes: BTreeMap<Id, bool>, // who answered, and how; itself included
+    pub(super) votes: BTreeMap<Id, bool>, // the answers by voter; itself included
     election_deadline: Micros,
-    retry_at: Micros, // when those who have not answered are asked again, if they are
+    retry_at: Micros, // when it repeats its request to silent voters, if it does
     retry_us: Micros,
-    retries: u32, // how often they will be while too few are heard for a quorum
+    retries: u32, // repetitions left while it hears no quorum
 }
 
 impl Candidate {
-    /// Leaves another candidate the time until `deadline` before this one starts anew.
+    /// Leaves another candidate the time until `deadline` before this one begins a new campaign.
     pub(super) fn postpone(&mut self, deadline: Micros) {
         self.election_deadline = self.election_deadline.max(deadline);
     }
@@ -69,7 +74,7 @@ impl Candidate {
         if self.retries > 0 || !is_cut_off { self.retry_at } else { Micros::MAX }
     }
 
-    /// When the candidate has something to do if nothing arrives.
+    /// The time of the candidate's next timer.
     pub(super) fn deadline(&self, is_cut_off: bool) -> Micros {
         let next = self.election_deadline.min(self.next_retry(is_cut_off));
         self.own_vote_at.map_or(next, |at| at.min(next))
@@ -77,8 +82,8 @@ impl Candidate {
 }
 
 impl<C: Command> Node<C> {
-    /// Asks for votes, or, with `pre_vote`, for the promises of votes. Only the real
-    /// election raises the term and uses up the own vote.
+    /// Begins a campaign for votes or, with `pre_vote`, for pre-votes. Only the real election
+    /// raises the term and uses up this replica's vote.
     pub(super) fn campaign(&mut self, pre_vote: bool) {
         if !pre_vote {
             self.hard_state.current_term += 1;
@@ -87,18 +92,19 @@ impl<C: Command> Node<C> {
         self.campaign_id += 1;
         let timeout_us = self.settings.election_timeout_us;
         if matches!(self.role, Role::Candidate(_)) && pre_vote {
-            self.has_yielded = false; // its own attempt was in vain
+            self.has_yielded = false; // its own campaign has failed
         }
         let asked = self.first_asked(pre_vote);
         let doublings =
             if pre_vote && self.is_cut_off() { self.failed_campaigns.min(MAX_DOUBLINGS) } else { 0 };
-        // A candidate that seems to be cut off repeats its pre-vote request to silent voters once, in its first attempt.
-        // A candidate that reaches a quorum blames the silence of the others on losses, and goes on asking.
+        // A candidate that is cut off repeats its pre-vote request to silent voters once, in its
+        // first attempt. A candidate that reaches a quorum takes the silence of the others for
+        // losses, and goes on asking.
         let retries = if pre_vote { u32::from(self.failed_campaigns == 0) } else { u32::MAX };
         self.failed_campaigns = if pre_vote { self.failed_campaigns.saturating_add(1) } else { 0 };
         let own_vote_at = Some(self.vote_lease_end()).filter(|&at| at > self.now);
         let waits_us = own_vote_at.map_or(0, |at| at - self.now);
-        // Who is asked for a pre-vote may have to ask its leader first.
+        // A voter that is asked for a pre-vote may have to probe its leader first.
         let retry_us = if pre_vote { timeout_us / 4 } else { FIRST_RETRY_US };
         self.role = Role::Candidate(Candidate {
             pre_vote,
@@ -111,11 +117,11 @@ impl<C: Command> Node<C> {
             retries,
         });
         self.request_votes();
-        self.count_votes(); // a cluster of one needs nobody else's
+        self.count_votes(); // in a cluster of one its own vote is a quorum
     }
 
-    /// Sends the entries that a candidate lacks, from the last one on that both logs may share. A log
-    /// that is no longer than the candidate's extends it by nothing.
+    /// Sends the entries that a candidate lacks, from the last one on that both logs may share. A
+    /// log no longer than the candidate's has none.
     pub(super) fn send_log_tail(&mut self, to: Id, request: &RequestVote) {
         if self.log.last_index() <= request.last_log_index {
             return;
@@ -128,7 +134,8 @@ impl<C: Command> Node<C> {
         self.send(to, Body::LogTail(LogTail { prev_log_index, prev_log_term, entries }));
     }
 
-    /// A replica that refused its pre-vote sends what this one lacks. With it, this one asks again at once.
+    /// A replica that refused a pre-vote sends the entries that this one lacks. With them, this one
+    /// asks again at once.
     pub(super) fn receive_log_tail(&mut self, term: Term, tail: LogTail<C>) {
         let asks = match &self.role {
             Role::Follower(follower) => follower.leader.is_none(),
@@ -148,8 +155,9 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// Of two that have each other's pre-vote, the one with the shorter log, or the smaller number, leaves the
-    /// election to the other: both would win their pre-votes and split the votes.
+    /// Two candidates that have each other's pre-vote would both win their pre-votes and split the
+    /// votes. The one with the shorter log, or the smaller number, leaves the election to the
+    /// other.
     pub(super) fn yield_to(&mut self, to: Id, request: &RequestVote) {
         let Role::Candidate(Candidate { pre_vote: true, .. }) = &self.role else { return };
         let own = (self.log.last_term(), self.log.last_index(), self.id);
@@ -158,7 +166,8 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// Time went by for a candidate: it starts anew, or asks again those who have not answered.
+    /// A candidate's timer is due: it begins a new campaign, or repeats its request to silent
+    /// voters.
     pub(super) fn tick_candidate(&mut self) {
         let Role::Candidate(candidate) = &mut self.role else { return };
         if candidate.own_vote_at.take_if(|at| *at <= self.now).is_some() {
@@ -178,12 +187,12 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// Somebody answered a request for a vote.
+    /// A replica answers a request for a vote or a pre-vote.
     pub(super) fn receive_vote(&mut self, from: Id, term: Term, response: RequestVoteResponse) {
         self.leader_denied(from, response.campaign);
         let current_term = self.hard_state.current_term;
         let Role::Candidate(candidate) = &mut self.role else { return };
-        // An answer to another attempt does not count, nor one that was granted for another term.
+        // An answer to another campaign does not count, nor a grant for another term.
         let asked_term = if candidate.pre_vote { current_term + 1 } else { current_term };
         let this_attempt = response.campaign == self.campaign_id && response.pre_vote == candidate.pre_vote;
         if !this_attempt || (response.granted && term != asked_term) {
@@ -194,11 +203,11 @@ impl<C: Command> Node<C> {
         self.ask_more();
     }
 
-    /// A quorum of votes makes a leader, a quorum of promises an election.
+    /// A quorum of votes makes a leader, a quorum of pre-votes an election.
     fn count_votes(&mut self) {
         let Role::Candidate(candidate) = &self.role else { return };
         if candidate.own_vote_at.is_some() {
-            return; // its own promise to a leader still holds
+            return; // its own vote lease still holds
         }
         if self.configuration.is_quorum(|id| candidate.votes.get(&id) == Some(&true)) {
             if candidate.pre_vote { self.campaign(false) } else { self.become_leader() }
@@ -213,8 +222,8 @@ mod tests {
     use crate::harness::{Cluster, ON_DEMAND, SETTINGS, id};
     use crate::message::{Body, Message};
 
-    /// Whom one of five asks again when, in the time-out after its attempt of this number began, if these have refused it
-    /// and the others say nothing.
+    /// The voters that 1 of five asks again, in the time-out after it begins its campaign of this
+    /// number. The voters in `refused_by` have refused it, and the others are silent.
     fn asks_again(pre_vote: bool, attempt: u64, refused_by: &[u16]) -> Vec<(Id, Micros)> {
         let mut cluster = Cluster::new(5, 1, SETTINGS);
         (0..attempt).for_each(|_| cluster.node(id(1)).campaign(pre_vote));
@@ -234,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn candidate_that_reaches_a_quorum_goes_on_asking_the_silent() {
+    fn candidate_that_reaches_a_quorum_goes_on_asking_silent_voters() {
         let silent = |times: &[Micros]| -> Vec<_> {
             times.iter().flat_map(|&at| [(id(2), at), (id(5), at)]).collect()
         };
@@ -270,7 +279,8 @@ mod tests {
         assert_eq!([1, 2, 3, 4].map(sends_tail), [true, true, false, false]);
     }
 
-    /// Who of 1 and 2 is still a candidate when each has the other's request, with entries of these terms in their logs.
+    /// Which of 1 and 2 is still a candidate when each has the other's request, with entries of
+    /// these terms in their logs.
     fn candidates(logs: [&[Term]; 2], pre_vote: bool) -> Vec<u16> {
         let mut cluster = Cluster::new(5, 1, SETTINGS);
         for (number, log) in (1..).zip(logs) {
@@ -289,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_that_ask_for_pre_votes_at_the_same_time_one_gives_way() {
+    fn pre_candidate_yields_to_one_with_a_better_log_or_a_larger_number() {
         assert_eq!(candidates([&[1], &[1]], true), [2], "the larger number");
         assert_eq!(candidates([&[1, 1], &[1]], true), [1], "the longer log");
         assert_eq!(candidates([&[2], &[1, 1]], true), [1], "the later term");
@@ -297,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_in_vain_asks_ever_more_rarely() {
+    fn candidate_waits_longer_after_each_failed_campaign() {
         let mut cluster = Cluster::new(3, 1, SETTINGS);
         let mut asked_at = Vec::new();
         while asked_at.len() < 12 {
@@ -313,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_candidate_does_not_give_way_to_another_one_of_its_term() {
+    fn candidate_does_not_yield_to_another_one_of_its_term() {
         let mut cluster = Cluster::new(3, 1, SETTINGS);
         cluster.node(id(1)).campaign(false);
         cluster.node(id(2)).campaign(false);
@@ -325,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_that_nobody_answers_ends_after_one_to_two_election_time_outs() {
+    fn unanswered_campaign_ends_after_one_to_two_election_time_outs() {
         let mut cluster = Cluster::new(3, 1, SETTINGS);
         cluster.timeout(id(1));
         let start = cluster.now;
@@ -337,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_heard_a_leader_counts_its_own_vote_when_that_promise_ends_and_not_before() {
+    fn candidate_counts_its_own_vote_when_its_vote_lease_ends_and_not_before() {
         let mut cluster = Cluster::new(3, 1, ON_DEMAND);
         cluster.timeout(id(1));
         cluster.stabilize();

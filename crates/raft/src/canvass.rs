@@ -1,9 +1,9 @@
-//! Which voters a candidate asks, and when it asks more of them.
+//! The voters that a candidate asks, attempt by attempt.
 //!
-//! A candidate asks all voters, unless it seems to be cut off: it has missed a leader or lost its
-//! quorum as a leader, and it has not lately heard a quorum.
-//! Most requests of a cut-off candidate are lost, and each one that arrives costs an answer.
-//! Therefore it asks few voters for pre-votes:
+//! A candidate asks all voters, unless it seems to be cut off. It does if it has not lately heard a
+//! quorum, and has missed a leader or lost its quorum as a leader. Most requests of a cut-off
+//! candidate are lost, and each one that arrives costs an answer. Therefore it asks few voters for
+//! pre-votes:
 //!
 //! | when | the cut-off candidate asks |
 //! |---|---|
@@ -22,9 +22,9 @@ use super::types::Command;
 use crate::id::Id;
 use crate::micros::Micros;
 
-/// For how many election time-outs a replica counts as reached after it was heard: the longest wait
-/// of a cut-off candidate between two attempts. Where half of all messages are lost, a candidate
-/// hears each of the others in that time with near certainty.
+/// The number of election time-outs for which a replica counts as reached after it was heard. This
+/// is the longest wait of a cut-off candidate between two attempts. Where half of all messages are
+/// lost, a candidate hears each of the others in that time with near certainty.
 const REACHED_TIMEOUTS: Micros = 8;
 
 impl<C: Command> Node<C> {
@@ -52,7 +52,7 @@ impl<C: Command> Node<C> {
         self.fewest_that_elect()
     }
 
-    /// As few voters as are a quorum with this replica, others from attempt to attempt.
+    /// The fewest voters that are a quorum with this replica, others from attempt to attempt.
     fn fewest_that_elect(&self) -> BTreeSet<Id> {
         let mut others: Vec<Id> = self.followers().collect();
         let turn = self.campaign_id as usize % others.len().max(1);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn leader_that_lost_its_quorum_asks_as_few_as_could_elect_it() {
+    fn leader_that_lost_its_quorum_asks_the_fewest_voters_that_elect_it() {
         let mut cluster = Cluster::new(5, 1, ON_DEMAND);
         cluster.timeout(id(1));
         cluster.stabilize();
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_off_candidate_asks_first_as_few_as_could_elect_it_and_not_the_leader_that_it_misses() {
+    fn cut_off_candidate_asks_first_the_fewest_voters_that_elect_it_without_the_missed_leader() {
         let first = asked(&mut with_2_missing_1());
         assert!(first.len() == 2 && first.iter().all(|number| (3..=5).contains(number)), "{first:?}");
     }
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn candidate_that_those_asked_cannot_elect_asks_all_others_at_once() {
+    fn candidate_asks_all_others_at_once_when_the_asked_voters_cannot_elect_it() {
         let mut cluster = with_2_missing_1();
         let first = asked(&mut cluster);
         let others: Vec<u16> = [1].into_iter().chain(untried(&first)).collect();

@@ -1,5 +1,5 @@
-//! A cluster of cores for tests: messages wait in one queue until a test delivers,
-//! loses or repeats them, and time stands still until it is moved.
+//! A cluster of cores for tests. Messages wait in one queue until a test delivers, loses or repeats
+//! them. Time stands still until a test moves it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::{self, Write as _};
@@ -63,7 +63,7 @@ pub(super) const ON_DEMAND: Settings = Settings {
 /// No test has so many messages or timers at a time.
 const NEVER_ENDS: usize = 20_000;
 
-/// A message on its way.
+/// A message in flight.
 #[derive(Clone, Debug)]
 pub(super) struct Envelope {
     pub(super) from: Id,

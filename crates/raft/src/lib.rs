@@ -21,7 +21,7 @@
 //! | `action` | the inputs and the actions of a [`Node`] | |
 //! | `log` | the log, its conflicts and its durable part | paper, 5.3 |
 //! | `node` | the front door; the rules for terms and votes, once for all roles | paper, 5.1, 5.2, 5.4.1 |
-//! | `follower` | storing and acknowledging what a leader sends | paper, 5.3 |
+//! | `follower` | storing and acknowledging a leader's entries | paper, 5.3 |
 //! | `candidate` | pre-vote, then election | paper, 5.2; dissertation, 9.6 |
 //! | `canvass` | the voters that a candidate asks, attempt by attempt | |
 //! | `suspicion` | how a follower finds out that its leader is dead | |
@@ -75,9 +75,9 @@
 //!   follower that does not answer in time. Safety does not depend on which followers are asked,
 //!   only on which have answered.
 //! * **`sent_at`.** Every append carries the leader's time of sending, and the answer returns it.
-//!   It is the start of the lease, it tells which answers prove leadership for which reads, and it
-//!   measures the round trip even of a message that was sent again. Followers never compare it with
-//!   a clock of theirs.
+//!   It is the start of the lease, and it tells which answers prove leadership for which reads. It
+//!   measures the round trip, even of a message that was sent again. Followers never compare it
+//!   with a clock of theirs.
 //! * **A refusal names a term and its first index**, so a leader finds the point of agreement by
 //!   terms and not by entries ([`Log::conflict_hint`](log::Log::conflict_hint)).
 //! * **The disk is asked, not waited for.** A change of term, vote or log comes out as an

@@ -1,6 +1,8 @@
-//! The messages between replicas (paper, figure 2), with three additions: a flag for the pre-vote
-//! (dissertation, 9.6), the leader's time of sending, which a follower returns unchanged, and an
-//! append that goes from follower to follower.
+//! The messages between replicas (paper, figure 2), with three additions:
+//!
+//! * a flag for the pre-vote (dissertation, 9.6),
+//! * the leader's time of sending, which a follower returns unchanged,
+//! * an append that goes from follower to follower.
 
 use super::types::{Entry, Index, Term};
 use crate::id::Id;

@@ -1,5 +1,5 @@
-//! One replica's Raft state, and the front door to it: [`Node::step`] takes one
-//! input, [`Node::drain`] ends a batch and returns what is to be done.
+//! One replica's Raft state, and the front door to it: [`Node::step`] takes one input,
+//! [`Node::drain`] ends a batch and returns the actions that are due.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,33 +17,36 @@ use super::types::{Command, Configuration, Entry, HardState, Index, MAX_TERMS_AH
 use crate::id::Id;
 use crate::micros::Micros;
 
-/// What a replica is told about its surroundings. All replicas of a cluster need the
-/// same times.
+/// The settings of a replica. All replicas of a cluster need the same times.
 #[derive(Debug)]
 pub struct Settings<C> {
     /// The least time after which a replica that knows no leader asks for votes; each wait is drawn
-    /// from one to two of it (paper, 5.2). Also how long a replica that has heard a leader refuses its vote
-    /// (dissertation, 6.4.1).
+    /// from one to two of it (paper, 5.2). Also the length of the vote lease: a replica that has
+    /// heard a leader refuses its vote for that long (dissertation, 6.4.1).
     pub election_timeout_us: Micros,
-    /// How long a follower bears the silence of its leader before it acts of its own accord: at least this, and at most an
-    /// election time-out more. At least an election time-out.
+    /// The least silence after which a follower probes its leader without a request; the most is
+    /// one election time-out more. At least an election time-out.
     pub idle_election_timeout_us: Micros,
-    /// The longest silence of a leader towards a follower; a fraction of the patience.
+    /// The longest silence of a leader towards a follower; a fraction of
+    /// `idle_election_timeout_us`.
     pub heartbeat_interval_us: Micros,
-    /// How long a leader goes on that has asked and hears so few that they and itself are no quorum.
+    /// The time that a leader goes on after it asked its followers and hears no quorum, itself
+    /// included.
     pub check_quorum_timeout_us: Micros,
-    /// How long a leader serves reads on the strength of a quorum's answers; less than
-    /// `election_timeout_us` by more than clocks may drift apart in that time.
+    /// The length of the leader's lease: the leader serves reads for that long after it sent the
+    /// appends that a quorum has answered. Less than `election_timeout_us`, by more than clocks may
+    /// drift apart in that time.
     pub lease_us: Micros,
-    /// How many bytes of entries, by `entry_len`, go into one message; one entry goes alone if it is larger.
+    /// The most bytes of entries, by `entry_len`, in one message. A larger entry goes alone.
     pub max_append_bytes: usize,
     /// The size of an entry in a message, in bytes.
     pub entry_len: fn(&Entry<C>) -> usize,
-    /// How many unanswered messages a follower may have that answers.
+    /// The most messages that a responsive follower may have unanswered.
     pub max_in_flight: usize,
-    /// How many entries one drain hands out to be applied, at least 1: a bound on how long a batch takes.
+    /// The most entries that one drain hands out to be applied, at least 1: a bound on the time
+    /// that a batch takes.
     pub applied_at_once: usize,
-    /// What trades messages against latency.
+    /// The choices that trade messages against latency.
     pub tuning: Tuning,
 }
 
@@ -56,14 +59,15 @@ impl<C> Clone for Settings<C> {
 impl<C> Copy for Settings<C> {}
 
 impl<C: Command> Settings<C> {
-    /// The entries `from ..= to` of the log that go into one message: as many as may and fit, but at least one.
+    /// The entries `from ..= to` of the log for one message: as many as are allowed and fit, but at
+    /// least one.
     pub(super) fn entries_for_message(&self, log: &Log<C>, from: Index, to: Index) -> Vec<Entry<C>> {
         let most = from.saturating_add(self.tuning.max_entries_per_append as Index - 1);
         log.slice(from, to.min(most), self.max_append_bytes, self.entry_len)
     }
 }
 
-/// What a replica is at the moment (paper, figure 4), with what only that role knows.
+/// A replica's role (paper, figure 4), with the state of that role.
 #[derive(Debug)]
 pub(super) enum Role {
     Follower(Follower),
@@ -79,31 +83,32 @@ pub struct Node<C> {
     pub(super) settings: Settings<C>,
     pub(super) rng: fastrand::Rng,
     pub(super) hard_state: HardState,
-    saved_hard_state: HardState, // as it was last handed out for the disk
+    saved_hard_state: HardState, // the one last handed out for the disk
     pub(super) log: Log<C>,
     pub(super) commit_index: Index, // <= log.last_index(); never decreases; all up to it was handed out as Apply
     pub(super) known_committed: Index, // >= commit_index, which follows in the next drains
     applied: usize,                 // how many entries this batch has handed out as Apply
     pub(super) role: Role,
-    pub(super) last_leader_contact: Option<Micros>, // when a leader was last heard; outlives terms, as the promise does
-    pub(super) campaign_id: u64,                    // how often this replica asked for votes
-    pub(super) failed_campaigns: u32, // how often it did since a leader was heard or a quorum answered
-    pub(super) heard_at: BTreeMap<Id, Micros>, // when each other replica was last heard while none led
-    pub(super) missed: Option<Id>,    // the leader that last lost its followers, as this replica saw it
-    pub(super) has_yielded: bool, // whether it has left an election to another one since it last tried in vain itself
-    pub(super) deferred_pre_votes: BTreeMap<Id, (Term, RequestVote)>, // pre-votes that can't be answered yet; one per voter
+    pub(super) last_leader_contact: Option<Micros>, // when a leader was last heard; outlives terms, as the vote lease does
+    pub(super) campaign_id: u64,                    // number of this replica's latest campaign or probe
+    pub(super) failed_campaigns: u32,               // campaigns since a leader was heard or a quorum answered
+    pub(super) heard_at: BTreeMap<Id, Micros>, // when this replica last heard each other one while it knew no leader
+    pub(super) missed: Option<Id>,             // the latest leader that this replica gave up, or itself
+    pub(super) has_yielded: bool, // whether it has left an election to another candidate since its own last failed one
+    pub(super) deferred_pre_votes: BTreeMap<Id, (Term, RequestVote)>, // pre-votes that can't be answered yet; one per candidate
     pub(super) relay_acks: RelayAcks,
     pub(super) now: Micros, // never decreases
     pub(super) actions: Vec<Action<C>>,
-    persists: u64,                                // how many changes were handed out for the disk
-    persisted: u64,                               // how many of them are there; <= persists
-    messages_after_persist: Vec<Action<C>>,       // in this batch, what must wait for the disk
-    awaiting_persist: VecDeque<(u64, Action<C>)>, // in earlier ones, with how many changes must be on disk
+    persists: u64,                                // number of changes handed out for the disk
+    persisted: u64,                               // number of changes that are on disk; <= persists
+    messages_after_persist: Vec<Action<C>>,       // messages of this batch that must wait for the disk
+    awaiting_persist: VecDeque<(u64, Action<C>)>, // those of earlier batches, each with the change that it waits for
 }
 
 impl<C: Command> Node<C> {
-    /// A replica that starts as a follower, with what its disk has. `rng` decides its election time-outs
-    /// and, after a restart, where it begins to count its campaigns, so that no answer to an earlier one counts.
+    /// A replica that starts as a follower, from the state on its disk. `rng` decides its election
+    /// time-outs and, after a restart, the first number of its campaigns, so that no answer to an
+    /// earlier one counts.
     pub fn new(
         id: Id,
         configuration: Configuration,
@@ -114,7 +119,7 @@ impl<C: Command> Node<C> {
     ) -> Self {
         let role = Role::Follower(Follower { leader: None, election_deadline: now, suspicion: None });
         let restarts = saved != PersistentState::default();
-        // It may have heard a leader just before it stopped, and what it promised then still holds.
+        // It may have heard a leader just before it stopped, so it starts with a whole vote lease.
         let last_leader_contact = restarts.then_some(now);
         let campaign_id = if restarts { rng.u64(..1 << 32) } else { 0 };
         let mut node = Self {
@@ -148,7 +153,7 @@ impl<C: Command> Node<C> {
         node
     }
 
-    /// Takes one input that arrived at `now` or before. What follows from it may wait for the
+    /// Takes one input that arrived at `now` or before. Its actions may wait for the
     /// [`drain`](Self::drain) that ends the batch. A clock that goes back is taken to stand still.
     pub fn step(&mut self, now: Micros, input: Input<C>) {
         self.now = self.now.max(now);
@@ -162,8 +167,9 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// Ends a batch of inputs: everything that they appended becomes messages, everything
-    /// that they proved is committed and served. `now` must have been read after the last of them arrived.
+    /// Ends a batch of inputs: the entries that it appended become messages, the entries and reads
+    /// that it proved are committed and served. `now` must have been read after the last input
+    /// arrived.
     pub fn drain(&mut self, now: Micros) -> Vec<Action<C>> {
         self.now = self.now.max(now);
         self.commit_to(self.known_committed);
@@ -172,13 +178,13 @@ impl<C: Command> Node<C> {
         }
         self.applied = 0;
         self.persist();
-        self.release_promises();
+        self.release_messages();
         debug_assert_eq!(invariants::check(self, self.log.durable_index()), Ok(()));
         std::mem::take(&mut self.actions)
     }
 
-    /// Takes all that was stored so far for durable, because the driver has no disk: then the next
-    /// [`drain`](Self::drain) has nothing of it to hand out, and what rests on it need not wait.
+    /// Takes all changes so far for durable, because the driver has no disk. The next
+    /// [`drain`](Self::drain) then hands out no change for the disk, and no message waits.
     pub fn keep_in_memory(&mut self) {
         if self.has_changed() {
             self.persists += 1;
@@ -188,12 +194,12 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// Whether the disk lacks something that was not handed out for it.
+    /// Whether a change was not handed out for the disk yet.
     fn has_changed(&self) -> bool {
         self.hard_state != self.saved_hard_state || self.log.has_changed()
     }
 
-    /// Hands out what the disk lacks.
+    /// Hands out the changes that the disk lacks.
     fn persist(&mut self) {
         if !self.has_changed() {
             return;
@@ -205,9 +211,10 @@ impl<C: Command> Node<C> {
         self.actions.push(Action::Persist(persist));
     }
 
-    /// What was said rests on everything that had changed by the end of its batch. It may be said once
-    /// that is on disk: a vote or an acknowledgement that a crash can undo is worth nothing.
-    fn release_promises(&mut self) {
+    /// Hands out the messages that waited for the disk, once it has their changes. A message rests
+    /// on all changes up to the end of its batch. A vote or an acknowledgement that a crash can
+    /// undo is worth nothing.
+    fn release_messages(&mut self) {
         let (number, durable) = (self.persists, self.persisted);
         if self.awaiting_persist.is_empty() && durable >= number {
             self.actions.append(&mut self.messages_after_persist);
@@ -223,7 +230,7 @@ impl<C: Command> Node<C> {
         self.log.persisted(self.persisted);
     }
 
-    /// When [`Input::Tick`] is due if nothing else happens before.
+    /// The time at which [`Input::Tick`] is due if no other input comes before.
     pub fn deadline(&self) -> Micros {
         if self.commit_index < self.known_committed {
             return self.now;
@@ -250,14 +257,15 @@ impl<C: Command> Node<C> {
         matches!(self.role, Role::Leader(_))
     }
 
-    /// How far each follower's log is known to equal this replica's, if it leads.
+    /// The index up to which each follower's log is known to equal this replica's, if it leads.
     pub fn match_indexes(&self) -> impl Iterator<Item = (Id, Index)> + '_ {
         let leader = if let Role::Leader(leader) = &self.role { Some(leader) } else { None };
         let followers = leader.into_iter().flat_map(|leader| &leader.followers);
         followers.map(|(id, progress)| (*id, progress.match_index))
     }
 
-    /// When each follower that was heard is known to have followed this replica, by its own clock, if it leads.
+    /// The time at which each follower is known to have followed this replica, by its own clock, if
+    /// it leads.
     pub fn contacts(&self) -> impl Iterator<Item = (Id, Micros)> + '_ {
         let leader = if let Role::Leader(leader) = &self.role { Some(leader) } else { None };
         let followers = leader.into_iter().flat_map(|leader| &leader.followers);
@@ -285,7 +293,7 @@ impl<C: Command> Node<C> {
         &self.log
     }
 
-    /// The last entry that it has handed out as committed.
+    /// Index of the last entry that it has handed out as committed.
     pub fn commit_index(&self) -> Index {
         self.commit_index
     }
@@ -299,7 +307,7 @@ impl<C: Command> Node<C> {
         self.answer_deferred_pre_votes();
     }
 
-    /// The rules for terms, once for all roles (paper, 5.1), then the message itself.
+    /// Applies the rules for terms, once for all roles (paper, 5.1), and then handles the message.
     fn receive(&mut self, from: Id, message: Message<C>) {
         if from == self.id || !self.configuration.contains(from) {
             return;
@@ -336,10 +344,10 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// Tells a leader of an earlier term that it is one. The term of the answer says so, and the answer proves
-    /// nothing else: its receiver may have restarted meanwhile, lead this very term, and have sent something at the
-    /// same time by a clock that began again. Answers to what this replica asked in an earlier term never count, and
-    /// need no answer.
+    /// Tells a leader of an earlier term that its term is over. The term of the answer says so, and
+    /// the answer proves nothing else. Its receiver may have restarted meanwhile and lead this very
+    /// term. Its clock may have begun again, so that another append has the same time of sending.
+    /// Answers to requests of an earlier term never count, and need no answer.
     fn refuse_stale(&mut self, from: Id, body: Body<C>) {
         let leader = match body {
             Body::AppendEntries(_) => from,
@@ -349,15 +357,15 @@ impl<C: Command> Node<C> {
         self.send(leader, Body::StaleTerm);
     }
 
-    /// Another replica asks for this one's vote, or whether it would get it (paper, 5.2 and
-    /// 5.4.1; dissertation, 9.6).
+    /// Another replica asks for this replica's vote or pre-vote (paper, 5.2 and 5.4.1;
+    /// dissertation, 9.6).
     pub(super) fn receive_request_vote(&mut self, from: Id, term: Term, request: RequestVote) {
         if self.answer_vote_request_with_heartbeat(from) || self.defer_pre_vote(from, term, request) {
             return;
         }
         let current_term = self.hard_state.current_term;
-        // The promise comes before the term rule: a candidate that has missed a living
-        // leader can't depose it, and a leader's lease rests on this (dissertation, 6.4.1).
+        // The vote lease comes before the term rule, so a candidate that has missed a living leader
+        // can't depose it. A leader's lease rests on this (dissertation, 6.4.1).
         let may_vote = !self.in_leader_lease();
         if may_vote && !request.pre_vote && term > current_term {
             self.become_follower(term, None);
@@ -368,8 +376,8 @@ impl<C: Command> Node<C> {
             term == self.hard_state.current_term && self.may_vote_for(from)
         };
         let granted = may_vote && free && self.is_up_to_date(&request);
-        // A replica that reaches a quorum and has yielded to another candidate does not yield again before it has tried
-        // itself: it may be the only one that can win.
+        // A replica that reaches a quorum yields once, and not again before its own next attempt:
+        // it may be the only one that can win.
         if granted && (!request.pre_vote || !self.has_yielded || self.is_cut_off()) {
             self.has_yielded |= request.pre_vote;
             self.postpone_election();
@@ -396,21 +404,24 @@ impl<C: Command> Node<C> {
         self.log.is_up_to_date(candidate.last_log_index, candidate.last_log_term)
     }
 
-    /// Whether this replica has promised not to help to elect another leader yet: it leads, or it
-    /// heard a leader less than the least election time-out ago.
+    /// Whether this replica votes for no other leader yet: it leads, or it is in its vote lease.
+    /// The vote lease lasts for the least election time-out after the replica has heard a leader.
     pub(super) fn in_leader_lease(&self) -> bool {
         self.is_leader() || self.now < self.vote_lease_end()
     }
 
-    /// Until when this replica has promised the leader that it heard last not to vote.
+    /// The time until which this replica refuses its vote, for the sake of the leader that it heard
+    /// last.
     pub(super) fn vote_lease_end(&self) -> Micros {
         self.last_leader_contact.map_or(0, |contact| contact + self.settings.election_timeout_us)
     }
 
-    /// Everything up to `index` is committed: the driver is to apply it, in this batch or in the next ones.
+    /// The entries up to `index` are committed: the driver applies them, in this batch or in the
+    /// next ones.
     ///
-    /// Until it is handed out, this replica goes on as if it did not know: a commit index that lags is always true.
-    /// A leader acknowledges and serves only what it has handed out, so no read misses an acknowledged write.
+    /// A commit index that lags is always true, so this replica takes an entry for committed once
+    /// it has handed it out. A leader acknowledges and serves only entries that it has handed out,
+    /// so no read misses an acknowledged write.
     pub(super) fn commit_to(&mut self, index: Index) {
         self.known_committed = self.known_committed.max(index.min(self.log.last_index()));
         while self.commit_index < self.known_committed && self.applied < self.settings.applied_at_once {
@@ -421,7 +432,7 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// When to ask for votes if no leader is heard: one to two of these time-outs from now.
+    /// A time to ask for votes if no leader is heard: one to two of these time-outs from now.
     pub(super) fn draw_deadline(&mut self, timeout_us: Micros) -> Micros {
         self.now + timeout_us + self.rng.u64(0..timeout_us)
     }
@@ -431,12 +442,13 @@ impl<C: Command> Node<C> {
         self.send_in(self.hard_state.current_term, to, body);
     }
 
-    /// Sends in a term. Only a leader's appends need not wait for its own disk: they promise nothing
-    /// (dissertation, 10.2.1). What a follower sends on acknowledges, and waits.
+    /// Sends in a term. Only a leader's appends need not wait for its own disk: they acknowledge
+    /// nothing (dissertation, 10.2.1). A follower that sends a relay on acknowledges its entries,
+    /// so that message waits.
     pub(super) fn send_in(&mut self, term: Term, to: Id, body: Body<C>) {
-        let promises_nothing = matches!(body, Body::AppendEntries(_));
+        let acknowledges_nothing = matches!(body, Body::AppendEntries(_));
         let action = Action::Send { to, message: Message { term, body } };
-        if promises_nothing {
+        if acknowledges_nothing {
             self.actions.push(action);
         } else {
             self.messages_after_persist.push(action);
@@ -456,7 +468,8 @@ mod tests {
     use crate::message::{Acknowledgement, AppendEntries, RelayEntries};
     use crate::types::{MAX_NUMBER, Payload};
 
-    /// A cluster of three in which 1 leads term 1 and everybody has its no-op, committed.
+    /// A cluster of three in which 1 leads term 1, and all replicas have its no-op and know that it
+    /// is committed.
     fn led_by_1() -> Cluster {
         let mut cluster = Cluster::new(3, 1, SETTINGS);
         cluster.timeout(id(1));
@@ -488,20 +501,20 @@ mod tests {
     }
 
     #[test]
-    fn only_the_leader_of_the_term_is_followed() {
+    fn append_of_a_second_leader_in_the_term_is_ignored() {
         assert!(!reacts(&mut led_by_1(), id(3), append(1, (1, 1), 1)), "1 leads this term");
         assert!(reacts(&mut led_by_1(), id(1), append(1, (1, 1), 1)));
         assert!(reacts(&mut led_by_1(), id(3), append(2, (1, 1), 2)));
     }
 
     #[test]
-    fn nobody_from_outside_the_configuration_is_heard() {
+    fn message_from_outside_the_configuration_is_ignored() {
         assert!(!reacts(&mut led_by_1(), id(9), append(2, (1, 1), 2)));
-        assert!(!reacts(&mut led_by_1(), id(2), append(2, (1, 1), 2)), "not oneself either");
+        assert!(!reacts(&mut led_by_1(), id(2), append(2, (1, 1), 2)), "a message from itself is none");
     }
 
     #[test]
-    fn term_further_ahead_than_elections_could_have_come_is_dropped() {
+    fn message_of_a_term_too_far_ahead_is_dropped() {
         let current_term = |message: Message| {
             let mut cluster = led_by_1();
             cluster.now += 2 * SETTINGS.election_timeout_us;
@@ -518,11 +531,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_committed_is_never_cut_off() {
+    fn append_that_contradicts_a_committed_entry_is_ignored() {
         assert!(!reacts(&mut led_by_1(), id(3), append(2, (0, 0), 2)));
     }
 
-    /// The last of five entries of term 1 is committed, says the leader of term 2, and shows it to 2.
+    /// A cluster in which 2 has five entries of term 1, and the leader of term 2 tells it that all
+    /// are committed.
     fn told_all_is_committed() -> Cluster {
         let mut cluster = Cluster::new(3, 1, Settings { applied_at_once: 2, ..SETTINGS });
         cluster.preset(id(2), &[1; 5], Some(2));
@@ -568,7 +582,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_given_its_vote_lets_that_candidate_have_a_whole_time_out() {
+    fn voter_gives_its_candidate_a_whole_time_out() {
         let mut cluster = Cluster::new(3, 1, SETTINGS);
         cluster.now = cluster.nodes[&id(2)].deadline() - 1;
         let request = RequestVote { pre_vote: false, campaign: 1, last_log_index: 0, last_log_term: 0 };
@@ -578,7 +592,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vote_outlives_a_restart() {
+    fn vote_outlives_a_restart() {
         let granted = |candidate| {
             let mut cluster = Cluster::new(3, 1, SETTINGS);
             let request = RequestVote { pre_vote: false, campaign: 1, last_log_index: 0, last_log_term: 0 };
@@ -612,7 +626,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_from_before_a_restart_counts_for_no_attempt_after_it() {
+    fn answer_from_before_a_restart_counts_for_no_later_campaign() {
         let mut cluster = Cluster::new(3, 1, SETTINGS);
         cluster.timeout(id(1));
         cluster.stabilize();
@@ -622,7 +636,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vote_counts_only_for_the_attempt_and_the_term_that_it_was_asked_for() {
+    fn vote_counts_only_for_the_campaign_and_the_term_of_its_request() {
         let granted = |campaign, term| {
             let mut cluster = Cluster::new(3, 1, SETTINGS);
             cluster.timeout(id(1));

@@ -1,10 +1,11 @@
-//! Runs the golden scripts beside this file: commands in, a transcript of what the
-//! replicas say and do out. `UPDATE_GOLDENFILES=1 cargo test scripts` writes the transcripts anew;
-//! commit a changed one only when every changed line is understood.
+//! Runs the golden scripts beside this file: commands in, a transcript of the replicas' messages
+//! and changes out. `UPDATE_GOLDENFILES=1 cargo test scripts` writes the transcripts anew; commit a
+//! changed one only when every changed line is understood.
 //!
-//! The core must be right in every script that makes sense, so this file refuses the others: replicas that do not
-//! exist, logs that no cluster of Raft could have come to, waits without end. What is left must never panic, and
-//! `properties.rs` and the fuzz target `script` look for what does. A broken invariant panics.
+//! The core must be right in every script that makes sense, so this file refuses the others. It
+//! refuses replicas that do not exist, logs that no cluster of Raft could have, and waits without
+//! end. No other script may panic; `properties.rs` and the fuzz target `script` look for one that
+//! does. A broken invariant panics.
 
 #[cfg(test)]
 mod properties;
@@ -31,24 +32,24 @@ const MAX_ENTRIES: usize = 100;
 /// The latest term that a log starts with.
 const MAX_TERM: Term = 1_000_000;
 
-/// When the time of a cluster is over: 60 s, an hour of reading.
+/// The end of a cluster's time: 60 s, an hour of reading.
 const END_US: Micros = 60_000_000;
 
-/// What a script asks for and can't have.
+/// The reason why a command can't be executed.
 type Refusal = Box<dyn Error>;
 
-/// Runs any text as a script, and then line by line, where it goes on after a line that is refused; the
-/// same lines must say the same each time.
+/// Runs any text as a script, and then line by line, where it goes on after a line that is refused.
+/// The same lines must have the same output each time.
 ///
 /// # Panics
 ///
-/// If they do not, or if an invariant of Raft is broken.
+/// If the outputs differ, or if an invariant of Raft is broken.
 pub fn check(text: &str) {
     let _refused_or_not = transcript(text);
     assert_eq!(line_by_line(text), line_by_line(text), "the second time");
 }
 
-/// A script with the output that it has now, or the line that makes no sense and why.
+/// A script with its present output, or the line that makes no sense and why.
 fn transcript(script: &str) -> io::Result<String> {
     goldenscript::generate(&mut Script::new(), script)
 }
@@ -60,12 +61,13 @@ fn line_by_line(text: &str) -> Vec<Result<String, String>> {
     text.lines().map(|line| run(line).map_err(|refusal| refusal.to_string())).collect()
 }
 
-/// What a script can say. Replicas are numbers from 1.
+/// The commands of a script. Replicas are numbers from 1.
 #[derive(goldenscript::Command)]
 enum Command {
-    /// A new cluster of this many replicas; `entries` is how many fit into a message, 10 unless given. With a
-    /// `patience` in milliseconds a dead leader is found out by those who miss it, else by missing heartbeats. With
-    /// `relay=true` entries go from follower to follower, else each follower has its own from the leader.
+    /// A new cluster of this many replicas; a message carries up to `entries`, 10 unless given.
+    /// With a `patience` in milliseconds, the idle election time-out, failure detection is on
+    /// demand, otherwise by heartbeats. With `relay=true` entries go from follower to follower,
+    /// otherwise the leader sends to each follower.
     Cluster {
         size: u16,
         #[arg(key)]
@@ -75,8 +77,9 @@ enum Command {
         #[arg(key)]
         relay: Option<bool>,
     },
-    /// `log 2 1 1 4`: replica 2 starts with entries of these terms, and in the last of them or in `term`. Logs are
-    /// given before anything else, and with the latest term a quorum that has seen it, as it must have voted there.
+    /// `log 2 1 1 4`: replica 2 starts with entries of these terms, and in the last of them or in
+    /// `term`. Logs are given before all other commands. A quorum must start in the latest term or
+    /// a later one, as it must have voted in it.
     Log {
         number: u16,
         #[arg(optional)]
@@ -84,9 +87,9 @@ enum Command {
         #[arg(key)]
         term: Option<Term>,
     },
-    /// Time moves to where this replica's timer is due, and it alone notices.
+    /// Time moves to this replica's deadline, and its timer alone fires.
     Timeout(u16),
-    /// This many milliseconds pass and nobody notices.
+    /// This many milliseconds pass, and no timer fires.
     Wait(u64),
     /// This many milliseconds pass, with all timers; messages wait.
     Elapse(u64),
@@ -115,23 +118,23 @@ enum Command {
         #[arg(key)]
         to: u16,
     },
-    /// Everything arrives, and what follows from it, until nothing is on its way.
+    /// Delivers all messages, also new ones, until the network is empty.
     Stabilize,
     /// `propose 1 a=1 b=2`: one batch of writes for a replica.
     Propose(u16, Vec<(String, String)>),
-    /// A client of this replica came back from the leader in vain.
+    /// A client of this replica comes back from the leader without an answer.
     Suspect(u16),
     /// `read 1 7 8`: one batch of reads, named by numbers.
     Read(u16, Vec<u64>),
     /// `partition "1 2" "3 4 5"`: only replicas that are in a group together hear each other.
     Partition(Vec<String>),
-    /// Everybody hears everybody.
+    /// All replicas hear each other.
     Heal,
-    /// From now on what is written is on disk only when `sync` says so.
+    /// From now on a write is on disk only after `sync`.
     SlowDisks,
-    /// All that this replica has written is on disk.
+    /// Puts all writes of this replica on its disk.
     Sync(u16),
-    /// This replica stops and starts again with what is on its disk.
+    /// Stops this replica and starts it again from its disk.
     Restart(u16),
     /// Every replica's role and log, committed entries in brackets.
     Status,
@@ -139,7 +142,7 @@ enum Command {
 
 struct Script {
     cluster: Cluster,
-    begun: bool, // nobody is given a log any more
+    begun: bool, // a command other than `cluster` and `log` was run
 }
 
 impl Script {
@@ -152,7 +155,7 @@ impl Script {
         Ok(id.ok_or_else(|| format!("there is no replica {number}"))?)
     }
 
-    /// Everybody, unless one is named.
+    /// The named replica, or `None` for all.
     fn anybody_or(&self, number: Option<u16>) -> Result<Option<Id>, Refusal> {
         number.map(|number| self.replica(number)).transpose()
     }
@@ -226,8 +229,8 @@ impl Script {
         Ok(())
     }
 
-    /// The first thing happens. Entries of a term had a leader, so that a quorum has seen that term; it promises no
-    /// other candidate a vote in it (pre-vote), and so the term gets no second leader.
+    /// Begins the run. Entries of a term had a leader, so a quorum has seen that term. It grants no
+    /// other candidate a pre-vote in it, and so the term gets no second leader.
     fn begin(&mut self) -> Result<(), Refusal> {
         let nodes = &self.cluster.nodes;
         let latest = nodes.values().map(|node| node.log().last_term()).max().unwrap_or(0);
@@ -239,12 +242,12 @@ impl Script {
         Ok(())
     }
 
-    /// Where in the queue the oldest message is that a command names.
+    /// The place in the queue of the oldest message that a command names.
     fn oldest(&self, from: Option<Id>, to: Option<Id>) -> Result<usize, Refusal> {
         Ok(self.matching(from, to).next().ok_or("no such message")?)
     }
 
-    /// Where in the queue the messages are that a command names, oldest first.
+    /// The places in the queue of the messages that a command names, oldest first.
     fn matching(&self, from: Option<Id>, to: Option<Id>) -> impl Iterator<Item = usize> {
         let wanted = |wanted: Option<Id>, actual: Id| wanted.is_none_or(|wanted| wanted == actual);
         let queue = self.cluster.network.iter().enumerate();
@@ -252,7 +255,8 @@ impl Script {
         named.map(|(position, _)| position)
     }
 
-    /// Takes the messages that a command names off the queue, one after the other; others may join meanwhile.
+    /// Takes the messages that a command names off the queue, one after the other; others may join
+    /// meanwhile.
     fn each_message(
         &mut self,
         (from, to): (Option<u16>, Option<u16>),
@@ -274,7 +278,7 @@ impl Script {
     }
 
     fn read(&mut self, id: Id, reads: &[u64]) -> Result<(), Refusal> {
-        // The harness knows by its name since when a read waits.
+        // The harness finds the arrival of a read by its name.
         let is_known =
             |(position, read)| self.cluster.asked.contains_key(read) || reads[..position].contains(read);
         if reads.iter().enumerate().any(is_known) {
@@ -383,11 +387,11 @@ scripts! {
     conflict_hint,
     suspicion,
     suspicion_is_mistaken,
-    doubt_under_promise,
+    suspicion_under_vote_lease,
     election,
     figure_7,
     figure_8,
-    promises_wait_for_the_disk,
+    messages_wait_for_the_disk,
     restart,
     in_flight,
     late_answers,

@@ -1,16 +1,17 @@
-//! Scripts that nobody would write: what makes no sense is refused with its line, and nothing panics.
+//! Scripts that no author would write: the runner refuses a line that makes no sense, and never
+//! panics.
 
 use proptest::prelude::*;
 
 use super::{check, transcript};
 
-/// Why a script of these lines is refused.
+/// The reason why a script of these lines is refused.
 fn refusal(lines: &str) -> String {
     transcript(&format!("{lines}\n---\n")).expect_err("it makes no sense").to_string()
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_with_its_line() {
+fn command_that_makes_no_sense_is_refused_with_its_line() {
     for (line, reason) in [
         ("cluster 0", "a cluster has 1 to 9 replicas"),
         ("cluster 65535", "a cluster has 1 to 9 replicas"),
@@ -51,12 +52,12 @@ fn what_makes_no_sense_is_refused_with_its_line() {
 }
 
 #[test]
-fn time_is_over_for_time_outs_too() {
+fn timeout_after_the_end_of_time_is_refused() {
     assert!(refusal("wait 60000\nrestart 1\ntimeout 1").contains("time ends"));
 }
 
 #[test]
-fn a_read_is_asked_once_by_one_name() {
+fn second_read_of_one_name_is_refused() {
     assert!(refusal("read 1 7\nread 2 7").contains("line 2: two reads"));
     assert!(transcript("read 1 7\ncluster 3\nread 2 7\n---\n").is_ok());
 }
@@ -77,15 +78,15 @@ fn logs_that_no_cluster_could_have_are_refused() {
     assert!(transcript("cluster 3\nlog 1 1 2\nlog 2 1 term=2\nstatus\n---\n").is_ok());
 }
 
-/// A replica's term in which a log has entries elects nobody a second time, whoever asks.
+/// In a term in which a log has entries, no candidate is elected a second time.
 #[test]
-fn the_terms_of_given_logs_have_had_their_leaders() {
+fn term_of_a_given_log_gets_no_second_leader() {
     let script = "cluster 3\nlog 1 1 2\nlog 2 1 term=2\nlog 3 1 term=1\ntimeout 3\nstabilize\n---\n";
     assert!(!transcript(script).expect("it makes sense").contains("3 leads"));
 }
 
 #[test]
-fn the_seeds_of_the_fuzz_target_are_scripts() {
+fn seeds_of_the_fuzz_target_are_scripts() {
     for seed in std::fs::read_dir("../../fuzz/seeds/script").expect("the seeds are there") {
         let path = seed.expect("a file").path();
         let script = std::fs::read_to_string(&path).expect("it can be read");
@@ -94,7 +95,7 @@ fn the_seeds_of_the_fuzz_target_are_scripts() {
     }
 }
 
-/// Mostly what makes sense; now and then what does not.
+/// Mostly a sensible number; now and then an absurd one.
 fn number(sensible: std::ops::Range<u64>) -> impl Strategy<Value = u64> {
     let absurd = prop::sample::select(&[0, 65_535, 65_536, u64::MAX / 1_000, u64::MAX][..]);
     prop_oneof![200 => sensible, 1 => absurd, 1 => any::<u64>()]
@@ -104,7 +105,7 @@ fn replica() -> impl Strategy<Value = u64> {
     number(1..4)
 }
 
-/// One that names messages: `deliver` or `drop`, with some of its keys.
+/// A command that names messages: `deliver` or `drop`, with some of its keys.
 fn messages(name: &'static str) -> impl Strategy<Value = String> {
     let key = |name, value: Option<u64>| value.map_or(String::new(), |value| format!(" {name}={value}"));
     let replica = || prop::option::weighted(0.4, replica());
@@ -135,7 +136,8 @@ fn line() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A cluster, and a third of the time logs for its first three replicas, which fit together more often than not.
+/// A cluster, and a third of the time logs for its first three replicas, which fit together more
+/// often than not.
 fn start() -> impl Strategy<Value = String> {
     let log = (prop::collection::vec(number(1..3), 0..4), prop::option::weighted(0.9, number(2..4)));
     let log = log.prop_map(|(mut terms, term)| {
@@ -164,7 +166,7 @@ proptest! {
     }
 }
 
-/// Scraps of which texts are made that are hardly ever scripts.
+/// Scraps of texts that are hardly ever scripts.
 fn word() -> impl Strategy<Value = String> {
     let scrap = prop::sample::select(
         &[
