@@ -11,12 +11,12 @@
 //! # How it is measured
 //!
 //! Each line has a cluster of its own. The bench plays the network and the clients, as `run.py`
-//! does: one thread takes the replicas' messages, finds their receivers, and passes each on or
+//! does. One thread takes the replicas' messages, finds their receivers, and passes each on or
 //! counts it as an answer. So a message between replicas has two hops: to this thread, and from it.
 //! The bench loses and delays no message on purpose.
 //!
 //! Each client has one request on its way, and sends the next one as soon as it has the answer (a
-//! closed loop): *outstanding* is the number of clients. Keys and values have 32 characters. First
+//! closed loop). *Outstanding* is the number of clients. Keys and values have 32 characters. First
 //! the cluster elects a leader and every client puts its key; then the bench counts for a second.
 //! The latency is from the moment when the client hands its request to the network to the moment
 //! when the network has the answer. It includes the time in queues, and with many clients it is
@@ -38,26 +38,25 @@
 //!   the floor sends one message for each.
 //!
 //! All threads share the processors. With fewer processors than busy threads, the work of one
-//! replica is the waiting time of the others, and the floor with its many messages suffers most.
+//! replica is the waiting time of the others. The floor with its many messages suffers most.
 //!
 //! # The parts
 //!
 //! The second table has the parts of a put. *Core* is a cluster of five in one loop, without
 //! threads, sockets and JSON: the work of all five replicas for a put, together. *Decode* and
-//! *encode* is the work of the wire for one message, the least of many rounds; the bench `codec` has
-//! them beside other parsers. A *hand-over* is the time from a send into a channel until the thread
-//! at its other end has the item. It is *warm* if that thread had an item a moment ago; the other
-//! figure is after 5 ms of idleness, when the send has to wake the thread.
+//! *encode* is the work of the wire for one message, the least of many rounds; the bench `codec`
+//! has them beside other parsers. A *hand-over* is the time from a send into a channel until the
+//! thread at its other end has the item. It is *warm* if that thread had an item a moment ago. The
+//! other figure is after 5 ms of idleness, when the send has to wake the thread.
 //!
-//! In memory with few clients, floor and ratio change severalfold from run to run: it depends on
-//! whether a message comes before or after the waiting thread has gone to sleep. They are no
-//! measure of a replica's work. The hand-overs of the second table show how much lies between the
-//! two.
+//! In memory with few clients, floor and ratio change severalfold from run to run. They depend on
+//! whether a message comes before or after the waiting thread has gone to sleep, and are no measure
+//! of a replica's work. The hand-overs of the second table show how much lies between the two.
 //!
 //! # While a follower catches up
 //!
 //! The third table has the puts of eight clients during the five seconds after the network has
-//! healed, with one of five replicas that was cut off while so many entries were added. In the row
+//! healed. One of five replicas was cut off while the clients added so many entries. In the row
 //! with 0 entries the replica was not cut off.
 
 #[path = "latency/catch_up.rs"]

@@ -10,12 +10,15 @@
 //!
 //! A run has puts only or gets only, so that all messages of the replicas belong to one of them.
 //! Its first requests do not count: the cluster elects a leader, clients get to know it, and each
-//! get needs a key that was put. Then *messages* are those that the cores of the replicas wanted
-//! sent, *datagrams* those that were left after merging and packing (`run.py` counts these), and
-//! *bytes* the datagrams as they are written on the wire. Each is divided by the requests that were
-//! completed meanwhile. Costs by the second and not by the request, as the upkeep of a lease, are
-//! in there too. Latency is from the moment when a client wants something to the moment when it has
-//! it, redirects included.
+//! get needs a key that was put. Then the bench counts, per completed request:
+//!
+//! * *messages*: those that the cores of the replicas wanted sent
+//! * *datagrams*: those that were left after merging and packing (`run.py` counts these)
+//! * *bytes*: those of the datagrams as they are written on the wire
+//!
+//! Costs by the second and not by the request, as the upkeep of a lease, are in there too. Latency
+//! is from the moment when a client wants something to the moment when it has it, redirects
+//! included.
 //!
 //! # The floor
 //!
@@ -23,13 +26,13 @@
 //! which makes latencies countable in one-way trips, and a stage of a replica 5 to 30 us. The last
 //! rows are the floors that no star and no relay of n replicas can beat:
 //!
-//! * A put is stored by a quorum, of which the leader is one. So the leader must send it to
-//!   floor(n / 2) followers, and they must answer: 2 floor(n / 2) messages for all puts that travel
-//!   together, at best all that clients wait for. In a relay the last follower answers for all:
-//!   floor(n / 2) + 1.
+//! * A put is stored by a quorum, of which the leader is one. So the leader must send it to half of
+//!   the replicas, rounded down, and these must answer. That makes 2 floor(n / 2) messages for all
+//!   puts that travel together, at best all that clients wait for. In a relay the last follower
+//!   answers for all: floor(n / 2) + 1.
 //! * A get under a lease needs no follower: 0.
-//! * A put takes 4 trips: to the leader, to a follower, back, and back to the client; in a relay as
-//!   many between replicas as there are messages, and the client's two. A get takes 2.
+//! * A put takes 4 trips: to the leader, to a follower, back, and back to the client. In a relay it
+//!   takes the client's two, and one for each message between replicas. A get takes 2.
 //!
 //! With equal delays, clients that are answered together ask together, and batches hold together.
 //! The clients that found the leader at once are one batch; those that were redirected to it are
@@ -40,7 +43,7 @@
 //! carries more entries than the batch brought that caused it: twice as many where every other turn
 //! is its own.
 //!
-//! A stage takes no longer for a large batch than for a small one here, and the requests of an open
+//! A stage takes no longer for a large batch than for a small one here. The requests of an open
 //! loop come evenly spaced, as `run.py` sends them. So `puts/s` is the rate that clients get with
 //! these delays, not the limit of a machine.
 

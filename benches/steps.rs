@@ -4,15 +4,15 @@
 //!
 //! `cargo bench --bench steps [-- KEYS]`
 //!
-//! Three replicas in one thread, whose network is a loop, put five million new keys, or `KEYS`: an
-//! eighth of them for a client whose MIDs are random, the rest for seven clients that count. A step
-//! is a batch as the pipeline's consensus stage makes it, of up to 64 puts or of another replica's
-//! messages. The bench measures it in processor time of the thread, so a busy machine does not
-//! count. Then a leader that owes as many answers as it can steps down.
+//! Three replicas in one thread, whose network is a loop, put five million new keys, or `KEYS`. An
+//! eighth of them is for a client whose MIDs are random, the rest for seven clients that count. A
+//! step is a batch as the pipeline's consensus stage makes it, of up to 64 puts or of another
+//! replica's messages. The bench measures it in processor time of the thread, so a busy machine
+//! does not count. Then a leader that owes as many answers as it can steps down.
 //!
 //! At last a leader dies before either of its two followers knows that any of its entries is
-//! committed, a million small ones or 20,000 that fill a message each. The follower that is elected
-//! commits all of them at once, and the other one learns it at once.
+//! committed. These are a million small ones or 20,000 that fill a message each. The follower that
+//! is elected commits all of them at once, and the other one learns it at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //!
 //! A lease is a span of true time: until it ends, no other replica can be elected. So the leader
 //! must count it on a clock that goes on while the machine is suspended. `CLOCK_MONOTONIC`, and
-//! with it [`std::time::Instant`], stands still then: a leader that wakes up would believe in a
+//! with it [`std::time::Instant`], stands still then. A leader that wakes up would believe in a
 //! lease that ended long ago, and serve a stale read. `CLOCK_BOOTTIME` goes on. No process can
 //! notice that a hypervisor has stopped every clock of the machine; `--reads read-index` is the
 //! safe choice there.

@@ -5,7 +5,7 @@
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The digest of these texts in this order. Two lists of texts that differ have the same digest by
-/// chance only, once in 2^64; a client that looks for such a pair can only harm its own requests.
+/// chance only, once in 2^64. A client that looks for such a pair can only harm its own requests.
 pub fn digest(texts: &[&str]) -> u64 {
     texts.iter().fold(MULTIPLIER, |digest, text| add(digest, text.as_bytes()))
 }

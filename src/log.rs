@@ -1,9 +1,9 @@
 //! Lines for stderr that can neither kill nor stop the process.
 //!
-//! A replica does not choose its stderr: it may be closed, a full device, or a pipe that is never
-//! read. A thread of its own writes the lines, so only that thread can be stopped by a write. The
-//! queue in front of it is bounded. A line that finds no room, or whose write fails, is lost and
-//! counted, and the next line that gets through is preceded by the count.
+//! A replica does not choose its stderr: it may be closed, a full device, or a pipe without a
+//! reader. A thread of its own writes the lines, so a write can stop only that thread. The queue in
+//! front of it is bounded. A line that finds no room, or whose write fails, is lost and counted.
+//! The next line that gets through follows a line with the count.
 //!
 //! Log records, panics and the one-line errors of the command line all take this way.
 

@@ -139,8 +139,9 @@ fn stop_on_signal(mut signals: Signals, transport: Arc<dyn Transport>) -> Result
     thread.map(drop).map_err(|error| Failure(EXIT_SOFTWARE, format!("can't start a thread: {error}")))
 }
 
-/// From the operating system's entropy, which the standard library's hasher is keyed with, and the
-/// ID, so that no two replicas of a cluster share their jitter even if that entropy were poor.
+/// A seed from the ID and from the operating system's entropy, with which the standard library keys
+/// its hasher. With the ID, no two replicas of a cluster share their jitter even if that entropy
+/// were poor.
 fn random_seed(own: Id) -> u64 {
     std::hash::RandomState::new().hash_one(own)
 }

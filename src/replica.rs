@@ -34,9 +34,10 @@ mod tests;
 pub const ELECTION_TIMEOUT_US: Micros = 480_000;
 
 /// How long a follower bears the silence of its leader before it probes the leader of its own
-/// accord: one heartbeat interval, and the time by which a heartbeat may be late. Requests detect a
-/// dead leader long before, if clients ask other replicas, too. One lost heartbeat therefore costs
-/// three messages, and clients that ask the dead leader alone wait three seconds at most.
+/// accord. It is one heartbeat interval and the time by which a heartbeat may be late. Requests
+/// detect a dead leader long before, if clients ask other replicas, too. One lost heartbeat
+/// therefore costs three messages, and clients that ask the dead leader alone wait three seconds at
+/// most.
 pub const PATIENCE_US: Micros = HEARTBEAT_INTERVAL_US + ELECTION_TIMEOUT_US / 4;
 
 /// The longest silence of a leader. Under load, the rotation of appends reaches every follower
@@ -48,9 +49,9 @@ pub const HEARTBEAT_INTERVAL_US: Micros = 2_000_000;
 const REDIRECT_US: Micros = ELECTION_TIMEOUT_US / 12;
 
 /// How long a leader that probes its followers and hears no quorum goes on at least: its clients
-/// wait as long. It bears a network that is gone for 300 ms. The clients that it then redirects are
-/// in time for the end of its followers' vote leases: a follower needs the remaining quarter to
-/// find out that the leader is gone.
+/// wait as long. It bears a network that is gone for 300 ms. A follower needs the remaining quarter
+/// to find out that the leader is gone. So the clients that the leader then redirects are in time
+/// for the end of its followers' vote leases.
 const STALL_US: Micros = ELECTION_TIMEOUT_US * 3 / 4;
 
 /// How long answers of a quorum let the leader serve reads: two hundredths less than the vote lease
@@ -60,8 +61,8 @@ pub const LEASE_US: Micros = ELECTION_TIMEOUT_US / 50 * 49;
 /// How many unanswered appends a responsive follower may have: a megabyte in the stream dialect.
 const MAX_IN_FLIGHT: usize = 64;
 
-/// How long a request waits for a leader to be known before the replica redirects its client
-/// without naming one: a little longer than an election takes. The request may have come to the
+/// How long a request waits for a leader to be known; then the replica redirects its client without
+/// naming one. This is a little longer than an election takes. The request may have come to the
 /// smaller side of a partition.
 pub const HOLD_US: Micros = ELECTION_TIMEOUT_US / 4 * 5;
 

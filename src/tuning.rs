@@ -106,7 +106,7 @@ impl Tuning {
     };
 
     /// Raft without any of these choices: an append per request to each follower, an answer to each
-    /// append, a notice of each commit to each follower, reads through the log.
+    /// append, commit notices to all, reads through the log.
     pub const NAIVE: Self = Self {
         batch: false,
         commit_notices: true,

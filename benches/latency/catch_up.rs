@@ -1,4 +1,4 @@
-//! How long puts take while a follower receives all that it has missed.
+//! How long puts take while a follower receives the entries that it has missed.
 
 use std::time::Duration;
 

@@ -102,7 +102,7 @@ impl Link {
         bind(&listener, &SocketAddrUnix::new(&path).expect("a short path")).expect("a free path");
         listen(&listener, 1).expect("listens");
         let transport = Arc::new(Seqpacket::connect(&path).expect("connects"));
-        let fd = accept(&listener).expect("somebody came");
+        let fd = accept(&listener).expect("a replica has connected");
         let _refused = sockopt::set_socket_send_buffer_size(&fd, SOCKET_BUFFER_BYTES);
         (Self { fd, unsent: VecDeque::new() }, transport)
     }

@@ -1,5 +1,5 @@
-//! The replicated state machine: a map, and a session per client so that a write
-//! takes effect at most once however often it stands in the log.
+//! The replicated state machine: a map, and a session per client. By the session a write takes
+//! effect at most once, however often it stands in the log.
 //!
 //! A copy of it is cheap: it shares what neither side changes.
 

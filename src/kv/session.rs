@@ -1,4 +1,4 @@
-//! A client's session remembers the puts that were applied, so that none is applied twice
+//! A client's session remembers the puts that were applied, so that no put is applied twice
 //! (dissertation, 6.3).
 //!
 //! # Guarantees
@@ -11,15 +11,15 @@
 //!   once, without limit. The session remembers the last [`SESSION_WINDOW`] puts, and of all
 //!   earlier ones the greatest number. A put that it does not remember and whose number is not
 //!   greater may have been applied. So it is [`Forgotten`](Fate::Forgotten): the session refuses it
-//!   for ever. Numbers may have gaps, and may come out of order: a session refuses a put only if
+//!   for ever. Numbers may have gaps and may come out of order. A session refuses a put only if
 //!   more than `SESSION_WINDOW` later ones were applied before it.
 //! * **A client that invents its MIDs** (at random, say): the session remembers its last
-//!   [`NAMES_WINDOW`] puts. It takes a put that comes again after more than so many others for a
-//!   new one, because a MID without order does not show its age. A client that takes a new MID for
-//!   each attempt never notices.
+//!   [`NAMES_WINDOW`] puts. A MID without order does not show its age. So the session takes a put
+//!   that comes again after more than so many others for a new one. A client that takes a new MID
+//!   for each attempt never notices.
 //!
 //! A MID is a number if it has up to 16 hexadecimal digits, decimal ones included, or is a decimal
-//! number up to 2^64 - 1, leading zeros not counted. The session sees from the puts whether a
+//! number up to 2^64 - 1. Leading zeros do not count. The session sees from the puts whether a
 //! client numbers them. It compares numbers that are half of `SESSION_WINDOW` puts apart, and of
 //! the last 512 such pairs three quarters must rise. Of random numbers half of the pairs rise; the
 //! chance that 384 of 512 do is below 10^-29. With a quarter of the puts delayed by a lost message
@@ -28,9 +28,9 @@
 //! # Costs
 //!
 //! A session keeps MIDs and contents as digests of 64 bits, so it does not grow with the length of
-//! a client's texts. A put that it remembers takes about 60 bytes with the tables' spare room: 64
-//! KB for a client that numbers its puts, 4 MB for one that does not. There are at most 65,535
-//! sessions, because a client's ID has 16 bits.
+//! a client's texts. A put that it remembers takes about 60 bytes with the tables' spare room. That
+//! makes 64 KB for a client that numbers its puts, and 4 MB for one that does not. There are at
+//! most 65,535 sessions, because a client's ID has 16 bits.
 
 use std::collections::{HashMap, VecDeque};
 

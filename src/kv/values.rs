@@ -1,13 +1,12 @@
-//! The map from keys to values, as a tree whose nodes are shared and copied when they are written
-//! to.
+//! The map from keys to values: a tree whose nodes are shared, and copied when they are written to.
 //!
-//! A hash table would be a little faster, but it is copied as a whole when it grows, which takes
-//! 480 ms at two million keys: longer than a leader may stand still. Each operation on the tree
-//! touches a few small nodes, whatever the tree holds. A copy of the whole map takes no time, and
-//! shares what neither side changes.
+//! A hash table would be a little faster, but it moves all its keys when it grows. That takes 480
+//! ms at two million keys: longer than a leader may stand still. Each operation on the tree touches
+//! a few small nodes, however large the tree is. A copy of the whole map takes no time, and shares
+//! all nodes that neither side changes.
 //!
-//! The tree is ordered by the digest of the key, and by the key only where digests are equal:
-//! comparing digests needs no memory but the node's own, so this takes half as long as an order by
+//! The tree is ordered by the digest of the key, and by the key only where digests are equal.
+//! Comparing digests needs no memory but the node's own, so this takes half as long as an order by
 //! keys. A client that looks for keys with equal digests gets a tree that is ordered by keys, and
 //! no other harm. The order is the same on all replicas.
 

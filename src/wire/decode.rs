@@ -1,7 +1,7 @@
-//! From JSON to typed messages. One pass of simd-json turns a datagram into a flat
-//! tape; this file walks the tape and believes nothing. Reading the tape rather than
-//! deserializing into structs with serde gives every refusal its own reason, never takes an array
-//! for an object, and skips what it does not know without recursion.
+//! From JSON to typed messages. One pass of simd-json turns a datagram into a flat tape; this file
+//! walks the tape and trusts no value. A walk over the tape gives every refusal its own reason,
+//! never takes an array for an object, and skips unknown keys without recursion. That is why
+//! the decoder does not deserialize into structs with serde.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::request::{Operation, Request, RequestId};
 /// this is far above the limits of all transports.
 pub const MAX_RECEIVED_BYTES: usize = 256 * 1024;
 
-/// The longest `MID` of a request, as it is written in an answer: so long that the shortest answer
+/// The longest `MID` of a request, as it is written in an answer. The shortest answer with it still
 /// fits into the 16 KB that every transport carries.
 pub const MAX_MID_BYTES: usize = 15 * 1024;
 
@@ -229,8 +229,8 @@ impl Decoder {
         Ok((term, LogTail { prev_log_index, prev_log_term, entries }))
     }
 
-    /// Each replica on the way is there once: the leader, the followers that have acknowledged (the
-    /// last of them is the sender), this replica, and the followers to come.
+    /// Each replica on the way is there once: the leader, the followers that have acknowledged,
+    /// this replica, and the followers to come. The last acknowledgement is the sender's.
     fn read_relay_entries(&self, message: &Object<'_, '_>, src: Id) -> Result<Message, Malformed> {
         let [leader, way, acknowledged] = pick(message, ["leader_id", "way", "acknowledged"]);
         let mut seen = BTreeSet::new();

@@ -1,6 +1,6 @@
-//! The guarantees of the decoder for any bytes. They are written down once, for `properties.rs`,
-//! which damages good datagrams at random, and for the fuzz target `decode`, which looks for bytes
-//! that lead the decoder to new places.
+//! The guarantees of the decoder for any bytes, written down once for two users. `properties.rs`
+//! damages good datagrams at random. The fuzz target `decode` looks for bytes that lead the decoder
+//! to new places.
 //!
 //! * It never panics.
 //! * A refused datagram leaves the messages that were decoded before it as they were; an accepted

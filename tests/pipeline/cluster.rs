@@ -90,8 +90,8 @@ impl Cluster {
         self.ask_until_ok("put", key, value, asked, passes).0
     }
 
-    /// Asks until one of the replicas `asked` says `ok`, and returns that replica and its answer:
-    /// the leader of a busy machine may change at any time.
+    /// Asks until one of the replicas `asked` says `ok`, and returns that replica and its answer.
+    /// The leader of a busy machine may change at any time.
     pub fn ask_until_ok(
         &self,
         kind: &str,

@@ -1,5 +1,5 @@
-//! Floods over real sockets: a replica that gets too many, too long or endless messages keeps its
-//! memory bounded, and answers as soon as it gets a request that makes sense.
+//! Floods over real sockets: too many, too long or endless messages. The replica keeps its memory
+//! bounded, and answers as soon as it gets a request that makes sense.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
