@@ -246,7 +246,10 @@ impl Progress {
     pub fn expire(&mut self) {
         self.failures = self.failures.saturating_add(1);
         self.next_index = match (self.state, self.in_flight.front()) {
-            (ProgressState::Probe, Some(oldest)) => oldest.first_index.min(self.next_index),
+            // An answer that came late may have matched more than this message began with.
+            (ProgressState::Probe, Some(oldest)) => {
+                oldest.first_index.min(self.next_index).max(self.match_index + 1)
+            }
             _ => self.match_index + 1,
         };
         self.last_relay_hop = self.in_flight.iter().any(|message| message.relayed == Some(0));
@@ -442,6 +445,18 @@ mod tests {
         replicating.sent(101, 1);
         replicating.expire();
         assert_eq!(replicating.next_index, 41);
+    }
+
+    #[test]
+    fn lost_probe_does_not_move_next_index_back_behind_match_index() {
+        let mut progress = Progress::new(10);
+        progress.conflicted(10, 3);
+        progress.sent(4, 1);
+        progress.matched(8);
+        progress.conflicted(9, 2);
+        assert_eq!((progress.next_index, progress.state), (9, ProgressState::Probe));
+        progress.expire();
+        assert_eq!(progress.next_index, 9);
     }
 
     #[test]
