@@ -12,13 +12,7 @@
 //! answers, it gets entries if the leader chooses it for a new entry, or with the next heartbeat.
 
 use super::node::{Node, Role};
-use super::progress::Progress;
-use super::types::{Command, Index};
-
-/// A follower is far behind if the entries that the leader has not sent it fill more than so many
-/// appends. The window of a replica holds twice as many, so a follower that is less far behind has
-/// a new entry within a few round trips.
-const FAR_APPENDS: Index = 32;
+use super::types::Command;
 
 impl<C: Command> Node<C> {
     /// Sends followers that are far behind the whole log, beside the new entries, which do not wait
@@ -30,57 +24,11 @@ impl<C: Command> Node<C> {
     }
 }
 
-impl Progress {
-    /// The last entry that the leader may send now. It probes a silent follower without entries: a
-    /// datagram that is full of them would be lost as well.
-    pub fn sendable_up_to(&self) -> Index {
-        if self.is_responsive() { self.target_index } else { self.next_index - 1 }
-    }
-
-    /// An append had room for so many entries only, less than it was to bring.
-    pub fn filled_append(&mut self, entries: usize) {
-        self.entries_per_append = entries as Index;
-    }
-
-    /// Whether the leader waits for this follower only where the others are too few: it is silent
-    /// or far behind.
-    pub fn is_last_resort(&self) -> bool {
-        !self.is_responsive() || self.is_far_behind()
-    }
-
-    /// Whether a new entry would reach this follower only after many others. The leader does not
-    /// wait for its answer.
-    pub fn is_far_behind(&self) -> bool {
-        self.lacks_many(self.catch_up_to)
-    }
-
-    fn lacks_many(&self, last_index: Index) -> bool {
-        let unsent = last_index.saturating_sub(self.next_index - 1);
-        self.entries_per_append > 0 && unsent > FAR_APPENDS * self.entries_per_append
-    }
-
-    pub(super) fn is_catching_up(&self) -> bool {
-        self.catch_up_to > 0
-    }
-
-    /// Begins, continues or ends a bulk transfer: a follower that answers and is far behind gets
-    /// the whole log, whether the leader chooses it for new entries or not.
-    pub fn catch_up(&mut self, last_index: Index) {
-        if !self.is_responsive() || self.match_index >= self.catch_up_to {
-            self.catch_up_to = 0;
-        }
-        if self.is_responsive() && self.lacks_many(last_index) {
-            self.catch_up_to = last_index;
-        }
-        self.target_index = self.target_index.max(self.catch_up_to);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::harness::{Cluster, ON_DEMAND, Put, id, put};
     use crate::message::Body;
+    use crate::types::Index;
 
     /// So many missing entries make a follower far behind: ten fit into an append here.
     const MANY: usize = 1_000;

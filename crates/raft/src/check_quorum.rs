@@ -4,19 +4,8 @@
 
 use super::node::{Node, Role, Settings};
 use super::progress::Progress;
-use super::round_trip::RoundTrip;
 use super::types::Command;
 use crate::micros::Micros;
-
-/// The leader probes a silent follower so many times per check-quorum time-out, from when an answer
-/// is due, if a quorum depends on it. A leader that writes nothing sends nothing else, and one lost
-/// message in three would depose it time and again.
-const PROBES_PER_TIMEOUT: Micros = 8;
-
-/// A follower counts as unreachable when, at its measured answer rate, so many unanswered probes in
-/// a row are less likely than this: three where no message is lost, seven at 30 % loss, sixteen at
-/// 50 %.
-const TOO_SILENT: f64 = 0.01;
 
 impl<C: Command> Node<C> {
     /// Probes the silent followers without which there is no quorum: the append to them may have
@@ -30,7 +19,9 @@ impl<C: Command> Node<C> {
         for progress in leader.followers.values_mut() {
             let [reprobe_at, unreachable_at] = [Progress::reprobe_at, Progress::unreachable_at]
                 .map(|at| at(progress, check_quorum_timeout_us, election_timeout_us));
-            progress.heartbeat_due |= reprobe_at <= self.now && self.now < unreachable_at;
+            if reprobe_at <= self.now && self.now < unreachable_at {
+                progress.schedule_heartbeat();
+            }
         }
     }
 
@@ -51,52 +42,6 @@ impl<C: Command> Node<C> {
             progress.unreachable_at(check_quorum_timeout_us, election_timeout_us)
         })
     }
-}
-
-impl Progress {
-    /// When a follower that has been asked and is silent counts as unreachable: after
-    /// `check_quorum_timeout_us`, or later where round trips are long or messages are lost; after
-    /// `first_us` if it never answered.
-    pub fn unreachable_at(&self, check_quorum_timeout_us: Micros, first_us: Micros) -> Micros {
-        self.silent_since
-            .map_or(Micros::MAX, |since| since + self.unreachable_after_us(check_quorum_timeout_us, first_us))
-    }
-
-    /// When the leader is to probe a silent follower, because it may soon count as unreachable;
-    /// after the last probe, when it is ([`unreachable_at`](Self::unreachable_at)).
-    pub fn reprobe_at(&self, check_quorum_timeout_us: Micros, first_us: Micros) -> Micros {
-        let Some(since) = self.silent_since else { return Micros::MAX };
-        let spacing_us = probe_spacing_us(check_quorum_timeout_us);
-        let first_at = since + spacing_us.max(self.answer_us().unwrap_or(0));
-        let next_at = match self.last_sent_at.checked_sub(first_at) {
-            Some(after_us) => first_at + (after_us / spacing_us + 1) * spacing_us,
-            None => first_at,
-        };
-        next_at.min(self.unreachable_at(check_quorum_timeout_us, first_us))
-    }
-
-    /// How long a follower is silent until it counts as unreachable: long enough for so many probes
-    /// that their loss is no accident, and for the answer to the last of them, but at most two of
-    /// the election time-outs `first_us`.
-    fn unreachable_after_us(&self, check_quorum_timeout_us: Micros, first_us: Micros) -> Micros {
-        let Some(answer_us) = self.answer_us() else { return first_us };
-        let silence = 1.0 - self.answer_rate();
-        let probes = if silence > 0.0 { (TOO_SILENT.ln() / silence.ln()).ceil() as Micros } else { 1 };
-        let spacing_us = probe_spacing_us(check_quorum_timeout_us);
-        let probing_us = spacing_us.max(answer_us) + probes.saturating_sub(2).saturating_mul(spacing_us);
-        check_quorum_timeout_us.max(2 * answer_us).max((probing_us + answer_us).min(2 * first_us))
-    }
-
-    /// How long an answer takes at most, if the follower ever answered.
-    fn answer_us(&self) -> Option<Micros> {
-        let known = [self.round_trip, self.relay_round_trip].into_iter().flatten();
-        known.map(RoundTrip::timeout_us).max()
-    }
-}
-
-/// How long the leader waits between two probes of a silent follower.
-fn probe_spacing_us(check_quorum_timeout_us: Micros) -> Micros {
-    (check_quorum_timeout_us / PROBES_PER_TIMEOUT).max(1)
 }
 
 #[cfg(test)]
@@ -163,77 +108,6 @@ mod tests {
         // one more that is lost as a retransmission.
         assert_eq!(asks_silent(&[2, 3, 4]), (11, true));
         assert_eq!(asks_silent(&[2, 3]), (0, true));
-    }
-
-    #[test]
-    fn silent_follower_is_probed_at_even_intervals_until_it_is_unreachable() {
-        let mut progress = Progress::new(0);
-        let reprobe_at = |progress: &Progress| progress.reprobe_at(800_000, 400_000);
-        assert_eq!(reprobe_at(&progress), Micros::MAX);
-        progress.sent(1, 1_000);
-        for at in [101_000, 201_000, 301_000, 401_000] {
-            assert_eq!(reprobe_at(&progress), at);
-            progress.sent(1, at);
-        }
-        assert_eq!(reprobe_at(&progress), progress.unreachable_at(800_000, 400_000));
-        let mut progress = Progress::new(0);
-        progress.sent(1, 1_000);
-        progress.sent(1, 51_000);
-        assert_eq!(reprobe_at(&progress), 101_000, "the silence counts from the first message");
-    }
-
-    #[test]
-    fn follower_that_is_asked_and_silent_becomes_unreachable_after_a_while() {
-        const STALL_US: Micros = 240_000;
-        const FIRST_US: Micros = 480_000;
-        let unreachable_at = |progress: &Progress| progress.unreachable_at(STALL_US, FIRST_US);
-        let mut progress = Progress::new(0);
-        assert_eq!(unreachable_at(&progress), Micros::MAX, "the leader has not asked it");
-        progress.sent(1, 1_000);
-        progress.sent(2, 9_000);
-        assert_eq!(unreachable_at(&progress), 1_000 + FIRST_US, "it never answered");
-        progress.heard(9_000, 10_000);
-        assert_eq!(unreachable_at(&progress), Micros::MAX, "it has answered");
-        progress.sent(3, 20_000);
-        progress.sent(4, 30_000);
-        assert_eq!(unreachable_at(&progress), 20_000 + STALL_US);
-        progress.heard(30_000, 530_000);
-        progress.sent(5, 600_000);
-        let timeout_us = progress.round_trip.expect("measured").timeout_us();
-        assert!(2 * timeout_us > STALL_US);
-        assert_eq!(unreachable_at(&progress), 600_000 + 2 * timeout_us, "it is slow");
-        let mut relay = Progress::new(0);
-        relay.heard(1_000, 1_500);
-        relay.heard_on_relay(2_000, 202_000);
-        relay.sent_on_relay(1, 300_000, 0);
-        let timeout_us = relay.relay_round_trip.expect("measured").timeout_us();
-        assert_eq!(unreachable_at(&relay), 300_000 + 2 * timeout_us, "the way through others is slow");
-    }
-
-    /// A follower that has answered one of so many messages, each after `round_trip_us`, and is
-    /// asked again at 2,000 s.
-    fn asked(answers_one_of: u64, round_trip_us: Micros) -> Progress {
-        let mut progress = Progress::new(0);
-        for n in 1..=1_000 {
-            progress.sent(n, n * 1_000_000);
-            if n % answers_one_of == 0 {
-                progress.heard(n * 1_000_000, n * 1_000_000 + round_trip_us);
-            }
-        }
-        progress.sent(1_001, 2_000_000_000);
-        progress
-    }
-
-    #[test]
-    fn silence_until_a_follower_is_unreachable_follows_its_losses_and_round_trips() {
-        let patience = |progress: Progress| progress.unreachable_at(360_000, 480_000) - 2_000_000_000;
-        assert_eq!(patience(asked(1, 100)), 360_000);
-        assert_eq!(patience(asked(1, 240_000)), 480_000, "twice the round trip");
-        let lossy = patience(asked(2, 80_000));
-        assert!((360_000..500_000).contains(&lossy), "{lossy}");
-        let lossier = patience(asked(4, 80_000));
-        assert!((600_000..960_000).contains(&lossier), "{lossier}");
-        assert_eq!(patience(asked(50, 80_000)), 960_000, "there is a limit");
     }
 
     #[test]

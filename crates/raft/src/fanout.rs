@@ -67,7 +67,7 @@ impl Leader {
                 None => {
                     let last_resort = progress.is_last_resort();
                     others.push((
-                        (last_resort, !progress.last_relay_hop, progress.last_sent_at, *id),
+                        (last_resort, !progress.is_last_relay_hop(), progress.last_sent_at(), *id),
                         progress,
                     ));
                 }
@@ -95,13 +95,16 @@ mod tests {
     use crate::micros::Micros;
     use crate::own_disk::OwnDisk;
 
-    /// A follower that answers one message of so many; a silent follower answers none any more.
-    fn follower(answers_one_of: u64, silent: bool) -> Progress {
+    /// A follower that answers one message of so many, and whether it is silent by now.
+    type Kind = (u64, bool);
+
+    /// A follower of this kind. The leader sends its first message at `start`.
+    fn follower((answers_one_of, silent): Kind, start: Micros) -> Progress {
         let mut progress = Progress::new(0);
         for n in 1..=1_000 {
-            progress.sent(n, n);
+            progress.sent(n, start + n);
             if n % answers_one_of == 0 {
-                progress.heard(n, n);
+                progress.heard(start + n, start + n);
             }
         }
         while silent && progress.is_responsive() {
@@ -110,13 +113,15 @@ mod tests {
         progress
     }
 
-    /// The followers that a leader of five chooses for two answers if it knows this of them, and
-    /// has asked the first `before` of them already.
-    fn asks(followers: [Progress; 4], before: u16) -> Vec<u16> {
-        let numbered = (0..).zip(followers);
-        let followers = numbered.map(|(n, mut progress)| {
-            progress.acked_sent_at = Micros::from(n < before);
-            progress.last_sent_at = 9 - Micros::from(n);
+    /// The followers that a leader of five chooses for two answers if they are of these kinds, and it has
+    /// asked the first `before` of them already.
+    fn asks(kinds: [Kind; 4], before: u16) -> Vec<u16> {
+        let numbered = (0..).zip(kinds);
+        let followers = numbered.map(|(n, kind)| {
+            let mut progress = follower(kind, 9 - Micros::from(n));
+            if n < before {
+                progress.choose_up_to(2_000);
+            }
             (id(n), progress)
         });
         let leader = Leader {
@@ -127,13 +132,14 @@ mod tests {
             own_disk: OwnDisk::default(),
             proposed: 0,
         };
-        let asked = |progress: &Progress| (progress.acked_sent_at == 1).then_some(progress.answer_rate());
+        let asked =
+            |progress: &Progress| (progress.target_index() == 2_000).then_some(progress.answer_rate());
         leader.choose(2, MIN_QUORUM_PROBABILITY, asked).into_iter().map(Id::number).collect()
     }
 
     #[test]
     fn leader_asks_until_enough_answers_are_likely_the_longest_left_alone_first() {
-        let all = |answers_one_of| [(); 4].map(|()| follower(answers_one_of, false));
+        let all = |answers_one_of| [(answers_one_of, false); 4];
         assert_eq!(asks(all(1), 0), [3, 2]);
         assert_eq!(asks(all(2), 0), [3, 2, 1]);
         assert_eq!(asks(all(4), 0), [3, 2, 1, 0]);
@@ -144,10 +150,10 @@ mod tests {
 
     #[test]
     fn leader_asks_silent_followers_only_where_the_others_are_too_few() {
-        let with_silent = |silent: [bool; 4]| silent.map(|silent| follower(1, silent));
+        let with_silent = |silent: [bool; 4]| silent.map(|silent| (1, silent));
         assert_eq!(asks(with_silent([false, true, false, true]), 0), [2, 0]);
         assert_eq!(asks(with_silent([false, true, true, true]), 0), [0, 3]);
-        let lossy = [follower(4, false), follower(4, false), follower(1, true), follower(1, true)];
+        let lossy = [(4, false), (4, false), (1, true), (1, true)];
         assert_eq!(asks(lossy, 0), [1, 0], "two could do, however unlikely");
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::node::Node;
+use super::node::{Node, Role};
 use super::types::{Command, Index, Term};
 use crate::id::Id;
 
@@ -15,9 +15,12 @@ pub type Violation = String;
 /// earlier calls have checked the others, which have not changed since.
 pub fn check<C: Command>(node: &Node<C>, checked_to: Index) -> Result<(), Violation> {
     let last_index = node.log.last_index();
-    if node.commit_index > last_index || node.known_committed > last_index {
-        let committed = node.known_committed.max(node.commit_index);
-        return Err(format!("{} committed {committed} but its log ends at {last_index}", node.id));
+    let (commit_index, known_committed) = (node.commit_index, node.known_committed);
+    if commit_index > known_committed || known_committed > last_index {
+        return Err(format!(
+            "{} committed {commit_index}, knows of {known_committed}, and its log ends at {last_index}",
+            node.id
+        ));
     }
     if node.log.last_term() > node.hard_state.current_term {
         return Err(format!("{} has an entry of term {}", node.id, node.log.last_term()));
@@ -29,6 +32,9 @@ pub fn check<C: Command>(node: &Node<C>, checked_to: Index) -> Result<(), Violat
         // Otherwise the first attempt after this leader's end would wait as long as the last of
         // many.
         return Err(format!("{} counts {} failed campaigns under {leader}", node.id, node.failed_campaigns));
+    }
+    if let Role::Leader(leader) = &node.role {
+        leader.check(last_index).map_err(|violation| format!("{}, of {violation}", node.id))?;
     }
     let unchecked = node.log.entries().partition_point(|entry| entry.index < checked_to);
     let mut neighbours = node.log.entries()[unchecked..].windows(2);
@@ -140,6 +146,7 @@ mod tests {
     use super::*;
     use crate::action::Input;
     use crate::harness::{Cluster, Entry, Log, Node, SETTINGS, id, put};
+    use crate::leader::Leader;
     use crate::types::Payload;
 
     fn log(entries: &[(Index, Term)]) -> Log {
@@ -164,6 +171,12 @@ mod tests {
         node.become_leader();
     }
 
+    /// A replica has committed, and handed out, its log up to `index`.
+    fn commit(cluster: &mut Cluster, number: u16, index: Index) {
+        let node = cluster.node(id(number));
+        (node.commit_index, node.known_committed) = (index, index);
+    }
+
     fn check_own(change: impl Fn(&mut Node)) -> Result<(), Violation> {
         let mut cluster = cluster([&[(1, 1), (2, 3)], &[], &[]]);
         change(cluster.node(id(1)));
@@ -182,14 +195,36 @@ mod tests {
     #[test]
     fn replica_that_breaks_an_invariant_of_its_own_is_refused() {
         assert_eq!(check_own(|_| ()), Ok(()));
-        assert_eq!(check_own(|node| node.commit_index = 2), Ok(()));
-        assert!(check_own(|node| node.commit_index = 3).is_err());
+        let commits = |commit_index, known_committed| {
+            check_own(|node| (node.commit_index, node.known_committed) = (commit_index, known_committed))
+        };
+        assert_eq!((commits(1, 2), commits(2, 2)), (Ok(()), Ok(())));
+        assert!(commits(2, 1).is_err() && commits(2, 3).is_err() && commits(3, 3).is_err());
         assert_eq!(check_own(|node| node.hard_state.current_term = 3), Ok(()));
         assert!(check_own(|node| node.hard_state.current_term = 2).is_err());
         assert!(check_own(|node| node.become_leader()).is_err());
         assert!(check_own(|node| node.log = log(&[(1, 1), (3, 1)])).is_err());
         assert!(check_own(|node| node.log = log(&[(1, 1), (1, 1)])).is_err());
         assert!(check_own(|node| node.log = log(&[(1, 2), (2, 1)])).is_err());
+    }
+
+    #[test]
+    fn leader_checks_its_view_of_each_follower() {
+        let check_leader = |change: &dyn Fn(&mut Leader)| {
+            check_own(|node| {
+                (node.hard_state.current_term, node.hard_state.voted_for) = (9, Some(id(1)));
+                node.become_leader();
+                let Role::Leader(leader) = &mut node.role else { unreachable!("it leads") };
+                change(leader);
+            })
+        };
+        assert_eq!(check_leader(&|_| ()), Ok(()));
+        assert!(check_leader(&|leader| leader.elected_at = leader.last_stamp + 1).is_err());
+        let match_all = |leader: &mut Leader, index| {
+            leader.followers.values_mut().for_each(|progress| progress.matched(index));
+        };
+        assert_eq!(check_leader(&|leader| match_all(leader, 3)), Ok(()));
+        assert!(check_leader(&|leader| match_all(leader, 4)).is_err());
     }
 
     fn check_all(cluster: &Cluster) -> Result<(), Violation> {
@@ -199,11 +234,11 @@ mod tests {
     #[test]
     fn term_and_commit_index_never_decrease_without_a_restart() {
         let mut cluster = cluster([&[(1, 1), (2, 1)], &[], &[]]);
-        cluster.node(id(1)).commit_index = 2;
+        commit(&mut cluster, 1, 2);
         let mut invariants = ClusterInvariants::default();
         assert_eq!(invariants.check(cluster.nodes.values()), Ok(()));
         assert_eq!(invariants.check(cluster.nodes.values()), Ok(()));
-        cluster.node(id(1)).commit_index = 1;
+        commit(&mut cluster, 1, 1);
         assert!(invariants.check(cluster.nodes.values()).is_err());
         cluster.node(id(2)).hard_state.current_term = 8;
         invariants.restarted(id(1));
@@ -226,17 +261,17 @@ mod tests {
     #[test]
     fn two_committed_entries_at_one_index_are_refused() {
         let mut cluster = cluster([&[(1, 1), (2, 2)], &[(1, 1), (2, 3)], &[]]);
-        cluster.node(id(1)).commit_index = 2;
-        cluster.node(id(2)).commit_index = 1;
+        commit(&mut cluster, 1, 2);
+        commit(&mut cluster, 2, 1);
         assert_eq!(check_all(&cluster), Ok(()));
-        cluster.node(id(2)).commit_index = 2;
+        commit(&mut cluster, 2, 2);
         assert!(check_all(&cluster).is_err());
     }
 
     #[test]
     fn latest_leader_without_a_committed_entry_is_refused() {
         let mut cluster = cluster([&[(1, 1), (2, 2)], &[(1, 1)], &[(1, 1)]]);
-        cluster.node(id(1)).commit_index = 2;
+        commit(&mut cluster, 1, 2);
         cluster.node(id(2)).hard_state.current_term = 7;
         lead(&mut cluster, 2);
         lead(&mut cluster, 1);

@@ -52,7 +52,7 @@ impl Leader {
     pub(super) fn cancel_relay(&mut self, sent_at: Micros, followed_by: usize) {
         for progress in self.followers.values_mut() {
             if progress.followed_by(sent_at).is_some_and(|others| others < followed_by) {
-                progress.spared(sent_at);
+                progress.cancel_relay(sent_at);
             }
         }
     }
@@ -61,9 +61,20 @@ impl Leader {
     fn set_goals(&mut self, chosen: &[Id], last_index: Index) {
         for id in chosen {
             if let Some(progress) = self.followers.get_mut(id) {
-                progress.target_index = last_index;
+                progress.choose_up_to(last_index);
             }
         }
+    }
+
+    /// The invariants of its view of each follower, for a log that ends at `last_index`.
+    pub(super) fn check(&self, last_index: Index) -> Result<(), String> {
+        if self.last_stamp < self.elected_at {
+            return Err(format!("a message sent at {} before the election", self.last_stamp));
+        }
+        let check = |(id, progress): (&Id, &Progress)| {
+            progress.check(last_index, self.last_stamp).map_err(|violation| format!("{id}: {violation}"))
+        };
+        self.followers.iter().try_for_each(check)
     }
 
     /// The share of the latest messages that responsive followers have answered, 0 to 1.
@@ -125,7 +136,7 @@ impl<C: Command> Node<C> {
         let was_silent = !progress.is_responsive();
         progress.heard(response.sent_at, self.now);
         if was_silent && matches!(response.outcome, AppendOutcome::Matched { .. }) {
-            progress.target_index = progress.match_index; // the drain chooses it anew if an entry needs it
+            progress.withdraw(); // the drain chooses it anew if an entry needs it
         }
         if let (AppendOutcome::Conflict { .. }, Some(followed_by)) = (response.outcome, followed_by) {
             leader.cancel_relay(response.sent_at, followed_by);
@@ -146,13 +157,10 @@ impl<C: Command> Node<C> {
         let last_index = self.log.last_index();
         let heartbeat_us = self.settings.heartbeat_interval_us;
         for progress in leader.followers.values_mut() {
-            if progress.retransmit_deadline(heartbeat_us).is_some_and(|deadline| deadline <= self.now) {
+            if progress.is_overdue(self.now, heartbeat_us) {
                 progress.expire();
             }
-            if progress.last_sent_at + heartbeat_us <= self.now {
-                progress.heartbeat_due = true;
-                progress.target_index = last_index;
-            }
+            progress.heartbeat_if_idle(self.now, heartbeat_us, last_index);
         }
     }
 
@@ -160,7 +168,7 @@ impl<C: Command> Node<C> {
     pub(super) fn leader_deadline(&self, leader: &Leader) -> Micros {
         let heartbeat_us = self.settings.heartbeat_interval_us;
         let follower_deadline = |progress: &Progress| {
-            let heartbeat = progress.last_sent_at + heartbeat_us;
+            let heartbeat = progress.last_sent_at() + heartbeat_us;
             progress.retransmit_deadline(heartbeat_us).map_or(heartbeat, |deadline| deadline.min(heartbeat))
         };
         let others = self.reprobe_deadline().min(leader.own_disk_deadline().unwrap_or(Micros::MAX));
@@ -173,9 +181,9 @@ impl<C: Command> Node<C> {
         self.configuration.reached_by_quorum(|id| leader.followers.get(&id).map_or(own, &of_follower))
     }
 
-    fn ping_all(&mut self) {
+    fn schedule_heartbeats(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
-        leader.followers.values_mut().for_each(|progress| progress.heartbeat_due = true);
+        leader.followers.values_mut().for_each(Progress::schedule_heartbeat);
     }
 
     /// Ends a batch for a leader.
@@ -183,7 +191,7 @@ impl<C: Command> Node<C> {
         let committed = self.commit_index;
         self.advance_commit_index();
         if self.settings.tuning.commit_notices && self.commit_index > committed {
-            self.ping_all();
+            self.schedule_heartbeats();
         }
         self.serve_reads();
         self.catch_up_followers();
@@ -196,7 +204,7 @@ impl<C: Command> Node<C> {
     /// (paper, 5.4.2 and figure 8). The leader counts itself once its own disk has the entry; the
     /// followers' disks may well be faster (dissertation, 10.2.1).
     fn advance_commit_index(&mut self) {
-        let index = self.reached_by_quorum(self.log.durable_index(), |progress| progress.match_index);
+        let index = self.reached_by_quorum(self.log.durable_index(), Progress::match_index);
         if self.is_of_current_term(index) {
             self.commit_to(index);
         }
@@ -220,13 +228,13 @@ impl<C: Command> Node<C> {
         let likely = if relays { 0.0 } else { MIN_QUORUM_PROBABILITY };
         let Role::Leader(leader) = &mut self.role else { return };
         if !self.settings.tuning.thrifty {
-            leader.followers.values_mut().for_each(|progress| progress.target_index = last_index);
+            leader.followers.values_mut().for_each(|progress| progress.choose_up_to(last_index));
             return;
         }
         let asked = |progress: &Progress| match progress {
-            _ if progress.match_index >= last_index => Some(1.0),
+            _ if progress.match_index() >= last_index => Some(1.0),
             _ if progress.is_far_behind() => None,
-            _ if progress.is_responsive() && progress.target_index >= last_index => {
+            _ if progress.is_responsive() && progress.target_index() >= last_index => {
                 Some(progress.answer_rate())
             }
             _ => None,
@@ -248,7 +256,7 @@ impl<C: Command> Node<C> {
         for (&to, progress) in &mut leader.followers {
             while progress.wants_message(self.settings.max_in_flight) {
                 let sent_at = next_sent_at(&mut leader.last_stamp, self.now);
-                let (from, target_index) = (progress.next_index, progress.sendable_up_to());
+                let (from, target_index) = (progress.next_index(), progress.sendable_up_to());
                 let append = AppendEntries {
                     prev_log_index: from - 1,
                     prev_log_term: self.log.term_at(from - 1).unwrap_or(0),

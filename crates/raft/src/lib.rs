@@ -31,8 +31,7 @@
 //! | `reads` | a leader proves that it still leads, by a lease or by a round to a quorum | paper, 8; dissertation, 6.4 |
 //! | `check_quorum` | a leader that hears no quorum steps down | dissertation, 6.2 |
 //! | `own_disk` | a leader watches its own disk as it watches a follower | dissertation, 10.2.1 |
-//! | `progress` | one follower, as its leader knows it | |
-//! | `round_trip` | the time that an answer takes | RFC 6298 |
+//! | `progress` | one follower, as its leader knows it: indexes, round trips and losses, reachability | RFC 6298 |
 //! | `fanout` | the number of followers that an append goes to | |
 //! | `tuning` | the choices that trade messages against latency | |
 //! | `invariants` | the invariants of one replica and of a cluster | paper, fig. 3 |
@@ -117,7 +116,6 @@ mod progress;
 mod properties;
 mod reads;
 mod relay;
-mod round_trip;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod scripts;
 mod suspicion;

@@ -261,7 +261,7 @@ impl<C: Command> Node<C> {
     pub fn match_indexes(&self) -> impl Iterator<Item = (Id, Index)> + '_ {
         let leader = if let Role::Leader(leader) = &self.role { Some(leader) } else { None };
         let followers = leader.into_iter().flat_map(|leader| &leader.followers);
-        followers.map(|(id, progress)| (*id, progress.match_index))
+        followers.map(|(id, progress)| (*id, progress.match_index()))
     }
 
     /// The time at which each follower is known to have followed this replica, by its own clock, if
@@ -269,7 +269,7 @@ impl<C: Command> Node<C> {
     pub fn contacts(&self) -> impl Iterator<Item = (Id, Micros)> + '_ {
         let leader = if let Role::Leader(leader) = &self.role { Some(leader) } else { None };
         let followers = leader.into_iter().flat_map(|leader| &leader.followers);
-        let contact = |(id, progress): (&Id, &Progress)| (*id, progress.acked_sent_at);
+        let contact = |(id, progress): (&Id, &Progress)| (*id, progress.acked_sent_at());
         followers.map(contact).filter(|(_, sent_at)| *sent_at > 0)
     }
 

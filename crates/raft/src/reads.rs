@@ -57,7 +57,7 @@ impl<C: Command> Node<C> {
     /// quorum keep every other candidate from a quorum of votes. The leader itself refuses its vote
     /// as long as it leads.
     fn lease_end(&self) -> Micros {
-        self.reached_by_quorum(self.now, |progress| progress.acked_sent_at) + self.settings.lease_us
+        self.reached_by_quorum(self.now, Progress::acked_sent_at) + self.settings.lease_us
     }
 
     /// The time up to which this replica serves reads without asking its followers; `None` if it
@@ -71,7 +71,7 @@ impl<C: Command> Node<C> {
     /// The latest time at which a quorum is known to have followed this leader: it has answered
     /// messages that the leader sent then or later.
     pub(super) fn confirmed_at(&self) -> Micros {
-        self.reached_by_quorum(Micros::MAX, |progress| progress.acked_sent_at)
+        self.reached_by_quorum(Micros::MAX, Progress::acked_sent_at)
     }
 
     /// Serves the reads for which leadership is proven: by the lease, or by answers of a quorum to
@@ -116,14 +116,15 @@ impl<C: Command> Node<C> {
         let asked = |progress: &Progress| {
             let in_flight = progress.is_responsive() && progress.awaits_answer_since(after);
             match progress {
-                _ if progress.acked_sent_at > after => Some(1.0),
+                _ if progress.acked_sent_at() > after => Some(1.0),
                 _ if in_flight || progress.wants_message(max_in_flight) => Some(progress.answer_rate()),
                 _ => None,
             }
         };
         for id in leader.choose(wanted, MIN_QUORUM_PROBABILITY, asked) {
-            if let Some(progress) = leader.followers.get_mut(&id) {
-                progress.heartbeat_due = !progress.awaits_answer_since(after);
+            let progress = leader.followers.get_mut(&id);
+            if let Some(progress) = progress.filter(|progress| !progress.awaits_answer_since(after)) {
+                progress.schedule_heartbeat();
             }
         }
     }

@@ -117,7 +117,7 @@ impl<C: Command> Node<C> {
         }
         let followers = || way.iter().filter_map(|id| leader.followers.get(id));
         let all_may = followers().all(|progress| progress.may_relay(self.settings.max_in_flight));
-        followers().map(|progress| progress.next_index).min().filter(|_| all_may)
+        followers().map(Progress::next_index).min().filter(|_| all_may)
     }
 
     fn send_relay(&mut self, way: &[Id], next_index: Index) {
@@ -234,10 +234,8 @@ impl<C: Command> Node<C> {
     pub(super) fn give_up_relays(&mut self) {
         let (now, heartbeat_us) = (self.now, self.settings.heartbeat_interval_us);
         let Role::Leader(leader) = &mut self.role else { return };
-        let is_late = |progress: &&Progress| {
-            progress.retransmit_deadline(heartbeat_us).is_some_and(|deadline| deadline <= now)
-        };
-        let late = leader.followers.values().filter(is_late).filter_map(Progress::oldest_relay);
+        let overdue = leader.followers.values().filter(|progress| progress.is_overdue(now, heartbeat_us));
+        let late = overdue.filter_map(Progress::oldest_relay);
         let late: BTreeSet<Micros> = late.collect();
         for progress in leader.followers.values_mut() {
             if progress.oldest_relay().is_some_and(|sent_at| late.contains(&sent_at)) {

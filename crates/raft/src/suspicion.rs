@@ -181,7 +181,7 @@ impl<C: Command> Node<C> {
     pub(super) fn answer_vote_request_with_heartbeat(&mut self, to: Id) -> bool {
         let Role::Leader(leader) = &mut self.role else { return false };
         if let Some(progress) = leader.followers.get_mut(&to) {
-            progress.heartbeat_due = true;
+            progress.schedule_heartbeat();
         }
         true
     }
