@@ -88,12 +88,9 @@ impl Leader {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
-
     use super::*;
     use crate::harness::id;
     use crate::micros::Micros;
-    use crate::own_disk::OwnDisk;
 
     /// A follower that answers one message of so many, and whether it is silent by now.
     type Kind = (u64, bool);
@@ -124,14 +121,7 @@ mod tests {
             }
             (id(n), progress)
         });
-        let leader = Leader {
-            followers: followers.collect(),
-            reads: VecDeque::new(),
-            elected_at: 0,
-            last_stamp: 0,
-            own_disk: OwnDisk::default(),
-            proposed: 0,
-        };
+        let leader = Leader::new(followers.collect(), 0);
         let asked =
             |progress: &Progress| (progress.target_index() == 2_000).then_some(progress.answer_rate());
         leader.choose(2, MIN_QUORUM_PROBABILITY, asked).into_iter().map(Id::number).collect()

@@ -25,7 +25,8 @@
 //! | `candidate` | pre-vote, then election | paper, 5.2; dissertation, 9.6 |
 //! | `canvass` | the voters that a candidate asks, attempt by attempt | |
 //! | `suspicion` | how a follower finds out that its leader is dead | |
-//! | `leader` | replication and commitment | paper, 5.3, 5.4.2 |
+//! | `leader` | writes, commitment, the timers of a leader | paper, 5.3, 5.4.2 |
+//! | `replicate` | the choice of followers for an entry, appends and their answers | paper, 5.3 |
 //! | `relay` | an entry goes from follower to follower, and one answer comes back | |
 //! | `catch_up` | a follower that lacks much delays no new entry | paper, 5.3 |
 //! | `reads` | a leader proves that it still leads, by a lease or by a round to a quorum | paper, 8; dissertation, 6.4 |
@@ -116,6 +117,7 @@ mod progress;
 mod properties;
 mod reads;
 mod relay;
+mod replicate;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod scripts;
 mod suspicion;

@@ -39,7 +39,7 @@ impl<C: Command> Node<C> {
         let term = self.hard_state.current_term;
         match &mut self.role {
             Role::Leader(leader) => {
-                let after = leader.last_stamp;
+                let after = leader.send_times.latest();
                 let logged = self.settings.tuning.reads == Reads::Log;
                 let entry = logged.then(|| self.log.append(term, Payload::Noop));
                 leader.reads.push_back(PendingRead { id, after, entry });

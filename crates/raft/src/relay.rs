@@ -49,7 +49,7 @@
 use std::collections::BTreeSet;
 
 use super::action::Action;
-use super::leader::next_sent_at;
+use super::leader::Leader;
 use super::message::{
     Acknowledgement, AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, RelayEntries,
     RelayEntriesResponse,
@@ -76,6 +76,18 @@ pub(super) struct RelayAcks {
     term: Term,
     last_index: Index, // the last entry that they have acknowledged in `term`
     acknowledged: Vec<Acknowledgement>,
+}
+
+impl Leader {
+    /// The relay that was sent at `sent_at` goes no further: the hops that fewer than `followed_by`
+    /// hops come after do not get it.
+    pub(super) fn cancel_relay(&mut self, sent_at: Micros, followed_by: usize) {
+        for progress in self.followers.values_mut() {
+            if progress.followed_by(sent_at).is_some_and(|others| others < followed_by) {
+                progress.cancel_relay(sent_at);
+            }
+        }
+    }
 }
 
 impl<C: Command> Node<C> {
@@ -126,7 +138,7 @@ impl<C: Command> Node<C> {
             return;
         };
         let prev_log_index = next_index - 1;
-        let sent_at = next_sent_at(&mut leader.last_stamp, self.now);
+        let sent_at = leader.send_times.next(self.now);
         let append = AppendEntries {
             prev_log_index,
             prev_log_term: self.log.term_at(prev_log_index).unwrap_or(0),
@@ -213,8 +225,9 @@ impl<C: Command> Node<C> {
         let &RelayEntriesResponse { sent_at, match_index, ref acknowledged } = response;
         let last_index = self.log.last_index();
         let Role::Leader(leader) = &mut self.role else { return };
-        let were_sent = acknowledged.iter().all(|acknowledgement| leader.has_sent(acknowledgement.sent_at));
-        if !leader.has_sent(sent_at) || !were_sent || match_index > last_index {
+        let were_sent =
+            acknowledged.iter().all(|acknowledgement| leader.send_times.contains(acknowledgement.sent_at));
+        if !leader.send_times.contains(sent_at) || !were_sent || match_index > last_index {
             return; // this leader sent no such message in its term
         }
         for acknowledgement in acknowledged {
