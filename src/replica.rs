@@ -452,7 +452,7 @@ impl Replica {
         }
     }
 
-    /// This replica leads no more: what it had taken on is for the next leader.
+    /// This replica leads no more. The requests that it had taken on are for the next leader.
     fn abandon(&mut self) {
         self.reads.clear();
         self.lost_leads += 1;

@@ -121,40 +121,24 @@ mod tests {
     use crate::harness::{Cluster, ON_DEMAND, Put, id, put};
     use crate::message::{Body, Message, RequestVoteResponse};
 
-    /// Five replicas that 1 led. 2 has found out that 1 does not answer, and asks for pre-votes.
-    fn with_2_missing_1() -> Cluster {
+    /// Five replicas that 1 leads. No replica counts the others as reached any more.
+    fn led_by_1() -> Cluster {
         let mut cluster = Cluster::new(5, 1, ON_DEMAND);
         cluster.timeout(id(1));
         cluster.stabilize();
         cluster.now += 2 * REACHED_TIMEOUTS * ON_DEMAND.election_timeout_us;
+        cluster
+    }
+
+    /// Five replicas that 1 led. 2 has found out that 1 does not answer, and asks for pre-votes.
+    fn with_2_missing_1() -> Cluster {
+        let mut cluster = led_by_1();
         cluster.step(id(2), [Input::Suspect]);
         while cluster.nodes[&id(2)].leader().is_some() {
             cluster.network.clear();
             cluster.timeout(id(2));
         }
         cluster
-    }
-
-    #[test]
-    fn leader_that_lost_its_quorum_asks_the_fewest_voters_that_elect_it() {
-        let mut cluster = Cluster::new(5, 1, ON_DEMAND);
-        cluster.timeout(id(1));
-        cluster.stabilize();
-        cluster.now += 2 * REACHED_TIMEOUTS * ON_DEMAND.election_timeout_us;
-        cluster.partition(&[vec![id(1)], (2..=5).map(id).collect()]);
-        cluster.step(id(1), [put("k", "v")]);
-        while cluster.nodes[&id(1)].is_leader() {
-            cluster.elapse(10_000, true);
-        }
-        cluster.blocked.clear();
-        let first = loop {
-            cluster.timeout(id(1));
-            let first = asked(&mut cluster);
-            if !first.is_empty() {
-                break first;
-            }
-        };
-        assert_eq!(first.len(), 2);
     }
 
     /// The replicas that a candidate has asked just now.
@@ -189,6 +173,25 @@ mod tests {
     fn cut_off_candidate_asks_first_the_fewest_voters_that_elect_it_without_the_missed_leader() {
         let first = asked(&mut with_2_missing_1());
         assert!(first.len() == 2 && first.iter().all(|number| (3..=5).contains(number)), "{first:?}");
+    }
+
+    #[test]
+    fn leader_that_lost_its_quorum_asks_the_fewest_voters_that_elect_it() {
+        let mut cluster = led_by_1();
+        cluster.partition(&[vec![id(1)], (2..=5).map(id).collect()]);
+        cluster.step(id(1), [put("k", "v")]);
+        while cluster.nodes[&id(1)].is_leader() {
+            cluster.elapse(10_000, true);
+        }
+        cluster.blocked.clear();
+        let first = loop {
+            cluster.timeout(id(1));
+            let first = asked(&mut cluster);
+            if !first.is_empty() {
+                break first;
+            }
+        };
+        assert_eq!(first.len(), 2);
     }
 
     #[test]

@@ -40,6 +40,17 @@ fn hear(fd: &OwnedFd) -> Vec<u8> {
     buffer
 }
 
+/// The simulator goes. The replica still receives the simulator's last words, and then the end.
+fn is_closed_after_its_last_words(transport: &dyn Transport, simulator: OwnedFd) {
+    drop(simulator);
+    assert_eq!(receive(transport, 100), Ok(b"last".to_vec()));
+    assert_eq!(receive(transport, 100), Err(Received::Closed));
+    assert_eq!(
+        transport.send(ANYWHERE, b"x").expect_err("the simulator is gone").kind(),
+        ErrorKind::BrokenPipe
+    );
+}
+
 fn receive(transport: &dyn Transport, room: usize) -> Result<Vec<u8>, Received> {
     receive_until(transport, room, None)
 }
