@@ -6,16 +6,18 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use kvstore::id::Id;
 use kvstore::replication::Message;
-use kvstore::request::{Outcome, RequestId, Response};
+use kvstore::request::Response;
 use kvstore::wire::{self, Decoder};
 use serde::Deserialize;
 use simd_json::Buffers;
 
 mod samples;
+#[path = "../tests/testkit/mod.rs"]
+mod testkit;
 
 use samples::{acknowledgement, append};
+use testkit::{CLIENT, id, response, value};
 
 /// Every key that the messages of this file have.
 #[derive(Deserialize)]
@@ -40,10 +42,6 @@ struct Flat<'a> {
 
 /// Index, term, client, `MID`, key and value.
 type FlatEntry<'a> = (u64, u64, &'a str, &'a str, &'a str, &'a str);
-
-fn id(number: u16) -> Id {
-    Id::new(number).expect("not reserved")
-}
 
 fn encoded(message: Message) -> Vec<u8> {
     let mut buffer = Vec::new();
@@ -107,9 +105,8 @@ fn encode(c: &mut Criterion) {
             b.iter(|| wire::encode_peer(&mut buffer, id(1), id(0), Some(id(1)), black_box(&messages)));
         });
     }
-    let request = RequestId { client: id(0x15), mid: "A".repeat(32).into() };
-    let response =
-        Response { id: request, outcome: Outcome::Value("0".repeat(32).into()), leader: Some(id(1)) };
+    let found = response(CLIENT, "A".repeat(32), value("0".repeat(32)));
+    let response = Response { leader: Some(id(1)), ..found };
     c.bench_function("encode/answer", |b| {
         b.iter(|| wire::encode_response(&mut buffer, id(1), black_box(&response)));
     });

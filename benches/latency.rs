@@ -70,6 +70,8 @@ mod network;
 #[path = "latency/parts.rs"]
 mod parts;
 mod samples;
+#[path = "../tests/testkit/mod.rs"]
+mod testkit;
 
 use std::time::Duration;
 

@@ -17,16 +17,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kvstore::command::Command;
 use kvstore::exchange::{Inbound, Outbound};
 use kvstore::id::Id;
 use kvstore::micros::Micros;
 use kvstore::replica::{Options, Replica};
-use kvstore::replication::{AppendEntries, Body, Entry, Message, Payload};
-use kvstore::request::{Operation, Outcome, Request, RequestId};
+use kvstore::replication::AppendEntries;
+use kvstore::request::{Request, RequestId};
 use kvstore::transport::SEQPACKET_MAX_DATAGRAM;
 use kvstore::wire::Limits;
 use rustix::time::{ClockId, clock_gettime};
+
+#[path = "../tests/testkit/mod.rs"]
+mod testkit;
+
+use testkit::{STORED, command, entry, id};
 
 const REPLICAS: u16 = 3;
 const KEYS: usize = 5_000_000;
@@ -65,16 +69,11 @@ fn main() {
     }
 }
 
-fn id(number: u16) -> Id {
-    Id::new(number).expect("not reserved")
-}
-
 fn put(number: usize, rng: &mut fastrand::Rng) -> Request {
     let client = number as u16 % CLIENTS;
     let mid = if client == 0 { format!("{:032X}", rng.u128(..)) } else { format!("{number:08x}") };
-    let id = RequestId { client: id(0x1000 + client), mid: mid.into() };
-    let key = format!("{:032X}", rng.u128(..)).into();
-    Request { id, operation: Operation::Put { key, value: "0123456789ABCDEF".repeat(2).into() } }
+    let key = format!("{:032X}", rng.u128(..));
+    testkit::put(id(0x1000 + client), mid, key, "0123456789ABCDEF".repeat(2))
 }
 
 /// Processor time of this thread, in nanoseconds.
@@ -159,7 +158,7 @@ impl Cluster {
                     self.inboxes.entry(peer).or_default().push(Inbound::Peer { from: to, message });
                 }
                 Outbound::Client(response) => {
-                    self.stored += usize::from(response.outcome == Outcome::Stored);
+                    self.stored += usize::from(response.outcome == STORED);
                 }
             }
         }
@@ -205,9 +204,8 @@ impl Cluster {
         let gone = id(REPLICAS - 1);
         self.replicas.remove(&gone);
         let mut entry = |index: usize| {
-            let request = put(index, rng).id;
-            let command = Command { request, key: format!("{index:x}").into(), value: Arc::clone(value) };
-            Entry { index: index as u64, term: 1, payload: Payload::Command(Arc::new(command)) }
+            let RequestId { client, mid } = put(index, rng).id;
+            entry(index as u64, 1, command(client, mid, format!("{index:x}"), Arc::clone(value)))
         };
         for first in (1..=entries).step_by(BATCH) {
             let append = AppendEntries {
@@ -217,7 +215,7 @@ impl Cluster {
                 sent_at: first as u64,
                 entries: (first..=entries.min(first + BATCH - 1)).map(&mut entry).collect(),
             };
-            let message = Message { term: 1, body: Body::AppendEntries(append) };
+            let message = testkit::append(1, append);
             for to in 0..REPLICAS - 1 {
                 self.step(id(to), vec![Inbound::Peer { from: gone, message: message.clone() }]);
             }

@@ -350,6 +350,7 @@ impl fmt::Display for Simulator {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testkit::id;
 
     #[test]
     fn tuning_without_options_is_the_default() {
@@ -372,10 +373,6 @@ mod tests {
 
     fn udp(port: u16) -> Simulator {
         Simulator::Udp(NonZeroU16::new(port).expect("not 0"))
-    }
-
-    fn id(number: u16) -> Id {
-        Id::new(number).expect("not reserved")
     }
 
     #[test]

@@ -3,6 +3,9 @@
 
 mod check;
 mod cli;
+#[path = "../tests/testkit/mod.rs"]
+#[cfg(test)]
+mod testkit;
 
 use std::hash::BuildHasher;
 use std::io;

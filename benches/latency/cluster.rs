@@ -8,7 +8,7 @@ use kvstore::replica::Options;
 use kvstore::transport::{Address, Received, Transport};
 
 use crate::clients::{self, DST, FIRST_CLIENT, LEADER, MAX_BYTES, SRC};
-use crate::network::id;
+use crate::testkit::id;
 
 /// The work of each thread for its messages.
 #[derive(Clone, Copy)]

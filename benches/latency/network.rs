@@ -6,7 +6,6 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kvstore::id::Id;
 use kvstore::transport::{Hub, SEQPACKET_MAX_DATAGRAM, Seqpacket, Transport, Udp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -14,6 +13,8 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept, bind, listen, recv,
     send, socket_with, sockopt,
 };
+
+use crate::testkit::id;
 
 /// How long no message may move before [`Network::receive`] returns `None`.
 pub const SILENCE: Duration = Duration::from_millis(50);
@@ -48,10 +49,6 @@ pub trait Network {
 
     /// Hands a datagram to a replica, and never waits until it is received.
     fn deliver(&mut self, to: u16, datagram: &[u8]);
-}
-
-pub fn id(number: u16) -> Id {
-    Id::new(number).expect("not reserved")
 }
 
 /// A network and the replicas' ends of it, in the order of their IDs.

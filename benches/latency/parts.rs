@@ -11,13 +11,13 @@ use kvstore::id::Id;
 use kvstore::micros::Micros;
 use kvstore::replica::{Options, Replica};
 use kvstore::replication::Message;
-use kvstore::request::{Operation, Outcome, Request, RequestId};
+use kvstore::request::Request;
 use kvstore::transport::SEQPACKET_MAX_DATAGRAM;
 use kvstore::wire::{self, Decoder, Limits};
 
 use crate::clients::percentile;
-use crate::network::id;
 use crate::samples::{acknowledgement, append};
+use crate::testkit::{self, STORED, id};
 
 const REPLICAS: u16 = 5;
 const CORE_PUTS: usize = 64_000;
@@ -91,7 +91,7 @@ impl Core {
                     self.inboxes.entry(peer).or_default().push(Inbound::Peer { from: to, message });
                 }
                 Outbound::Client(response) => {
-                    self.stored += usize::from(response.outcome == Outcome::Stored);
+                    self.stored += usize::from(response.outcome == STORED);
                 }
             }
         }
@@ -114,9 +114,8 @@ impl Core {
 }
 
 fn put(number: usize) -> Request {
-    let mid = format!("{number:032X}").into();
-    let (key, value) = (format!("{:032X}", number % 512).into(), "0123456789ABCDEF".repeat(2).into());
-    Request { id: RequestId { client: id(0x1000), mid }, operation: Operation::Put { key, value } }
+    let (mid, key) = (format!("{number:032X}"), format!("{:032X}", number % 512));
+    testkit::put(id(0x1000), mid, key, "0123456789ABCDEF".repeat(2))
 }
 
 /// The time that all replicas together need for a put, in ns.

@@ -1,31 +1,20 @@
 //! Messages that more than one bench reads and writes.
 
-use std::sync::Arc;
+use kvstore::replication::{AppendEntries, Message};
+use raft::message::AppendOutcome;
 
-use kvstore::command::Command;
-use kvstore::id::Id;
-use kvstore::replication::{AppendEntries, Body, Entry, Message, Payload};
-use kvstore::request::RequestId;
-use raft::message::{AppendEntriesResponse, AppendOutcome};
+use crate::testkit::{self, CLIENT, append_response, command, entry};
 
 /// An append of puts like those of the simulator's clients.
 pub fn append(entries: u64) -> Message {
-    let entry = |index| {
-        let request =
-            RequestId { client: Id::new(0x15).expect("not reserved"), mid: format!("{index:032X}").into() };
-        let command =
-            Command { request, key: "k".repeat(32).into(), value: "0123456789ABCDEF".repeat(2).into() };
-        Entry { index, term: 3, payload: Payload::Command(Arc::new(command)) }
-    };
-    let entries = (1_001..=1_000 + entries).map(entry).collect();
+    let command =
+        |mid: u64| command(CLIENT, format!("{mid:032X}"), "k".repeat(32), "0123456789ABCDEF".repeat(2));
+    let entries = (1_001..=1_000 + entries).map(|index| entry(index, 3, command(index))).collect();
     let (prev_log_index, prev_log_term, leader_commit, sent_at) = (1_000, 3, 999, 12_345_678);
-    let append = AppendEntries { prev_log_index, prev_log_term, leader_commit, sent_at, entries };
-    Message { term: 3, body: Body::AppendEntries(append) }
+    testkit::append(3, AppendEntries { prev_log_index, prev_log_term, leader_commit, sent_at, entries })
 }
 
 /// An answer to it.
 pub fn acknowledgement() -> Message {
-    let outcome = AppendOutcome::Matched { match_index: 1_064 };
-    let response = AppendEntriesResponse { sent_at: 12_345_678, outcome };
-    Message { term: 3, body: Body::AppendEntriesResponse(response) }
+    append_response(3, 12_345_678, AppendOutcome::Matched { match_index: 1_064 })
 }

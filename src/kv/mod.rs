@@ -50,11 +50,10 @@ impl Kv {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::RequestId;
+    use crate::testkit::{command, id};
 
     fn put(client: u16, mid: &str, key: &str, value: &str) -> Command {
-        let client = Id::new(client).expect("not reserved");
-        Command { request: RequestId { client, mid: mid.into() }, key: key.into(), value: value.into() }
+        command(id(client), mid, key, value)
     }
 
     #[test]

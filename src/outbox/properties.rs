@@ -3,9 +3,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::tests::{datagrams, id, messages};
+use super::tests::{datagrams, messages};
 use super::*;
-use crate::replication::Payload;
+use crate::testkit::{id, noop, noops};
 
 /// The final knowledge of the two ends of an append.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,7 +109,7 @@ fn sender(steps: &[Step]) -> Vec<Message> {
         let response = |outcome| Body::AppendEntriesResponse(AppendEntriesResponse { sent_at: now, outcome });
         let body = match step {
             Step::Grow(by) => {
-                log.extend((1..=by).map(|n| Entry { index: last + n, term, payload: Payload::Noop }));
+                log.extend(noops(last + 1..=last + by, term));
                 continue;
             }
             Step::NextTerm => {
@@ -157,7 +157,7 @@ proptest! {
     ) {
         let sent = sender(&steps);
         // The receiver begins with some entries that no leader will confirm.
-        let log = (1..=foreign).map(|index| Entry { index, term: 1 + u64::from(index > 3), payload: Payload::Noop });
+        let log = (1..=foreign).map(|index| noop(index, 1 + u64::from(index > 3)));
         let mut one_by_one = Knowledge { log: log.collect(), ..Knowledge::default() };
         let mut merged = one_by_one.clone();
 

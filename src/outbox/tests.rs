@@ -4,36 +4,26 @@ use raft::message::{Acknowledgement, RelayEntriesResponse, RequestVote, RequestV
 
 use super::*;
 use crate::exchange::Inbound;
-use crate::replication::{Payload, RelayEntries};
-use crate::request::RequestId;
+use crate::replication::RelayEntries;
+use crate::testkit::{self, CLIENT, FAIL, REDIRECT, STORED, append_response, id, noops, response, value};
 use crate::wire::Decoder;
 
 const LIMIT: usize = 1_000;
-
-pub(super) fn id(number: u16) -> Id {
-    Id::new(number).expect("not reserved")
-}
-
-fn noops(range: std::ops::RangeInclusive<Index>, term: Term) -> Vec<Entry> {
-    range.map(|index| Entry { index, term, payload: Payload::Noop }).collect()
-}
 
 /// An append of term 5 that shows the entries after `prev` up to `last`, all of term 5.
 fn append(prev: Index, last: Index, leader_commit: Index, sent_at: u64) -> Message {
     let prev_log_term = if prev == 0 { 0 } else { 5 };
     let entries = noops(prev + 1..=last, 5);
-    let append = AppendEntries { prev_log_index: prev, prev_log_term, leader_commit, sent_at, entries };
-    Message { term: 5, body: Body::AppendEntries(append) }
+    testkit::append(5, AppendEntries { prev_log_index: prev, prev_log_term, leader_commit, sent_at, entries })
 }
 
 fn matched(match_index: Index, sent_at: u64) -> Message {
-    let outcome = AppendOutcome::Matched { match_index };
-    Message { term: 5, body: Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome }) }
+    append_response(5, sent_at, AppendOutcome::Matched { match_index })
 }
 
 fn conflict(prev_log_index: Index, sent_at: u64) -> Message {
     let outcome = AppendOutcome::Conflict { prev_log_index, conflict_term: 0, conflict_index: 1 };
-    Message { term: 5, body: Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome }) }
+    append_response(5, sent_at, outcome)
 }
 
 fn vote(campaign: u64) -> Message {
@@ -50,7 +40,7 @@ fn to(number: u16, message: Message) -> Outbound {
 }
 
 fn answer(mid: &str, outcome: Outcome) -> Outbound {
-    Outbound::Client(Response { id: RequestId { client: id(16), mid: mid.into() }, outcome, leader: None })
+    Outbound::Client(response(CLIENT, mid, outcome))
 }
 
 /// All datagrams of an outbox into which these are pushed, none beyond the limit.
@@ -256,10 +246,10 @@ fn message_that_no_datagram_can_carry_is_counted_and_dropped() {
 fn destinations_have_their_turn_in_the_order_of_the_first_push() {
     let pushed = [
         to(2, matched(1, 1)),
-        answer("a", Outcome::Stored),
+        answer("a", STORED),
         to(1, vote(1)),
         to(2, vote(2)),
-        answer("b", Outcome::Fail),
+        answer("b", FAIL),
         to(1, vote(3)),
     ];
     let (datagrams, counts) = datagrams(LIMIT, pushed);
@@ -283,7 +273,7 @@ fn messages_beyond_one_datagram_go_before_the_next_destination() {
 #[test]
 fn answers_are_never_merged_reordered_or_dropped() {
     let mids = ["b", "a", "a", "c"];
-    let (datagrams, _) = datagrams(LIMIT, mids.map(|mid| answer(mid, Outcome::Redirect)));
+    let (datagrams, _) = datagrams(LIMIT, mids.map(|mid| answer(mid, REDIRECT)));
     let texts = datagrams.iter().map(|datagram| String::from_utf8_lossy(datagram).into_owned());
     for (text, mid) in texts.zip(mids) {
         assert!(text.contains(&format!(r#""type":"redirect","MID":"{mid}""#)), "{text}");
@@ -293,7 +283,7 @@ fn answers_are_never_merged_reordered_or_dropped() {
 
 #[test]
 fn answer_that_does_not_fit_becomes_a_refusal() {
-    let (datagrams, counts) = datagrams(LIMIT, [answer("m", Outcome::Value("v".repeat(LIMIT).into()))]);
+    let (datagrams, counts) = datagrams(LIMIT, [answer("m", value("v".repeat(LIMIT)))]);
     assert!(String::from_utf8_lossy(&datagrams[0]).contains(r#""type":"fail","MID":"m""#));
     assert_eq!((datagrams.len(), counts.oversized), (1, 1));
 }

@@ -6,14 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::kv::SESSION_WINDOW;
 use crate::outbox::Outbox;
+use crate::testkit::{self, CLIENT, FAIL, REDIRECT, STORED, id, response, value};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 use crate::wire;
-
-fn id(number: u16) -> Id {
-    Id::new(number).expect("not reserved")
-}
-
-const CLIENT: u16 = 0x15;
 
 /// Replicas 0000 to 0004 with a network that delivers at once, unless a way is blocked.
 struct Cluster {
@@ -142,20 +137,12 @@ fn step_on_disk(replica: &mut Replica, now: Micros, inputs: Vec<Inbound>, out: &
     }
 }
 
-fn request(mid: &str, operation: Operation) -> Request {
-    Request { id: RequestId { client: id(CLIENT), mid: mid.into() }, operation }
-}
-
 fn put(mid: &str, key: &str, value: &str) -> Request {
-    request(mid, Operation::Put { key: key.into(), value: value.into() })
+    testkit::put(CLIENT, mid, key, value)
 }
 
 fn get(mid: &str, key: &str) -> Request {
-    request(mid, Operation::Get { key: key.into() })
-}
-
-fn value(text: &str) -> Outcome {
-    Outcome::Value(text.into())
+    testkit::get(CLIENT, mid, key)
 }
 
 #[test]
@@ -168,10 +155,10 @@ fn leader_answers_and_followers_name_it() {
     assert_eq!(
         cluster.answers(),
         [
-            (leader, "m1".into(), Outcome::Stored, Some(leader)),
+            (leader, "m1".into(), STORED, Some(leader)),
             (leader, "m2".into(), value("v"), Some(leader)),
             (leader, "m3".into(), value(""), Some(leader)),
-            (follower, "m4".into(), Outcome::Redirect, Some(leader)),
+            (follower, "m4".into(), REDIRECT, Some(leader)),
         ]
     );
 }
@@ -184,7 +171,7 @@ fn request_without_a_leader_is_held_and_then_redirected_to_no_leader() {
     cluster.run(HOLD_US - 1);
     assert_eq!(cluster.answers(), []);
     cluster.run(1);
-    assert_eq!(cluster.answers(), [(id(0), "m1".into(), Outcome::Redirect, None)]);
+    assert_eq!(cluster.answers(), [(id(0), "m1".into(), REDIRECT, None)]);
 }
 
 /// How long a replica that has known no leader for `leaderless_us` holds a request.
@@ -224,7 +211,7 @@ fn held_request_is_served_or_redirected_as_soon_as_there_is_a_leader() {
     let leader = cluster.leader();
     let mut answers = cluster.answers();
     answers.sort_by_key(|(from, ..)| *from);
-    let outcome = |n| if id(n) == leader { Outcome::Stored } else { Outcome::Redirect };
+    let outcome = |n| if id(n) == leader { STORED } else { REDIRECT };
     let expected: Vec<_> = (0..5).map(|n| (id(n), format!("m{n}"), outcome(n), Some(leader))).collect();
     assert_eq!(answers, expected);
 }
@@ -237,7 +224,7 @@ fn leader_that_loses_its_quorum_redirects_its_pending_requests() {
     cluster.ask(leader, &[put("m1", "k", "v"), get("m2", "k")]);
     assert_eq!(cluster.answers(), []);
     cluster.run(ELECTION_TIMEOUT_US);
-    let expected = ["m1", "m2"].map(|mid| (leader, mid.into(), Outcome::Redirect, None));
+    let expected = ["m1", "m2"].map(|mid| (leader, mid.into(), REDIRECT, None));
     assert_eq!(cluster.answers(), expected);
     assert!(cluster.replicas[&leader].reads.is_empty(), "no read is kept once it is answered");
     cluster.blocked.clear();
@@ -259,7 +246,7 @@ fn replica_that_has_just_lost_its_leader_holds_a_request_as_long_as_an_election_
     cluster.run(HOLD_US - 1_000);
     assert_eq!(cluster.answers(), []);
     cluster.run(1_000);
-    assert_eq!(cluster.answers(), [(leader, "m2".into(), Outcome::Redirect, None)]);
+    assert_eq!(cluster.answers(), [(leader, "m2".into(), REDIRECT, None)]);
 }
 
 #[test]
@@ -271,12 +258,12 @@ fn client_that_comes_back_from_a_live_leader_is_redirected_again_when_the_leader
     cluster.ask(follower, &[put("m1", "k", "v")]);
     cluster.now += 1;
     cluster.ask(follower, &[put("m2", "k", "v")]);
-    assert_eq!(cluster.answers(), [(follower, "m1".into(), Outcome::Redirect, Some(leader))]);
+    assert_eq!(cluster.answers(), [(follower, "m1".into(), REDIRECT, Some(leader))]);
     cluster.ask(follower, &[get("m3", "k")]);
     assert_eq!(cluster.answers(), [], "while one client waits no other one is redirected");
     cluster.blocked.clear();
     cluster.run(ELECTION_TIMEOUT_US / 4); // the follower probes the leader a second time
-    let again = ["m2", "m3"].map(|mid| (follower, mid.into(), Outcome::Redirect, Some(leader)));
+    let again = ["m2", "m3"].map(|mid| (follower, mid.into(), REDIRECT, Some(leader)));
     assert_eq!(cluster.answers(), again);
 }
 
@@ -294,10 +281,7 @@ fn client_that_comes_back_from_a_dead_leader_is_redirected_to_the_next_one() {
     let answers = cluster.answers();
     let (from, mid, outcome, leader) = &answers[0];
     assert_eq!((answers.len(), *from, &**mid), (1, follower, "m2"));
-    assert!(
-        *outcome == Outcome::Stored || *outcome == Outcome::Redirect && *leader != Some(dead),
-        "{answers:?}"
-    );
+    assert!(*outcome == STORED || *outcome == REDIRECT && *leader != Some(dead), "{answers:?}");
 }
 
 #[test]
@@ -305,7 +289,7 @@ fn repeated_request_gets_one_answer_while_it_is_pending() {
     let (mut cluster, leader) = Cluster::elected();
     let before = cluster.replicas[&leader].node().log().last_index();
     cluster.ask(leader, &[put("m1", "k", "v"), put("m1", "k", "v")]);
-    assert_eq!(cluster.answers(), [(leader, "m1".into(), Outcome::Stored, Some(leader))]);
+    assert_eq!(cluster.answers(), [(leader, "m1".into(), STORED, Some(leader))]);
     assert_eq!(cluster.replicas[&leader].node().log().last_index(), before + 1);
 }
 
@@ -315,7 +299,7 @@ fn repeated_request_takes_effect_once() {
     cluster.ask(leader, &[put("m1", "k", "old")]);
     cluster.ask(leader, &[put("m2", "k", "new")]);
     cluster.ask(leader, &[put("m1", "k", "old"), get("m3", "k")]);
-    let stored = |mid: &str| (leader, mid.into(), Outcome::Stored, Some(leader));
+    let stored = |mid: &str| (leader, mid.into(), STORED, Some(leader));
     let read = (leader, "m3".into(), value("new"), Some(leader));
     assert_eq!(cluster.answers(), [stored("m1"), stored("m2"), stored("m1"), read]);
 }
@@ -332,10 +316,7 @@ fn numbered_put_that_comes_again_after_any_number_of_others_is_refused() {
     let last = (2 * SESSION_WINDOW - 1).to_string();
     assert_eq!(
         cluster.answers(),
-        [
-            (leader, "0".into(), Outcome::Fail, Some(leader)),
-            (leader, "read".into(), value(&last), Some(leader)),
-        ]
+        [(leader, "0".into(), FAIL, Some(leader)), (leader, "read".into(), value(&*last), Some(leader)),]
     );
     assert_eq!(cluster.replicas[&leader].node().log().last_index(), entries, "it is not even proposed");
 }
@@ -348,7 +329,7 @@ fn put_that_is_too_late_when_it_is_committed_is_refused() {
     let entries = cluster.replicas[&leader].node().log().last_index();
     cluster.ask(leader, &puts);
     assert_eq!(cluster.replicas[&leader].node().log().last_index(), entries + puts.len() as u64);
-    let outcome = |n| if n == 2 * SESSION_WINDOW { Outcome::Fail } else { Outcome::Stored };
+    let outcome = |n| if n == 2 * SESSION_WINDOW { FAIL } else { STORED };
     let answers = cluster.answers().into_iter().map(|(_, _, outcome, _)| outcome);
     assert_eq!(answers.collect::<Vec<_>>(), (0..puts.len()).map(outcome).collect::<Vec<_>>());
     cluster.ask(leader, &[get("read", "k")]);
@@ -360,8 +341,8 @@ fn request_under_the_mid_of_another_one_is_refused() {
     let (mut cluster, leader) = Cluster::elected();
     cluster.ask(leader, &[put("m1", "k", "v")]);
     cluster.ask(leader, &[put("m1", "k", "w"), put("m1", "l", "v"), get("m2", "k")]);
-    let failed = |mid: &str| (leader, mid.into(), Outcome::Fail, Some(leader));
-    let stored = |mid: &str| (leader, mid.into(), Outcome::Stored, Some(leader));
+    let failed = |mid: &str| (leader, mid.into(), FAIL, Some(leader));
+    let stored = |mid: &str| (leader, mid.into(), STORED, Some(leader));
     let read = (leader, "m2".into(), value("v"), Some(leader));
     assert_eq!(cluster.answers(), [stored("m1"), failed("m1"), failed("m1"), read]);
     // While the first one waits, too.
@@ -381,7 +362,7 @@ fn request_with_a_long_mid_is_answered() {
     cluster.ask(leader, &[put(&long, "k", "w")]);
     cluster.ask(leader, &[get(&long, "k"), get(&long[1..], "short")]);
     let answers = cluster.answers().into_iter().map(|(_, _, outcome, _)| outcome);
-    let expected = [Outcome::Stored, Outcome::Stored, Outcome::Fail, Outcome::Fail, value("v")];
+    let expected = [STORED, STORED, FAIL, FAIL, value("v")];
     assert_eq!(answers.collect::<Vec<_>>(), expected);
 }
 
@@ -396,7 +377,7 @@ fn answers_leave_in_the_order_in_which_their_operations_took_effect() {
     cluster.blocked.clear();
     cluster.run(HEARTBEAT_INTERVAL_US);
     cluster.ask(leader, &[get("m4", "k")]);
-    let stored = |mid: &str| (leader, mid.into(), Outcome::Stored, Some(leader));
+    let stored = |mid: &str| (leader, mid.into(), STORED, Some(leader));
     let read = |mid: &str, text| (leader, mid.into(), value(text), Some(leader));
     assert_eq!(cluster.answers(), [stored("m1"), read("m3", "old"), stored("m2"), read("m4", "new")]);
 }
@@ -407,7 +388,7 @@ fn value_that_cannot_fit_into_a_message_is_refused() {
     cluster.ask(leader, &[put("m1", "k", &"v".repeat(SEQPACKET_MAX_DATAGRAM))]);
     cluster.ask(leader, &[put("m2", "k", &"\n".repeat(SEQPACKET_MAX_DATAGRAM * 2 / 3))]);
     cluster.ask(leader, &[get("m3", "k")]);
-    let failed = |mid: &str| (leader, mid.into(), Outcome::Fail, Some(leader));
+    let failed = |mid: &str| (leader, mid.into(), FAIL, Some(leader));
     let read = (leader, "m3".into(), value(""), Some(leader));
     assert_eq!(cluster.answers(), [failed("m1"), failed("m2"), read]);
 }
@@ -437,7 +418,7 @@ fn backlog_is_split_into_messages_within_the_limit_and_gets_through() {
             cluster.batch(to, vec![Inbound::Peer { from: leader, message }]);
         }
     }
-    let stored = cluster.answers().iter().filter(|(.., outcome, _)| *outcome == Outcome::Stored).count();
+    let stored = cluster.answers().iter().filter(|(.., outcome, _)| *outcome == STORED).count();
     assert_eq!(stored, 40);
 }
 
@@ -446,7 +427,7 @@ fn more_requests_than_can_wait_are_refused_at_once() {
     let mut cluster = Cluster::new();
     let requests: Vec<Request> = (0..=MAX_PENDING).map(|n| get(&n.to_string(), "k")).collect();
     cluster.ask(id(0), &requests);
-    assert_eq!(cluster.answers(), [(id(0), MAX_PENDING.to_string(), Outcome::Fail, None)]);
+    assert_eq!(cluster.answers(), [(id(0), MAX_PENDING.to_string(), FAIL, None)]);
 }
 
 #[test]
@@ -456,10 +437,10 @@ fn more_bytes_of_requests_than_can_wait_are_refused_until_some_are_answered() {
     let long = "v".repeat(MAX_PENDING_BYTES / 64 - 10);
     let requests: Vec<Request> = (0..70).map(|n| put(&format!("{n:09}"), "k", &long)).collect();
     cluster.ask(id(0), &requests);
-    let refused = (64..70).map(|n| (id(0), format!("{n:09}"), Outcome::Fail, None));
+    let refused = (64..70).map(|n| (id(0), format!("{n:09}"), FAIL, None));
     assert_eq!(cluster.answers(), refused.collect::<Vec<_>>());
     cluster.ask(id(0), &[get("m", "k")]);
-    assert_eq!(cluster.answers(), [(id(0), "m".into(), Outcome::Fail, None)]);
+    assert_eq!(cluster.answers(), [(id(0), "m".into(), FAIL, None)]);
 
     let replica = cluster.replicas.get_mut(&id(0)).expect("it exists");
     assert_eq!(answers_per_batch(replica, HOLD_US), [64]);
@@ -514,12 +495,7 @@ fn replica_that_stops_redirects_its_pending_requests() {
     cluster.ask(id(0), &[put("m1", "k", "v"), get("m2", "k")]);
     let replica = cluster.replicas.get_mut(&id(0)).expect("it exists");
     let answers = replica.stop();
-    let redirect = |mid: &str| Response {
-        id: RequestId { client: id(CLIENT), mid: mid.into() },
-        outcome: Outcome::Redirect,
-        leader: None,
-    };
-    assert_eq!(answers, [redirect("m1"), redirect("m2")]);
+    assert_eq!(answers, ["m1", "m2"].map(|mid| response(CLIENT, mid, REDIRECT)));
     assert_eq!(replica.stop(), []);
 }
 

@@ -11,7 +11,6 @@
 //! * The decoder remembers nothing: after any datagram it reads the next one like a new decoder.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use raft::message::{Acknowledgement, AppendOutcome, RequestVote};
 use raft::types::{Index, MAX_NUMBER, Term};
@@ -19,20 +18,20 @@ use raft::types::{Index, MAX_NUMBER, Term};
 use super::decode::{Decoder, MAX_ENTRY_MID_BYTES, MAX_MID_BYTES, Malformed};
 use super::encode::encode_peer;
 use super::size::{BUNDLE_ENVELOPE_BYTES, message_len_at_most};
-use crate::command::Command;
 use crate::exchange::Inbound;
 use crate::id::Id;
 use crate::replication::{AppendEntries, Body, Entry, LogTail, Message, Payload};
-use crate::request::{Operation, Request, RequestId};
+use crate::request::{Request, RequestId};
+use crate::testkit::{self, command, entry, id, noop};
 
 /// The replica that decodes.
-pub const OWN: Id = Id::new(0).expect("not reserved");
+pub const OWN: Id = id(0);
 /// A replica that it listens to.
-pub const PEER: Id = Id::new(1).expect("not reserved");
+pub const PEER: Id = id(1);
 /// All replicas that it listens to.
-pub const PEERS: [Id; 3] = [PEER, Id::new(2).expect("not reserved"), Id::new(3).expect("not reserved")];
+pub const PEERS: [Id; 3] = [PEER, id(2), id(3)];
 
-const CLIENT: Id = Id::new(0x10).expect("not reserved");
+const CLIENT: Id = id(0x10);
 
 /// If one of them breaks a guarantee.
 pub fn check(datagram: &[u8]) {
@@ -51,8 +50,7 @@ pub fn check(datagram: &[u8]) {
 
 /// The messages of one datagram. A message that was decoded before must stay as it is.
 fn read(decoder: &mut Decoder, datagram: &[u8]) -> Result<Vec<Inbound>, Malformed> {
-    let id = RequestId { client: CLIENT, mid: "earlier".into() };
-    let earlier = [Inbound::Client(Request { id, operation: Operation::Get { key: "k".into() } })];
+    let earlier = [Inbound::Client(testkit::get(CLIENT, "earlier", "k"))];
     let mut out = earlier.to_vec();
     let result = decoder.decode(&mut datagram.to_vec(), &mut out);
     assert!(out.starts_with(&earlier), "{result:?} left {out:?}");
@@ -64,21 +62,16 @@ fn read(decoder: &mut Decoder, datagram: &[u8]) -> Result<Vec<Inbound>, Malforme
 /// Two messages that use all of the decoder's buffers: several levels, and texts with and without
 /// escapes.
 fn good_messages() -> [Message; 2] {
-    let request = RequestId { client: CLIENT, mid: "\"m\"\n".into() };
-    let command = Command { request, key: "k".into(), value: "\u{1F600}\\ and so on ".repeat(8).into() };
-    let entry = |index, payload| Entry { index, term: 2, payload };
+    let command = command(CLIENT, "\"m\"\n", "k", "\u{1F600}\\ and so on ".repeat(8));
     let append = AppendEntries {
         prev_log_index: 0,
         prev_log_term: 0,
         leader_commit: MAX_NUMBER,
         sent_at: 7,
-        entries: vec![entry(1, Payload::Noop), entry(2, Payload::Command(Arc::new(command)))],
+        entries: vec![noop(1, 2), entry(2, 2, command)],
     };
     let vote = RequestVote { pre_vote: true, campaign: 3, last_log_index: 2, last_log_term: 2 };
-    [
-        Message { term: 2, body: Body::AppendEntries(append) },
-        Message { term: 3, body: Body::RequestVote(vote) },
-    ]
+    [testkit::append(2, append), Message { term: 3, body: Body::RequestVote(vote) }]
 }
 
 fn encoded(messages: &[Message]) -> Vec<u8> {

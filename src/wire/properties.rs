@@ -5,21 +5,17 @@ use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use raft::message::{
-    Acknowledgement, AppendEntriesResponse, AppendOutcome, RelayEntriesResponse, RequestVote,
-    RequestVoteResponse,
-};
+use raft::message::{Acknowledgement, AppendOutcome, RelayEntriesResponse, RequestVote, RequestVoteResponse};
 use raft::tuning::Topology;
 use raft::types::MAX_NUMBER;
 
 use super::guarantees::{self, OWN, PEER, PEERS};
 use super::size::{APPEND_ENVELOPE_BYTES, relay_extra_bytes};
 use super::*;
-use crate::command::Command;
 use crate::exchange::Inbound;
 use crate::id::Id;
 use crate::replication::{AppendEntries, Body, Entry, LogTail, Message, Payload, RelayEntries};
-use crate::request::{Outcome, RequestId, Response};
+use crate::testkit::{self, FAIL, REDIRECT, STORED, append_response, command, id, response};
 
 fn decoder() -> Decoder {
     Decoder::new(OWN, PEERS)
@@ -49,14 +45,13 @@ fn mid() -> impl Strategy<Value = Arc<str>> {
 }
 
 fn client() -> impl Strategy<Value = Id> {
-    (4..u16::MAX).prop_map(|number| Id::new(number).expect("not reserved"))
+    (4..u16::MAX).prop_map(id)
 }
 
 fn payload() -> impl Strategy<Value = Payload> {
-    let command = (client(), mid(), text(), text()).prop_map(|(client, mid, key, value)| {
-        Payload::Command(Arc::new(Command { request: RequestId { client, mid }, key, value }))
-    });
-    prop_oneof![1 => Just(Payload::Noop), 4 => command]
+    let write = (client(), mid(), text(), text())
+        .prop_map(|(client, mid, key, value)| Payload::Command(Arc::new(command(client, mid, key, value))));
+    prop_oneof![1 => Just(Payload::Noop), 4 => write]
 }
 
 /// Appends as a leader builds them: a part of a log whose terms never decrease.
@@ -72,7 +67,7 @@ fn append_entries() -> impl Strategy<Value = Message> {
             entries.push(Entry { index: last.0, term: last.1, payload });
         }
         let append = AppendEntries { prev_log_index, prev_log_term, leader_commit, sent_at, entries };
-        Message { term: (last.1 + newer).max(1), body: Body::AppendEntries(append) }
+        testkit::append((last.1 + newer).max(1), append)
     })
 }
 
@@ -94,11 +89,8 @@ pub fn message() -> impl Strategy<Value = Message> {
         conflict_term: 0,
         conflict_index: a.min(b),
     });
-    let append_response =
-        (positive(), number(), prop_oneof![matched, conflict]).prop_map(|(term, sent_at, outcome)| {
-            let body = Body::AppendEntriesResponse(AppendEntriesResponse { sent_at, outcome });
-            Message { term, body }
-        });
+    let append_response = (positive(), number(), prop_oneof![matched, conflict])
+        .prop_map(|(term, sent_at, outcome)| append_response(term, sent_at, outcome));
     let log_tail = append_entries().prop_filter_map("no entries", |message| match message.body {
         Body::AppendEntries(AppendEntries { prev_log_index, prev_log_term, entries, .. })
             if !entries.is_empty() =>
@@ -171,20 +163,14 @@ proptest! {
 
     #[test]
     fn responses_survive_the_wire(client in client(), mid in mid(), value in text()) {
-        let id = RequestId { client, mid };
-        for outcome in [Outcome::Value(value), Outcome::Stored, Outcome::Redirect, Outcome::Fail] {
-            let response = Response { id: id.clone(), outcome, leader: Some(PEER) };
+        let found = testkit::value(Arc::clone(&value));
+        let cases = [(found, "ok", Some(&*value)), (STORED, "ok", None), (REDIRECT, "redirect", None), (FAIL, "fail", None)];
+        for (outcome, kind, value) in cases {
             let mut datagram = Vec::new();
-            encode_response(&mut datagram, OWN, &response);
+            encode_response(&mut datagram, OWN, &response(client, Arc::clone(&mid), outcome));
             let json: serde_json::Value = serde_json::from_slice(&datagram).expect("JSON");
-            let (kind, value) = match &response.outcome {
-                Outcome::Value(value) => ("ok", Some(&**value)),
-                Outcome::Stored => ("ok", None),
-                Outcome::Redirect => ("redirect", None),
-                Outcome::Fail => ("fail", None),
-            };
             prop_assert_eq!(json["type"].as_str(), Some(kind));
-            prop_assert_eq!(json["MID"].as_str(), Some(&*id.mid));
+            prop_assert_eq!(json["MID"].as_str(), Some(&*mid));
             prop_assert_eq!(json.get("value").and_then(|v| v.as_str()), value);
             prop_assert_eq!(&json["dst"], &serde_json::json!(client.to_string()));
         }
@@ -195,7 +181,7 @@ proptest! {
         let entry = Entry { index, term, payload };
         let append = |entries| {
             let append = AppendEntries { prev_log_index: 0, prev_log_term: 0, leader_commit: 0, sent_at: 0, entries };
-            encoded(&[Message { term: 1, body: Body::AppendEntries(append) }]).len()
+            encoded(&[testkit::append(1, append)]).len()
         };
         let comma = 1;
         prop_assert_eq!(append(vec![entry.clone()]) + comma, append(vec![]) + entry_len(&entry));
@@ -225,11 +211,11 @@ proptest! {
         let entries = vec![Entry { index, term, payload: payload.clone() }];
         let (prev_log_index, prev_log_term) = (index - 1, term);
         let append = AppendEntries { prev_log_index, prev_log_term, leader_commit: term, sent_at: term, entries };
-        let append = encoded(&[Message { term, body: Body::AppendEntries(append) }]).len();
-        let id = RequestId { client: command.request.client, mid: "\0".repeat(MAX_ENTRY_MID_BYTES).into() };
-        let outcome = Outcome::Value(Arc::clone(&command.value));
+        let append = encoded(&[testkit::append(term, append)]).len();
+        let outcome = testkit::value(Arc::clone(&command.value));
+        let answer = response(command.request.client, "\0".repeat(MAX_ENTRY_MID_BYTES), outcome);
         let mut response = Vec::new();
-        encode_response(&mut response, OWN, &Response { id, outcome, leader: None });
+        encode_response(&mut response, OWN, &answer);
         let peers = spare / 100;
         let (limits, extra) = (Limits::new(limit, Topology::Relay, peers), relay_extra_bytes(peers));
         if limits.is_storable(command) {

@@ -6,16 +6,10 @@ use raft::types::MAX_NUMBER;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::command::Command;
 use crate::exchange::Inbound;
-use crate::id::Id;
 use crate::replication::{Body, Payload};
-use crate::request::{Operation, Outcome, RequestId, Response};
+use crate::testkit::{self, REDIRECT, command, id, response};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
-
-fn id(number: u16) -> Id {
-    Id::new(number).expect("not reserved")
-}
 
 fn decode(datagram: &[u8]) -> Result<Vec<Inbound>, Malformed> {
     let mut out = Vec::new();
@@ -89,12 +83,9 @@ const BAD_NUMBERS: [&str; 9] =
 
 #[test]
 fn request_is_read() {
-    let [Inbound::Client(request)] = &accepted(put())[..] else { panic!("one request") };
-    assert_eq!(request.id, RequestId { client: id(0x10), mid: "m".into() });
-    assert_eq!(request.operation, Operation::Put { key: "k".into(), value: "v".into() });
+    assert_eq!(accepted(put()), [Inbound::Client(testkit::put(id(0x10), "m", "k", "v"))]);
     let get = with(put(), json!({"type": "get", "value": null}));
-    let [Inbound::Client(request)] = &accepted(get)[..] else { panic!("one request") };
-    assert_eq!(request.operation, Operation::Get { key: "k".into() });
+    assert_eq!(accepted(get), [Inbound::Client(testkit::get(id(0x10), "m", "k"))]);
 }
 
 #[test]
@@ -111,8 +102,8 @@ fn unknown_keys_are_tolerated_and_skipped() {
 #[test]
 fn repeated_key_has_the_first_of_its_values() {
     let text = put().to_string().replacen('{', r#"{"key":"first","#, 1);
-    let [Inbound::Client(request)] = &decode(text.as_bytes()).expect("accepted")[..] else { panic!("one") };
-    assert_eq!(request.operation, Operation::Put { key: "first".into(), value: "v".into() });
+    let first = Inbound::Client(testkit::put(id(0x10), "m", "first", "v"));
+    assert_eq!(decode(text.as_bytes()), Ok(vec![first]));
 }
 
 #[test]
@@ -259,13 +250,8 @@ fn request_is_accepted_if_its_mid_fits_into_an_answer() {
         [String::new(), "m".repeat(10 * 1024), "m".repeat(MAX_MID_BYTES), "\n".repeat(MAX_MID_BYTES / 2)]
     {
         accepted(with(put(), json!({"MID": good})));
-        let request = RequestId { client: id(0x10), mid: good.into() };
         let mut answer = Vec::new();
-        encode_response(
-            &mut answer,
-            id(0),
-            &Response { id: request, outcome: Outcome::Redirect, leader: None },
-        );
+        encode_response(&mut answer, id(0), &response(id(0x10), good, REDIRECT));
         assert!(answer.len() <= SEQPACKET_MAX_DATAGRAM, "{} bytes", answer.len());
     }
     for bad in
@@ -399,9 +385,7 @@ fn conflict_lies_within_the_log_that_was_asked_about() {
 #[test]
 fn storable_command_can_be_replicated_and_read_again() {
     let storable_by = |limits: Limits, key: usize, value: usize| {
-        let request = RequestId { client: id(0x10), mid: "m".into() };
-        let command = Command { request, key: "k".repeat(key).into(), value: "v".repeat(value).into() };
-        limits.is_storable(&command)
+        limits.is_storable(&command(id(0x10), "m", "k".repeat(key), "v".repeat(value)))
     };
     let relay = |peers| Limits::new(2_000, Topology::Relay, peers);
     let storable = |key, value| storable_by(Limits::new(2_000, Topology::Star, 37), key, value);

@@ -11,10 +11,10 @@ use kvstore::replica::Options;
 use kvstore::transport::{Address, Hub, MemoryTransport, Packet, SEQPACKET_MAX_DATAGRAM, Transport};
 use serde_json::Value;
 
+use crate::testkit::{CLIENT, id};
+
 /// Longer than any step of a test takes; only a test that fails waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-
-pub const CLIENT: &str = "0015";
 
 type Replica = (Arc<MemoryTransport>, JoinHandle<Result<Counts, StageFailed>>);
 
@@ -24,13 +24,9 @@ pub struct Cluster {
     replicas: BTreeMap<Id, Replica>,
 }
 
-pub fn id(number: u16) -> Id {
-    Id::new(number).expect("not reserved")
-}
-
 /// Where the answers to [`Cluster::ask`] go.
 pub fn client() -> Address {
-    Address::Client(CLIENT.parse().expect("an ID"))
+    Address::Client(CLIENT)
 }
 
 impl Cluster {
@@ -66,7 +62,7 @@ impl Cluster {
 
     pub fn ask(&self, to: Id, kind: &str, mid: &str, key: &str, value: &str) {
         let request = serde_json::json!({
-            "src": CLIENT, "dst": to.to_string(), "leader": "FFFF",
+            "src": CLIENT.to_string(), "dst": to.to_string(), "leader": "FFFF",
             "type": kind, "MID": mid, "key": key, "value": value,
         });
         assert!(self.hub.deliver(to, request.to_string().into_bytes()));

@@ -3,7 +3,8 @@
 use kvstore::transport::Packet;
 use serde_json::Value;
 
-use crate::cluster::{Cluster, PATIENCE, client, id};
+use crate::cluster::{Cluster, PATIENCE, client};
+use crate::testkit::id;
 
 /// Messages such as a replica gets; the test spoils them.
 const SAMPLES: [&str; 8] = [

@@ -6,16 +6,19 @@ mod hostile;
 mod logging;
 mod process;
 mod suspension;
+#[path = "../testkit/mod.rs"]
+mod testkit;
 
 use std::io;
 use std::sync::Arc;
 use std::task::Waker;
 
-use cluster::{Cluster, client, id};
+use cluster::{Cluster, client};
 use kvstore::clock::BootTime;
 use kvstore::pipeline::{self, StageFailed};
 use kvstore::replica::Options;
 use kvstore::transport::{Address, Packet, Received, Transport};
+use testkit::id;
 
 #[test]
 fn get_returns_the_value_that_was_put() {

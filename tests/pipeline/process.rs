@@ -18,7 +18,7 @@ use rustix::net::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::cluster::{CLIENT, id};
+use crate::testkit::{CLIENT, id};
 
 /// Longer than every step here takes; only a test that fails waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -255,7 +255,7 @@ impl Drop for Process {
 
 pub fn request(to: Id, kind: &str, mid: &str, key: &str, value: &str) -> Vec<u8> {
     let request = serde_json::json!({
-        "src": CLIENT, "dst": to.to_string(), "leader": "FFFF",
+        "src": CLIENT.to_string(), "dst": to.to_string(), "leader": "FFFF",
         "type": kind, "MID": mid, "key": key, "value": value,
     });
     request.to_string().into_bytes()
@@ -301,7 +301,7 @@ impl Processes {
             let (from, bytes) = self.message_until(until)?;
             let message: Value = serde_json::from_slice(&bytes).expect("replicas speak JSON");
             let to = message["dst"].as_str().expect("each message has a destination");
-            if to == CLIENT {
+            if to == CLIENT.to_string() {
                 return Some((from, message));
             }
             for other in self.0.iter().filter(|other| other.own != from) {

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::id::Id;
 use crate::pipeline::receiver;
+use crate::testkit::id;
 use crate::transport::{Hub, MemoryTransport, Received, Transport};
 use crate::wire::Decoder;
 
@@ -204,7 +205,7 @@ fn stage_that_waits_for_room_for_its_outputs_loses_none() {
 
 /// A replica on a network inside the process.
 fn network() -> (Hub, Id, Arc<MemoryTransport>) {
-    let (hub, own) = (Hub::new(100), Id::new(0).expect("not reserved"));
+    let (hub, own) = (Hub::new(100), id(0));
     let transport = hub.attach(own);
     (hub, own, transport)
 }

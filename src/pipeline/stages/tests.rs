@@ -12,7 +12,7 @@ use super::*;
 use crate::id::Id;
 use crate::outbox::Outbox;
 use crate::replication::{Body, Message};
-use crate::request::{Outcome, RequestId, Response};
+use crate::testkit::{CLIENT, STORED, id, response};
 use crate::transport::{Address, Hub, MemoryTransport, Received, Transport};
 use crate::wire::Decoder;
 
@@ -71,18 +71,16 @@ struct Script {
     permits: channel::Sender<()>,
 }
 
-fn own() -> Id {
-    Id::new(0).expect("not reserved")
-}
+const OWN: Id = id(0);
 
 impl Script {
     fn start() -> Self {
         let hub = Hub::new(MAX_DATAGRAM);
-        let network = hub.attach(own());
+        let network = hub.attach(OWN);
         let (permits, permits_out) = channel::unbounded();
         let gate: Arc<dyn Transport> = Arc::new(Gate { network: Arc::clone(&network), permits: permits_out });
-        let receiver = Receiver::new(Arc::clone(&gate), Decoder::new(own(), []));
-        let sender = Sender::new(gate, Outbox::new(own(), MAX_DATAGRAM, true), Duration::ZERO);
+        let receiver = Receiver::new(Arc::clone(&gate), Decoder::new(OWN, []));
+        let sender = Sender::new(gate, Outbox::new(OWN, MAX_DATAGRAM, true), Duration::ZERO);
         let (receiver, receiver_worker) = Offloadable::new(receiver);
         let (sender, sender_worker) = Offloadable::new(sender);
         thread::spawn(|| receiver_worker.run());
@@ -123,7 +121,7 @@ impl Script {
     /// Lets a client ask, and the consensus thread receive the request.
     fn receive_request(&mut self) -> Taken {
         let request = br#"{"src":"0015","dst":"0000","leader":"FFFF","type":"get","MID":"m","key":"k"}"#;
-        assert!(self.hub.deliver(own(), request.to_vec()));
+        assert!(self.hub.deliver(OWN, request.to_vec()));
         let mut messages = Vec::new();
         let until = BootTime::now() + TEST_TIMEOUT;
         while messages.is_empty() {
@@ -157,15 +155,13 @@ impl Script {
 }
 
 fn answer(number: u64) -> Outbound {
-    let client = Id::new(0x15).expect("not reserved");
-    let id = RequestId { client, mid: number.to_string().into() };
-    Outbound::Client(Response { id, outcome: Outcome::Stored, leader: None })
+    Outbound::Client(response(CLIENT, number.to_string(), STORED))
 }
 
 fn peer_message() -> Outbound {
     let vote = RequestVote { pre_vote: true, campaign: 1, last_log_index: 0, last_log_term: 0 };
     let message = Message { term: 1, body: Body::RequestVote(vote) };
-    Outbound::Peer { to: Id::new(1).expect("not reserved"), leader: None, message }
+    Outbound::Peer { to: id(1), leader: None, message }
 }
 
 #[test]

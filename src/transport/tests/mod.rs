@@ -18,16 +18,13 @@ use rustix::net::{
 };
 
 use super::*;
+use crate::testkit::id;
 
 /// Only a test that fails waits so long.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where datagrams go on a network that carries all of them over one connection.
-const ANYWHERE: Address = Address::Peer(Id::new(1).expect("not reserved"));
-
-fn id(number: u16) -> Id {
-    Id::new(number).expect("not reserved")
-}
+const ANYWHERE: Address = Address::Peer(id(1));
 
 fn say(fd: &OwnedFd, bytes: &[u8]) {
     assert_eq!(send(fd, bytes, SendFlags::empty()), Ok(bytes.len()));
