@@ -116,7 +116,7 @@ impl<C: Command> Node<C> {
     /// The largest value that a quorum has reached, this leader with `own`.
     pub(super) fn reached_by_quorum(&self, own: u64, of_follower: impl Fn(&Progress) -> u64) -> u64 {
         let Role::Leader(leader) = &self.role else { return 0 };
-        self.configuration.reached_by_quorum(|id| leader.followers.get(&id).map_or(own, &of_follower))
+        self.configuration.reached_by_quorum(leader.followers.values().map(of_follower).chain([own]))
     }
 
     fn schedule_heartbeats(&mut self) {

@@ -3,10 +3,13 @@
 //! disk that is slower than the followers' answers does not count, and the leader asks one follower
 //! more at once. So a disk that hangs delays no write.
 
+use std::collections::BTreeMap;
+
 use super::leader::Leader;
 use super::node::{Node, Role};
 use super::progress::Progress;
 use super::types::{Command, Index};
+use crate::id::Id;
 use crate::micros::Micros;
 
 /// A leader's view of its own disk.
@@ -17,11 +20,18 @@ pub(super) struct OwnDisk {
 }
 
 impl OwnDisk {
-    /// Notes the disk's progress. A write may take `limit_us`.
-    fn watch(&mut self, last_index: Index, durable_index: Index, now: Micros, limit_us: Micros) {
+    /// Notes the disk's progress. A write may take `limit_us`, which is asked for only if there is
+    /// one.
+    fn watch(
+        &mut self,
+        last_index: Index,
+        durable_index: Index,
+        now: Micros,
+        limit_us: impl FnOnce() -> Micros,
+    ) {
         if let Some((index, since)) = self.writing {
             let is_done = durable_index >= index;
-            let is_over = now >= since + limit_us;
+            let is_over = now >= since + limit_us();
             self.is_late = is_over || (self.is_late && !is_done);
             self.writing = self.writing.filter(|_| !is_done);
         }
@@ -30,23 +40,23 @@ impl OwnDisk {
         }
     }
 
-    /// The time at which the present write becomes late.
-    fn deadline(&self, limit_us: Micros) -> Option<Micros> {
-        self.writing.filter(|_| !self.is_late).map(|(_, since)| since + limit_us)
+    /// The time at which the present write becomes late, if there is one.
+    fn deadline(&self, limit_us: impl FnOnce() -> Micros) -> Option<Micros> {
+        self.writing.filter(|_| !self.is_late).map(|(_, since)| since + limit_us())
     }
 }
 
-impl Leader {
-    /// The time that the slowest responsive follower may take to answer; the leader's own disk may
-    /// take as long.
-    fn disk_limit_us(&self) -> Micros {
-        let responsive = self.followers.values().filter(|progress| progress.is_responsive());
-        responsive.map(Progress::answer_limit_us).max().unwrap_or(Micros::MAX / 2)
-    }
+/// The time that the slowest responsive follower may take to answer; the leader's own disk may take
+/// as long.
+fn disk_limit_us(followers: &BTreeMap<Id, Progress>) -> Micros {
+    let responsive = followers.values().filter(|progress| progress.is_responsive());
+    responsive.map(Progress::answer_limit_us).max().unwrap_or(Micros::MAX / 2)
+}
 
+impl Leader {
     /// The time at which the leader's own disk becomes too late to count.
     pub(super) fn own_disk_deadline(&self) -> Option<Micros> {
-        self.own_disk.deadline(self.disk_limit_us())
+        self.own_disk.deadline(|| disk_limit_us(&self.followers))
     }
 }
 
@@ -57,8 +67,8 @@ impl<C: Command> Node<C> {
         let (last_index, durable_index) = (self.log.last_index(), self.log.durable_index());
         let quorum = self.configuration.quorum();
         let Role::Leader(leader) = &mut self.role else { return quorum };
-        let limit_us = leader.disk_limit_us();
-        leader.own_disk.watch(last_index, durable_index, self.now, limit_us);
+        let Leader { own_disk, followers, .. } = leader;
+        own_disk.watch(last_index, durable_index, self.now, || disk_limit_us(followers));
         quorum - usize::from(durable_index >= last_index || !leader.own_disk.is_late)
     }
 }
@@ -135,16 +145,16 @@ mod tests {
     #[test]
     fn disk_is_late_from_a_write_beyond_its_limit_to_one_in_time() {
         let mut disk = OwnDisk::default();
-        disk.watch(1, 0, 100, 50);
-        assert_eq!(disk.deadline(50), Some(150));
-        disk.watch(2, 0, 149, 50);
+        disk.watch(1, 0, 100, || 50);
+        assert_eq!(disk.deadline(|| 50), Some(150));
+        disk.watch(2, 0, 149, || 50);
         assert!(!disk.is_late);
-        disk.watch(2, 0, 150, 50);
-        assert!(disk.is_late && disk.deadline(50).is_none());
-        disk.watch(2, 1, 170, 50);
+        disk.watch(2, 0, 150, || 50);
+        assert!(disk.is_late && disk.deadline(|| 50).is_none());
+        disk.watch(2, 1, 170, || 50);
         assert!(disk.is_late, "it took too long");
-        disk.watch(2, 2, 180, 50);
+        disk.watch(2, 2, 180, || 50);
         assert!(!disk.is_late);
-        assert_eq!(disk.deadline(50), None, "nothing is being written");
+        assert_eq!(disk.deadline(|| 50), None, "nothing is being written");
     }
 }
