@@ -14,25 +14,27 @@
 //! committed. These are a million small ones or 20,000 that fill a message each. The follower that
 //! is elected commits all of them at once, and the other one learns it at once.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use kvstore::exchange::{Inbound, Outbound};
+use kvstore::exchange::Inbound;
 use kvstore::id::Id;
 use kvstore::micros::Micros;
-use kvstore::replica::{Options, Replica};
+use kvstore::replica::Replica;
 use kvstore::replication::AppendEntries;
 use kvstore::request::{Request, RequestId};
-use kvstore::transport::SEQPACKET_MAX_DATAGRAM;
-use kvstore::wire::Limits;
 use rustix::time::{ClockId, clock_gettime};
 
 #[path = "../tests/testkit/mod.rs"]
 mod testkit;
 
-use testkit::{STORED, command, entry, id};
+use testkit::cluster::{Cluster, Step};
+use testkit::{command, entry, id};
 
 const REPLICAS: u16 = 3;
+const HOP_US: Micros = 10;
 const KEYS: usize = 5_000_000;
 const BATCH: usize = 64;
 const CLIENTS: u16 = 8;
@@ -47,25 +49,17 @@ const LARGE: usize = 60_000;
 fn main() {
     // Cargo's own arguments begin with a dash.
     let keys = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(KEYS);
-    let mut cluster = Cluster::new();
-    let leader = cluster.elect();
-    cluster.steps = Steps::default();
+    let mut bench = Bench::new();
+    let leader = bench.cluster.elect();
     let mut rng = fastrand::Rng::with_seed(1);
-    for first in (0..keys).step_by(BATCH) {
-        let puts = (first..keys.min(first + BATCH)).map(|number| put(number, &mut rng));
-        let puts = puts.map(Inbound::Client).collect();
-        cluster.inboxes.insert(leader, puts);
-        cluster.settle();
-    }
-    assert_eq!(cluster.stored, keys, "every put is stored");
-    cluster.steps.print(&format!("{keys} new keys"));
-    cluster.steps = Steps::default();
-    cluster.step_down(leader, keys, &mut rng);
-    cluster.steps.print(&format!("{OWED} requests, a leader steps down"));
+    bench.grow(leader, keys, &mut rng);
+    bench.print(&format!("{keys} new keys"));
+    bench.step_down(leader, keys, &mut rng);
+    bench.print(&format!("{OWED} requests, a leader steps down"));
     for (entries, value_len) in [(TAIL, 32), (LARGE_TAIL, LARGE)] {
-        let mut cluster = Cluster::new();
-        cluster.lose_leader(entries, &"v".repeat(value_len).into(), &mut rng);
-        cluster.steps.print(&format!("{entries} entries with {value_len} bytes are committed at once"));
+        let mut bench = Bench::new();
+        bench.lose_leader(entries, &"v".repeat(value_len).into(), &mut rng);
+        bench.print(&format!("{entries} entries with {value_len} bytes are committed at once"));
     }
 }
 
@@ -74,6 +68,11 @@ fn put(number: usize, rng: &mut fastrand::Rng) -> Request {
     let mid = if client == 0 { format!("{:032X}", rng.u128(..)) } else { format!("{number:08x}") };
     let key = format!("{:032X}", rng.u128(..));
     testkit::put(id(0x1000 + client), mid, key, "0123456789ABCDEF".repeat(2))
+}
+
+/// A batch of puts.
+fn puts(numbers: Range<usize>, rng: &mut fastrand::Rng) -> Vec<Inbound> {
+    numbers.map(|number| Inbound::Client(put(number, rng))).collect()
 }
 
 /// Processor time of this thread, in nanoseconds.
@@ -114,87 +113,55 @@ impl Steps {
     }
 }
 
-/// A cluster whose network is a loop.
-struct Cluster {
-    replicas: BTreeMap<Id, Replica>,
-    inboxes: BTreeMap<Id, Vec<Inbound>>,
-    now: Micros,
-    stored: usize,
-    steps: Steps,
+/// A cluster, and the steps of its replicas since it was measured last.
+struct Bench {
+    cluster: Cluster,
+    steps: Rc<RefCell<Steps>>,
 }
 
-impl Cluster {
+impl Bench {
     fn new() -> Self {
-        let replica = |own| {
-            let peers = (0..REPLICAS).filter(|&peer| peer != own).map(id).collect();
-            let options = Options::new(id(own), peers, u64::from(own));
-            let limits = Limits::new(SEQPACKET_MAX_DATAGRAM, options.tuning.topology, options.peers.len());
-            (id(own), Replica::new(&options, limits, Default::default(), 0))
-        };
-        let replicas = (0..REPLICAS).map(replica).collect();
-        Self { replicas, inboxes: BTreeMap::new(), now: 0, stored: 0, steps: Steps::default() }
+        let steps = Rc::new(RefCell::new(Steps::default()));
+        let noted = Rc::clone(&steps);
+        let step: Step = Box::new(move |replica, now, inbox, out| {
+            let begin = processor_ns();
+            replica.step_in_memory(now, inbox, out);
+            noted.borrow_mut().note(processor_ns() - begin, replica.node().log().last_index());
+        });
+        let mut cluster = Cluster::stepping(REPLICAS, step);
+        cluster.hop_us = HOP_US;
+        Self { cluster, steps }
     }
 
-    /// Ends a batch of each replica that has something to do, and again, until all are idle.
-    fn settle(&mut self) {
-        while !self.inboxes.is_empty() {
-            self.now += 10;
-            for (to, inbox) in std::mem::take(&mut self.inboxes) {
-                self.step(to, inbox);
-            }
+    /// Prints the steps since the measurement began.
+    fn print(&self, what: &str) {
+        self.steps.borrow().print(what);
+    }
+
+    fn begin_measurement(&self) {
+        self.steps.take();
+    }
+
+    /// Puts so many new keys.
+    fn grow(&mut self, leader: Id, keys: usize, rng: &mut fastrand::Rng) {
+        self.begin_measurement();
+        let mut stored = 0;
+        for first in (0..keys).step_by(BATCH) {
+            self.cluster.batch(leader, puts(first..keys.min(first + BATCH), rng));
+            stored += self.cluster.stored();
         }
-    }
-
-    fn step(&mut self, to: Id, inbox: Vec<Inbound>) {
-        let replica = self.replicas.get_mut(&to).expect("it is one of them");
-        let mut out = Vec::new();
-        let begin = processor_ns();
-        replica.step_in_memory(self.now, inbox, &mut out);
-        self.steps.note(processor_ns() - begin, replica.node().log().last_index());
-        for outbound in out {
-            match outbound {
-                Outbound::Peer { to: peer, .. } if !self.replicas.contains_key(&peer) => {}
-                Outbound::Peer { to: peer, message, .. } => {
-                    self.inboxes.entry(peer).or_default().push(Inbound::Peer { from: to, message });
-                }
-                Outbound::Client(response) => {
-                    self.stored += usize::from(response.outcome == STORED);
-                }
-            }
-        }
-    }
-
-    /// Advances the time to the next deadline, and ends the batches that are due.
-    fn go_on(&mut self) {
-        self.now = self.replicas.values().map(Replica::deadline).min().expect("there are some").max(self.now);
-        let all: Vec<Id> = self.replicas.keys().copied().collect();
-        all.into_iter().for_each(|own| self.step(own, Vec::new()));
-    }
-
-    /// Lets 0000 hold a request until a replica leads, and returns that one.
-    fn elect(&mut self) -> Id {
-        self.step(id(0), vec![Inbound::Client(put(0, &mut fastrand::Rng::with_seed(2)))]);
-        loop {
-            self.settle();
-            let leads = |replica: &&Replica| replica.node().is_leader();
-            if let Some(leader) = self.replicas.values().find(leads) {
-                self.stored = 0;
-                return leader.node().id();
-            }
-            self.go_on();
-        }
+        assert_eq!(stored, keys, "every put is stored");
     }
 
     /// Cuts the leader off with as many requests as it takes on, until it has stepped down.
     fn step_down(&mut self, leader: Id, first: usize, rng: &mut fastrand::Rng) {
-        self.replicas.retain(|own, _| *own == leader);
-        for number in (first..first + OWED).step_by(BATCH) {
-            let puts = (number..number + BATCH).map(|number| put(number, rng)).map(Inbound::Client).collect();
-            self.step(leader, puts);
+        self.begin_measurement();
+        self.cluster.replicas.retain(|own, _| *own == leader);
+        for first in (first..first + OWED).step_by(BATCH) {
+            self.cluster.batch(leader, puts(first..first + BATCH, rng));
         }
-        while self.replicas[&leader].owes() > 0 {
-            self.now = self.replicas[&leader].deadline().max(self.now);
-            self.step(leader, Vec::new());
+        while self.cluster.replicas[&leader].owes() > 0 {
+            self.cluster.pass_deadline();
         }
     }
 
@@ -202,7 +169,7 @@ impl Cluster {
     /// and is gone.
     fn lose_leader(&mut self, entries: usize, value: &Arc<str>, rng: &mut fastrand::Rng) {
         let gone = id(REPLICAS - 1);
-        self.replicas.remove(&gone);
+        self.cluster.replicas.remove(&gone);
         let mut entry = |index: usize| {
             let RequestId { client, mid } = put(index, rng).id;
             entry(index as u64, 1, command(client, mid, format!("{index:x}"), Arc::clone(value)))
@@ -217,16 +184,15 @@ impl Cluster {
             };
             let message = testkit::append(1, append);
             for to in 0..REPLICAS - 1 {
-                self.step(id(to), vec![Inbound::Peer { from: gone, message: message.clone() }]);
+                self.cluster.batch(id(to), vec![Inbound::Peer { from: gone, message: message.clone() }]);
             }
         }
-        self.steps = Steps::default();
-        let leader = self.elect();
+        self.begin_measurement();
+        let leader = self.cluster.elect();
         let lags = |replica: &Replica| replica.node().commit_index() <= entries as u64;
-        while self.replicas.values().any(lags) {
-            self.go_on();
-            self.settle();
+        while self.cluster.replicas.values().any(lags) {
+            self.cluster.pass_deadline();
         }
-        assert!(self.replicas[&leader].node().is_leader());
+        assert!(self.cluster.replicas[&leader].node().is_leader());
     }
 }

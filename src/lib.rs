@@ -17,7 +17,7 @@
 //! | [`transport`] | the networks: addressed sends, and waits that a waker can end | `clock` |
 //! | [`pipeline`] | three stages around a replica, on one to three threads: receive, decide, send | everything |
 //! | [`sim`] | a whole cluster in virtual time, its faults and its invariants; no part of a replica | everything but `pipeline` |
-//! | `testkit` | requests, answers and entries for tests; no part of the program | words, messages |
+//! | `testkit` | requests, answers and replicas in memory for tests; no part of the program | `replica` |
 //!
 //! Two crates stand below them (`crates/`). [`raft`] is the core: one log on many replicas. It does
 //! not know the meaning of a command, and has the words [`id`] and [`micros`] for all others.

@@ -1,25 +1,23 @@
 //! The parts of a put: the core without threads, the wire, and the way between two threads.
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
-use kvstore::exchange::{Inbound, Outbound};
-use kvstore::id::Id;
+use kvstore::exchange::Inbound;
 use kvstore::micros::Micros;
-use kvstore::replica::{Options, Replica};
 use kvstore::replication::Message;
 use kvstore::request::Request;
-use kvstore::transport::SEQPACKET_MAX_DATAGRAM;
-use kvstore::wire::{self, Decoder, Limits};
+use kvstore::wire::{self, Decoder};
 
 use crate::clients::percentile;
 use crate::samples::{acknowledgement, append};
-use crate::testkit::{self, STORED, id};
+use crate::testkit::cluster::Cluster;
+use crate::testkit::{self, id};
 
 const REPLICAS: u16 = 5;
+const HOP_US: Micros = 10;
 const CORE_PUTS: usize = 64_000;
 const ROUNDS: usize = 50;
 const MESSAGES: usize = 500;
@@ -51,68 +49,6 @@ fn line(part: &str, ns: f64) {
     println!("{part:<42} {ns:>9.0}");
 }
 
-/// A cluster whose network is a loop.
-struct Core {
-    replicas: BTreeMap<Id, Replica>,
-    inboxes: BTreeMap<Id, Vec<Inbound>>,
-    now: Micros,
-    stored: usize,
-}
-
-impl Core {
-    fn new() -> Self {
-        let replica = |own| {
-            let peers = (0..REPLICAS).filter(|&peer| peer != own).map(id).collect();
-            let options = Options::new(id(own), peers, u64::from(own));
-            let limits = Limits::new(SEQPACKET_MAX_DATAGRAM, options.tuning.topology, options.peers.len());
-            (id(own), Replica::new(&options, limits, Default::default(), 0))
-        };
-        let replicas = (0..REPLICAS).map(replica).collect();
-        Self { replicas, inboxes: BTreeMap::new(), now: 0, stored: 0 }
-    }
-
-    /// Ends a batch of each replica that has something to do, and again, until all are idle.
-    fn settle(&mut self) {
-        while !self.inboxes.is_empty() {
-            self.now += 10;
-            for (to, inbox) in std::mem::take(&mut self.inboxes) {
-                self.step(to, inbox);
-            }
-        }
-    }
-
-    fn step(&mut self, to: Id, inbox: Vec<Inbound>) {
-        let replica = self.replicas.get_mut(&to).expect("it is one of them");
-        let mut out = Vec::new();
-        replica.step_in_memory(self.now, inbox, &mut out);
-        for outbound in out {
-            match outbound {
-                Outbound::Peer { to: peer, message, .. } => {
-                    self.inboxes.entry(peer).or_default().push(Inbound::Peer { from: to, message });
-                }
-                Outbound::Client(response) => {
-                    self.stored += usize::from(response.outcome == STORED);
-                }
-            }
-        }
-    }
-
-    /// Lets 0000 hold a request until a replica leads, and returns that one.
-    fn elect(&mut self) -> Id {
-        self.step(id(0), vec![Inbound::Client(put(0))]);
-        loop {
-            self.settle();
-            if let Some((&leader, _)) =
-                self.replicas.iter().find(|(own, replica)| replica.node().leader() == Some(**own))
-            {
-                return leader;
-            }
-            self.now = self.replicas.values().map(Replica::deadline).min().expect("there are some");
-            (0..REPLICAS).for_each(|own| self.step(id(own), Vec::new()));
-        }
-    }
-}
-
 fn put(number: usize) -> Request {
     let (mid, key) = (format!("{number:032X}"), format!("{:032X}", number % 512));
     testkit::put(id(0x1000), mid, key, "0123456789ABCDEF".repeat(2))
@@ -120,17 +56,18 @@ fn put(number: usize) -> Request {
 
 /// The time that all replicas together need for a put, in ns.
 fn core(batch: usize) -> f64 {
-    let mut core = Core::new();
-    let leader = core.elect();
-    let before = core.stored;
+    let mut cluster = Cluster::new(REPLICAS);
+    cluster.hop_us = HOP_US;
+    let leader = cluster.elect();
+    let mut stored = 0;
     let mut requests = (1..=CORE_PUTS).map(put).collect::<Vec<_>>().into_iter().map(Inbound::Client);
     let begin = Instant::now();
     for _ in 0..CORE_PUTS / batch {
-        core.inboxes.insert(leader, requests.by_ref().take(batch).collect());
-        core.settle();
+        cluster.batch(leader, requests.by_ref().take(batch).collect());
+        stored += cluster.stored();
     }
     let took = begin.elapsed();
-    assert_eq!(core.stored - before, CORE_PUTS, "every put is stored");
+    assert_eq!(stored, CORE_PUTS, "every put is stored");
     took.as_nanos() as f64 / CORE_PUTS as f64
 }
 

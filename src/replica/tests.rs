@@ -1,121 +1,27 @@
 //! Replicas as their clients see them: which replica answers, when, with which outcome, and how
 //! often.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::*;
 use crate::kv::SESSION_WINDOW;
 use crate::outbox::Outbox;
+use crate::testkit::cluster::Cluster;
 use crate::testkit::{self, CLIENT, FAIL, REDIRECT, STORED, id, response, value};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 use crate::wire;
 
-/// Replicas 0000 to 0004 with a network that delivers at once, unless a way is blocked.
-struct Cluster {
-    replicas: BTreeMap<Id, Replica>,
-    blocked: BTreeSet<Id>, // replicas that neither send nor receive
-    now: Micros,
-    has_disks: bool,                // which keep at once all that they get
-    responses: Vec<(Id, Response)>, // each answer and its sender, in order
+/// A cluster of five that has elected a leader.
+fn elected() -> (Cluster, Id) {
+    let mut cluster = Cluster::new(5);
+    cluster.run(3 * ELECTION_TIMEOUT_US);
+    let leader = cluster.leader();
+    (cluster, leader)
 }
 
-impl Cluster {
-    fn new() -> Self {
-        let ids: Vec<Id> = (0..5).map(id).collect();
-        let replica = |&own: &Id| {
-            let peers: Vec<Id> = ids.iter().copied().filter(|&peer| peer != own).collect();
-            let options = Options {
-                own,
-                peers,
-                seed: u64::from(own.number()),
-                applied_at_once: APPLIED_AT_ONCE,
-                tuning: Tuning::DEFAULT,
-            };
-            let limits = Limits::new(SEQPACKET_MAX_DATAGRAM, options.tuning.topology, options.peers.len());
-            (own, Replica::new(&options, limits, PersistentState::default(), 0))
-        };
-        Self {
-            replicas: ids.iter().map(replica).collect(),
-            blocked: BTreeSet::new(),
-            now: 0,
-            has_disks: false,
-            responses: Vec::new(),
-        }
-    }
-
-    /// A cluster that has elected a leader.
-    fn elected() -> (Self, Id) {
-        let mut cluster = Self::new();
-        cluster.run(3 * ELECTION_TIMEOUT_US);
-        let leader = cluster.leader();
-        (cluster, leader)
-    }
-
-    /// Lets a replica hear its leader once more.
-    fn hear_leader(&mut self, follower: Id) {
-        let before = self.replicas[&follower].node().last_leader_contact();
-        while self.replicas[&follower].node().last_leader_contact() == before {
-            self.run(1_000);
-        }
-    }
-
-    fn leader(&self) -> Id {
-        let leads = |replica: &&Replica| replica.node().is_leader();
-        self.replicas.values().filter(leads).map(|replica| replica.node().id()).next().expect("a leader")
-    }
-
-    fn follower(&self) -> Id {
-        let leader = self.leader();
-        self.replicas.keys().copied().find(|&id| id != leader).expect("more than one")
-    }
-
-    /// One batch for one replica, and all that follows from it at this instant.
-    fn batch(&mut self, at: Id, inputs: Vec<Inbound>) {
-        let mut waiting = vec![(at, inputs)];
-        while let Some((at, inputs)) = waiting.pop() {
-            let Some(replica) = self.replicas.get_mut(&at) else { continue };
-            let mut out = Vec::new();
-            if self.has_disks {
-                step_on_disk(replica, self.now, inputs, &mut out);
-            } else {
-                replica.step_in_memory(self.now, inputs, &mut out);
-            }
-            for outbound in out {
-                match outbound {
-                    Outbound::Client(response) => self.responses.push((at, response)),
-                    Outbound::Peer { to, message, .. }
-                        if !self.blocked.contains(&at) && !self.blocked.contains(&to) =>
-                    {
-                        waiting.insert(0, (to, vec![Inbound::Peer { from: at, message }]));
-                    }
-                    Outbound::Peer { .. } => {}
-                }
-            }
-        }
-    }
-
-    fn ask(&mut self, at: Id, requests: &[Request]) {
-        self.batch(at, requests.iter().cloned().map(Inbound::Client).collect());
-    }
-
-    fn run(&mut self, span_us: Micros) {
-        let end = self.now + span_us;
-        while let Some((at, id)) = self.replicas.iter().map(|(id, replica)| (replica.deadline(), *id)).min() {
-            if at > end {
-                break;
-            }
-            self.now = self.now.max(at);
-            self.batch(id, Vec::new());
-        }
-        self.now = end;
-    }
-
-    /// The answers since the last call: sender, request, outcome, and the leader that it names.
-    fn answers(&mut self) -> Vec<(Id, String, Outcome, Option<Id>)> {
-        let answer = |(from, response): (Id, Response)| {
-            (from, response.id.mid.to_string(), response.outcome, response.leader)
-        };
-        self.responses.drain(..).map(answer).collect()
+/// Lets a replica hear its leader once more.
+fn hear_leader(cluster: &mut Cluster, follower: Id) {
+    let before = cluster.replicas[&follower].node().last_leader_contact();
+    while cluster.replicas[&follower].node().last_leader_contact() == before {
+        cluster.run(1_000);
     }
 }
 
@@ -147,7 +53,7 @@ fn get(mid: &str, key: &str) -> Request {
 
 #[test]
 fn leader_answers_and_followers_name_it() {
-    let (mut cluster, leader) = Cluster::elected();
+    let (mut cluster, leader) = elected();
     let follower = cluster.follower();
     cluster.ask(leader, &[put("m1", "k", "v")]);
     cluster.ask(leader, &[get("m2", "k"), get("m3", "never put")]);
@@ -165,7 +71,7 @@ fn leader_answers_and_followers_name_it() {
 
 #[test]
 fn request_without_a_leader_is_held_and_then_redirected_to_no_leader() {
-    let mut cluster = Cluster::new();
+    let mut cluster = Cluster::new(5);
     cluster.blocked = (0..5).map(id).collect();
     cluster.ask(id(0), &[put("m1", "k", "v")]);
     cluster.run(HOLD_US - 1);
@@ -194,13 +100,13 @@ fn replica_that_has_long_known_no_leader_holds_a_request_for_a_shorter_time() {
     for (leaderless_us, held_us) in
         [(0, HOLD_US), (HOLD_US / 2, HOLD_US / 2), (HOLD_US, LATE_HOLD_US), (9 * HOLD_US, LATE_HOLD_US)]
     {
-        assert_eq!(held_for(&mut Cluster::new(), leaderless_us), held_us, "after {leaderless_us} us");
+        assert_eq!(held_for(&mut Cluster::new(5), leaderless_us), held_us, "after {leaderless_us} us");
     }
 }
 
 #[test]
 fn held_request_is_served_or_redirected_as_soon_as_there_is_a_leader() {
-    let mut cluster = Cluster::new();
+    let mut cluster = Cluster::new(5);
     let first_deadline = cluster.replicas.values().map(Replica::deadline).min().expect("timers");
     cluster.run(first_deadline - 1);
     for n in 0..5 {
@@ -218,7 +124,7 @@ fn held_request_is_served_or_redirected_as_soon_as_there_is_a_leader() {
 
 #[test]
 fn leader_that_loses_its_quorum_redirects_its_pending_requests() {
-    let (mut cluster, leader) = Cluster::elected();
+    let (mut cluster, leader) = elected();
     cluster.blocked = [leader].into();
     cluster.run(LEASE_US);
     cluster.ask(leader, &[put("m1", "k", "v"), get("m2", "k")]);
@@ -234,7 +140,7 @@ fn leader_that_loses_its_quorum_redirects_its_pending_requests() {
 
 #[test]
 fn replica_that_has_just_lost_its_leader_holds_a_request_as_long_as_an_election_takes() {
-    let (mut cluster, leader) = Cluster::elected();
+    let (mut cluster, leader) = elected();
     cluster.run(10 * HOLD_US);
     cluster.blocked = [leader].into();
     cluster.ask(leader, &[put("m1", "k", "v")]);
@@ -251,9 +157,9 @@ fn replica_that_has_just_lost_its_leader_holds_a_request_as_long_as_an_election_
 
 #[test]
 fn client_that_comes_back_from_a_live_leader_is_redirected_again_when_the_leader_has_answered() {
-    let (mut cluster, leader) = Cluster::elected();
+    let (mut cluster, leader) = elected();
     let follower = cluster.follower();
-    cluster.hear_leader(follower);
+    hear_leader(&mut cluster, follower);
     cluster.blocked = [leader].into();
     cluster.ask(follower, &[put("m1", "k", "v")]);
     cluster.now += 1;
@@ -269,9 +175,9 @@ fn client_that_comes_back_from_a_live_leader_is_redirected_again_when_the_leader
 
 #[test]
 fn client_that_comes_back_from_a_dead_leader_is_redirected_to_the_next_one() {
-    let (mut cluster, dead) = Cluster::elected();
+    let (mut cluster, dead) = elected();
     let follower = cluster.follower();
-    cluster.hear_leader(follower);
+    hear_leader(&mut cluster, follower);
     cluster.blocked = [dead].into();
     cluster.ask(follower, &[put("m1", "k", "v")]);
     cluster.now += 1;
@@ -286,7 +192,7 @@ fn client_that_comes_back_from_a_dead_leader_is_redirected_to_the_next_one() {
 
 #[test]
 fn repeated_request_gets_one_answer_while_it_is_pending() {
-    let (mut cluster, leader) = Cluster::elected();
+    let (mut cluster, leader) = elected();
     let before = cluster.replicas[&leader].node().log().last_index();
     cluster.ask(leader, &[put("m1", "k", "v"), put("m1", "k", "v")]);
     assert_eq!(cluster.answers(), [(leader, "m1".into(), STORED, Some(leader))]);
@@ -295,7 +201,7 @@ fn repeated_request_gets_one_answer_while_it_is_pending() {
 
 #[test]
 fn repeated_request_takes_effect_once() {
-    let (mut cluster, leader) = Cluster::elected();
+    let (mut cluster, leader) = elected();
     cluster.ask(leader, &[put("m1", "k", "old")]);
     cluster.ask(leader, &[put("m2", "k", "new")]);
     cluster.ask(leader, &[put("m1", "k", "old"), get("m3", "k")]);
@@ -306,7 +212,7 @@ fn repeated_request_takes_effect_once() {
 
 #[test]
 fn numbered_put_that_comes_again_after_any_number_of_others_is_refused() {
-    let (mut cluster, leader) = Cluster::elected();
+    let (mut cluster, leader) = elected();
     for n in 0..2 * SESSION_WINDOW {
         cluster.ask(leader, &[put(&n.to_string(), "k", &n.to_string())]);
     }
@@ -323,11 +229,12 @@ fn numbered_put_that_comes_again_after_any_number_of_others_is_refused() {
 
 #[test]
 fn put_that_is_too_late_when_it_is_committed_is_refused() {
-    let (mut cluster, leader) = Cluster::elected();
+    let (mut cluster, leader) = elected();
     let mut puts: Vec<Request> = (1..=2 * SESSION_WINDOW).map(|n| put(&n.to_string(), "k", "new")).collect();
     puts.push(put("0", "k", "old")); // the leader proposes it before it applies any of the others
     let entries = cluster.replicas[&leader].node().log().last_index();
     cluster.ask(leader, &puts);
+    cluster.run(0); // one batch applies a part of them
     assert_eq!(cluster.replicas[&leader].node().log().last_index(), entries + puts.len() as u64);
     let outcome = |n| if n == 2 * SESSION_WINDOW { FAIL } else { STORED };
     let answers = cluster.answers().into_iter().map(|(_, _, outcome, _)| outcome);
@@ -338,7 +245,7 @@ fn put_that_is_too_late_when_it_is_committed_is_refused() {
 
 #[test]
 fn request_under_the_mid_of_another_one_is_refused() {
-    let (mut cluster, leader) = Cluster::elected();
+    let (mut cluster, leader) = elected();
     cluster.ask(leader, &[put("m1", "k", "v")]);
     cluster.ask(leader, &[put("m1", "k", "w"), put("m1", "l", "v"), get("m2", "k")]);
     let failed = |mid: &str| (leader, mid.into(), FAIL, Some(leader));
@@ -356,7 +263,7 @@ fn request_under_the_mid_of_another_one_is_refused() {
 
 #[test]
 fn request_with_a_long_mid_is_answered() {
-    let (mut cluster, leader) = Cluster::elected();
+    let (mut cluster, leader) = elected();
     let long = "m".repeat(wire::MAX_MID_BYTES);
     cluster.ask(leader, &[put("m1", "k", &"v".repeat(2_000)), put("m2", "short", "v")]);
     cluster.ask(leader, &[put(&long, "k", "w")]);
@@ -368,7 +275,7 @@ fn request_with_a_long_mid_is_answered() {
 
 #[test]
 fn answers_leave_in_the_order_in_which_their_operations_took_effect() {
-    let (mut cluster, leader) = Cluster::elected();
+    let (mut cluster, leader) = elected();
     cluster.ask(leader, &[put("m1", "k", "old")]);
     // While the quorum is away the put is in flight: a read sees what is committed, and comes
     // first.
@@ -384,7 +291,7 @@ fn answers_leave_in_the_order_in_which_their_operations_took_effect() {
 
 #[test]
 fn value_that_cannot_fit_into_a_message_is_refused() {
-    let (mut cluster, leader) = Cluster::elected();
+    let (mut cluster, leader) = elected();
     cluster.ask(leader, &[put("m1", "k", &"v".repeat(SEQPACKET_MAX_DATAGRAM))]);
     cluster.ask(leader, &[put("m2", "k", &"\n".repeat(SEQPACKET_MAX_DATAGRAM * 2 / 3))]);
     cluster.ask(leader, &[get("m3", "k")]);
@@ -395,7 +302,7 @@ fn value_that_cannot_fit_into_a_message_is_refused() {
 
 #[test]
 fn backlog_is_split_into_messages_within_the_limit_and_gets_through() {
-    let (mut cluster, leader) = Cluster::elected();
+    let (mut cluster, leader) = elected();
     let puts: Vec<Request> =
         (0..40).map(|n| put(&format!("m{n}"), &format!("k{n}"), &"v".repeat(1_000))).collect();
     let replica = cluster.replicas.get_mut(&leader).expect("the leader");
@@ -424,7 +331,7 @@ fn backlog_is_split_into_messages_within_the_limit_and_gets_through() {
 
 #[test]
 fn more_requests_than_can_wait_are_refused_at_once() {
-    let mut cluster = Cluster::new();
+    let mut cluster = Cluster::new(5);
     let requests: Vec<Request> = (0..=MAX_PENDING).map(|n| get(&n.to_string(), "k")).collect();
     cluster.ask(id(0), &requests);
     assert_eq!(cluster.answers(), [(id(0), MAX_PENDING.to_string(), FAIL, None)]);
@@ -432,7 +339,7 @@ fn more_requests_than_can_wait_are_refused_at_once() {
 
 #[test]
 fn more_bytes_of_requests_than_can_wait_are_refused_until_some_are_answered() {
-    let mut cluster = Cluster::new();
+    let mut cluster = Cluster::new(5);
     cluster.blocked = (0..5).map(id).collect();
     let long = "v".repeat(MAX_PENDING_BYTES / 64 - 10);
     let requests: Vec<Request> = (0..70).map(|n| put(&format!("{n:09}"), "k", &long)).collect();
@@ -464,7 +371,7 @@ fn answers_per_batch(replica: &mut Replica, now: Micros) -> Vec<usize> {
 
 #[test]
 fn leader_that_steps_down_sends_many_clients_on_in_several_batches() {
-    let (mut cluster, leader) = Cluster::elected();
+    let (mut cluster, leader) = elected();
     cluster.blocked = (0..5).map(id).collect();
     let count = 2 * SENT_ON_AT_ONCE + 1;
     cluster.ask(leader, &(0..count).map(|n| put(&n.to_string(), "k", "v")).collect::<Vec<_>>());
@@ -480,7 +387,7 @@ fn leader_that_steps_down_sends_many_clients_on_in_several_batches() {
 
 #[test]
 fn many_requests_that_are_held_are_sent_on_in_several_batches() {
-    let (follower, mut lone) = (id(1), Cluster::new());
+    let (follower, mut lone) = (id(1), Cluster::new(5));
     lone.blocked = (0..5).map(id).collect();
     let count = 2 * SENT_ON_AT_ONCE + 1;
     lone.ask(follower, &(0..count).map(|n| get(&n.to_string(), "k")).collect::<Vec<_>>());
@@ -491,7 +398,7 @@ fn many_requests_that_are_held_are_sent_on_in_several_batches() {
 
 #[test]
 fn replica_that_stops_redirects_its_pending_requests() {
-    let mut cluster = Cluster::new();
+    let mut cluster = Cluster::new(5);
     cluster.ask(id(0), &[put("m1", "k", "v"), get("m2", "k")]);
     let replica = cluster.replicas.get_mut(&id(0)).expect("it exists");
     let answers = replica.stop();
@@ -501,8 +408,7 @@ fn replica_that_stops_redirects_its_pending_requests() {
 
 #[test]
 fn replica_without_a_disk_acts_as_one_with_a_fast_disk() {
-    let run = |has_disks| {
-        let mut cluster = Cluster { has_disks, ..Cluster::new() };
+    let run = |mut cluster: Cluster| {
         cluster.run(3 * ELECTION_TIMEOUT_US);
         let (first, follower) = (cluster.leader(), cluster.follower());
         cluster.ask(first, &[put("m1", "k", "1"), put("m2", "k", "2"), get("m3", "k")]);
@@ -529,5 +435,5 @@ fn replica_without_a_disk_acts_as_one_with_a_fast_disk() {
         };
         (cluster.answers(), cluster.replicas.values().map(state).collect::<Vec<_>>())
     };
-    assert_eq!(run(false), run(true));
+    assert_eq!(run(Cluster::new(5)), run(Cluster::stepping(5, Box::new(step_on_disk))));
 }

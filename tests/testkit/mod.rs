@@ -1,8 +1,10 @@
 //! The words of tests and benches: IDs, requests, commands, entries and answers, each built in one
-//! place. Tests in `src/` have this module as `crate::testkit`; tests and benches outside of it
-//! include the file by its path.
+//! place, and a cluster of replicas in memory. Tests in `src/` have this module as
+//! `crate::testkit`; tests and benches outside of it include the file by its path.
 
 #![allow(dead_code, reason = "each test, bench and fuzz target needs a part of it")]
+
+pub mod cluster;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
