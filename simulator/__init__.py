@@ -12,6 +12,7 @@ A run, in the order in which its files matter:
     messages       bytes -> a message with its common fields checked
     network        counts, drops, partitions; follows the leader
     clients        requests, answers, retries; judges every answer
+    call           the operation, key and arguments of a request
     client         one client's record of its own keys
     causes         the kinds of messages in a packet storm, and the answers behind a circle
     chronicle      the events of the cluster, with their times

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
+from simulator.call import Call
 from simulator.messages import UNKNOWN_LEADER
 
 # Replicas are to blame for a put that has waited longer: a failover takes less.
@@ -23,12 +24,11 @@ class Request:
 
     mid: str
     client: str
-    type: str
-    key: str
-    value: str | None
+    call: Call
     invoked: float
     returned: float | None = None
     outcome: str = "unknown"
+    answer: str | None = None
     before: Request | None = field(default=None, repr=False)
     attempt: int = 1
     answered_by: str | None = None
@@ -36,6 +36,20 @@ class Request:
     settled: int = 0
     sent: int = 0
     responses: int = 0
+
+    @property
+    def type(self) -> str:
+        return self.call.type
+
+    @property
+    def key(self) -> str:
+        return self.call.key
+
+    @property
+    def value(self) -> str | None:
+        """The value that is put, or that an answered get returned."""
+        value = self.answer if self.type == "get" else self.call.arguments.get("value")
+        return value if isinstance(value, str) else None
 
     @property
     def is_over(self) -> bool:
@@ -99,9 +113,9 @@ class Client:
         self.in_flight.pop(key, None)
         self.waiting_since.pop(key, None)
 
-    def decline(self, put: Request, value: str) -> None:
-        if not put.is_over:
-            self.lingering.setdefault(put.key, set()).add(value)
+    def decline(self, put: Request) -> None:
+        if put.value is not None and not put.is_over:
+            self.lingering.setdefault(put.key, set()).add(put.value)
 
     def may_read(self, get: Request, value: str) -> bool:
         """Whether an order of this client's operations on the key can explain `value`.

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from simulator import contradiction, messages
+from simulator.call import Call, put
 from simulator.causes import Circles, is_in_circle, longer
 from simulator.chronicle import Chronicle
 from simulator.client import Client, Request
@@ -120,8 +121,7 @@ class Clients:
             self.gets_withheld += self._network.has_quorum and client.has_overdue_put(self._clock())
         key = self._key_to_put(client, intent)
         client.in_flight[key] = intent.value
-        self.generated.add("put")
-        self._request(client, "put", key, intent.value)
+        self._begin(client, put(key, intent.value))
 
     def _key_to_get(self, client: Client, intent: Intent) -> str | None:
         if self._rules.shared_keys:
@@ -141,12 +141,14 @@ class Clients:
         return f"{int(intent.choice * self._rules.shared_keys):032x}"
 
     def _get(self, client: Client, key: str, target: str | None = None) -> None:
-        self.generated.add("get")
-        self._request(client, "get", key, None, target)
+        self._begin(client, Call("get", key), target)
+
+    def _begin(self, client: Client, call: Call, target: str | None = None) -> None:
+        self.generated.add(call.type)
+        self._request(client, call, target)
 
     def _request(
-        self, client: Client, type: str, key: str, value: str | None,
-        target: str | None = None, before: Request | None = None,
+        self, client: Client, call: Call, target: str | None = None, before: Request | None = None
     ) -> None:
         """Send a new request: to `target`, else to the leader, else to a random living replica."""
         target = target or client.leader
@@ -156,8 +158,8 @@ class Clients:
                 return  # No replica can ever answer: the operation stays unanswered.
             target = self._random.choice(living)
         mid = f"{len(self.requests):08x}"
-        request = Request(mid, client.id, type, key, value, self._clock())
-        request.settled = len(client.acknowledged.get(key, ()))
+        request = Request(mid, client.id, call, self._clock())
+        request.settled = len(client.acknowledged.get(call.key, ()))
         if before is not None:
             request.before, request.attempt = before, before.attempt + 1
         self.requests[mid] = request
@@ -170,10 +172,8 @@ class Clients:
             self._waiting.append((self._clock() + self._rules.timeout, request))
         message = {
             "src": client.id, "dst": target, "leader": client.leader,
-            "type": request.type, "MID": request.mid, "key": request.key,
+            "type": request.type, "MID": request.mid, "key": request.key, **request.call.arguments,
         }
-        if request.value is not None:
-            message["value"] = request.value
         if not self._network.drops_client_message():
             if request.type == "put":
                 client.waiting_since.setdefault(request.key, self._clock())
@@ -251,8 +251,8 @@ class Clients:
             self._complete(client, request, message)
             self._leave_circle(client)
             return
-        if request.value is not None:
-            client.decline(request, request.value)
+        if request.type == "put":
+            client.decline(request)
         if outcome == "fail":
             self.failures.add(request.type)
         else:
@@ -286,8 +286,7 @@ class Clients:
             self._repeat(declined)
 
     def _repeat(self, declined: Request) -> None:
-        client = self._by_id[declined.client]
-        self._request(client, declined.type, declined.key, declined.value, before=declined)
+        self._request(self._by_id[declined.client], declined.call, before=declined)
 
     def _note_failover(self, replica: str, now: float) -> None:
         if self._missed is not None and self._missed[0] != replica:
@@ -296,12 +295,12 @@ class Clients:
 
     def _complete(self, client: Client, request: Request, message: dict[str, Any]) -> None:
         self.answered.add(request.type)
-        if request.value is not None:
+        if request.type == "put":
             client.acknowledge(request)
             self._acknowledged(message["src"])
             self._read_back(client, request, message["src"])
             return
-        request.value = message["value"]
+        request.answer = message["value"]
         # A client cannot know the value of a key that other clients put, too.
         if not self._rules.shared_keys:
             self._judge(client, request, message["value"], message["src"])

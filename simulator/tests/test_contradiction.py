@@ -2,6 +2,8 @@
 
 import unittest
 
+from simulator.call import Call
+from simulator.call import put as put_call
 from simulator.chronicle import Happening
 from simulator.client import Request
 from simulator.contradiction import explain, reason, timeline
@@ -12,12 +14,12 @@ LATE = Happening(9.0, "part_end: healed")
 
 def put(number: int, value: str, replica: str = "0001", outcome: str = "ok", before: Request | None = None,
         sent: int = 1) -> Request:
-    return Request(f"{number:08x}", "0013", "put", "k", value, number, number + 0.25, outcome,
+    return Request(f"{number:08x}", "0013", put_call("k", value), number, number + 0.25, outcome,
                    before=before, answered_by=replica, target=replica, sent=sent)
 
 
 def get(number: int, value: str, replica: str = "0002") -> Request:
-    return Request(f"{number:08x}", "0013", "get", "k", value, number, number + 0.25, "ok",
+    return Request(f"{number:08x}", "0013", Call("get", "k"), number, number + 0.25, "ok", value,
                    answered_by=replica, target=replica, sent=1)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 from simulator import history, report, suite
+from simulator.call import Call, put
 from simulator.checks import Check, Verdict, evaluate
 from simulator.client import Request
 from simulator.config import Scenario
@@ -192,7 +193,7 @@ class Text(unittest.TestCase):
 
     def test_two_programs_side_by_side_are_compared(self) -> None:
         def request(type: str, invoked: float, returned: float | None) -> Request:
-            return Request("1", "0015", type, "k", None, invoked=invoked, returned=returned)
+            return Request("1", "0015", Call(type, "k"), invoked=invoked, returned=returned)
 
         history = [
             request("put", 1, 1.5), request("put", 2, 2.25), request("put", 3, 3.75), request("put", 4, None),
@@ -237,10 +238,10 @@ class Files(unittest.TestCase):
                 self.assertEqual(content["correct"], verdict is None or said is True)
 
     def test_history_has_one_line_per_request(self) -> None:
-        requests = [Request("1", "0015", "put", "k", "v", 1.5, 1.75, "ok"),
-                    Request("2", "0015", "get", "k", None, 2.0),
-                    Request("3", "0015", "get", "k", None, 3.0, 3.5, "redirect", answered_by="0001", sent=1)]
-        requests.append(Request("4", "0015", "get", "k", None, 4.0, before=requests[-1]))
+        requests = [Request("1", "0015", put("k", "v"), 1.5, 1.75, "ok"),
+                    Request("2", "0015", Call("get", "k"), 2.0),
+                    Request("3", "0015", Call("get", "k"), 3.0, 3.5, "redirect", answered_by="0001", sent=1)]
+        requests.append(Request("4", "0015", Call("get", "k"), 4.0, before=requests[-1]))
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "history.jsonl"
             history.write(path, requests)
