@@ -5,6 +5,7 @@ A run, in the order in which its files matter:
     cli            the command line; exit codes
     config         the scenario file -> Scenario, or a refusal
     workload       Scenario + seed -> the time and the random choices of each request
+    operations     the requests beside get and put: their choice, their answers
     loop           the event loop; lets time pass for one cluster, or for two side by side
     simulation     one cluster and its clients; owns the processes
     replica        one process: start, output, end

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from simulator.call import Call
 from simulator.messages import UNKNOWN_LEADER
+from simulator.operations import Answer, Knowledge
 
 # Replicas are to blame for a put that has waited longer: a failover takes less.
 OVERDUE_SECONDS = 1.0
@@ -28,7 +29,7 @@ class Request:
     invoked: float
     returned: float | None = None
     outcome: str = "unknown"
-    answer: str | None = None
+    answer: Answer = None
     before: Request | None = field(default=None, repr=False)
     attempt: int = 1
     answered_by: str | None = None
@@ -47,7 +48,7 @@ class Request:
 
     @property
     def value(self) -> str | None:
-        """The value that is put, or that an answered get returned."""
+        """The value that is put or appended, or that an answered get returned."""
         value = self.answer if self.type == "get" else self.call.arguments.get("value")
         return value if isinstance(value, str) else None
 
@@ -71,7 +72,8 @@ class Client:
     another may yet store it. `circling` holds declined requests that go round in circles. The
     client repeats one of them at a time, `pause` seconds after the one before, and the next one at
     `due`. `waiting_since` has the keys with a put that has reached a replica and is not
-    acknowledged, each with the time at which it reached one.
+    acknowledged, each with the time at which it reached one. `known` is of use with keys that all
+    clients share.
     """
 
     id: str
@@ -85,6 +87,7 @@ class Client:
     circling: deque[Request] = field(default_factory=deque)
     pause: float = 0.0
     due: float = math.inf
+    known: Knowledge = field(default_factory=Knowledge)
 
     def key_to_get(self, choice: float) -> str | None:
         if not self.readable_keys:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -15,8 +15,10 @@ from simulator.call import Call, put
 from simulator.causes import Circles, is_in_circle, longer
 from simulator.chronicle import Chronicle
 from simulator.client import Client, Request
-from simulator.messages import UNKNOWN_LEADER, Malformed
+from simulator.config import OPERATIONS
+from simulator.messages import UNKNOWN_LEADER, excerpt
 from simulator.network import Network
+from simulator.operations import Answer, Counts, Operations, answer_of
 from simulator.workload import Intent
 
 
@@ -27,11 +29,12 @@ class Rules:
     shared_keys: int = 0
     timeout: float | None = None
     read_back: bool = False
+    operations: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
 class Tally:
-    """The same count for gets and for puts."""
+    """The same count for gets and for puts. All requests but gets count as puts."""
 
     get: int = 0
     put: int = 0
@@ -61,10 +64,12 @@ class Clients:
         complain: Callable[[str, str], None],
         acknowledged: Callable[[str], None],
         chronicle: Chronicle,
+        notice: Callable[[str], None],
     ) -> None:
         """`complain` takes the kind of a mistake and its particulars.
 
-        `acknowledged` takes the replica of each acknowledged put, before anything else happens.
+        `acknowledged` takes the replica of each acknowledged put or other write, before anything
+        else happens. `notice` takes news for the user that are no mistake.
         """
         self._clients = [Client(id) for id in ids]
         self._by_id = {client.id: client for client in self._clients}
@@ -76,6 +81,8 @@ class Clients:
         self._complain = complain
         self._acknowledged = acknowledged
         self._chronicle = chronicle
+        self._notice = notice
+        self._operations = Operations(rules.operations, rules.shared_keys) if rules.operations else None
         # Each request with the time of its next sending. All wait equally long, so times ascend.
         self._waiting: deque[tuple[float, Request]] = deque()
         # Clients in circles, with the time at which each repeats a request.
@@ -84,6 +91,7 @@ class Clients:
         self.generated = Tally()
         self.answered = Tally()
         self.failures = Tally()
+        self.operations = Counts()
         self.gets_not_generated = 0
         self.gets_withheld = 0
         self.sent_again = 0
@@ -112,6 +120,9 @@ class Clients:
     def start(self, intent: Intent) -> None:
         """Turn a planned request into an operation, for the existing keys are known only now."""
         client = self._clients[intent.client]
+        if self._operations is not None:
+            self._begin(client, self._operations.call(intent, client.known))
+            return
         key = self._key_to_get(client, intent) if intent.wants_get else None
         if key is not None:
             self._get(client, key)
@@ -145,6 +156,7 @@ class Clients:
 
     def _begin(self, client: Client, call: Call, target: str | None = None) -> None:
         self.generated.add(call.type)
+        self.operations.request(call.type)
         self._request(client, call, target)
 
     def _request(
@@ -240,15 +252,14 @@ class Clients:
         self, client: Client, request: Request, message: dict[str, Any], now: float
     ) -> None:
         outcome = message["type"]
-        if outcome == "ok" and request.type == "get" and type(message.get("value")) is not str:
-            raise Malformed('"value" of the answer to a get must be a string')
-        request.outcome = outcome
+        answer = answer_of(request.type, message) if outcome == "ok" else None
+        request.outcome, request.answer = outcome, answer
         request.returned = now
         request.answered_by = message["src"]
         self.latencies.append(now - request.invoked)
         if outcome == "ok":
             self._note_failover(message["src"], now)
-            self._complete(client, request, message)
+            self._complete(client, request, answer)
             self._leave_circle(client)
             return
         if request.type == "put":
@@ -258,12 +269,33 @@ class Clients:
         else:
             self.redirects += 1
         self.circles.count(request.attempt, outcome, message["src"], message["leader"])
+        if self._is_refused(request, message):
+            return
         if is_in_circle(request.attempt, len(self._network.replicas)):
             if not client.circling:
                 self._pause(client)
             client.circling.append(request)
         else:
             self._repeat(request)
+
+    def _is_refused(self, request: Request, message: dict[str, Any]) -> bool:
+        """Whether a replica will never do this operation, so that its client gives up.
+
+        An `error` says so. A replica that does not know the operation at all may say just `fail`.
+        """
+        if request.type not in OPERATIONS or request.outcome != "fail":
+            return False
+        error = message.get("error")
+        if not isinstance(error, str):
+            if self.operations.was_ever_answered(request.type):
+                return False
+            if not is_in_circle(request.attempt, len(self._network.replicas)):
+                return False
+            error = "no reason given"
+        if self.operations.refuse(request.type):
+            reason = excerpt(error.encode(errors="replace"))
+            self._notice(f"the replica refuses `{request.type}`: {reason}")
+        return True
 
     def _pause(self, client: Client) -> None:
         client.pause = longer(client.pause)
@@ -293,17 +325,20 @@ class Clients:
             self.failovers.append(now - self._missed[1])
             self._missed = None
 
-    def _complete(self, client: Client, request: Request, message: dict[str, Any]) -> None:
+    def _complete(self, client: Client, request: Request, answer: Answer) -> None:
         self.answered.add(request.type)
-        if request.type == "put":
-            client.acknowledge(request)
-            self._acknowledged(message["src"])
-            self._read_back(client, request, message["src"])
-            return
-        request.answer = message["value"]
-        # A client cannot know the value of a key that other clients put, too.
-        if not self._rules.shared_keys:
-            self._judge(client, request, message["value"], message["src"])
+        self.operations.answer(request.type, answer)
+        if self._operations is not None:
+            self._operations.learn(client.known, request.call, answer)
+        replica = request.answered_by or UNKNOWN_LEADER
+        if request.type != "get":
+            if request.type == "put":
+                client.acknowledge(request)
+            self._acknowledged(replica)
+            self._read_back(client, request, replica)
+        elif isinstance(answer, str) and not (self._rules.shared_keys or self._operations):
+            # A client cannot know the value of a key that other clients put, too.
+            self._judge(client, request, answer, replica)
 
     def _judge(self, client: Client, get: Request, value: str, replica: str) -> None:
         if not client.may_read(get, value):
@@ -323,11 +358,11 @@ class Clients:
         elif client.is_overtaken(get, value):
             self.overtaken_gets += 1
 
-    def _read_back(self, client: Client, put: Request, replica: str) -> None:
-        """Read an acknowledged put from another replica, to find stale reads."""
+    def _read_back(self, client: Client, write: Request, replica: str) -> None:
+        """Read an acknowledged write from another replica, to find stale reads."""
         others = self._others(replica)
         if self._rules.read_back and others:
-            self._get(client, put.key, self._random.choice(others))
+            self._get(client, write.key, self._random.choice(others))
 
     def _unexpected(self, message: dict[str, Any], reason: str) -> None:
         self.unexpected += 1

@@ -13,6 +13,8 @@ from simulator.messages import printable
 EVENT_TYPES = (
     "kill_leader", "kill_non_leader", "kill_leader_on_ack", "part_easy", "part_hard", "part_end",
 )
+# The operations beside get and put, in the order in which their shares divide the writes.
+OPERATIONS = ("cas", "increment", "append", "delete")
 METRICS = ("total_msgs", "failures", "duplicates", "median_latency")
 MAX_PACKETS_LIMIT = 900_000
 MOST_SHARED_KEYS = 1_000_000
@@ -21,6 +23,7 @@ MOST_SECONDS = 1_000_000
 _REQUIRED = object()
 _MOST_FILE_BYTES = 16 << 20
 _MOST_SHOWN = 80
+_MOST_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class Scenario:
     seed: int | None
     drops: float
     shared_keys: int
+    operations: dict[str, float]  # shares of the writes; empty if all of them are puts
     client_drops: float
     client_timeout: float | None
     read_back: bool
@@ -222,6 +226,7 @@ def _scenario(name: str, file: _Section, defaults: Defaults) -> Scenario:
         seed=_seed(file),
         drops=file.number("drops", 0, 1, 0),
         shared_keys=file.number("shared_keys", 0, MOST_SHARED_KEYS, 0, whole=True),
+        operations=_operations(file),
         client_drops=file.number("client_drops", 0, 1, 0),
         client_timeout=_client_timeout(file),
         read_back=file.flag("read_back"),
@@ -246,6 +251,19 @@ def _start_wait(file: _Section, lifetime: float, defaults: Defaults) -> float:
     key = "wait" if "wait" in file else "start_wait"
     start_wait: float = file.number(key, 0, lifetime, defaults.start_wait)
     return start_wait
+
+
+def _operations(file: _Section) -> dict[str, float]:
+    section = file.section("operations", default={})
+    shares = {type: float(section.number(type, 0, 1, 0)) for type in OPERATIONS}
+    section.refuse_unknown()
+    if "operations" not in file:
+        return {}
+    # The sum of shares such as 0.1 may exceed 1 by the error of binary fractions.
+    if not 0 < sum(shares.values()) <= 1 + _MOST_ROUNDING:
+        rule = "the shares must add up to more than 0 and at most 1"
+        file.refuse("operations", file.take("operations"), rule)
+    return shares
 
 
 def _client_timeout(file: _Section) -> float | None:

@@ -26,7 +26,10 @@ def _reason_in(history: Sequence[Request], get: Request) -> str:
     """A possible reason for the value of `get`, if a later put had overwritten that value."""
     if get.type != "get" or get.outcome != "ok":
         return ""
-    puts = [request for request in history if request.type == "put" and request.key == get.key]
+    writes = [request for request in history if request.type != "get" and request.key == get.key]
+    puts = [write for write in writes if write.type == "put"]
+    if len(puts) < len(writes):
+        return ""  # Other writes than puts may have changed the value.
     acknowledged = [
         put for put in puts
         if put.outcome == "ok" and put.returned is not None and put.returned < get.invoked

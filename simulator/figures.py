@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.chronicle import Chronicle
 from simulator.client import Request
 from simulator.clients import Clients
 from simulator.network import Network
+from simulator.operations import Count
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Figures:
     p99_latency: float | None
     # seconds from the kill of a leader to the first ok from another replica
     failovers: tuple[float, ...]
+    operations: dict[str, Count] = field(default_factory=dict)  # those beside get and put, if used
 
     @property
     def dropped(self) -> int:
@@ -102,7 +104,7 @@ def collect(
         sent_again=clients.sent_again,
         duplicates=clients.duplicates,
         unanswered_gets=clients.generated.get - clients.answered.get,
-        unanswered_puts=clients.generated.put - clients.answered.put,
+        unanswered_puts=clients.generated.put - clients.answered.put - clients.operations.refused,
         redirects=clients.redirects,
         requests_in_circles=clients.circles.requests,
         circles=clients.circles.describe(chronicle),
@@ -116,6 +118,7 @@ def collect(
         median_latency=_median(latencies),
         p99_latency=sorted(latencies)[len(latencies) * 99 // 100] if latencies else None,
         failovers=tuple(clients.failovers),
+        operations=clients.operations.used(),
     )
 
 

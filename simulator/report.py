@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from simulator.checks import Check
 from simulator.figures import Figures, median_latency
+from simulator.operations import Count
 from simulator.result import Result
 from simulator.tiers import Rating
 
@@ -85,11 +86,17 @@ def _statistics(figures: Figures) -> list[str]:
         f"Total get() with incorrect response: {figures.incorrect_gets}",
         f"Mean/Median query latency: {mean}/{median}",
     ]
+    lines += [_operation_line(type, count) for type, count in figures.operations.items()]
     if figures.failovers:
         lines.append(f"Failover time: {' '.join(map(_latency, figures.failovers))}")
     if figures.requests_in_circles:
         lines.append(f"Requests sent in circles: {figures.requests_in_circles}, by {figures.circles}")
     return lines
+
+
+def _operation_line(type: str, count: Count) -> str:
+    answers = f"{count.done}/{count.not_met}/{count.refused}"
+    return f"Total {type} requests: {count.requests}, done/condition not met/refused: {answers}"
 
 
 def _leaders(figures: Figures) -> str:

@@ -42,8 +42,11 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         figures = asdict(self.figures)
         figures["failures"] = self.figures.failures
+        configuration = asdict(self.scenario) | {"seed": self.seed}
+        if not self.scenario.operations:
+            del figures["operations"], configuration["operations"]
         return {
-            "configuration": asdict(self.scenario) | {"seed": self.seed},
+            "configuration": configuration,
             "program": self.program,
             "transport": self.transport,
             "replica_options": self.replica_options,

@@ -87,9 +87,11 @@ class Simulation:
         first_client = scenario.replicas + FIRST_CLIENT_OFFSET
         self._clients = Clients(
             [identifier(first_client + number) for number in range(CLIENTS)],
-            Rules(scenario.shared_keys, scenario.client_timeout, scenario.read_back),
+            Rules(
+                scenario.shared_keys, scenario.client_timeout, scenario.read_back, scenario.operations
+            ),
             self.network, targets, self._transport.send, self._elapsed, self._report_fault,
-            self._acknowledged, self._chronicle,
+            self._acknowledged, self._chronicle, self._tell,
         )
         self._events = Events(self.network, self._clients, choices, self._kill)
         self._replicas: dict[str, Replica] = {}
@@ -208,7 +210,10 @@ class Simulation:
             self._tell_event(KILL_LEADER_ON_ACK, done)
 
     def _tell_event(self, type: str, done: str) -> None:
-        self._console.notice(str(self._chronicle.tell(self._elapsed(), f"{type}: {done}")))
+        self._tell(f"{type}: {done}")
+
+    def _tell(self, text: str) -> None:
+        self._console.notice(str(self._chronicle.tell(self._elapsed(), text)))
 
     def progress(self) -> str:
         clients = self._clients

@@ -6,6 +6,7 @@ nor the moment of an answer changes the draws for later requests.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -17,7 +18,10 @@ REWRITE_PROBABILITY = 0.5
 
 @dataclass(frozen=True)
 class Intent:
-    """A request to come. `choice`, in [0, 1), picks one of the keys that the client has by then."""
+    """A request to come. `choice`, in [0, 1), picks one of the keys that the client has by then.
+
+    `write` is its operation if it is no get. It is always a put in a scenario without `operations`.
+    """
 
     time: float
     client: int
@@ -26,6 +30,16 @@ class Intent:
     choice: float
     new_key: str
     value: str
+    write: str = "put"
+
+
+def _write_at(place: float, shares: Mapping[str, float]) -> str:
+    """The operation whose share of the writes, side by side from 0 to 1, covers `place`."""
+    for type, share in shares.items():
+        if place < share:
+            return type
+        place -= share
+    return "put"
 
 
 def plan(scenario: Scenario, random: Random) -> list[Intent]:
@@ -39,6 +53,8 @@ def plan(scenario: Scenario, random: Random) -> list[Intent]:
             choice=random.random(),
             new_key=f"{random.getrandbits(128):032x}",
             value=f"{random.getrandbits(128):032x}",
+            # No draw without `operations`, so that a scenario without them keeps its requests.
+            write=_write_at(random.random(), scenario.operations) if scenario.operations else "put",
         )
         for number in range(scenario.requests)
     ]

@@ -6,7 +6,31 @@ from typing import Any, Protocol
 
 LEADER = "0000"
 
+REQUESTS = ("get", "put", "cas", "increment", "append", "delete")
+# Replicas that send requests on to the leader, so that a repeated one reaches it again.
+FORWARDING = ("forwards", "increments_again")
+# Answers of replicas that know no requests but get and put.
+REFUSALS = {"refuses": {"error": "unknown\ncommand"}, "refuses_without_a_word": {}}
+
 Message = dict[str, Any]
+
+
+def operate(store: dict[str, str], message: Message) -> Message:
+    """Do an operation other than get and put, and return the further fields of the `ok`."""
+    type, key = message["type"], message["key"]
+    value = store.get(key)
+    if type == "delete":
+        return {"value": "0" if store.pop(key, None) is None else "1"}
+    if type == "cas":
+        if value != message["from"]:
+            return {"value": ""}
+        store[key] = message["to"]
+        return {}
+    if type == "increment":
+        store[key] = str(int(value or 0) + message["by"])
+        return {"value": store[key]}
+    store[key] = (value or "") + message["value"]
+    return {"value": str(len(store[key]))}
 
 
 class Voice(Protocol):
@@ -30,6 +54,7 @@ class FakeReplica:
         self.requests = 0
         self.declined: list[str] = []
         self.late: dict[str, str] = {}
+        self.done: dict[tuple[str, str], Message] = {}
 
     def send(self, destination: str, type: str, **fields: Any) -> None:
         self.voice.send(destination, type, LEADER, **fields)
@@ -41,9 +66,15 @@ class FakeReplica:
             self.send("FFFF", "append")
 
     def take(self, message: Message) -> None:
-        if message["type"] not in ("get", "put"):
+        if message["type"] == "forward":
+            message = message["request"]
+        # Replicas send each other messages of the type "append", too.
+        if message["type"] not in REQUESTS or "MID" not in message:
             return
         self.requests += 1
+        if self.id != LEADER and self.behaviour in FORWARDING:
+            self.send(LEADER, "forward", request=message)
+            return
         if self.id != LEADER:
             self.send(message["src"], "redirect", MID=message["MID"])
             return
@@ -70,6 +101,18 @@ class FakeReplica:
         else:
             self.store[put["key"]] = late
 
+    def operate(self, message: Message) -> None:
+        """Do each other operation once, however often it arrives, unless that is the flaw."""
+        client, mid = message["src"], message["MID"]
+        if self.behaviour in REFUSALS:
+            self.send(client, "fail", MID=mid, **REFUSALS[self.behaviour])
+            return
+        forgets = self.behaviour == "increments_again" and message["type"] == "increment"
+        if (client, mid) not in self.done or forgets:
+            self.done[client, mid] = operate(self.store, message)
+            self.send("FFFF", "append", key=message["key"])
+        self.send(client, "ok", MID=mid, **self.done[client, mid])
+
     def misbehave_once(self, message: Message) -> None:
         """Do the fault that the first request triggers."""
         if self.behaviour == "malformed":
@@ -83,7 +126,13 @@ class FakeReplica:
 
     def answer(self, message: Message) -> None:
         client, mid, key = message["src"], message["MID"], message["key"]
-        if message["type"] == "put":
+        if message["type"] not in ("get", "put"):
+            self.operate(message)
+        elif (client, mid) in self.done:
+            self.send(client, "ok", MID=mid, **self.done[client, mid])
+        elif message["type"] == "put":
+            if self.behaviour in FORWARDING:
+                self.done[client, mid] = {}
             self.store[key] = message["value"]
             if self.behaviour == "talks_on":
                 self.send(client, "ok", MID=mid)

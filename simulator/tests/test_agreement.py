@@ -40,6 +40,7 @@ class Course:
             [CLIENT], Rules(timeout=4.0), network, Random(seed),
             lambda replica, raw: self.held.append((replica, messages.decode(raw))),
             lambda: self.now, lambda kind, detail: None, lambda replica: None, Chronicle(),
+            lambda text: None,
         )
         for number in range(OPERATIONS):
             self.step(number)

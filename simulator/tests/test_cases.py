@@ -45,7 +45,7 @@ class Course:
                 rules.get("shared_keys", 0), timeout and timeout / 1e6, rules.get("read_back", False)
             ),
             self.network, Random(seed), self.send, lambda: self.now, self.complain,
-            lambda replica: None, Chronicle(),
+            lambda replica: None, Chronicle(), lambda text: None,
         )
 
     def complain(self, kind: str, detail: str) -> None:

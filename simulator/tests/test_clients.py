@@ -41,6 +41,20 @@ class Plan(unittest.TestCase):
         self.assertEqual(len({i.new_key for i in intents}), 10_000)
         self.assertTrue(all(len(i.new_key) == len(i.value) == 32 for i in intents))
 
+    def test_shares_of_operations_divide_the_writes(self) -> None:
+        shares = {"cas": 0.1, "increment": 0.2, "append": 0.3, "delete": 0.15}
+        intents = plan(small_scenario(requests=10_000, operations=shares), Random(1))
+        for write, share in (*shares.items(), ("put", 0.25)):
+            self.assertAlmostEqual(sum(i.write == write for i in intents) / 10_000, share, delta=0.02)
+        whole = plan(small_scenario(requests=100, operations={"delete": 1}), Random(1))
+        self.assertEqual({i.write for i in whole}, {"delete"})
+
+    def test_scenario_without_operations_keeps_its_requests(self) -> None:
+        self.assertEqual(plan(small_scenario(requests=6), Random(1))[1], Intent(
+            1.5, 3, True, True, 0.8357651039198697, "c4647159c324c9859b810e766ec9d286",
+            "442e3d437204e52db2221a58008a05a6", "put",
+        ))
+
     def test_seed_decides_everything(self) -> None:
         scenario = small_scenario()
         self.assertEqual(plan(scenario, Random(5)), plan(scenario, Random(5)))
@@ -54,6 +68,7 @@ class ClientCase(unittest.TestCase):
         self.network = Network(["0000", "0001", "0002"], 0, Random(1), 0, Random(2))
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.complaints: list[str] = []
+        self.notices: list[str] = []
         self.acknowledged: list[tuple[str, int]] = []
         self.now = 0.0
         self.chronicle = Chronicle()
@@ -62,6 +77,7 @@ class ClientCase(unittest.TestCase):
             lambda replica, raw: self.sent.append((replica, messages.decode(raw))),
             lambda: self.now, self.complain,
             lambda replica: self.acknowledged.append((replica, len(self.sent))), self.chronicle,
+            self.notices.append,
         )
 
     def complain(self, kind: str, detail: str) -> None:
@@ -226,7 +242,7 @@ class Withholding(ClientCase):
         clients = Clients(
             [f"{number:04X}" for number in range(CLIENTS)], Rules(), self.network, Random(1),
             lambda replica, raw: self.sent.append((replica, messages.decode(raw))),
-            lambda: self.now, self.complain, lambda replica: None, Chronicle(),
+            lambda: self.now, self.complain, lambda replica: None, Chronicle(), self.notices.append,
         )
         for one in plan(scenario, Random(seed)):
             self.now = one.time

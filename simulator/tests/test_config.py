@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import config, suite
-from simulator.tests.support import ROOT, SMALL, write_config
+from simulator.tests.support import ROOT, SMALL, small_scenario, write_config
 
 THREE = {metric: [0, 1, 2] for metric in config.METRICS}
 
@@ -100,6 +100,22 @@ class Refusals(unittest.TestCase):
             with self.subTest(key, value=value):
                 key_of_rule = "events[0]: 1" if value == [1] else f"{key}: {json.dumps(value)}"
                 self.assert_refused(f"{key_of_rule}: {rule}", **{key: value})
+
+    def test_shares_of_operations_that_make_no_sense_are_refused(self) -> None:
+        rule = "the shares must add up to more than 0 and at most 1"
+        for value, said in (
+            (0.5, "operations: 0.5: must be an object"),
+            (None, "operations: null: must be an object"),
+            ({"cas": 1.5}, "operations.cas: 1.5: must be a number from 0 to 1"),
+            ({"append": -0.1}, "operations.append: -0.1: must be a number from 0 to 1"),
+            ({"delete": True}, "operations.delete: true: must be a number from 0 to 1"),
+            ({"put": 0.5}, "operations.put: 0.5: unknown key; known are cas, increment, append, delete"),
+            ({}, f"operations: {{}}: {rule}"),
+            ({"cas": 0}, f'operations: {{"cas": 0}}: {rule}'),
+            ({"cas": 0.6, "increment": 0.5}, f'operations: {{"cas": 0.6, "increment": 0.5}}: {rule}'),
+        ):
+            with self.subTest(value=value):
+                self.assert_refused(said, operations=value)
 
     def test_number_that_is_not_finite_is_refused(self) -> None:
         for value in (float("nan"), float("inf")):
@@ -269,6 +285,17 @@ class Accepted(unittest.TestCase):
             (scenario.shared_keys, scenario.client_drops, scenario.client_timeout, scenario.read_back),
             (1_000_000, 1, 0.5, True),
         )
+
+    def test_shares_of_operations_are_read(self) -> None:
+        for given, read in (
+            ({"append": 0.25}, (0, 0, 0.25, 0)),
+            # The sum of these binary fractions exceeds 1.
+            ({"delete": 0.1, "cas": 0.2, "increment": 0.4, "append": 0.3}, (0.2, 0.4, 0.3, 0.1)),
+        ):
+            with tempfile.TemporaryDirectory() as directory:
+                shares = config.load(write_config(Path(directory), operations=given)).operations
+            self.assertEqual(shares, dict(zip(config.OPERATIONS, read, strict=True)))
+        self.assertEqual(small_scenario().operations, {})
 
     def test_scenarios_beyond_the_seventeen_are_accepted(self) -> None:
         scenarios = [config.load(path) for path in (ROOT / "configs" / "beyond").glob("*.json")]

@@ -17,6 +17,7 @@ from simulator.client import Request
 from simulator.config import Scenario
 from simulator.console import Console, Labelled
 from simulator.figures import Figures
+from simulator.operations import Count
 from simulator.replica import StartError
 from simulator.result import Result
 from simulator.tests.support import ROOT, small_scenario
@@ -191,6 +192,16 @@ class Text(unittest.TestCase):
                                     failovers=()), coloured=False)
         self.assertIn("0.000181sec\n     Requests sent in circles: 7, by 9 redirects, all to 0000\n\n", text)
 
+    def test_operations_are_counted_below_the_statistics(self) -> None:
+        counts = {"cas": Count(90, 30, 50, 0), "increment": Count(7, 6, 0, 1)}
+        text = report.render(result(operations=counts, failovers=()), coloured=False)
+        self.assertIn(
+            "0.000181sec\n"
+            "     Total cas requests: 90, done/condition not met/refused: 30/50/0\n"
+            "     Total increment requests: 7, done/condition not met/refused: 6/0/1\n\n",
+            text,
+        )
+
     def test_two_programs_side_by_side_are_compared(self) -> None:
         def request(type: str, invoked: float, returned: float | None) -> Request:
             return Request("1", "0015", Call(type, "k"), invoked=invoked, returned=returned)
@@ -224,6 +235,19 @@ class Files(unittest.TestCase):
         self.assertEqual([c["holds"] for c in content["checks"]], [True] * 8)
         self.assertEqual([t["tier"] for t in content["tiers"]], [1, 1, 2, 0])
 
+    def test_json_has_operations_only_if_the_scenario_has_some(self) -> None:
+        content = result().to_json()
+        for part in ("configuration", "figures"):
+            self.assertNotIn("operations", content[part])
+        count = {"requests": 9, "done": 3, "not_met": 5, "refused": 1}
+        using = dataclasses.replace(
+            result(operations={"cas": Count(**count)}), scenario=scenario(operations={"cas": 0.5})
+        )
+        content = json.loads(json.dumps(using.to_json()))
+        self.assertEqual(content["figures"]["operations"], {"cas": count})
+        shares = {"cas": 0.5, "increment": 0, "append": 0, "delete": 0}
+        self.assertEqual(content["configuration"]["operations"], shares)
+
     def test_json_of_an_incorrect_run_has_no_tiers(self) -> None:
         content = result(replicas_died=1).to_json()
         self.assertEqual((content["correct"], content["tiers"]), (False, []))
@@ -237,16 +261,36 @@ class Files(unittest.TestCase):
                 self.assertEqual((content["linearizable"], len(content["checks"])), (said, checks))
                 self.assertEqual(content["correct"], verdict is None or said is True)
 
+    def lines(self, requests: list[Request]) -> list[dict[str, Any]]:
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "history.jsonl"
+            history.write(path, requests)
+            return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def test_history_of_operations_has_their_arguments_and_answers(self) -> None:
+        for call, answer, fields, told in (
+            (Call("cas", "k", {"from": "a", "to": "b"}), False,
+             {"from": "a", "to": "b", "value": None}, {"done": False}),
+            (Call("increment", "k", {"by": 3}), -7, {"by": 3, "value": None}, {"result": -7}),
+            (Call("append", "k", {"value": "v"}), 9, {"value": "v"}, {"result": 9}),
+            (Call("delete", "k"), True, {"value": None}, {"done": True}),
+        ):
+            with self.subTest(call.type):
+                common = {"id": "1", "client": "0015", "type": call.type, "key": "k", "invoked": 1.5}
+                answered = {"returned": 1.75, "outcome": "ok", "replica": "0001"}
+                open = {"returned": None, "outcome": "unknown", "replica": None}
+                self.assertEqual(
+                    self.lines([Request("1", "0015", call, 1.5, 1.75, "ok", answer, answered_by="0001"),
+                                Request("1", "0015", call, 1.5)]),
+                    [common | fields | answered | told, common | fields | open],
+                )
+
     def test_history_has_one_line_per_request(self) -> None:
         requests = [Request("1", "0015", put("k", "v"), 1.5, 1.75, "ok"),
                     Request("2", "0015", Call("get", "k"), 2.0),
                     Request("3", "0015", Call("get", "k"), 3.0, 3.5, "redirect", answered_by="0001", sent=1)]
         requests.append(Request("4", "0015", Call("get", "k"), 4.0, before=requests[-1]))
-        with tempfile.TemporaryDirectory() as directory:
-            path = Path(directory) / "history.jsonl"
-            history.write(path, requests)
-            lines = [json.loads(line) for line in path.read_text().splitlines()]
-        self.assertEqual(lines, [
+        self.assertEqual(self.lines(requests), [
             {"id": "1", "client": "0015", "type": "put", "key": "k", "value": "v",
              "invoked": 1.5, "returned": 1.75, "outcome": "ok", "replica": None},
             {"id": "2", "client": "0015", "type": "get", "key": "k", "value": None,

@@ -139,7 +139,7 @@ class Trouble(unittest.TestCase):
         self.network = network()
         self.clients = Clients(
             ["0015"], Rules(), self.network, Random(1), lambda *_: None, lambda: 0.0, self.fail, self.fail,
-            Chronicle(),
+            Chronicle(), self.fail,
         )
         self.client = self.clients._by_id["0015"]
         self.client.leader = "0002"
