@@ -31,7 +31,7 @@ use rustix::time::{ClockId, clock_gettime};
 mod testkit;
 
 use testkit::cluster::{Cluster, Step};
-use testkit::{command, entry, id};
+use testkit::{entry, id, proposal};
 
 const REPLICAS: u16 = 3;
 const HOP_US: Micros = 10;
@@ -172,7 +172,7 @@ impl Bench {
         self.cluster.replicas.remove(&gone);
         let mut entry = |index: usize| {
             let RequestId { client, mid } = put(index, rng).id;
-            entry(index as u64, 1, command(client, mid, format!("{index:x}"), Arc::clone(value)))
+            entry(index as u64, 1, proposal(client, mid, format!("{index:x}"), Arc::clone(value)))
         };
         for first in (1..=entries).step_by(BATCH) {
             let append = AppendEntries {

@@ -1,4 +1,4 @@
-//! The one clock of a replica process.
+//! The clocks of a replica process: one for spans of time, and the wall clock.
 //!
 //! A lease is a span of true time: until it ends, no other replica can be elected. So the leader
 //! must count it on a clock that goes on while the machine is suspended. `CLOCK_MONOTONIC`, and
@@ -11,6 +11,8 @@ use std::ops::Add;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::operation::UnixMillis;
 
 /// A point in time, counted from the start of the machine and through its suspensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +49,13 @@ impl Add<Duration> for BootTime {
     fn add(self, span: Duration) -> Self {
         Self(self.0.saturating_add(span))
     }
+}
+
+/// The wall clock: milliseconds since 1970 (UTC), which may jump and go back. Deadlines of keys
+/// rest on it and nothing else does.
+pub fn unix_millis() -> UnixMillis {
+    let time = clock_gettime(ClockId::Realtime);
+    1_000 * time.tv_sec + time.tv_nsec / 1_000_000
 }
 
 #[cfg(test)]

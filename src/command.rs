@@ -1,44 +1,121 @@
-//! A command: a client's write, which the log carries to the state machine of each replica.
+//! Commands: the requests of clients, and the proposals that the log carries to the state machine
+//! of each replica.
 
 use std::fmt;
-use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use crate::bytes::Bytes;
+use crate::digest::digest;
+use crate::operation::{Operation, Revision, UnixMillis};
 use crate::request::RequestId;
 
-/// A client's write, as the log carries it.
+/// The most operations and watches of one batch.
+pub const MAX_BATCH: usize = 1_024;
+
+/// A client's command: one atomic step of the state machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Command {
+    /// Several operations, all at once or none.
+    Batch(Batch),
+    /// One operation.
+    One(Operation),
+}
+
+/// Several operations that take effect at once, unless a watched key has changed (WATCH, MULTI,
+/// EXEC).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batch {
+    /// The keys that must not have changed; else the reply is nil, and nothing changes.
+    pub watches: Vec<Watch>,
+    /// The operations, in order. The reply has one result for each.
+    pub operations: Vec<Operation>,
+}
+
+/// A key that must not have changed after a client looked at it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    /// The key.
+    pub key: Bytes,
+    /// The revision that [`Operation::Revision`] returned. No entry with a greater index may have
+    /// changed the key.
+    pub unchanged_since: Revision,
+}
+
+/// A command as the log carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
-    /// The client, and its name for the request.
-    pub request: RequestId,
-    /// The key to set.
-    pub key: Arc<str>,
-    /// The value to set it to.
-    pub value: Arc<str>,
+pub struct Proposal {
+    /// The leader's wall clock when it proposed the command. The state machine's time is the
+    /// greatest that it has seen.
+    pub at: UnixMillis,
+    /// The client, and its name for the request; `None` if a leader proposes of its own accord.
+    pub request: Option<RequestId>,
+    /// The command.
+    pub command: Command,
+}
+
+impl Command {
+    /// The operations, in order.
+    pub fn operations(&self) -> &[Operation] {
+        match self {
+            Self::One(operation) => std::slice::from_ref(operation),
+            Self::Batch(batch) => &batch.operations,
+        }
+    }
+
+    /// Whether the command changes nothing, whatever the state is. A batch always goes through the
+    /// log, because its watches are checked when it is applied.
+    pub fn is_read(&self) -> bool {
+        matches!(self, Self::One(operation) if operation.is_read())
+    }
+
+    /// A digest of the command. Two commands that differ have different digests, but for chance.
+    pub fn digest(&self) -> u64 {
+        match self {
+            Self::One(Operation::Set(set)) if set.is_plain() => digest(&[&set.key, &set.value]),
+            Self::One(Operation::Get { key }) => digest(&[key]),
+            _ => digest(&[&serde_json::to_vec(self).expect("a command has a JSON form")]),
+        }
+    }
+
+    /// Whether it has no more operations and watches than a batch may have.
+    pub fn is_within_limits(&self) -> bool {
+        match self {
+            Self::One(_) => true,
+            Self::Batch(batch) => batch.operations.len() <= MAX_BATCH && batch.watches.len() <= MAX_BATCH,
+        }
+    }
+
+    /// How many bytes its texts have.
+    pub fn text_len(&self) -> usize {
+        let watched: usize = match self {
+            Self::Batch(batch) => batch.watches.iter().map(|watch| watch.key.len()).sum(),
+            Self::One(_) => 0,
+        };
+        watched + self.operations().iter().map(Operation::text_len).sum::<usize>()
+    }
+}
+
+impl From<Operation> for Command {
+    fn from(operation: Operation) -> Self {
+        Self::One(operation)
+    }
 }
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.key, shortened(&self.value))
+        match self {
+            Self::One(operation) => write!(f, "{operation}"),
+            Self::Batch(_) => f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?),
+        }
     }
 }
 
-/// Enough of a value to tell it from others.
-pub fn shortened(value: &str) -> String {
-    match value.char_indices().nth(12) {
-        Some((end, _)) if value.len() > 16 => format!("{}…", &value[..end]),
-        _ => value.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_long_values_are_shortened() {
-        assert_eq!(shortened("0123456789abcdef"), "0123456789abcdef");
-        assert_eq!(shortened("0123456789abcdefg"), "0123456789ab…");
-        assert_eq!(shortened("ä".repeat(12).as_str()), "ä".repeat(12), "never in the middle of a character");
-        assert_eq!(shortened("ä".repeat(13).as_str()), format!("{}…", "ä".repeat(12)));
+impl fmt::Display for Proposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.command)
     }
 }

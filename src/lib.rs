@@ -2,10 +2,10 @@
 //!
 //! | module | job | depends on |
 //! |---|---|---|
-//! | [`request`], [`command`] | the words: requests of clients, their answers, and commands in the log | `id` |
-//! | [`digest`] | a digest of texts that is the same on all replicas | |
+//! | [`bytes`], [`operation`], [`command`], [`reply`], [`request`] | the words: requests of clients, proposals in the log, replies | `id`, `digest` |
+//! | [`digest`] | a digest of byte strings that is the same on all replicas | |
 //! | [`tuning`] | every switch between messages, latency and simplicity | |
-//! | [`kv`] | the state machine, with a session per client | words |
+//! | [`state_machine`] | the keys, their deadlines and revisions, and a session per client | words |
 //! | [`replication`] | the core's types, with commands as what it replicates | `raft`, words |
 //! | [`exchange`] | typed messages that cross the border of a replica | words, messages |
 //! | [`wire`] | JSON on one side, validated messages on the other | words, messages |
@@ -34,19 +34,22 @@
 //! * A reply leaves only after its statement holds: the put is committed, the value is current.
 //!   Replies leave in the order in which the operations took effect.
 
+pub mod bytes;
 pub mod clock;
 pub mod command;
 pub mod digest;
 pub mod exchange;
-pub mod kv;
 pub mod log;
+pub mod operation;
 pub mod outbox;
 pub mod output;
 pub mod pipeline;
 pub mod replica;
 pub mod replication;
+pub mod reply;
 pub mod request;
 pub mod sim;
+pub mod state_machine;
 pub mod transport;
 pub mod tuning;
 pub mod wire;

@@ -15,13 +15,15 @@ use raft::ReadId;
 use raft::types::Configuration;
 use tracing::{debug, info, warn};
 
-use crate::command::Command;
+use crate::command::{Command, Proposal};
 use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
-use crate::kv::{Fate, Kv};
 use crate::micros::Micros;
+use crate::operation::{Operation, UnixMillis};
 use crate::replication::{Action, Entry, Input, Node, Payload, Persist, PersistentState, Settings};
-use crate::request::{Operation, Outcome, Request, RequestId, Response};
+use crate::reply::{Refusal, Reply};
+use crate::request::{Outcome, Request, RequestId, Response};
+use crate::state_machine::{self, StateMachine};
 use crate::tuning::{Detection, Reads, Tuning};
 use crate::wire::Limits;
 
@@ -81,6 +83,17 @@ const MAX_PENDING: usize = 65_536;
 /// How many bytes of MIDs, keys and values these requests may have together.
 const MAX_PENDING_BYTES: usize = 32 << 20;
 
+/// A millisecond.
+const MILLI_US: Micros = 1_000;
+
+/// How long expired keys stay before an entry removes them: those that expire within this time share
+/// an entry. A leader without expired keys proposes none.
+const EXPIRY_INTERVAL_US: Micros = 1_000_000;
+
+/// How many expired keys one entry removes at most: 1 ms of work. If more have expired, the next
+/// entry follows at once.
+const EXPIRED_AT_ONCE: u32 = 1_024;
+
 /// How many committed entries one batch applies: 1 ms of work, 8 ms if each entry fills a datagram
 /// of 64 KB.
 pub const APPLIED_AT_ONCE: usize = 256;
@@ -105,6 +118,8 @@ pub struct Options {
     pub seed: u64,
     /// How many committed entries one batch applies, at least 1.
     pub applied_at_once: usize,
+    /// The bounds of the state machine, the same at all replicas.
+    pub state_machine: state_machine::Settings,
     /// The switches that trade messages against latency.
     pub tuning: Tuning,
 }
@@ -112,7 +127,8 @@ pub struct Options {
 impl Options {
     /// A replica as it is best, without bugs.
     pub fn new(own: Id, peers: Vec<Id>, seed: u64) -> Self {
-        Self { own, peers, seed, applied_at_once: APPLIED_AT_ONCE, tuning: Tuning::DEFAULT }
+        let state_machine = state_machine::Settings::default();
+        Self { own, peers, seed, applied_at_once: APPLIED_AT_ONCE, state_machine, tuning: Tuning::DEFAULT }
     }
 }
 
@@ -145,14 +161,16 @@ struct Held {
 #[derive(Debug)]
 pub struct Replica {
     node: Node,
-    kv: Kv,
+    state_machine: StateMachine,
+    wall_clock: i64,      // its milliseconds less those of the time of the core
+    next_removal: Micros, // when expired keys may be removed again
     pending: BTreeMap<RequestId, Pending>,
-    pending_bytes: usize,                           // of all of them
+    pending_bytes: usize,                            // of all of them
     held: VecDeque<Held>, // oldest first; those that wait for a leader, and some that were answered since
     to_review: usize,     // how many of them, from the front, are to be looked at once more
     lost_leads: u64,      // how often this replica has stopped leading
     abandoned_from: Option<Bound<RequestId>>, // where the search for requests from before that goes on
-    reads: BTreeMap<ReadId, (RequestId, Arc<str>)>, // the key of each read that the core was asked for
+    reads: BTreeMap<ReadId, (RequestId, Operation)>, // those that the core was asked for
     next_read: ReadId,
     redirected: Option<(Id, Micros)>, // the first client that was redirected since the leader was heard, and when
     seen: (Option<Id>, Option<Micros>), // leader and contact when the held were last looked at
@@ -185,7 +203,9 @@ impl Replica {
         let configuration = Configuration::new(options.peers.iter().copied().chain([own]));
         Self {
             node: Node::new(own, configuration, settings, fastrand::Rng::with_seed(seed), saved, now),
-            kv: Kv::default(),
+            state_machine: StateMachine::new(options.state_machine),
+            wall_clock: 0,
+            next_removal: now,
             pending: BTreeMap::new(),
             pending_bytes: 0,
             held: VecDeque::new(),
@@ -202,6 +222,12 @@ impl Replica {
             applied: 0,
             out: Vec::new(),
         }
+    }
+
+    /// The wall clock shows `unix` at the time `now` of the core. A driver says so before each batch,
+    /// because the wall clock may jump. It does nothing but let keys expire.
+    pub fn set_wall_clock(&mut self, now: Micros, unix: UnixMillis) {
+        self.wall_clock = unix - (now / MILLI_US) as UnixMillis;
     }
 
     /// Takes one input of a batch; [`finish`](Self::finish) ends the batch.
@@ -234,6 +260,7 @@ impl Replica {
 
     fn end_batch(&mut self, now: Micros) {
         self.batch_at = now;
+        self.remove_expired(now);
         self.perform_actions(now);
         self.send_abandoned_on();
         let seen = (self.node.leader(), self.node.last_leader_contact());
@@ -288,7 +315,8 @@ impl Replica {
     pub fn deadline(&self) -> Micros {
         let goes_on = self.to_review > 0 || self.abandoned_from.is_some();
         let own = goes_on.then_some(self.batch_at).or(self.hold_deadline());
-        own.map_or(self.node.deadline(), |until| until.min(self.node.deadline()))
+        let removal = self.removal_deadline().filter(|_| self.node.is_leader());
+        own.into_iter().chain(removal).fold(self.node.deadline(), Micros::min)
     }
 
     /// A redirect that names no leader for each request that is owed an answer, because this
@@ -315,12 +343,12 @@ impl Replica {
     }
 
     /// The state machine, to look at.
-    pub fn kv(&self) -> &Kv {
-        &self.kv
+    pub fn state_machine(&self) -> &StateMachine {
+        &self.state_machine
     }
 
     fn receive_request(&mut self, now: Micros, request: Request) {
-        let content = request.operation.digest();
+        let content = request.command.digest();
         if let Some(pending) = self.pending.get(&request.id) {
             if pending.content != content {
                 warn!(client = %request.id.client, "refused a request: another one with its MID waits");
@@ -328,7 +356,7 @@ impl Replica {
             }
             return; // a repetition: the answer to the first one answers both
         }
-        let bytes = request.id.mid.len() + request.operation.text_len();
+        let bytes = request.id.mid.len() + request.command.text_len();
         if self.pending.len() >= MAX_PENDING || self.pending_bytes + bytes > MAX_PENDING_BYTES {
             let (others, waiting) = (self.pending.len(), self.pending_bytes);
             warn!(client = %request.id.client, "refused a request: {others} others with {waiting} bytes wait");
@@ -381,43 +409,68 @@ impl Replica {
         now >= contact + ELECTION_TIMEOUT_US || self.redirected.as_ref().is_some_and(comes_back)
     }
 
-    /// This replica leads: a put goes into the log, a get waits for proof of leadership.
+    /// This replica leads: a write goes into the log, a read waits for proof of leadership.
     fn ask_core(&mut self, now: Micros, request: Request) {
-        let Request { id, operation } = request;
+        let Request { id, command } = request;
         let lost_leads = self.lost_leads;
         if let Some(pending) = self.pending.get_mut(&id) {
             pending.state = PendingState::Proposed { lost_leads };
         }
-        match operation {
-            Operation::Put { key, value } => self.propose(now, Command { request: id, key, value }),
-            Operation::Get { key } => {
-                self.reads.insert(self.next_read, (id, key));
+        match command {
+            Command::One(operation) if operation.is_read() => {
+                self.reads.insert(self.next_read, (id, operation));
                 self.node.step(now, Input::Read(self.next_read));
                 self.next_read += 1;
             }
+            _ => self.propose(now, id, command),
         }
     }
 
-    /// Proposes a put, unless its size or the session of its client decides its outcome.
-    fn propose(&mut self, now: Micros, command: Command) {
-        let refused = match self.kv.fate(&command) {
-            Fate::New if self.limits.is_storable(&command) => {
-                return self.node.step(now, Input::Propose(Arc::new(command)));
+    /// Proposes a write, unless its size or the session of its client decides its outcome.
+    fn propose(&mut self, now: Micros, request: RequestId, command: Command) {
+        let remembered = || self.state_machine.remembered(&request, &command);
+        if let Some(reply) = (!command.is_read()).then(remembered).flatten() {
+            if let Reply::Error(refusal) = &reply {
+                warn!(client = %request.client, "refused a request: {refusal}");
             }
-            Fate::New => Some("its MID is too long, or its entry does not fit into a message"),
-            Fate::Reused => Some("another put was done under its MID"),
-            Fate::Forgotten => Some("it may have been done before, too long ago to tell"),
-            Fate::Applied => None,
-        };
-        let outcome = refused.map_or(Outcome::Stored, |_| Outcome::Fail);
-        if let Some(reason) = refused {
-            warn!(client = %command.request.client, "refused a put: {reason}");
+            return self.answer(&request, Outcome::Done(reply), self.node.leader());
         }
-        self.answer(&command.request, outcome, self.node.leader());
+        let proposal = Proposal { at: self.unix_time(now), request: Some(request), command };
+        if self.limits.is_storable(&proposal) {
+            return self.node.step(now, Input::Propose(Arc::new(proposal)));
+        }
+        if let Some(request) = &proposal.request {
+            warn!(client = %request.client, "refused a request: its MID or its entry is too long");
+            self.answer(request, Outcome::Fail, self.node.leader());
+        }
+    }
+
+    /// A leader removes keys whose deadline has passed, so that their memory comes back although no
+    /// client asks for them. Expiry is an entry like any other write.
+    fn remove_expired(&mut self, now: Micros) {
+        if self.node.is_leader() && self.removal_deadline().is_some_and(|due| due <= now) {
+            self.next_removal = now + EXPIRY_INTERVAL_US;
+            let command = Command::One(Operation::RemoveExpired { limit: EXPIRED_AT_ONCE });
+            let proposal = Proposal { at: self.unix_time(now), request: None, command };
+            self.node.step(now, Input::Propose(Arc::new(proposal)));
+        }
+    }
+
+    /// When expired keys are to be removed, if this replica leads then.
+    fn removal_deadline(&self) -> Option<Micros> {
+        let expires_at = self.state_machine.next_deadline()?.saturating_sub(self.wall_clock);
+        let expires_us = u64::try_from(expires_at).unwrap_or(0).saturating_mul(MILLI_US);
+        Some(expires_us.saturating_add(EXPIRY_INTERVAL_US).max(self.next_removal))
+    }
+
+    /// The wall clock at this time of the core.
+    fn unix_time(&self, now: Micros) -> UnixMillis {
+        self.wall_clock + (now / MILLI_US) as UnixMillis
     }
 
     /// Performs the actions of the core, in their order.
     fn perform_actions(&mut self, now: Micros) {
+        let mut reads_to_log = Vec::new();
         for action in self.node.drain(now) {
             match action {
                 Action::Send { to, message } => {
@@ -426,30 +479,44 @@ impl Replica {
                 }
                 Action::Persist(persist) => self.out.push(Effect::Persist(persist)),
                 Action::Apply(entry) => self.apply(entry),
-                Action::ReadReady(read) => self.serve(read),
+                Action::ReadReady(read) => reads_to_log.extend(self.serve(now, read)),
                 Action::DropPending => self.abandon(),
             }
+        }
+        if !reads_to_log.is_empty() {
+            for (request, operation) in reads_to_log {
+                self.propose(now, request, operation.into());
+            }
+            self.perform_actions(now);
         }
     }
 
     fn apply(&mut self, entry: Entry) {
         self.applied += 1;
-        if let Payload::Command(command) = entry.payload {
-            let outcome = match self.kv.apply(&command) {
-                Fate::New | Fate::Applied => Outcome::Stored,
-                Fate::Reused | Fate::Forgotten => Outcome::Fail,
-            };
-            self.answer(&command.request, outcome, self.node.leader());
+        if let Payload::Command(proposal) = entry.payload {
+            let reply = self.state_machine.apply(entry.index, &proposal);
+            if proposal.request.is_none() && reply == Reply::Integer(EXPIRED_AT_ONCE.into()) {
+                self.next_removal = 0; // more keys have expired
+            }
+            if let Some(request) = &proposal.request {
+                let is_readable = self.limits.is_readable(&request.mid, &reply);
+                let reply = if is_readable { reply } else { Reply::Error(Refusal::ReplyForgotten) };
+                self.answer(request, Outcome::Done(reply), self.node.leader());
+            }
         }
     }
 
-    fn serve(&mut self, read: ReadId) {
-        if let Some((id, key)) = self.reads.remove(&read) {
-            let value = self.kv.get(&key).cloned().unwrap_or_default();
-            let is_readable = self.limits.is_readable(&id.mid, &value);
-            let outcome = if is_readable { Outcome::Value(value) } else { Outcome::Fail };
-            self.answer(&id, outcome, self.node.leader());
-        }
+    /// Serves a read, and returns it if it must go through the log: a key has expired by this
+    /// leader's clock, and no entry says so. Once an entry does, every later leader agrees.
+    fn serve(&mut self, now: Micros, read: ReadId) -> Option<(RequestId, Operation)> {
+        let (id, operation) = self.reads.remove(&read)?;
+        let Some(reply) = self.state_machine.read(self.unix_time(now), &operation) else {
+            return Some((id, operation));
+        };
+        let is_readable = self.limits.is_readable(&id.mid, &reply);
+        let outcome = if is_readable { Outcome::Done(reply) } else { Outcome::Fail };
+        self.answer(&id, outcome, self.node.leader());
+        None
     }
 
     /// This replica leads no more. The requests that it had taken on are for the next leader.

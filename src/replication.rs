@@ -1,13 +1,13 @@
-//! The core's types with this program's commands: writes that are shared and never copied.
+//! The core's types with this program's commands: proposals that are shared and never copied.
 
 use std::sync::Arc;
 
 use raft::{action, message, types};
 
-use crate::command::Command;
+use crate::command::Proposal;
 
 /// The command of an entry: the log, messages and the state machine share it.
-type Shared = Arc<Command>;
+type Shared = Arc<Proposal>;
 
 /// One replica's Raft state.
 pub type Node = raft::Node<Shared>;

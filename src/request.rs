@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::digest::digest;
+use crate::bytes::Bytes;
+use crate::command::Command;
 use crate::id::Id;
+use crate::reply::Reply;
 
 /// The name of one request of one client. A client that repeats a request repeats its `mid`, so a
 /// replica recognises the repetition.
@@ -15,63 +17,45 @@ pub struct RequestId {
     pub mid: Arc<str>,
 }
 
-/// The operation that a request asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// Read the value of a key.
-    Get {
-        /// The key.
-        key: Arc<str>,
-    },
-    /// Set the value of a key.
-    Put {
-        /// The key.
-        key: Arc<str>,
-        /// Its new value.
-        value: Arc<str>,
-    },
-}
-
-impl Operation {
-    /// How many bytes its texts have.
-    pub fn text_len(&self) -> usize {
-        match self {
-            Self::Get { key } => key.len(),
-            Self::Put { key, value } => key.len() + value.len(),
-        }
-    }
-
-    /// A digest of the operation. Two operations that differ have different digests, but for
-    /// chance.
-    pub fn digest(&self) -> u64 {
-        match self {
-            Self::Get { key } => digest(&[key]),
-            Self::Put { key, value } => digest(&[key, value]),
-        }
-    }
-}
-
 /// A request as it reaches a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The client, and its name for the request.
     pub id: RequestId,
-    /// The operation that the client asks for.
-    pub operation: Operation,
+    /// What the client asks for.
+    pub command: Command,
 }
 
 /// The one answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A put took effect.
-    Stored,
-    /// A get found this value; the empty string if the key was never put.
-    Value(Arc<str>),
-    /// Ask the leader that the response names; this replica can't tell whether a put took or takes
+    /// The state machine gave this reply: a write took effect, or a read was served.
+    Done(Reply),
+    /// Ask the leader that the response names; this replica can't tell whether a write took or takes
     /// effect.
     Redirect,
     /// The replica refuses: the request cannot be served, now or at all.
     Fail,
+}
+
+impl Outcome {
+    /// A write took effect, and has nothing more to say.
+    pub const OK: Self = Self::Done(Reply::Ok);
+
+    /// The value that a get returned; empty if there is no such key.
+    pub fn value(&self) -> Option<Bytes> {
+        match self {
+            Self::Done(Reply::Bytes(value)) => Some(value.clone()),
+            Self::Done(Reply::Nil) => Some(Bytes::default()),
+            _ => None,
+        }
+    }
+
+    /// Whether the request was neither served nor refused by the state machine, so that its client
+    /// tries again.
+    pub fn is_declined(&self) -> bool {
+        matches!(self, Self::Redirect | Self::Fail | Self::Done(Reply::Error(_)))
+    }
 }
 
 /// An answer on its way out.

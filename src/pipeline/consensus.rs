@@ -13,7 +13,7 @@ use super::load::Load;
 use super::receiver::Taken;
 use super::sender::weight_of;
 use super::stages::Stages;
-use crate::clock::BootTime;
+use crate::clock::{BootTime, unix_millis};
 use crate::exchange::{Inbound, Outbound};
 use crate::micros::Micros;
 use crate::replica::Replica;
@@ -76,6 +76,7 @@ impl Consensus {
             // The clock is read after the last input arrived, so its time is later than all of
             // them.
             let now = BootTime::now().as_micros();
+            self.replica.set_wall_clock(now, unix_millis());
             let inputs = self.waiting.drain(..arrived.min(self.max_batch));
             self.replica.step_in_memory(now, inputs, &mut self.backlog);
             self.counts.overflowed += self.stages.send(&mut self.backlog)?;

@@ -165,7 +165,9 @@ impl Stage for Sender {
 /// About how many bytes these messages take in memory.
 pub(super) fn weight_of(messages: &[Outbound]) -> usize {
     let texts = |outbound: &Outbound| match outbound {
-        Outbound::Client(Response { id, outcome: Outcome::Value(value), .. }) => id.mid.len() + value.len(),
+        Outbound::Client(Response { id, outcome: Outcome::Done(reply), .. }) => {
+            id.mid.len() + reply.text_len()
+        }
         Outbound::Client(response) => response.id.mid.len(),
         Outbound::Peer { .. } => 0, // its entries are the log's
     };

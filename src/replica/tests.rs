@@ -2,10 +2,11 @@
 //! often.
 
 use super::*;
-use crate::kv::SESSION_WINDOW;
+use crate::operation::{Deadline, Expiry, Set};
 use crate::outbox::Outbox;
+use crate::state_machine::SESSION_WINDOW;
 use crate::testkit::cluster::Cluster;
-use crate::testkit::{self, CLIENT, FAIL, REDIRECT, STORED, id, response, value};
+use crate::testkit::{self, CLIENT, FAIL, NIL, REDIRECT, STORED, id, response, value};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 use crate::wire;
 
@@ -51,6 +52,10 @@ fn get(mid: &str, key: &str) -> Request {
     testkit::get(CLIENT, mid, key)
 }
 
+fn refused(refusal: Refusal) -> Outcome {
+    Outcome::Done(Reply::Error(refusal))
+}
+
 #[test]
 fn leader_answers_and_followers_name_it() {
     let (mut cluster, leader) = elected();
@@ -63,7 +68,7 @@ fn leader_answers_and_followers_name_it() {
         [
             (leader, "m1".into(), STORED, Some(leader)),
             (leader, "m2".into(), value("v"), Some(leader)),
-            (leader, "m3".into(), value(""), Some(leader)),
+            (leader, "m3".into(), NIL, Some(leader)),
             (follower, "m4".into(), REDIRECT, Some(leader)),
         ]
     );
@@ -222,7 +227,10 @@ fn numbered_put_that_comes_again_after_any_number_of_others_is_refused() {
     let last = (2 * SESSION_WINDOW - 1).to_string();
     assert_eq!(
         cluster.answers(),
-        [(leader, "0".into(), FAIL, Some(leader)), (leader, "read".into(), value(&*last), Some(leader)),]
+        [
+            (leader, "0".into(), refused(Refusal::Forgotten), Some(leader)),
+            (leader, "read".into(), value(&*last), Some(leader)),
+        ]
     );
     assert_eq!(cluster.replicas[&leader].node().log().last_index(), entries, "it is not even proposed");
 }
@@ -236,7 +244,7 @@ fn put_that_is_too_late_when_it_is_committed_is_refused() {
     cluster.ask(leader, &puts);
     cluster.run(0); // one batch applies a part of them
     assert_eq!(cluster.replicas[&leader].node().log().last_index(), entries + puts.len() as u64);
-    let outcome = |n| if n == 2 * SESSION_WINDOW { FAIL } else { STORED };
+    let outcome = |n| if n == 2 * SESSION_WINDOW { refused(Refusal::Forgotten) } else { STORED };
     let answers = cluster.answers().into_iter().map(|(_, _, outcome, _)| outcome);
     assert_eq!(answers.collect::<Vec<_>>(), (0..puts.len()).map(outcome).collect::<Vec<_>>());
     cluster.ask(leader, &[get("read", "k")]);
@@ -248,11 +256,12 @@ fn request_under_the_mid_of_another_one_is_refused() {
     let (mut cluster, leader) = elected();
     cluster.ask(leader, &[put("m1", "k", "v")]);
     cluster.ask(leader, &[put("m1", "k", "w"), put("m1", "l", "v"), get("m2", "k")]);
-    let failed = |mid: &str| (leader, mid.into(), FAIL, Some(leader));
+    let reused = |mid: &str| (leader, mid.into(), refused(Refusal::Reused), Some(leader));
     let stored = |mid: &str| (leader, mid.into(), STORED, Some(leader));
     let read = (leader, "m2".into(), value("v"), Some(leader));
-    assert_eq!(cluster.answers(), [stored("m1"), failed("m1"), failed("m1"), read]);
+    assert_eq!(cluster.answers(), [stored("m1"), reused("m1"), reused("m1"), read]);
     // While the first one waits, too.
+    let failed = |mid: &str| (leader, mid.into(), FAIL, Some(leader));
     cluster.blocked = [leader].into();
     cluster.ask(leader, &[put("m3", "k", "x"), get("m3", "k"), put("m3", "k", "y"), put("m3", "k", "x")]);
     assert_eq!(cluster.answers(), [failed("m3"), failed("m3")]);
@@ -296,7 +305,7 @@ fn value_that_cannot_fit_into_a_message_is_refused() {
     cluster.ask(leader, &[put("m2", "k", &"\n".repeat(SEQPACKET_MAX_DATAGRAM * 2 / 3))]);
     cluster.ask(leader, &[get("m3", "k")]);
     let failed = |mid: &str| (leader, mid.into(), FAIL, Some(leader));
-    let read = (leader, "m3".into(), value(""), Some(leader));
+    let read = (leader, "m3".into(), NIL, Some(leader));
     assert_eq!(cluster.answers(), [failed("m1"), failed("m2"), read]);
 }
 
@@ -436,4 +445,67 @@ fn replica_without_a_disk_acts_as_one_with_a_fast_disk() {
         (cluster.answers(), cluster.replicas.values().map(state).collect::<Vec<_>>())
     };
     assert_eq!(run(Cluster::new(5)), run(Cluster::stepping(5, Box::new(step_on_disk))));
+}
+
+/// Sets a key that expires after this time.
+fn set_for(mid: &str, key: &str, value: &str, ms: i64) -> Request {
+    let expiry = Expiry::Set(Deadline::After(ms));
+    Request { command: Operation::Set(Set { expiry, ..Set::new(key, value) }).into(), ..put(mid, key, value) }
+}
+
+#[test]
+fn read_that_would_see_a_key_expire_commits_the_expiry_first() {
+    let (mut cluster, leader) = elected();
+    cluster.ask(leader, &[set_for("m1", "k", "v", 500)]);
+    cluster.ask(leader, &[get("m2", "k")]);
+    let last_index = |cluster: &Cluster| cluster.replicas[&leader].node().log().last_index();
+    let before = last_index(&cluster);
+    cluster.run(500 * MILLI_US);
+    cluster.ask(leader, &[get("m3", "k"), get("m4", "other")]);
+    let answer = |mid: &str, outcome| (leader, mid.into(), outcome, Some(leader));
+    assert_eq!(
+        cluster.answers(),
+        [answer("m1", STORED), answer("m2", value("v")), answer("m4", NIL), answer("m3", NIL)]
+    );
+    assert_eq!(last_index(&cluster), before + 1);
+    cluster.ask(leader, &[get("m5", "k")]);
+    assert_eq!(cluster.answers(), [answer("m5", NIL)]);
+    assert_eq!(last_index(&cluster), before + 1, "the time of the state machine has passed the deadline");
+}
+
+#[test]
+fn key_that_has_expired_stays_away_under_a_leader_whose_clock_is_behind() {
+    let (mut cluster, leader) = elected();
+    cluster.ask(leader, &[set_for("m1", "k", "v", 500)]);
+    cluster.run(500 * MILLI_US);
+    cluster.ask(leader, &[get("m2", "k"), put("m3", "other", "v")]);
+    cluster.run(2 * HEARTBEAT_INTERVAL_US);
+    cluster.replicas.remove(&leader);
+    for replica in cluster.replicas.values_mut() {
+        replica.set_wall_clock(cluster.now, 0);
+    }
+    let follower = *cluster.replicas.keys().next().expect("four are left");
+    cluster.ask(follower, &[get("m4", "k")]);
+    cluster.run(20 * ELECTION_TIMEOUT_US);
+    let successor = cluster.leader();
+    cluster.answers();
+    cluster.ask(successor, &[get("m5", "k")]);
+    assert_eq!(cluster.answers(), [(successor, "m5".into(), NIL, Some(successor))]);
+}
+
+#[test]
+fn leader_removes_expired_keys_by_entries_of_its_own() {
+    let (mut cluster, leader) = elected();
+    let keys = 2 * EXPIRED_AT_ONCE as usize + 1;
+    let sets: Vec<Request> = (0..keys).map(|n| set_for(&n.to_string(), &n.to_string(), "v", 1_000)).collect();
+    cluster.ask(leader, &sets);
+    let before = cluster.replicas[&leader].node().log().last_index();
+    let counts = |cluster: &Cluster| -> Vec<usize> {
+        cluster.replicas.values().map(|replica| replica.state_machine().len()).collect()
+    };
+    cluster.run(1_000 * MILLI_US + EXPIRY_INTERVAL_US / 2);
+    assert!(counts(&cluster).contains(&keys), "keys that expire together share an entry");
+    cluster.run(EXPIRY_INTERVAL_US + 2 * HEARTBEAT_INTERVAL_US);
+    assert_eq!(counts(&cluster), [0; 5]);
+    assert_eq!(cluster.replicas[&leader].node().log().last_index(), before + 3);
 }

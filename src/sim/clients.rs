@@ -3,7 +3,6 @@
 //! `tests/cases/clients.json` hold both to these rules.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use fastrand::Rng;
 use linearizability::key_value as history;
@@ -11,9 +10,13 @@ use linearizability::key_value as history;
 use super::circle::Circle;
 use super::intents::{self, Intent};
 use super::plan::Workload;
+use crate::bytes::Bytes;
+use crate::command::Command;
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::request::{Operation, Outcome, Request, RequestId, Response};
+use crate::operation::{Operation, Set};
+use crate::reply::Reply;
+use crate::request::{Outcome, Request, RequestId, Response};
 
 /// The least time-out of clients once they must get through. It exceeds the longest delay of the
 /// slowest network and disk; else clients would give up every attempt just before it succeeds.
@@ -47,11 +50,11 @@ pub struct Clients {
 struct Client {
     id: Id,
     leader: Option<usize>,
-    keys: Vec<Arc<str>>,                        // its own keys that it has put
-    readable: Vec<Arc<str>>,                    // those with an acknowledged put
-    unread: BTreeSet<Arc<str>>,                 // the others
-    busy: BTreeSet<Arc<str>>,                   // those with a put in progress
-    acknowledged: BTreeMap<Arc<str>, Arc<str>>, // per own key, the value of the last acknowledged put
+    keys: Vec<Bytes>,                     // its own keys that it has put
+    readable: Vec<Bytes>,                 // those with an acknowledged put
+    unread: BTreeSet<Bytes>,              // the others
+    busy: BTreeSet<Bytes>,                // those with a put in progress
+    acknowledged: BTreeMap<Bytes, Bytes>, // per own key, the value of the last acknowledged put
     circle: Circle,
 }
 
@@ -177,7 +180,7 @@ impl Clients {
         Some(self.start(now, number, up))
     }
 
-    fn key_to_get(&self, intent: &Intent) -> Option<Arc<str>> {
+    fn key_to_get(&self, intent: &Intent) -> Option<Bytes> {
         if !intent.wants_get {
             return None;
         }
@@ -187,46 +190,44 @@ impl Clients {
         }
     }
 
-    fn shared_key(&self, choice: f64) -> Arc<str> {
+    fn shared_key(&self, choice: f64) -> Bytes {
         format!("k{}", (choice * self.workload.shared_keys as f64) as usize).into()
     }
 
     fn put(&mut self, intent: &Intent) -> Operation {
         if self.workload.shared_keys > 0 {
-            return Operation::Put { key: self.shared_key(intent.choice), value: "".into() };
+            return Operation::set(self.shared_key(intent.choice), "");
         }
         let client = &mut self.clients[intent.client];
         let start = (intent.choice * client.keys.len() as f64) as usize;
         let own = (0..client.keys.len()).map(|offset| &client.keys[(start + offset) % client.keys.len()]);
         let free = own.filter(|_| intent.wants_own_key).find(|key| !client.busy.contains(*key)).cloned();
         let key = free.unwrap_or_else(|| {
-            let key: Arc<str> = format!("{:032x}", intent.new_key).into();
-            client.keys.push(Arc::clone(&key));
-            client.unread.insert(Arc::clone(&key));
+            let key: Bytes = format!("{:032x}", intent.new_key).into();
+            client.keys.push(key.clone());
+            client.unread.insert(key.clone());
             key
         });
-        client.busy.insert(Arc::clone(&key));
-        Operation::Put { key, value: format!("{:032x}", intent.value).into() }
+        client.busy.insert(key.clone());
+        Operation::set(key, format!("{:032x}", intent.value))
     }
 
     /// Puts a key that no other client uses, to see whether the cluster works.
     pub fn probe(&mut self, now: Micros, up: &[bool]) -> Sending {
-        let operation = Operation::Put { key: PROBE.into(), value: "works".into() };
+        let operation = Operation::set(PROBE, "works");
         self.ask(now, now, 0, operation, None, up)
     }
 
     /// Gets the key of the probe from any replica.
     pub fn wander(&mut self, now: Micros, up: &[bool]) -> Sending {
         self.clients[0].leader = None;
-        self.ask(now, now, 0, Operation::Get { key: PROBE.into() }, None, up)
+        self.ask(now, now, 0, Operation::get(PROBE), None, up)
     }
 
     /// Whether a replica has acknowledged the probe.
     pub fn is_probe_acknowledged(&self) -> bool {
-        let stored = self.asked.iter().filter(|asked| asked.outcome == Some(Outcome::Stored));
-        stored
-            .rev()
-            .any(|asked| matches!(&asked.request.operation, Operation::Put { key, .. } if **key == *PROBE))
+        let stored = self.asked.iter().filter(|asked| asked.is_stored());
+        stored.rev().any(|asked| asked.request.command.operations()[0].keys() == [&Bytes::from(PROBE)])
     }
 
     fn ask(
@@ -239,14 +240,14 @@ impl Clients {
         up: &[bool],
     ) -> Sending {
         let number = self.asked.len();
-        if let Operation::Put { value, .. } = &mut operation
+        if let Operation::Set(Set { value, .. }) = &mut operation
             && self.workload.shared_keys > 0
         {
             // Each attempt puts another value, so that the value of a get identifies the attempt.
             *value = format!("{:_<1$}", format!("v{number:x}"), self.workload.value_bytes).into();
         }
         let id = RequestId { client: self.clients[client].id, mid: format!("{number:x}").into() };
-        let request = Request { id, operation };
+        let request = Request { id, command: operation.into() };
         let to = to.or(self.clients[client].leader).filter(|&to| up[to]);
         let asked = Asked {
             request,
@@ -323,7 +324,7 @@ impl Clients {
         let number = self.number(&response.id).ok_or_else(|| format!("no client asked {:?}", response.id))?;
         let asked = &mut self.asked[number];
         asked.answers += 1;
-        self.stored += usize::from(response.outcome == Outcome::Stored);
+        self.stored += usize::from(response.outcome == Outcome::OK);
         if asked.answers > asked.copies {
             return Err(format!(
                 "{} was sent {} times and answered more often",
@@ -337,8 +338,8 @@ impl Clients {
         }
         asked.outcome = Some(response.outcome.clone());
         (asked.returned, asked.answered_by) = (Some(now), Some(from));
-        let (client, attempt, operation) = (asked.client, asked.attempt, asked.request.operation.clone());
-        if matches!(response.outcome, Outcome::Redirect | Outcome::Fail) {
+        let (client, attempt, command) = (asked.client, asked.attempt, asked.request.command.clone());
+        if response.outcome.is_declined() {
             self.redirects += usize::from(response.outcome == Outcome::Redirect);
             if Circle::holds(attempt, self.replicas) {
                 let pause = self.clients[client].circle.enter(now, number).map(|at| (client, at));
@@ -347,15 +348,16 @@ impl Clients {
             return Ok(Some(self.ask_again(now, number, up)).into());
         }
         self.completed += 1;
-        let follows = match operation {
-            Operation::Put { key, value } => {
-                self.clients[client].acknowledged.insert(Arc::clone(&key), value);
+        let follows = match command {
+            Command::One(Operation::Set(Set { key, value, .. })) => {
+                self.clients[client].acknowledged.insert(key.clone(), value);
                 self.acknowledged(now, client, key, from, up)
             }
-            Operation::Get { key } => {
+            Command::One(Operation::Get { key }) => {
                 self.note_read(client, &key, &response.outcome);
                 None
             }
+            _ => None,
         };
         let mut follows = Follows::from(follows.or_else(|| self.go_on(now, client, up)));
         for declined in self.clients[client].circle.leave() {
@@ -374,8 +376,8 @@ impl Clients {
     /// Repeats a declined request under another name.
     fn ask_again(&mut self, now: Micros, declined: usize, up: &[bool]) -> Sending {
         let Asked { wanted, client, attempt, .. } = self.asked[declined];
-        let Request { id, operation } = self.asked[declined].request.clone();
-        let again = self.ask(now, wanted, client, operation, None, up);
+        let Request { id, command } = self.asked[declined].request.clone();
+        let again = self.ask(now, wanted, client, command.operations()[0].clone(), None, up);
         let are_copies_settled = self.asked[declined].answers == self.asked[declined].copies;
         let asked = &mut self.asked[again.number];
         (asked.retry_of, asked.attempt) = (are_copies_settled.then_some(declined), attempt + 1);
@@ -385,24 +387,23 @@ impl Clients {
 
     /// A get may return a value whose put was not acknowledged yet. Other simulators require the
     /// acknowledged value.
-    fn note_read(&mut self, client: usize, key: &str, outcome: &Outcome) {
-        let expected = self.clients[client].acknowledged.get(key);
-        let read = if let Outcome::Value(value) = outcome { Some(value) } else { None };
-        self.early_reads += usize::from(self.workload.shared_keys == 0 && read != expected);
+    fn note_read(&mut self, client: usize, key: &Bytes, outcome: &Outcome) {
+        let expected = self.clients[client].acknowledged.get(key).cloned();
+        self.early_reads += usize::from(self.workload.shared_keys == 0 && outcome.value() != expected);
     }
 
     fn acknowledged(
         &mut self,
         now: Micros,
         client: usize,
-        key: Arc<str>,
+        key: Bytes,
         by: usize,
         up: &[bool],
     ) -> Option<Sending> {
         let knows = &mut self.clients[client];
         knows.busy.remove(&key);
         if knows.unread.remove(&key) {
-            knows.readable.push(Arc::clone(&key));
+            knows.readable.push(key.clone());
         }
         let another = if self.workload.read_back { self.any_up(Some(by), up) } else { None };
         another.map(|another| self.ask(now, now, client, Operation::Get { key }, Some(another), up))
@@ -480,28 +481,34 @@ impl Clients {
 }
 
 impl Asked {
+    /// Whether a replica acknowledged it as a write.
+    pub fn is_stored(&self) -> bool {
+        self.outcome == Some(Outcome::OK)
+    }
+
     /// A put without acknowledgement may have taken effect; a get without a value proves nothing.
     fn operation(&self) -> Option<history::Operation> {
         let ns = |at: Micros| at * 1_000;
-        let (key, kind, returned) = match (&self.request.operation, &self.outcome) {
-            (Operation::Put { key, value }, outcome) => {
-                let stored = *outcome == Some(Outcome::Stored);
-                (key, history::Kind::Put { value: Arc::clone(value) }, self.returned.filter(|_| stored))
+        let (key, kind, returned) = match self.request.command.operations() {
+            [Operation::Set(Set { key, value, .. })] => {
+                let value = value.to_text().into();
+                (key, history::Kind::Put { value }, self.returned.filter(|_| self.is_stored()))
             }
-            (Operation::Get { key }, Some(Outcome::Value(value))) => {
-                (key, history::Kind::Get { value: Arc::clone(value) }, self.returned)
+            [Operation::Get { key }] => {
+                let value = self.outcome.as_ref()?.value()?.to_text().into();
+                (key, history::Kind::Get { value }, self.returned)
             }
-            (Operation::Get { .. }, _) => return None,
+            _ => return None,
         };
         let refusal = match self.outcome {
-            Some(Outcome::Fail) => Some(history::Refusal::Fail),
+            Some(Outcome::Fail | Outcome::Done(Reply::Error(_))) => Some(history::Refusal::Fail),
             Some(Outcome::Redirect) => Some(history::Refusal::Redirect),
             _ => None,
         };
         Some(history::Operation {
-            name: Arc::clone(&self.request.id.mid),
+            name: self.request.id.mid.clone(),
             client: self.request.id.client.to_string().into(),
-            key: Arc::clone(key),
+            key: key.to_text().into(),
             kind,
             invoked: ns(self.invoked),
             returned: returned.map(ns),

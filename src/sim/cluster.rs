@@ -24,6 +24,7 @@ use crate::outbox::Datagram;
 use crate::replica::{Effect, Options};
 use crate::replication::Message;
 use crate::request::Response;
+use crate::state_machine::Settings;
 use crate::wire::{self, Decoder};
 
 /// A cluster, its clients, and the network between them.
@@ -57,11 +58,12 @@ impl Cluster {
         let network = Network::new(plan.network, plan.replicas, root.fork());
         let clients = Clients::new(plan.workload, plan.replicas, root.fork());
         let ids: Vec<Id> = (0..plan.replicas).filter_map(|n| Id::new(n as u16)).collect();
+        let state_machine = Settings::default();
         let server = |(n, &own): (usize, &Id)| {
             let peers = ids.iter().copied().filter(|&id| id != own).collect();
             let max_datagram = plan.network.max_datagram;
             let (applied_at_once, tuning) = (plan.applied_at_once, plan.tuning);
-            let options = Options { own, peers, seed: 0, applied_at_once, tuning };
+            let options = Options { own, peers, seed: 0, applied_at_once, state_machine, tuning };
             Server::new(options, max_datagram, plan.storage, plan.clock_origin, plan.clock_rate(n), bug)
         };
         let mut cluster = Self {
@@ -71,7 +73,7 @@ impl Cluster {
             clients,
             faults: Faults::new(plan.faults.len()),
             coverage: Coverage::default(),
-            invariants: Invariants::new(plan.replicas),
+            invariants: Invariants::new(plan.replicas, state_machine),
             trace: Trace::new(traced, plan.replicas),
             recovery_us: None,
             queue: Queue::default(),

@@ -142,7 +142,7 @@ impl Coverage {
         self.lease_expiries += u64::from(led_on && !leased && until.is_some() && !was_renewed);
         for response in moment.responses() {
             self.answers += 1;
-            if let crate::request::Outcome::Value(_) = response.outcome {
+            if response.outcome.value().is_some() {
                 self.leased_reads += u64::from(leased);
                 self.confirmed_reads += u64::from(!leased);
             }

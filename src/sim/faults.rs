@@ -312,7 +312,7 @@ impl Cluster {
 /// Whether this effect pulls the trigger.
 fn shows(trigger: Trigger, effect: &Effect) -> bool {
     match (trigger, effect) {
-        (Trigger::Ack, Effect::Send(Outbound::Client(response))) => response.outcome == Outcome::Stored,
+        (Trigger::Ack, Effect::Send(Outbound::Client(response))) => response.outcome == Outcome::OK,
         (Trigger::Vote, Effect::Send(Outbound::Peer { message, .. })) => {
             matches!(&message.body, Body::RequestVoteResponse(response) if response.granted && !response.pre_vote)
         }

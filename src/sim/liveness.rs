@@ -208,7 +208,7 @@ fn check_answers(cluster: &Cluster) -> Result<(), Violation> {
 fn check_progress(cluster: &Cluster, majority: &[usize]) -> Result<(), Violation> {
     let replica = |at: usize| cluster.servers[at].replica();
     let applied = |at| replica(at).map(|replica| replica.node().commit_index());
-    let state = |at| replica(at).map(crate::replica::Replica::kv);
+    let state = |at| replica(at).map(crate::replica::Replica::state_machine);
     let first = majority[0];
     match majority.iter().find(|&&at| applied(at) != applied(first) || state(at) != state(first)) {
         Some(&at) => {

@@ -12,8 +12,8 @@ use super::plan::{ClockOrigin, Network, Plan, Storage, Workload};
 use super::scenario::{CLIENTS, DELAY_US, STAGE_US};
 use super::traffic::Traffic;
 use crate::micros::Micros;
+use crate::operation::Operation;
 use crate::replica::APPLIED_AT_ONCE;
-use crate::request::{Operation, Outcome};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 use crate::tuning::{Detection, Reads, Topology, Tuning};
 
@@ -221,13 +221,15 @@ impl Measured {
 impl Latencies {
     /// The latencies of puts that were acknowledged later than `since`.
     pub(super) fn of_puts(asked: &[Asked], since: Micros) -> Self {
-        Self::of(asked, since, |asked| asked.outcome == Some(Outcome::Stored))
+        Self::of(asked, since, Asked::is_stored)
     }
 
     /// The latencies of gets that returned later than `since`.
     pub(super) fn of_gets(asked: &[Asked], since: Micros) -> Self {
-        let is_get = |asked: &Asked| matches!(asked.request.operation, Operation::Get { .. });
-        Self::of(asked, since, |asked| is_get(asked) && matches!(asked.outcome, Some(Outcome::Value(_))))
+        let is_get = |asked: &Asked| matches!(asked.request.command.operations(), [Operation::Get { .. }]);
+        Self::of(asked, since, |asked| {
+            is_get(asked) && asked.outcome.as_ref().is_some_and(|outcome| outcome.value().is_some())
+        })
     }
 
     fn of(asked: &[Asked], since: Micros, counts: impl Fn(&Asked) -> bool) -> Self {

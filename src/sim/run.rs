@@ -10,6 +10,7 @@ use super::measure::Latencies;
 use super::plan::Plan;
 use super::traffic::Traffic;
 use crate::micros::Micros;
+use crate::reply::Reply;
 use crate::request::Outcome as Answer;
 
 /// The result of a run.
@@ -87,7 +88,9 @@ pub fn run(plan: &Plan, bug: Option<Bug>, traced: bool) -> Outcome {
 fn figures(cluster: &Cluster) -> Figures {
     let clients = cluster.clients();
     let outcomes = clients.all().iter().map(|asked| &asked.outcome);
-    let failures = outcomes.filter(|outcome| matches!(outcome, None | Some(Answer::Fail))).count();
+    let failures = outcomes
+        .filter(|outcome| matches!(outcome, None | Some(Answer::Fail | Answer::Done(Reply::Error(_)))))
+        .count();
     let latency = |asked: &super::clients::Asked| asked.returned.map(|at| at - asked.invoked);
     let mut latencies: Vec<Micros> = clients.all().iter().filter_map(latency).collect();
     latencies.sort_unstable();
@@ -117,7 +120,7 @@ fn longest(plan: &Plan, ends_at: impl Fn(Micros) -> Option<Micros>) -> Micros {
 /// The time of the first acknowledgement of a put that was first asked after `fault_at`; the end of
 /// the run if there is none.
 fn recovered_at(cluster: &Cluster, fault_at: Micros) -> Micros {
-    let is_stored = |asked: &&super::clients::Asked| asked.outcome == Some(Answer::Stored);
+    let is_stored = |asked: &&super::clients::Asked| asked.is_stored();
     let stored = cluster.clients().all().iter().filter(|asked| asked.wanted >= fault_at).filter(is_stored);
     stored.filter_map(|asked| asked.returned).min().unwrap_or(cluster.now().max(fault_at))
 }

@@ -13,6 +13,7 @@ use super::plan::{ClockOrigin, Storage};
 use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::micros::Micros;
+use crate::operation::UnixMillis;
 use crate::outbox::{Datagram, Outbox};
 use crate::replica::{Effect, Options, Replica};
 use crate::replication::{Body, Entry, Node, Persist};
@@ -21,6 +22,9 @@ use crate::wire::Limits;
 
 /// The greatest number of inputs in a batch, as in the pipeline.
 const MAX_BATCH: usize = 256;
+
+/// The wall clock at the start of a run.
+const START: UnixMillis = 1_000_000_000_000;
 
 /// A clock that runs at its own rate from its own origin.
 #[derive(Clone, Copy, Debug)]
@@ -265,8 +269,10 @@ impl Server {
 
     /// The consensus stage: one batch. Returns the effects that are to be performed.
     pub fn batch(&mut self, now: Micros) -> Vec<Effect> {
+        let unix = START + (now / 1_000) as UnixMillis;
         let now = self.clock.shows(now);
         let Some(replica) = &mut self.replica else { return Vec::new() };
+        replica.set_wall_clock(now, unix);
         if let Some(number) = self.persisted.take() {
             self.known_durable = number;
             replica.persisted(now, number);

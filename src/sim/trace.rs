@@ -7,12 +7,14 @@ use raft::text::describe;
 
 use super::invariants::Before;
 use super::server::Server;
-use crate::command::shortened;
+use crate::command::Command;
 use crate::exchange::Outbound;
 use crate::micros::Micros;
+use crate::operation::Operation;
 use crate::replica::Effect;
 use crate::replication::Message;
-use crate::request::{Operation, Outcome, Request, Response};
+use crate::reply::Reply;
+use crate::request::{Outcome, Request, Response};
 
 /// The width of a replica's column.
 const COLUMN: usize = 12;
@@ -59,9 +61,12 @@ impl Trace {
 
     pub(super) fn request(&mut self, now: Micros, request: &Request, to: usize, lost: bool) {
         self.say(now, Place::Network, || {
-            let what = match &request.operation {
-                Operation::Get { key } => format!("get {key}"),
-                Operation::Put { key, value } => format!("put {key}={}", shortened(value)),
+            let what = match &request.command {
+                Command::One(Operation::Get { key }) => format!("get {key}"),
+                Command::One(Operation::Set(set)) if set.is_plain() => {
+                    format!("put {}={}", set.key, set.value)
+                }
+                other => other.to_string(),
             };
             let lost = if lost { " (lost)" } else { "" };
             format!("{} → {to:04X} #{} {what}{lost}", request.id.client, request.id.mid)
@@ -141,8 +146,10 @@ fn time_of(line: &str) -> Micros {
 fn answer(response: &Response) -> String {
     let mid = &response.id.mid;
     match (&response.outcome, response.leader) {
-        (Outcome::Stored, _) => format!("#{mid} ok"),
-        (Outcome::Value(value), _) => format!("#{mid} ok {:?}", shortened(value)),
+        (Outcome::Done(Reply::Ok), _) => format!("#{mid} ok"),
+        (Outcome::Done(Reply::Error(refusal)), _) => format!("#{mid} fail: {refusal}"),
+        (Outcome::Done(Reply::Bytes(value)), _) => format!("#{mid} ok \"{value}\""),
+        (Outcome::Done(reply), _) => format!("#{mid} ok {reply}"),
         (Outcome::Redirect, Some(leader)) => format!("#{mid} redirect to {leader}"),
         (Outcome::Redirect, None) => format!("#{mid} redirect"),
         (Outcome::Fail, _) => format!("#{mid} fail"),

@@ -11,17 +11,21 @@ use raft::message::{
     RequestVoteResponse,
 };
 use raft::types::{Index, MAX_NUMBER, Term};
+use serde::Deserialize;
+use simd_json::lazy;
 use simd_json::prelude::*;
 use simd_json::tape::{Array, Object, Value};
 use simd_json::{Buffers, ErrorType, Tape};
 
 use super::kind;
 use super::size::escaped_len;
-use crate::command::Command;
+use crate::bytes::Bytes;
+use crate::command::{Command, Proposal};
 use crate::exchange::Inbound;
 use crate::id::{Id, IdError};
+use crate::operation::{Condition, Operation, Set, UnixMillis};
 use crate::replication::{AppendEntries, Body, Entry, LogTail, Message, Payload, RelayEntries};
-use crate::request::{Operation, Request, RequestId};
+use crate::request::{Request, RequestId};
 
 /// The longest datagram that the decoder looks at. A client may send more than a replica may, so
 /// this is far above the limits of all transports.
@@ -42,8 +46,15 @@ pub const MAX_NESTING: usize = 32;
 /// How many values an entry has if it is a no-op: its index and its term.
 const NOOP_VALUES: usize = 2;
 
-/// How many it has if it is a command: the client, its `MID`, the key and the value besides.
+/// How many it has if a leader proposed it of its own accord: its time and the command besides.
+const OWN_VALUES: usize = 4;
+
+/// How many it has if a client asked for it: the client and its `MID` besides.
 const COMMAND_VALUES: usize = 6;
+
+/// How many it has if it sets a key without further options: the key and the value in place of the
+/// command.
+const SET_VALUES: usize = 7;
 
 /// Why a datagram was refused. There are few different values, however hostile the
 /// input, so that they can be counted by value.
@@ -139,7 +150,7 @@ impl Decoder {
         if dst.is_some_and(|dst| dst != self.own) {
             return Err(Malformed::NotForUs);
         }
-        if let kind::GET | kind::PUT = kind {
+        if kind::OF_CLIENTS.contains(&kind) {
             if self.is_replica(src) {
                 return Err(Malformed::UnknownSender);
             }
@@ -285,33 +296,47 @@ impl Decoder {
 
     fn read_entry(&self, entry: &Array<'_, '_>) -> Result<Entry, Malformed> {
         let mut values = entry.iter();
-        let [index, term, client, mid, key, value] = ["index", "term", "client", "MID", "key", "value"]
-            .map(|name| Field { name, value: values.next() });
-        let (index, term) = (index.number()?, term.number()?);
-        match entry.len() {
-            NOOP_VALUES => return Ok(Entry { index, term, payload: Payload::Noop }),
-            COMMAND_VALUES => {}
-            _ => return Err(Malformed::BadField("entries")),
+        let mut next = |name| Field { name, value: values.next() };
+        let (index, term) = (next("index").number()?, next("term").number()?);
+        if entry.len() == NOOP_VALUES {
+            return Ok(Entry { index, term, payload: Payload::Noop });
         }
-        let client = client.id()?.filter(|&id| !self.is_replica(id));
-        let request = RequestId {
-            client: client.ok_or(Malformed::BadField("client"))?,
-            mid: mid.get(|mid| mid.into_string().filter(|mid| mid.len() <= MAX_ENTRY_MID_BYTES))?.into(),
+        let at = next("at").number()? as UnixMillis;
+        let request = match entry.len() {
+            OWN_VALUES => None,
+            COMMAND_VALUES | SET_VALUES => Some(self.read_request_id(&next("client"), &next("MID"))?),
+            _ => return Err(Malformed::BadField("entries")),
         };
-        let command = Command { request, key: key.text()?.into(), value: value.text()?.into() };
-        Ok(Entry { index, term, payload: Payload::Command(Arc::new(command)) })
+        let command = match entry.len() {
+            SET_VALUES => Operation::set(next("key").text()?, next("value").text()?).into(),
+            _ => next("command").command()?,
+        };
+        Ok(Entry { index, term, payload: Payload::Command(Arc::new(Proposal { at, request, command })) })
+    }
+
+    fn read_request_id(&self, client: &Field<'_, '_>, mid: &Field<'_, '_>) -> Result<RequestId, Malformed> {
+        let client = client.id()?.filter(|&id| !self.is_replica(id));
+        let mid = mid.get(|mid| mid.into_string().filter(|mid| mid.len() <= MAX_ENTRY_MID_BYTES))?;
+        Ok(RequestId { client: client.ok_or(Malformed::BadField("client"))?, mid: mid.into() })
     }
 }
 
 fn read_request(message: &Object<'_, '_>, client: Id, kind: &str) -> Result<Request, Malformed> {
-    let [mid, key, value] = pick(message, ["MID", "key", "value"]);
+    let [mid, key, value, from, to, by] = pick(message, ["MID", "key", "value", "from", "to", "by"]);
     let id = RequestId { client, mid: mid.mid()? };
-    let key = key.text()?.into();
+    let key: Bytes = key.text()?.into();
     let operation = match kind {
-        kind::PUT => Operation::Put { key, value: value.text()?.into() },
+        kind::PUT => Operation::set(key, value.text()?),
+        kind::CAS => {
+            let condition = Some(Condition::Equal(from.text()?.into()));
+            Operation::Set(Set { condition, ..Set::new(key, to.text()?) })
+        }
+        kind::INCREMENT => Operation::Increment { key, by: by.get(|by| by.as_i64())? },
+        kind::APPEND => Operation::Append { key, value: value.text()?.into() },
+        kind::DELETE => Operation::Delete { keys: vec![key] },
         _ => Operation::Get { key },
     };
-    Ok(Request { id, operation })
+    Ok(Request { id, command: operation.into() })
 }
 
 fn read_request_vote(message: &Object<'_, '_>) -> Result<Message, Malformed> {
@@ -440,6 +465,15 @@ impl<'tape, 'input> Field<'tape, 'input> {
             Err(IdError::Reserved) => Ok(None),
             Err(IdError::Malformed) => Err(Malformed::BadField(self.name)),
         }
+    }
+
+    /// A command that clients or leaders may propose.
+    fn command(&self) -> Result<Command, Malformed> {
+        let read = |value: &Value<'tape, 'input>| {
+            let object = lazy::Value::from_tape(*value).into_value();
+            Command::deserialize(&object).ok().filter(Command::is_within_limits)
+        };
+        self.get(read)
     }
 
     fn mid(&self) -> Result<Arc<str>, Malformed> {

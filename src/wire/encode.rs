@@ -5,12 +5,16 @@
 //! known. A general serializer takes twice as long and runs over more code, which an idle replica
 //! has to fetch from memory first. Only a text that needs escapes goes to `serde_json`.
 
+use std::borrow::Cow;
+
 use raft::message::{Acknowledgement, AppendEntriesResponse, AppendOutcome, RelayEntriesResponse};
 
 use super::kind;
-use super::size::has_escapes;
+use super::size::{clamp_time, has_escapes, plain_set};
+use crate::command::Proposal;
 use crate::id::{Id, NOBODY};
 use crate::replication::{AppendEntries, Body, Entry, Message, Payload, RelayEntries};
+use crate::reply::Reply;
 use crate::request::{Outcome, Response};
 
 /// Writes messages of `src` to the replica `dst`: one message as it is, several as one `bundle`, in
@@ -33,19 +37,30 @@ pub fn encode_peer(buffer: &mut Vec<u8>, src: Id, dst: Id, leader: Option<Id>, m
 
 /// Writes the answer of `src` to a client.
 pub fn encode_response(buffer: &mut Vec<u8>, src: Id, response: &Response) {
-    let (kind, value) = match &response.outcome {
-        Outcome::Stored => (kind::OK, None),
-        Outcome::Value(value) => (kind::OK, Some(&**value)),
-        Outcome::Redirect => (kind::REDIRECT, None),
-        Outcome::Fail => (kind::FAIL, None),
+    let kind = match &response.outcome {
+        Outcome::Redirect => kind::REDIRECT,
+        Outcome::Fail | Outcome::Done(Reply::Error(_)) => kind::FAIL,
+        Outcome::Done(_) => kind::OK,
     };
     let mut json = Json::begin(buffer, src, Some(response.id.client), response.leader);
     json.kind(kind);
     json.text("MID", &response.id.mid);
-    if let Some(value) = value {
-        json.text("value", value);
+    match &response.outcome {
+        Outcome::Redirect | Outcome::Fail | Outcome::Done(Reply::Ok) => {}
+        Outcome::Done(Reply::Error(refusal)) => json.text("error", &refusal.to_string()),
+        Outcome::Done(reply) => json.text("value", &reply_text(reply)),
     }
     json.raw("}");
+}
+
+/// The `value` of an answer: a client of a simulator takes nothing but text.
+pub(super) fn reply_text(reply: &Reply) -> Cow<'_, str> {
+    match reply {
+        Reply::Ok | Reply::Nil | Reply::Error(_) => Cow::Borrowed(""),
+        Reply::Bytes(bytes) => bytes.to_text(),
+        Reply::Integer(number) => number.to_string().into(),
+        Reply::Array(_) => serde_json::to_string(reply).expect("a reply has a JSON form").into(),
+    }
 }
 
 /// Writes the message by which a simulator of the datagram dialect learns where `src` listens.
@@ -175,15 +190,30 @@ impl<'a> Json<'a> {
         self.digits(entry.index);
         self.raw(",");
         self.digits(entry.term);
-        if let Payload::Command(command) = &entry.payload {
-            self.raw(",");
-            self.id(&command.request.client);
-            for text in [&command.request.mid, &command.key, &command.value] {
-                self.raw(",");
-                self.string(text);
-            }
+        if let Payload::Command(proposal) = &entry.payload {
+            self.proposal(proposal);
         }
         self.raw("]");
+    }
+
+    fn proposal(&mut self, proposal: &Proposal) {
+        self.raw(",");
+        self.digits(clamp_time(proposal.at));
+        if let Some(request) = &proposal.request {
+            self.raw(",");
+            self.id(&request.client);
+            self.raw(",");
+            self.string(&request.mid);
+        }
+        self.raw(",");
+        match plain_set(proposal) {
+            Some((key, value)) => {
+                self.string(key);
+                self.raw(",");
+                self.string(value);
+            }
+            None => serde_json::to_writer(&mut *self.0, &proposal.command).expect("a Vec takes all bytes"),
+        }
     }
 
     fn raw(&mut self, text: &str) {

@@ -22,7 +22,7 @@ use crate::exchange::Inbound;
 use crate::id::Id;
 use crate::replication::{AppendEntries, Body, Entry, LogTail, Message, Payload};
 use crate::request::{Request, RequestId};
-use crate::testkit::{self, command, entry, id, noop};
+use crate::testkit::{self, entry, id, noop, proposal};
 
 /// The replica that decodes.
 pub const OWN: Id = id(0);
@@ -62,7 +62,7 @@ fn read(decoder: &mut Decoder, datagram: &[u8]) -> Result<Vec<Inbound>, Malforme
 /// Two messages that use all of the decoder's buffers: several levels, and texts with and without
 /// escapes.
 fn good_messages() -> [Message; 2] {
-    let command = command(CLIENT, "\"m\"\n", "k", "\u{1F600}\\ and so on ".repeat(8));
+    let command = proposal(CLIENT, "\"m\"\n", "k", "\u{1F600}\\ and so on ".repeat(8));
     let append = AppendEntries {
         prev_log_index: 0,
         prev_log_term: 0,
@@ -179,8 +179,9 @@ fn check_entries(term: Term, (prev_log_index, prev_log_term): (Index, Term), ent
         assert_eq!(entry.index, last.0 + 1, "{entries:?}");
         assert!((last.1..=term).contains(&entry.term), "{entries:?} in term {term}");
         last = (entry.index, entry.term);
-        if let Payload::Command(command) = &entry.payload {
-            check_name(&command.request, MAX_ENTRY_MID_BYTES);
+        if let Payload::Command(proposal) = &entry.payload {
+            proposal.request.iter().for_each(|request| check_name(request, MAX_ENTRY_MID_BYTES));
+            assert!(proposal.command.is_within_limits(), "{proposal}");
         }
     }
 }

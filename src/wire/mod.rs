@@ -8,7 +8,8 @@
 //! | type | further keys |
 //! |---|---|
 //! | `get`, `put` | `MID`, `key`, and for a put `value` |
-//! | `ok`, `fail`, `redirect` | `MID`, and `value` in the answer to a get |
+//! | `cas`, `increment`, `append`, `delete` | `MID`, `key`, and `from` and `to`, `by`, or `value` |
+//! | `ok`, `fail`, `redirect` | `MID`, `value` if the reply has one, and `error` if a command is refused |
 //! | `request_vote` | `term`, `pre_vote`, `campaign`, `last_log_index`, `last_log_term` |
 //! | `request_vote_response` | `term`, `pre_vote`, `campaign`, `granted` |
 //! | `append_entries` | `term`, `prev_log_index`, `prev_log_term`, `leader_commit`, `sent_at`, `entries` |
@@ -19,10 +20,12 @@
 //! | `relay_entries_response` | `term`, `sent_at`, `match_index`, `acknowledged` |
 //! | `bundle` | `messages`: several of the eight above, each without `src`, `dst` and `leader` |
 //!
-//! An entry is a list, because there are many of them: `[index, term]` when it is a no-op, and
-//! `[index, term, client, MID, key, value]` when it is a command. It states its index, although
-//! that follows from `prev_log_index`: so the receiver notices when a sender has joined entries
-//! that do not belong together.
+//! An entry is a list, because there are many of them: `[index, term]` when it is a no-op,
+//! `[index, term, at, client, MID, key, value]` when it sets a key, and
+//! `[index, term, at, client, MID, command]` when it is any other command. A command that a leader
+//! proposes of its own accord has neither client nor `MID`. `at` is the leader's wall clock in
+//! milliseconds. The entry states its index, although that follows from `prev_log_index`: so the
+//! receiver notices when a sender has joined entries that do not belong together.
 
 mod decode;
 mod encode;
@@ -43,6 +46,11 @@ pub use size::{BUNDLE_ENVELOPE_BYTES, Limits, MESSAGE_ENVELOPE_BYTES, entry_len,
 mod kind {
     pub const GET: &str = "get";
     pub const PUT: &str = "put";
+    pub const CAS: &str = "cas";
+    pub const INCREMENT: &str = "increment";
+    pub const APPEND: &str = "append";
+    pub const DELETE: &str = "delete";
+    pub const OF_CLIENTS: [&str; 6] = [GET, PUT, CAS, INCREMENT, APPEND, DELETE];
     pub const OK: &str = "ok";
     pub const FAIL: &str = "fail";
     pub const REDIRECT: &str = "redirect";

@@ -10,12 +10,17 @@ use raft::tuning::Topology;
 use raft::types::MAX_NUMBER;
 
 use super::guarantees::{self, OWN, PEER, PEERS};
-use super::size::{APPEND_ENVELOPE_BYTES, relay_extra_bytes};
+use super::size::{APPEND_ENVELOPE_BYTES, escaped_len, relay_extra_bytes};
 use super::*;
+use crate::bytes::Bytes;
+use crate::command::{Batch, Command, Proposal, Watch};
 use crate::exchange::Inbound;
 use crate::id::Id;
+use crate::operation::{Condition, Deadline, DeadlineCondition, Expiry, Operation, Set};
 use crate::replication::{AppendEntries, Body, Entry, LogTail, Message, Payload, RelayEntries};
-use crate::testkit::{self, FAIL, REDIRECT, STORED, append_response, command, id, response};
+use crate::reply::Reply;
+use crate::request::RequestId;
+use crate::testkit::{self, FAIL, REDIRECT, STORED, append_response, id, proposal, response};
 
 fn decoder() -> Decoder {
     Decoder::new(OWN, PEERS)
@@ -48,10 +53,88 @@ fn client() -> impl Strategy<Value = Id> {
     (4..u16::MAX).prop_map(id)
 }
 
-fn payload() -> impl Strategy<Value = Payload> {
-    let write = (client(), mid(), text(), text())
-        .prop_map(|(client, mid, key, value)| Payload::Command(Arc::new(command(client, mid, key, value))));
-    prop_oneof![1 => Just(Payload::Noop), 4 => write]
+/// The strategies are boxed, because one that holds all others takes much of a stack.
+fn bytes() -> BoxedStrategy<Bytes> {
+    prop_oneof![3 => text().prop_map(Bytes::from), 1 => vec(any::<u8>(), 0..40).prop_map(Bytes::from)].boxed()
+}
+
+fn deadline() -> impl Strategy<Value = Deadline> {
+    prop_oneof![any::<i64>().prop_map(Deadline::After), any::<i64>().prop_map(Deadline::At)]
+}
+
+fn expiry() -> impl Strategy<Value = Expiry> {
+    prop_oneof![Just(Expiry::Never), Just(Expiry::Keep), deadline().prop_map(Expiry::Set)]
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    prop_oneof![
+        Just(Condition::Absent),
+        Just(Condition::Present),
+        bytes().prop_map(Condition::Equal),
+        bytes().prop_map(Condition::Unequal),
+        any::<u64>().prop_map(Condition::Revision),
+    ]
+}
+
+fn set() -> impl Strategy<Value = Operation> {
+    (bytes(), bytes(), prop::option::of(condition()), expiry(), any::<bool>()).prop_map(
+        |(key, value, condition, expiry, get)| Operation::Set(Set { key, value, condition, expiry, get }),
+    )
+}
+
+fn operation() -> BoxedStrategy<Operation> {
+    let of_key =
+        (bytes(), any::<i64>(), any::<i64>(), 0..8u8).prop_map(|(key, start, end, kind)| match kind {
+            0 => Operation::Get { key },
+            1 => Operation::GetRange { key, start, end },
+            2 => Operation::Revision { key },
+            3 => Operation::GetDelete { key },
+            4 => Operation::Increment { key, by: start },
+            5 => Operation::Persist { key },
+            6 => Operation::Count,
+            _ => Operation::Flush,
+        });
+    let of_value =
+        (bytes(), bytes(), any::<u64>(), 0..5u8).prop_map(|(key, value, number, kind)| match kind {
+            0 => Operation::Append { key, value },
+            1 => Operation::SetRange { key, value, offset: number },
+            2 => Operation::DeleteIfEqual { key, value },
+            3 => Operation::IncrementFloat { key, by: value },
+            _ => Operation::Scan { cursor: number, count: number as u32, pattern: Some(value) },
+        });
+    prop_oneof![
+        of_key,
+        of_value,
+        set(),
+        vec(bytes(), 0..4).prop_map(|keys| Operation::Delete { keys }),
+        (vec((bytes(), bytes()), 0..4), any::<bool>())
+            .prop_map(|(pairs, if_absent)| Operation::SetMany { pairs, if_absent }),
+        (bytes(), expiry()).prop_map(|(key, expiry)| Operation::GetExpire { key, expiry }),
+        (bytes(), deadline(), prop::option::of(Just(DeadlineCondition::PresentAndLater)))
+            .prop_map(|(key, deadline, condition)| Operation::Expire { key, deadline, condition }),
+        any::<u32>().prop_map(|limit| Operation::RemoveExpired { limit }),
+    ]
+    .boxed()
+}
+
+fn command() -> BoxedStrategy<Command> {
+    let watch = (bytes(), any::<u64>()).prop_map(|(key, unchanged_since)| Watch { key, unchanged_since });
+    let batch = (vec(watch, 0..3), vec(operation(), 0..4));
+    prop_oneof![
+        4 => operation().prop_map(Command::One),
+        1 => batch.prop_map(|(watches, operations)| Command::Batch(Batch { watches, operations })),
+    ]
+    .boxed()
+}
+
+fn payload() -> BoxedStrategy<Payload> {
+    let set = (client(), mid(), text(), text())
+        .prop_map(|(client, mid, key, value)| proposal(client, mid, key, value));
+    let request = prop::option::of((client(), mid()).prop_map(|(client, mid)| RequestId { client, mid }));
+    let any = (number(), request, command());
+    let any = any.prop_map(|(at, request, command)| Proposal { at: at as i64, request, command });
+    let proposed = |proposal| Payload::Command(Arc::new(proposal));
+    prop_oneof![1 => Just(Payload::Noop), 2 => set.prop_map(proposed), 2 => any.prop_map(proposed)].boxed()
 }
 
 /// Appends as a leader builds them: a part of a log whose terms never decrease.
@@ -205,21 +288,23 @@ proptest! {
 
     #[test]
     fn storable_command_fits_into_one_append_and_one_response(payload in payload(), spare in 0..1000usize) {
-        let Payload::Command(command) = &payload else { return Ok(()) };
+        let Payload::Command(proposal) = &payload else { return Ok(()) };
+        let values = proposal.command.operations().iter().flat_map(Operation::values);
+        let longest = values.max_by_key(|value| escaped_len(&value.to_text())).cloned().unwrap_or_default();
         let limit = 2_000 + spare;
         let (index, term) = (MAX_NUMBER, MAX_NUMBER);
         let entries = vec![Entry { index, term, payload: payload.clone() }];
         let (prev_log_index, prev_log_term) = (index - 1, term);
         let append = AppendEntries { prev_log_index, prev_log_term, leader_commit: term, sent_at: term, entries };
         let append = encoded(&[testkit::append(term, append)]).len();
-        let outcome = testkit::value(Arc::clone(&command.value));
-        let answer = response(command.request.client, "\0".repeat(MAX_ENTRY_MID_BYTES), outcome);
+        let outcome = testkit::value(longest.clone());
+        let answer = response(testkit::CLIENT, "\0".repeat(MAX_ENTRY_MID_BYTES), outcome);
         let mut response = Vec::new();
         encode_response(&mut response, OWN, &answer);
         let peers = spare / 100;
         let (limits, extra) = (Limits::new(limit, Topology::Relay, peers), relay_extra_bytes(peers));
-        if limits.is_storable(command) {
-            prop_assert!(limits.is_readable("\0".repeat(MAX_ENTRY_MID_BYTES).as_str(), &command.value));
+        if limits.is_storable(proposal) {
+            prop_assert!(limits.is_readable("\0".repeat(MAX_ENTRY_MID_BYTES).as_str(), &Reply::Bytes(longest)));
             prop_assert!((append + extra).max(response.len()) <= limit);
         } else {
             // A command with a kilobyte to spare must be storable.

@@ -1,14 +1,21 @@
 //! How long messages are before they are written, so that a backlog can be split
 //! and packed without trial and error.
 
+use std::io;
+
 use raft::message::AppendOutcome;
 use raft::tuning::Topology;
 use raft::types::MAX_NUMBER;
 
-use crate::command::Command;
-use crate::replication::{AppendEntries, Body, Entry, Message, Payload};
+use serde::Serialize;
 
 use super::decode::MAX_ENTRY_MID_BYTES;
+use super::encode::reply_text;
+use crate::command::{Command, Proposal};
+use crate::operation::{Operation, UnixMillis};
+use crate::replication::{AppendEntries, Body, Entry, Message, Payload};
+use crate::reply::Reply;
+use crate::request::RequestId;
 
 /// Length of an ID between quotes, as every message has it.
 const ID: usize = r#""FFFF""#.len();
@@ -73,17 +80,52 @@ pub fn entry_len(entry: &Entry) -> usize {
     let numbers = digits(entry.index) + digits(entry.term);
     match &entry.payload {
         Payload::Noop => "[,],".len() + numbers,
-        Payload::Command(command) => numbers + write_len(command),
+        Payload::Command(proposal) => numbers + proposal_len(proposal),
     }
 }
 
-/// The bytes that the entry of a write takes besides the digits of its index and term.
-fn write_len(command: &Command) -> usize {
-    r#"[,,,"","",""],"#.len()
-        + ID
-        + escaped_len(&command.request.mid)
-        + escaped_len(&command.key)
-        + escaped_len(&command.value)
+/// The bytes that the entry of a proposal takes besides the digits of its index and term.
+fn proposal_len(proposal: &Proposal) -> usize {
+    let request = |request: &RequestId| r#",,"""#.len() + ID + escaped_len(&request.mid);
+    let command = match plain_set(proposal) {
+        Some((key, value)) => r#""","""#.len() + escaped_len(key) + escaped_len(value),
+        None => json_len(&proposal.command),
+    };
+    let numbers = "[,,,],".len() + digits(clamp_time(proposal.at));
+    numbers + proposal.request.as_ref().map_or(0, request) + command
+}
+
+/// Key and value of a set of texts without further options, which is written as its two texts. All
+/// other commands are written as objects.
+pub(super) fn plain_set(proposal: &Proposal) -> Option<(&str, &str)> {
+    match &proposal.command {
+        Command::One(Operation::Set(set)) if set.is_plain() && proposal.request.is_some() => {
+            Some((set.key.as_str()?, set.value.as_str()?))
+        }
+        _ => None,
+    }
+}
+
+/// The time of a proposal as it is written: within what every JSON implementation keeps exact.
+pub(super) fn clamp_time(at: UnixMillis) -> u64 {
+    u64::try_from(at).unwrap_or(0).min(MAX_NUMBER)
+}
+
+/// The length of a value's JSON.
+fn json_len(value: &impl Serialize) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value).expect("counting never fails");
+    count.0
 }
 
 /// The most bytes that a message takes inside a `bundle`, with its separating comma.
@@ -142,18 +184,23 @@ impl Limits {
         entry_len
     }
 
-    /// Whether a write can be replicated, and its value can be read again. A write that
-    /// is not storable must be refused: in the log, it would be an entry that no append can carry.
-    pub fn is_storable(&self, command: &Command) -> bool {
-        let append = APPEND_ENVELOPE_BYTES + self.relay_bytes + 2 * digits(MAX_NUMBER) + write_len(command);
-        let read = RESPONSE + MAX_ENTRY_MID_BYTES * WORST_ESCAPE + escaped_len(&command.value);
-        command.request.mid.len() <= MAX_ENTRY_MID_BYTES && append.max(read) <= self.max_datagram
+    /// Whether a proposal can be replicated, and the values that it sets can be read again. A
+    /// proposal that is not storable must be refused: in the log, it would be an entry that no append
+    /// can carry.
+    pub fn is_storable(&self, proposal: &Proposal) -> bool {
+        let entry = 2 * digits(MAX_NUMBER) + proposal_len(proposal);
+        let append = APPEND_ENVELOPE_BYTES + self.relay_bytes + entry;
+        let values = proposal.command.operations().iter().flat_map(Operation::values);
+        let longest = values.map(|value| escaped_len(&value.to_text())).max().unwrap_or(0);
+        let read = RESPONSE + MAX_ENTRY_MID_BYTES * WORST_ESCAPE + longest;
+        let mid = proposal.request.as_ref().map_or(0, |request| request.mid.len());
+        mid <= MAX_ENTRY_MID_BYTES && append.max(read) <= self.max_datagram
     }
 
-    /// Whether this value fits into the answer to a get with this `MID`. Every storable value fits
+    /// Whether this reply fits into the answer to a request with this `MID`. Every storable value fits
     /// if the `MID` has no more than [`MAX_ENTRY_MID_BYTES`].
-    pub fn is_readable(&self, mid: &str, value: &str) -> bool {
-        RESPONSE + escaped_len(mid) + escaped_len(value) <= self.max_datagram
+    pub fn is_readable(&self, mid: &str, reply: &Reply) -> bool {
+        RESPONSE + escaped_len(mid) + escaped_len(&reply_text(reply)) <= self.max_datagram
     }
 }
 

@@ -6,9 +6,13 @@ use raft::types::MAX_NUMBER;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::command::{Batch, Command, MAX_BATCH, Watch};
 use crate::exchange::Inbound;
+use crate::operation::{Condition, Operation, Set};
 use crate::replication::{Body, Payload};
-use crate::testkit::{self, REDIRECT, command, id, response};
+use crate::reply::{Refusal, Reply};
+use crate::request::{Outcome, Request};
+use crate::testkit::{self, REDIRECT, id, proposal, response};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 
 fn decode(datagram: &[u8]) -> Result<Vec<Inbound>, Malformed> {
@@ -55,7 +59,7 @@ fn append() -> Value {
         "prev_log_index": 7, "prev_log_term": 3, "leader_commit": 6, "sent_at": 1000,
         "entries": [
             [8, 3],
-            [9, 5, "0010", "m", "k", "v"],
+            [9, 5, 70, "0010", "m", "k", "v"],
         ],
     })
 }
@@ -265,7 +269,7 @@ fn request_is_accepted_if_its_mid_fits_into_an_answer() {
 fn entry_has_a_mid_of_up_to_256_bytes() {
     let with_mid = |mid: String| {
         let mut append = append();
-        append["entries"][1][3] = json!(mid);
+        append["entries"][1][4] = json!(mid);
         append
     };
     accepted(with_mid("m".repeat(MAX_ENTRY_MID_BYTES)));
@@ -343,26 +347,101 @@ fn entry_states_its_index_and_is_a_whole_command_or_none() {
         let missing = Malformed::MissingField(["index", "term"][values]);
         assert_eq!(refusal(with(append(), json!({"entries": [whole[..values]]}))), missing);
     }
-    for values in 3..6 {
+    for (values, name) in [(3, "entries"), (4, "command"), (5, "entries"), (6, "command")] {
         let entries = json!({"entries": [[8, 3], whole[..values]]});
-        assert_eq!(refusal(with(append(), entries)), Malformed::BadField("entries"), "{values} values");
+        assert_eq!(refusal(with(append(), entries)), Malformed::BadField(name), "{values} values");
     }
     let longer = [&whole[..], &[json!("x")]].concat();
     assert_eq!(refusal(with(append(), json!({"entries": [[8, 3], longer]}))), Malformed::BadField("entries"));
-    for (at, name) in ["index", "term", "client", "MID", "key", "value"].into_iter().enumerate() {
+    for (at, name) in ["index", "term", "at", "client", "MID", "key", "value"].into_iter().enumerate() {
         let mut append = append();
         append["entries"][1][at] = json!(null);
         assert_eq!(refusal(append), Malformed::BadField(name));
     }
     for client in ["FFFF", "0000", "0001"] {
         let mut append = append();
-        append["entries"][1][2] = json!(client);
+        append["entries"][1][3] = json!(client);
         assert_eq!(refusal(append), Malformed::BadField("client"), "{client}");
     }
     for bad in BAD_NUMBERS {
         let text = append().to_string().replace("[9,", &format!("[{bad},"));
         assert_eq!(decode(text.as_bytes()), Err(Malformed::BadField("index")), "{bad}");
     }
+}
+
+#[test]
+fn entry_has_a_command_that_some_client_could_send() {
+    let decoded = |command: Value| {
+        let datagram = with(append(), json!({"entries": [[8, 3, 70, "0010", "m", command]]}));
+        let Body::AppendEntries(append) = peer_body(datagram) else { panic!("an append") };
+        let Payload::Command(proposal) = &append.entries[0].payload else { panic!("a command") };
+        (proposal.at, proposal.command.clone())
+    };
+    let increment = || json!({"increment": {"key": "k", "by": -1}});
+    let expected = Operation::Increment { key: "k".into(), by: -1 };
+    assert_eq!(decoded(increment()), (70, expected.clone().into()));
+    let batch = json!({"watches": [{"key": "k", "unchanged_since": 7}], "operations": [increment()]});
+    let watches = vec![Watch { key: "k".into(), unchanged_since: 7 }];
+    assert_eq!(decoded(batch), (70, Command::Batch(Batch { watches, operations: vec![expected] })));
+    let too_many = json!({"watches": [], "operations": vec![increment(); MAX_BATCH + 1]});
+    let nested = json!({"watches": [], "operations": [{"watches": [], "operations": []}]});
+    let unknown = json!({"increment": {"key": "k", "by": 1, "twice": true}});
+    for bad in
+        [json!("k"), json!({}), json!({"no": {}}), json!({"get": {"key": 1}}), unknown, nested, too_many]
+    {
+        let datagram = with(append(), json!({"entries": [[8, 3, 70, "0010", "m", bad]]}));
+        assert_eq!(refusal(datagram), Malformed::BadField("command"), "{bad}");
+    }
+}
+
+#[test]
+fn clients_of_simulators_have_four_operations_besides_get_and_put() {
+    let request = |kind: &str, keys: Value| {
+        let base =
+            json!({"src": "0010", "dst": "0000", "leader": "FFFF", "type": kind, "MID": "m", "key": "k"});
+        with(base, keys)
+    };
+    let accepted_command = |kind: &str, keys: Value| match &accepted(request(kind, keys))[..] {
+        [Inbound::Client(Request { command: Command::One(operation), .. })] => operation.clone(),
+        other => panic!("{other:?}"),
+    };
+    let condition = Some(Condition::Equal("a".into()));
+    assert_eq!(
+        accepted_command("cas", json!({"from": "a", "to": "b"})),
+        Operation::Set(Set { condition, ..Set::new("k", "b") })
+    );
+    assert_eq!(
+        accepted_command("increment", json!({"by": -3})),
+        Operation::Increment { key: "k".into(), by: -3 }
+    );
+    assert_eq!(
+        accepted_command("append", json!({"value": "v"})),
+        Operation::Append { key: "k".into(), value: "v".into() }
+    );
+    assert_eq!(accepted_command("delete", json!({})), Operation::Delete { keys: vec!["k".into()] });
+    for (kind, missing) in [("cas", "from"), ("increment", "by"), ("append", "value")] {
+        assert_eq!(refusal(request(kind, json!({}))), Malformed::MissingField(missing));
+    }
+    for by in [json!(1.5), json!("1"), json!(u64::MAX)] {
+        assert_eq!(refusal(request("increment", json!({"by": by}))), Malformed::BadField("by"));
+    }
+}
+
+#[test]
+fn answer_has_the_reply_as_text() {
+    let answer = |outcome| {
+        let mut buffer = Vec::new();
+        encode_response(&mut buffer, id(0), &response(id(0x10), "m", outcome));
+        let answer: Value = serde_json::from_slice(&buffer).expect("JSON");
+        (answer["type"].clone(), answer["value"].clone(), answer["error"].clone())
+    };
+    let texts = |reply| answer(Outcome::Done(reply));
+    assert_eq!(texts(Reply::Ok), (json!("ok"), json!(null), json!(null)));
+    assert_eq!(texts(Reply::Nil), (json!("ok"), json!(""), json!(null)));
+    assert_eq!(texts(Reply::Integer(-7)), (json!("ok"), json!("-7"), json!(null)));
+    assert_eq!(texts(Reply::Bytes("v".into())), (json!("ok"), json!("v"), json!(null)));
+    let refused = Refusal::NotAnInteger;
+    assert_eq!(texts(Reply::Error(refused)), (json!("fail"), json!(null), json!(refused.to_string())));
 }
 
 #[test]
@@ -385,7 +464,7 @@ fn conflict_lies_within_the_log_that_was_asked_about() {
 #[test]
 fn storable_command_can_be_replicated_and_read_again() {
     let storable_by = |limits: Limits, key: usize, value: usize| {
-        limits.is_storable(&command(id(0x10), "m", "k".repeat(key), "v".repeat(value)))
+        limits.is_storable(&proposal(id(0x10), "m", "k".repeat(key), "v".repeat(value)))
     };
     let relay = |peers| Limits::new(2_000, Topology::Relay, peers);
     let storable = |key, value| storable_by(Limits::new(2_000, Topology::Star, 37), key, value);

@@ -103,7 +103,7 @@ fn oversized_puts_are_answered_and_warnings_about_them_limited() {
     let warnings = logs.into_iter().map(|mut reader| {
         let mut log = String::new();
         reader.read_to_string(&mut log).expect("text");
-        log.lines().filter(|line| line.contains("refused a put")).count() as u64
+        log.lines().filter(|line| line.contains("refused a request")).count() as u64
     });
     let warnings: Vec<u64> = warnings.collect();
     assert!(warnings.iter().all(|&count| count <= most), "{warnings:?} of at most {most} each");

@@ -9,10 +9,13 @@ pub mod cluster;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use kvstore::command::Command;
+use kvstore::bytes::Bytes;
+use kvstore::command::Proposal;
 use kvstore::id::Id;
+use kvstore::operation::Operation;
 use kvstore::replication::{AppendEntries, Body, Entry, Message, Payload};
-use kvstore::request::{Operation, Outcome, Request, RequestId, Response};
+use kvstore::reply::Reply;
+use kvstore::request::{Outcome, Request, RequestId, Response};
 use raft::message::{AppendEntriesResponse, AppendOutcome};
 use raft::types::{Index, Term};
 
@@ -20,7 +23,7 @@ use raft::types::{Index, Term};
 pub const CLIENT: Id = id(0x15);
 
 /// The answer to a put that took effect.
-pub const STORED: Outcome = Outcome::Stored;
+pub const STORED: Outcome = Outcome::OK;
 /// The answer of a replica that does not lead.
 pub const REDIRECT: Outcome = Outcome::Redirect;
 /// The answer of a replica that refuses a request.
@@ -37,34 +40,32 @@ pub fn request_id(client: Id, mid: impl Into<Arc<str>>) -> RequestId {
 }
 
 /// A request to read a key.
-pub fn get(client: Id, mid: impl Into<Arc<str>>, key: impl Into<Arc<str>>) -> Request {
-    Request { id: request_id(client, mid), operation: Operation::Get { key: key.into() } }
+pub fn get(client: Id, mid: impl Into<Arc<str>>, key: impl Into<Bytes>) -> Request {
+    Request { id: request_id(client, mid), command: Operation::get(key).into() }
 }
 
 /// A request to set a key.
-pub fn put(
-    client: Id,
-    mid: impl Into<Arc<str>>,
-    key: impl Into<Arc<str>>,
-    value: impl Into<Arc<str>>,
-) -> Request {
-    let operation = Operation::Put { key: key.into(), value: value.into() };
-    Request { id: request_id(client, mid), operation }
+pub fn put(client: Id, mid: impl Into<Arc<str>>, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Request {
+    Request { id: request_id(client, mid), command: Operation::set(key, value).into() }
 }
 
-/// The write of such a request, as the log carries it.
-pub fn command(
+/// The write of such a request, as the log carries it: a leader proposed it at time 0.
+pub fn proposal(
     client: Id,
     mid: impl Into<Arc<str>>,
-    key: impl Into<Arc<str>>,
-    value: impl Into<Arc<str>>,
-) -> Command {
-    Command { request: request_id(client, mid), key: key.into(), value: value.into() }
+    key: impl Into<Bytes>,
+    value: impl Into<Bytes>,
+) -> Proposal {
+    let Request { id, command } = put(client, mid, key, value);
+    Proposal { at: 0, request: Some(id), command }
 }
+
+/// The answer to a get of a key that does not exist.
+pub const NIL: Outcome = Outcome::Done(Reply::Nil);
 
 /// The answer to a get that found this value.
-pub fn value(text: impl Into<Arc<str>>) -> Outcome {
-    Outcome::Value(text.into())
+pub fn value(text: impl Into<Bytes>) -> Outcome {
+    Outcome::Done(Reply::Bytes(text.into()))
 }
 
 /// An answer that names no leader.
@@ -83,8 +84,8 @@ pub fn noops(range: RangeInclusive<Index>, term: Term) -> Vec<Entry> {
 }
 
 /// An entry with a command.
-pub fn entry(index: Index, term: Term, command: Command) -> Entry {
-    Entry { index, term, payload: Payload::Command(Arc::new(command)) }
+pub fn entry(index: Index, term: Term, proposal: Proposal) -> Entry {
+    Entry { index, term, payload: Payload::Command(Arc::new(proposal)) }
 }
 
 /// The leader's log, or the part of it that a follower lacks.

@@ -6,7 +6,7 @@ use super::Adapter;
 use crate::exchange::{Inbound, Outbound};
 use crate::micros::Micros;
 use crate::replica::{Effect, Replica};
-use crate::request::{Operation, Outcome, Request, RequestId};
+use crate::request::{Outcome, Request, RequestId};
 
 #[derive(Debug, Default)]
 pub(super) struct StaleLeaderAnswersOk {
@@ -15,7 +15,8 @@ pub(super) struct StaleLeaderAnswersOk {
 
 impl Adapter for StaleLeaderAnswersOk {
     fn input(&mut self, replica: &Replica, _: Micros, inbound: Inbound) -> Vec<Inbound> {
-        if let Inbound::Client(Request { id, operation: Operation::Put { .. } }) = &inbound
+        if let Inbound::Client(Request { id, command }) = &inbound
+            && !command.is_read()
             && replica.node().is_leader()
         {
             self.puts.insert(id.clone());
@@ -29,7 +30,7 @@ impl Adapter for StaleLeaderAnswersOk {
                 && self.puts.remove(&response.id)
                 && response.outcome == Outcome::Redirect
             {
-                response.outcome = Outcome::Stored;
+                response.outcome = Outcome::OK;
             }
         }
     }
@@ -40,7 +41,7 @@ pub(super) struct OutOfOrder;
 
 impl Adapter for OutOfOrder {
     fn output(&mut self, _: &mut Replica, _: Micros, effects: &mut Vec<Effect>) {
-        let is_stored = |effect: &Effect| matches!(effect, Effect::Send(Outbound::Client(response)) if response.outcome == Outcome::Stored);
+        let is_stored = |effect: &Effect| matches!(effect, Effect::Send(Outbound::Client(response)) if response.outcome == Outcome::OK);
         effects.sort_by_key(is_stored);
     }
 }

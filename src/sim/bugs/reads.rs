@@ -1,12 +1,12 @@
 //! A get is answered from the state machine at the end of its batch, without a question to the core.
 
-use std::sync::Arc;
-
 use super::Adapter;
+use crate::command::Command;
 use crate::exchange::{Inbound, Outbound};
 use crate::micros::Micros;
+use crate::operation::{Operation, UnixMillis};
 use crate::replica::{Effect, Replica};
-use crate::request::{Operation, Outcome, Request, RequestId, Response};
+use crate::request::{Outcome, Request, RequestId, Response};
 
 /// The replica that answers so.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) enum Serves {
 pub(super) struct Reads {
     serves: Serves,
     had_lease: bool, // when the replica last knew a leader
-    served: Vec<(RequestId, Arc<str>)>,
+    served: Vec<(RequestId, Operation)>,
 }
 
 impl Reads {
@@ -49,8 +49,10 @@ impl Adapter for Reads {
             Serves::AfterLeading => self.had_lease && !node.is_leader(),
         };
         match inbound {
-            Inbound::Client(Request { id, operation: Operation::Get { key } }) if serves => {
-                self.served.push((id, key));
+            Inbound::Client(Request { id, command: Command::One(operation) })
+                if serves && operation.is_read() =>
+            {
+                self.served.push((id, operation));
                 Vec::new()
             }
             inbound => vec![inbound],
@@ -59,8 +61,9 @@ impl Adapter for Reads {
 
     fn output(&mut self, replica: &mut Replica, now: Micros, effects: &mut Vec<Effect>) {
         self.note_lease(replica, now);
-        for (id, key) in self.served.drain(..) {
-            let outcome = Outcome::Value(replica.kv().get(&key).cloned().unwrap_or_default());
+        for (id, operation) in self.served.drain(..) {
+            let Some(reply) = replica.state_machine().read(UnixMillis::MIN, &operation) else { continue };
+            let outcome = Outcome::Done(reply);
             let response = Response { id, outcome, leader: replica.node().leader() };
             effects.push(Effect::Send(Outbound::Client(response)));
         }

@@ -10,9 +10,12 @@ use self::table::{
     Answer, AnswerType, AnyTarget, Attempt, Case, Expected, PollCase, Rules, Start, Step, Targets, table,
 };
 use super::{Asked, Clients, Sending};
+use crate::bytes::Bytes;
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::request::{Operation, Outcome, RequestId, Response};
+use crate::operation::Operation;
+use crate::reply::Reply;
+use crate::request::{Outcome, RequestId, Response};
 use crate::sim::intents::Intent;
 use crate::sim::plan::{Plan, Workload};
 use crate::sim::queue::Event;
@@ -143,10 +146,10 @@ impl<'a> Course<'a> {
         let asked = self.clients.all().get(answer.request);
         let client = answer.client.or(asked.map(|asked| asked.client)).unwrap_or(0);
         let value = || format!("{:032x}", answer.value.expect("the answer to a get has a value")).into();
-        let is_get = asked.is_some_and(|asked| matches!(asked.request.operation, Operation::Get { .. }));
+        let is_get = asked.is_some_and(|asked| asked.request.command.is_read());
         let outcome = match answer.r#type {
-            AnswerType::Ok if is_get => Outcome::Value(value()),
-            AnswerType::Ok => Outcome::Stored,
+            AnswerType::Ok if is_get => Outcome::Done(Reply::Bytes(value())),
+            AnswerType::Ok => Outcome::OK,
             AnswerType::Redirect => Outcome::Redirect,
             AnswerType::Fail => Outcome::Fail,
             AnswerType::Unknown => panic!("no answer has this type"),
@@ -190,20 +193,21 @@ impl<'a> Course<'a> {
 
     fn describe(&self, number: usize) -> String {
         let has_shared_keys = self.case.rules.shared_keys > 0;
-        let key = |key: &str| match key.strip_prefix('k').filter(|_| has_shared_keys) {
+        let key = |key: &Bytes| match key.to_text().strip_prefix('k').filter(|_| has_shared_keys) {
             Some(number) => number.to_owned(),
             None => of_hex(key),
         };
-        match &self.clients.all()[number].request.operation {
-            Operation::Get { key: of } => format!("{number} get {}", key(of)),
-            Operation::Put { key: of, .. } if has_shared_keys => format!("{number} put {}", key(of)),
-            Operation::Put { key: of, value } => format!("{number} put {}={}", key(of), of_hex(value)),
+        match self.clients.all()[number].request.command.operations() {
+            [Operation::Get { key: of }] => format!("{number} get {}", key(of)),
+            [Operation::Set(set)] if has_shared_keys => format!("{number} put {}", key(&set.key)),
+            [Operation::Set(set)] => format!("{number} put {}={}", key(&set.key), of_hex(&set.value)),
+            other => panic!("no case has {other:?}"),
         }
     }
 }
 
-fn of_hex(text: &str) -> String {
-    u128::from_str_radix(text, 16).expect("keys and values are hexadecimal").to_string()
+fn of_hex(text: &Bytes) -> String {
+    u128::from_str_radix(&text.to_text(), 16).expect("keys and values are hexadecimal").to_string()
 }
 
 impl Start {
@@ -223,9 +227,9 @@ impl Start {
 impl From<&Asked> for Attempt {
     fn from(asked: &Asked) -> Self {
         let outcome = match asked.outcome {
-            Some(Outcome::Stored | Outcome::Value(_)) => AnswerType::Ok,
+            Some(Outcome::Fail | Outcome::Done(Reply::Error(_))) => AnswerType::Fail,
+            Some(Outcome::Done(_)) => AnswerType::Ok,
             Some(Outcome::Redirect) => AnswerType::Redirect,
-            Some(Outcome::Fail) => AnswerType::Fail,
             None => AnswerType::Unknown,
         };
         let sent = usize::try_from(asked.copies).expect("a request is not sent so often");

@@ -13,7 +13,7 @@ impl Invariant for AcknowledgedIsCommitted {
     }
 
     fn check(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) -> Result<(), String> {
-        let stored = moment.responses().filter(|response| response.outcome == Outcome::Stored);
+        let stored = moment.responses().filter(|response| response.outcome == Outcome::OK);
         match stored.map(|response| &response.id).find(|id| knowledge.effect_of(id).is_none()) {
             Some(id) => {
                 Err(format!("it acknowledged {} of client {}, which no replica committed", id.mid, id.client))

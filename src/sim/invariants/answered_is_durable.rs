@@ -1,8 +1,9 @@
-//! The entries behind an answer to a client are on the disks of a quorum. For a put that is its
-//! entry, for a get every entry that the read could see.
+//! The entries behind an answer to a client are on the disks of a quorum. For a write that is its
+//! entry, for a read every entry that the read could see.
 
 use raft::types::Index;
 
+use super::super::clients::Asked;
 use super::{Invariant, Knowledge, Observation};
 use crate::request::{Outcome, Response};
 
@@ -12,11 +13,10 @@ pub(super) struct AnsweredIsDurable;
 impl AnsweredIsDurable {
     /// The last entry that the answer depends on.
     fn rests_on(moment: &Observation<'_>, knowledge: &Knowledge, response: &Response) -> Option<Index> {
-        match response.outcome {
-            Outcome::Stored => knowledge.effect_of(&response.id),
-            Outcome::Value(_) => Some(moment.node().commit_index()),
-            Outcome::Redirect | Outcome::Fail => None,
-        }
+        let Outcome::Done(_) = response.outcome else { return None };
+        let is_read = |asked: &Asked| asked.request.command.is_read();
+        let read = moment.clients.asked(&response.id).filter(|asked| is_read(asked));
+        knowledge.effect_of(&response.id).or(read.map(|_| moment.node().commit_index()))
     }
 }
 

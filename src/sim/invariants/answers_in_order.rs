@@ -2,7 +2,9 @@
 //! never turns back finds every answer of a batch true.
 
 use super::{Invariant, Knowledge, Observation};
-use crate::request::{Operation, Outcome};
+use crate::command::Command;
+use crate::operation::Operation;
+use crate::request::Outcome;
 
 #[derive(Debug)]
 pub(super) struct AnswersInOrder;
@@ -17,20 +19,20 @@ impl Invariant for AnswersInOrder {
         let mut position = start;
         for response in moment.responses() {
             let (mid, was) = (&response.id.mid, position);
-            let next =
-                match &response.outcome {
-                    // A put that took effect before the batch may be answered at any time.
-                    Outcome::Stored => knowledge.effect_of(&response.id).filter(|&index| index > start),
-                    Outcome::Value(value) => {
-                        let asked = moment.clients.asked(&response.id).map(|asked| &asked.request.operation);
-                        let Some(Operation::Get { key }) = asked else { continue };
-                        let found = knowledge.first_with_value(key, value, position, end);
-                        Some(found.ok_or_else(|| {
-                            format!("{mid} got {value:?}, true nowhere from {was} to {end}")
-                        })?)
-                    }
-                    Outcome::Redirect | Outcome::Fail => continue,
-                };
+            let Outcome::Done(reply) = &response.outcome else { continue };
+            let next = match moment.clients.asked(&response.id).map(|asked| &asked.request.command) {
+                // The time that a key has left depends on the leader's clock.
+                Some(Command::One(Operation::TimeToLive { .. })) => None,
+                Some(Command::One(read)) if read.is_read() => {
+                    let found = knowledge.first_with_reply(read, reply, position, end);
+                    Some(
+                        found
+                            .ok_or_else(|| format!("{mid} got {reply}, true nowhere from {was} to {end}"))?,
+                    )
+                }
+                // A write that took effect before the batch may be answered at any time.
+                _ => knowledge.effect_of(&response.id).filter(|&index| index > start),
+            };
             position = next.unwrap_or(position);
             if position < was {
                 return Err(format!(

@@ -3,7 +3,7 @@
 //! A rule sees a replica before its batch, after its batch, and the effects of the batch. Of the
 //! core's own state it uses only the log, the term and the commit index. Rules remember the past
 //! themselves, or find it in [`Knowledge`]: the sequence of commands that the cluster has
-//! committed. A store without replicas applies the same sequence there.
+//! committed. A state machine without replicas applies the same sequence there.
 
 mod acknowledged_is_committed;
 mod acknowledged_is_durable;
@@ -27,6 +27,7 @@ mod no_gaps;
 mod own_state;
 mod pre_votes_are_answered;
 mod promises_are_kept;
+mod replies_are_true;
 mod silent_leaders_are_not_named;
 mod stale_leaders_are_told;
 mod state_machine_safety;
@@ -48,6 +49,7 @@ use crate::micros::Micros;
 use crate::replica::Effect;
 use crate::replication::{Message, Node, Persist};
 use crate::request::Response;
+use crate::state_machine::Settings;
 
 pub use knowledge::Knowledge;
 
@@ -217,10 +219,11 @@ pub struct Invariants {
 }
 
 impl Invariants {
-    /// The rules for a cluster of this many replicas that has not started yet.
-    pub fn new(replicas: usize) -> Self {
+    /// The rules for a cluster of this many replicas that has not started yet, whose state machines
+    /// have these settings.
+    pub fn new(replicas: usize, settings: Settings) -> Self {
         Self {
-            knowledge: Knowledge::default(),
+            knowledge: Knowledge::new(settings),
             rules: vec![
                 Box::new(own_state::OwnState),
                 Box::new(election_safety::ElectionSafety::default()),
@@ -241,6 +244,7 @@ impl Invariants {
                 Box::new(acknowledged_is_durable::AcknowledgedIsDurable::default()),
                 Box::new(answered_is_durable::AnsweredIsDurable),
                 Box::new(answers_in_order::AnswersInOrder),
+                Box::new(replies_are_true::RepliesAreTrue),
                 Box::new(matches_are_true::MatchesAreTrue),
                 Box::new(stale_leaders_are_told::StaleLeadersAreTold::default()),
                 Box::new(contacts_are_true::ContactsAreTrue::default()),

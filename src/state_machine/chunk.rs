@@ -1,0 +1,103 @@
+//! Some requests that one client made in a row. A session writes only to its last chunk, so a copy
+//! of the session shares all others.
+
+use std::collections::HashMap;
+
+use crate::reply::Reply;
+
+/// What a request takes, with the tables' spare room and without the bytes of its reply.
+pub(super) const REQUEST_BYTES: usize = 112;
+
+/// Requests in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Chunk {
+    pub base: u64,             // the first request
+    pub reply_bytes: usize,    // of all replies
+    places: HashMap<u64, u32>, // by the digest of its MID, the place of each request
+    requests: Vec<Remembered>,
+}
+
+/// A request that was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Remembered {
+    pub content: u64,         // the digest of its command
+    pub number: Option<u64>,  // the number that its MID is
+    pub reply: Option<Reply>, // `None` if it is forgotten
+}
+
+impl Remembered {
+    pub fn reply_bytes(&self) -> usize {
+        self.reply.as_ref().map_or(0, reply_bytes)
+    }
+}
+
+impl Chunk {
+    pub fn new(base: u64) -> Self {
+        Self { base, reply_bytes: 0, places: HashMap::new(), requests: Vec::new() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// The request after the last one.
+    pub fn end(&self) -> u64 {
+        self.base + self.requests.len() as u64
+    }
+
+    /// The latest request with this MID, and its number in the order of all.
+    pub fn find(&self, mid: u64) -> Option<(u64, &Remembered)> {
+        let place = *self.places.get(&mid)?;
+        Some((self.base + u64::from(place), &self.requests[place as usize]))
+    }
+
+    /// This request, which is in the chunk.
+    pub fn request(&self, n: u64) -> &Remembered {
+        &self.requests[(n - self.base) as usize]
+    }
+
+    /// Adds a request.
+    pub fn push(&mut self, mid: u64, request: Remembered) {
+        self.places.insert(mid, self.requests.len() as u32);
+        self.reply_bytes += request.reply_bytes();
+        self.requests.push(request);
+    }
+
+    /// Forgets the reply to a request, and returns how many bytes it had.
+    pub fn drop_reply(&mut self, n: u64) -> usize {
+        let request = &mut self.requests[(n - self.base) as usize];
+        let bytes = request.reply_bytes();
+        request.reply = None;
+        self.reply_bytes -= bytes;
+        bytes
+    }
+}
+
+/// How many bytes a reply takes beside its own place.
+pub(super) fn reply_bytes(reply: &Reply) -> usize {
+    match reply {
+        Reply::Ok | Reply::Nil | Reply::Integer(_) | Reply::Error(_) => 0,
+        Reply::Bytes(bytes) => 2 * size_of::<usize>() + bytes.len(),
+        Reply::Array(replies) => size_of_val(&**replies) + replies.iter().map(reply_bytes).sum::<usize>(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn estimate_covers_a_request_and_its_place() {
+        // An entry of a hash table has a byte beside it, and the table is at least 7/16 full.
+        let table = (size_of::<(u64, u32)>() + 1) * 16 / 7;
+        assert!(REQUEST_BYTES >= size_of::<Remembered>() + table, "{} + {table}", size_of::<Remembered>());
+    }
+
+    #[test]
+    fn bytes_of_a_reply_count_those_inside() {
+        let bytes = Reply::Bytes("0123456789".into());
+        assert_eq!(reply_bytes(&Reply::Integer(7)), 0);
+        assert_eq!(reply_bytes(&bytes), 26);
+        assert_eq!(reply_bytes(&Reply::Array(vec![bytes, Reply::Ok])), 26 + 2 * size_of::<Reply>());
+    }
+}

@@ -1,0 +1,232 @@
+//! The map from keys to values: a tree whose nodes are shared, and copied when they are written to.
+//!
+//! A hash table would be a little faster, but it moves all its keys when it grows. That takes 480
+//! ms at two million keys: longer than a leader may stand still. Each operation on the tree touches
+//! a few small nodes, however large the tree is. A copy of the whole map takes no time, and shares
+//! all nodes that neither side changes.
+//!
+//! The tree is ordered by the digest of the key, and by the key only where digests are equal.
+//! Comparing digests needs no memory but the node's own, so this takes half as long as an order by
+//! keys. A client that looks for keys with equal digests gets a tree that is ordered by keys, and
+//! no other harm. The order is the same on all replicas.
+
+use std::cmp::Ordering;
+
+use equivalent::{Comparable, Equivalent};
+use imbl::OrdMap;
+
+use super::deadlines::Deadlines;
+use super::trash::Trash;
+use crate::bytes::Bytes;
+use crate::digest::digest;
+use crate::operation::{Revision, UnixMillis};
+
+/// The map, with the deadlines of its keys. A clone is cheap and independent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Keys {
+    values: OrdMap<Place, Value>,
+    deadlines: Deadlines, // one for each value that has a deadline
+    trash: Trash,
+}
+
+/// What a key has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Value {
+    pub bytes: Bytes,
+    pub deadline: Option<UnixMillis>,
+    pub revision: Revision,
+}
+
+/// A key, where it stands in the order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    digest: u64,
+    key: Bytes,
+}
+
+/// The place of a key that is looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub digest: u64,
+    pub key: &'a Bytes,
+}
+
+/// Stands before all keys with this digest or a greater one.
+struct Cursor(u64);
+
+impl Place {
+    pub fn wanted(&self) -> Wanted<'_> {
+        Wanted { digest: self.digest, key: &self.key }
+    }
+}
+
+impl<'a> Wanted<'a> {
+    pub fn of(key: &'a Bytes) -> Self {
+        Self { digest: digest(&[&**key]), key }
+    }
+
+    pub fn place(&self) -> Place {
+        Place { digest: self.digest, key: self.key.clone() }
+    }
+}
+
+impl Equivalent<Place> for Wanted<'_> {
+    fn equivalent(&self, place: &Place) -> bool {
+        self.compare(place) == Ordering::Equal
+    }
+}
+
+impl Comparable<Place> for Wanted<'_> {
+    fn compare(&self, place: &Place) -> Ordering {
+        self.digest.cmp(&place.digest).then_with(|| self.key.cmp(&place.key))
+    }
+}
+
+impl Equivalent<Place> for Cursor {
+    fn equivalent(&self, _: &Place) -> bool {
+        false
+    }
+}
+
+impl Comparable<Place> for Cursor {
+    fn compare(&self, place: &Place) -> Ordering {
+        self.0.cmp(&place.digest).then(Ordering::Less)
+    }
+}
+
+impl Keys {
+    /// What a key has, also if its deadline has passed.
+    pub fn get(&self, wanted: Wanted<'_>) -> Option<&Value> {
+        self.values.get(&wanted)
+    }
+
+    /// The deadlines.
+    pub fn deadlines(&self) -> &Deadlines {
+        &self.deadlines
+    }
+
+    /// How many keys there are whose deadline has not passed.
+    pub fn len(&self) -> usize {
+        self.values.len() - self.deadlines.passed()
+    }
+
+    /// Gives a key a value, which has not expired.
+    pub fn insert(&mut self, wanted: Wanted<'_>, value: Value) {
+        let new = value.deadline;
+        let old = self.values.insert(wanted.place(), value).and_then(|old| old.deadline);
+        if old != new {
+            if let Some(old) = old {
+                self.deadlines.remove(old, wanted);
+            }
+            if let Some(new) = new {
+                self.deadlines.insert(new, wanted.place());
+            }
+        }
+    }
+
+    /// Takes a key away.
+    pub fn remove(&mut self, wanted: Wanted<'_>) -> Option<Value> {
+        let value = self.values.remove(&wanted)?;
+        if let Some(deadline) = value.deadline {
+            self.deadlines.remove(deadline, wanted);
+        }
+        Some(value)
+    }
+
+    /// Moves the time forward, and gives back some of the memory that is no longer used.
+    pub fn advance(&mut self, time: UnixMillis) {
+        self.deadlines.advance(time);
+        self.trash.shrink();
+    }
+
+    /// Takes all keys away. The memory is given back by and by.
+    pub fn clear(&mut self) {
+        self.trash.add(std::mem::take(&mut self.values), self.deadlines.take());
+    }
+
+    /// The keys whose digests are not less than this, in the order of the tree: each with its
+    /// digest.
+    pub fn from(&self, digest: u64) -> impl Iterator<Item = (u64, &Bytes, &Value)> {
+        self.values.range(Cursor(digest)..).map(|(place, value)| (place.digest, &place.key, value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn value(text: &str, deadline: Option<UnixMillis>) -> Value {
+        Value { bytes: text.into(), deadline, revision: 1 }
+    }
+
+    fn insert(keys: &mut Keys, key: u32, text: &str) {
+        keys.insert(Wanted::of(&key.to_string().into()), value(text, None));
+    }
+
+    fn get(keys: &Keys, key: u32) -> Option<String> {
+        let key = key.to_string().into();
+        keys.get(Wanted::of(&key)).map(|value| value.bytes.to_string())
+    }
+
+    #[test]
+    fn key_has_the_value_that_was_set_last() {
+        let (mut keys, mut reference) = (Keys::default(), HashMap::new());
+        let mut rng = fastrand::Rng::with_seed(1);
+        for n in 0..20_000 {
+            let key = rng.u32(..5_000);
+            insert(&mut keys, key, &n.to_string());
+            reference.insert(key, n.to_string());
+        }
+        for key in 0..6_000 {
+            assert_eq!(get(&keys, key), reference.get(&key).cloned(), "{key}");
+        }
+        assert_eq!(keys.len(), reference.len());
+    }
+
+    #[test]
+    fn keys_with_the_same_digest_are_different_keys() {
+        let [a, b, c, d]: [Bytes; 4] = ["a", "b", "c", "d"].map(Bytes::from);
+        let mut keys = Keys::default();
+        for key in [&c, &a, &b] {
+            keys.insert(Wanted { digest: 7, key }, value(&key.to_text(), None));
+        }
+        let get = |key| keys.get(Wanted { digest: 7, key }).map(|value| value.bytes.clone());
+        assert_eq!(
+            [get(&a), get(&b), get(&c), get(&d)],
+            [Some(a.clone()), Some(b.clone()), Some(c.clone()), None]
+        );
+        assert_eq!(keys.from(7).count(), 3);
+        assert_eq!(keys.from(8).count(), 0);
+    }
+
+    #[test]
+    fn copy_keeps_what_it_had() {
+        let mut keys = Keys::default();
+        (0..5_000).for_each(|n| insert(&mut keys, n, "1"));
+        let copy = keys.clone();
+        (0..9_000).for_each(|n| insert(&mut keys, n, "2"));
+        assert!((0..5_000).all(|n| get(&copy, n).as_deref() == Some("1")));
+        assert_eq!(get(&copy, 5_000), None);
+        assert!((0..9_000).all(|n| get(&keys, n).as_deref() == Some("2")));
+        keys.clear();
+        assert!((0..5_000).all(|n| get(&copy, n).as_deref() == Some("1")));
+        assert_eq!((keys.len(), copy.len()), (0, 5_000));
+    }
+
+    #[test]
+    fn each_deadline_belongs_to_a_value() {
+        let mut keys = Keys::default();
+        let key = "k".into();
+        let wanted = Wanted::of(&key);
+        for (deadline, first) in [(Some(7), Some(7)), (Some(9), Some(9)), (None, None), (Some(5), Some(5))] {
+            keys.insert(wanted, value("v", deadline));
+            assert_eq!(keys.deadlines().first(), first);
+        }
+        keys.advance(5);
+        assert_eq!(keys.len(), 0, "it has expired");
+        assert_eq!(keys.remove(wanted), Some(value("v", Some(5))));
+        assert_eq!((keys.deadlines().first(), keys.deadlines().passed()), (None, 0));
+    }
+}

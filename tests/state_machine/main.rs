@@ -1,0 +1,9 @@
+//! The state machine from outside: random commands, against a naive model of it and against a real
+//! Redis.
+
+mod client;
+mod generate;
+mod model;
+mod properties;
+mod redis;
+mod translate;
