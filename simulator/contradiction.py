@@ -19,6 +19,7 @@ def explain(text: str, history: Sequence[Request], happenings: Sequence[Happenin
     if not requests:
         return ""
     reasons = [reason for get in requests if (reason := _reason_in(history, get))]
+    reasons += [_repetition(request) for request in requests if _may_have_run_twice(request)]
     return "\n".join(["", "What the replicas did:", *timeline(requests, happenings), *reasons])
 
 
@@ -43,6 +44,20 @@ def _reason_in(history: Sequence[Request], get: Request) -> str:
     return reason(get, source, newer[-1])
 
 
+def _may_have_run_twice(request: Request) -> bool:
+    """Whether a replica may have done it twice, and a second time would have changed more."""
+    return request.type in ("increment", "append") and _copies(request) > 1
+
+
+def _repetition(request: Request) -> str:
+    name = f"{request.type.capitalize()} {request.mid}"
+    return f"{name} was sent {_copies(request)} times: perhaps it was applied twice."
+
+
+def _copies(request: Request) -> int:
+    return sum(attempt.sent for attempt in attempts(request))
+
+
 def reason(get: Request, source: Request | None, newer: Request) -> str:
     """A possible reason for the value of `source` in `get` although `newer` had overwritten it.
 
@@ -53,7 +68,7 @@ def reason(get: Request, source: Request | None, newer: Request) -> str:
         return f"Replica {replica} answered get {get.mid} with a value that was never put."
     if source is None:
         return f"Replica {replica} does not have the key, although put {newer.mid} was acknowledged before."
-    copies = sum(attempt.sent for attempt in attempts(source))
+    copies = _copies(source)
     if copies > 1:
         old = "" if newer.answered_by == replica else f" So does an old state of replica {replica}."
         return (

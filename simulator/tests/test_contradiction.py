@@ -94,5 +94,23 @@ class Explanations(unittest.TestCase):
         history = [put(1, "a"), put(2, "b", outcome="redirect"), get(3, "b")]
         self.assertNotIn("00000001", explain("00000003", history, []))
 
+    def test_value_that_other_writes_than_puts_may_have_changed_needs_no_reason(self) -> None:
+        self.assertIn("explains", explain("00000004", self.history, []))
+        delete = Request("00000009", "0013", Call("delete", "k"), 9, 9.5, "ok", True)
+        self.assertNotIn("explains", explain("00000004", [*self.history, delete], []))
+
+    def test_increment_that_was_sent_twice_may_have_been_applied_twice(self) -> None:
+        def increment(number: int, sent: int, before: Request | None = None) -> Request:
+            return Request(f"{number:08x}", "0013", Call("increment", "k", {"by": 1}), number, number + 0.5,
+                           "ok", number, before=before, answered_by="0001", target="0001", sent=sent)
+
+        history = [increment(1, 1), increment(2, 2), increment(3, 1, before=increment(9, 1))]
+        said = explain("00000001 00000002 00000003", history, []).splitlines()
+        self.assertEqual(said[-2:], [
+            "Increment 00000002 was sent 2 times: perhaps it was applied twice.",
+            "Increment 00000003 was sent 2 times: perhaps it was applied twice.",
+        ])
+        self.assertNotIn("Increment 00000001", "\n".join(said))
+
     def test_text_without_a_known_request_is_not_explained(self) -> None:
         self.assertEqual(explain("the first line\n 000000ff", self.history, [KILL]), "")
