@@ -30,7 +30,9 @@ from simulator.messages import Malformed
 from simulator.workload import Intent
 
 KEYS_OF_A_KIND = 3
-GREATEST_INCREMENT = 9
+# So many different numbers that an increment without an answer, which may have been done, seldom
+# explains the sum that another one has left by mistake.
+GREATEST_INCREMENT = 999_999
 APPENDED_DIGITS = 4
 # A client deletes a text of this length instead of growing it, so that it fits into a message.
 LONG_TEXT = 256

@@ -37,7 +37,7 @@ class Asking(ClientCase):
     def test_each_operation_has_its_kind_of_key_and_its_arguments(self) -> None:
         for write, asked in (
             ("put", {"type": "put", "key": "register-0", "value": VALUE}),
-            ("increment", {"type": "increment", "key": "counter-0", "by": 0xABCD_0123_4567 % 9 + 1}),
+            ("increment", {"type": "increment", "key": "counter-0", "by": 0xABCD_0123_4567 % 999_999 + 1}),
             ("append", {"type": "append", "key": "text-0", "value": "4567"}),
             ("delete", {"type": "delete", "key": "register-0"}),
             ("get", {"type": "get", "key": "register-0"}),
