@@ -22,7 +22,7 @@ pub struct RequestId {
 pub struct Request {
     /// The client, and its name for the request.
     pub id: RequestId,
-    /// What the client asks for.
+    /// The command that the client asks for.
     pub command: Command,
 }
 

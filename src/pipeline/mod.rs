@@ -58,6 +58,7 @@ use crate::clock::BootTime;
 use crate::outbox::Outbox;
 use crate::replica::{Options, Replica};
 use crate::replication::PersistentState;
+use crate::state_machine::Settings;
 use crate::transport::Transport;
 use crate::tuning::Tuning;
 use crate::wire::{Decoder, Limits};
@@ -100,7 +101,10 @@ pub fn run(transport: Arc<dyn Transport>, options: &Options) -> Result<Counts, S
     let window = Duration::from_micros(coalesce_window_us);
     let (sender, sender_worker) = Offloadable::new(Sender::new(Arc::clone(&transport), outbox, window));
     let limits = Limits::new(transport.max_datagram(), tuning.topology, peers.len());
-    let replica = Replica::new(options, limits, PersistentState::default(), BootTime::now().as_micros());
+    let max_value_bytes = options.state_machine.max_value_bytes.min(limits.max_value_bytes());
+    let state_machine = Settings { max_value_bytes, ..options.state_machine };
+    let options = Options { state_machine, ..options.clone() };
+    let replica = Replica::new(&options, limits, PersistentState::default(), BootTime::now().as_micros());
     let consensus = Consensus::new(replica, tuning.batch_of(MAX_BATCH), Stages::new(receiver, sender));
 
     spawn_worker(receiver_worker, &ended)?;

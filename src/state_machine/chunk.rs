@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::reply::Reply;
 
-/// What a request takes, with the tables' spare room and without the bytes of its reply.
+/// The bytes that a request takes, with the tables' spare room and without the bytes of its reply.
 pub(super) const REQUEST_BYTES: usize = 112;
 
 /// Requests in their order.

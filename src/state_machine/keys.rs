@@ -29,7 +29,7 @@ pub(super) struct Keys {
     trash: Trash,
 }
 
-/// What a key has.
+/// The value of a key and the rest of its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Value {
     pub bytes: Bytes,
@@ -95,7 +95,7 @@ impl Comparable<Place> for Cursor {
 }
 
 impl Keys {
-    /// What a key has, also if its deadline has passed.
+    /// The record of a key, also if its deadline has passed.
     pub fn get(&self, wanted: Wanted<'_>) -> Option<&Value> {
         self.values.get(&wanted)
     }

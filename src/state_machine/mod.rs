@@ -44,7 +44,7 @@
 //! # Costs
 //!
 //! A copy takes no time, and shares all parts that neither side changes. No entry takes longer than
-//! some milliseconds, however many keys there are: whatever concerns many keys is done in steps.
+//! some milliseconds, however many keys there are: work on many keys is done in steps.
 //!
 //! | file | job |
 //! |---|---|

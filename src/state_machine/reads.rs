@@ -49,7 +49,7 @@ impl StateMachine {
         Some(reply)
     }
 
-    /// What a key has, if it exists.
+    /// The record of a key, if the key exists.
     fn find(&self, key: &Bytes, now: UnixMillis) -> Option<Option<&Value>> {
         let Some(value) = self.keys.get(Wanted::of(key)) else { return Some(None) };
         Some(self.is_there(value, now)?.then_some(value))

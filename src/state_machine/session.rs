@@ -63,7 +63,7 @@ const FORGOTTEN_AT_ONCE: usize = 2;
 const CHUNK: usize = 256;
 const CHUNK_PART: usize = 16;
 
-/// What a session takes without its requests, with its places in the maps.
+/// The bytes that a session takes without its requests, with its places in the maps.
 const SESSION_BYTES: usize = 512;
 
 /// The fate of a request, by the session of its client.
@@ -88,7 +88,7 @@ pub(super) struct Request {
     content: u64,        // the digest of its command
 }
 
-/// What is left of a session that expired.
+/// The remains of a session that expired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tombstone {
     settled: Option<u64>,  // no number up to this one may be done
@@ -173,7 +173,7 @@ impl Session {
         SESSION_BYTES + held * REQUEST_BYTES + self.reply_bytes
     }
 
-    /// What is left of it when it expires.
+    /// Its remains when it expires.
     ///
     /// The numbers of a client that counts are settled. A short session may not show whether they
     /// rise. A client that invents its MIDs as numbers may have done so in an order that rises: then

@@ -14,11 +14,11 @@ pub struct Settings {
     pub max_value_bytes: usize,
     /// How many deleted keys have a revision of their own: 65,536.
     pub deletions: usize,
-    /// What the sessions of clients may take.
+    /// The memory that the sessions of clients may take.
     pub sessions: SessionLimits,
 }
 
-/// What the sessions of clients may take. Beyond it the sessions expire that were used least
+/// The memory that the sessions of clients may take. Beyond it the sessions expire that were used least
 /// recently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionLimits {

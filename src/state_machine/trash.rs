@@ -17,7 +17,7 @@ const STEP: usize = 256;
 /// stand in its entry, so the trash never holds much more than 128 of the largest entries.
 const PART: usize = 128;
 
-/// What is left of the keys that were deleted.
+/// The rest of the keys that were deleted.
 #[derive(Default)]
 pub(super) struct Trash {
     values: Vec<OrdMap<Place, Value>>,

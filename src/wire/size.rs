@@ -197,6 +197,12 @@ impl Limits {
         mid <= MAX_ENTRY_MID_BYTES && append.max(read) <= self.max_datagram
     }
 
+    /// The length of the longest value without characters that JSON escapes that a client can read.
+    /// The state machine lets no operation make a value longer.
+    pub fn max_value_bytes(&self) -> usize {
+        self.max_datagram.saturating_sub(RESPONSE + MAX_ENTRY_MID_BYTES * WORST_ESCAPE)
+    }
+
     /// Whether this reply fits into the answer to a request with this `MID`. Every storable value fits
     /// if the `MID` has no more than [`MAX_ENTRY_MID_BYTES`].
     pub fn is_readable(&self, mid: &str, reply: &Reply) -> bool {
