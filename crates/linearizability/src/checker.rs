@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::contradiction::{self, Contradiction};
-use crate::limits::Budget;
-use crate::search::{Finding, Task, search};
+use crate::contradiction::{self, Contradiction, Smallest};
+use crate::limits::{Budget, Exhausted};
+use crate::search::{Effect, Finding, Task, Traits, search};
 use crate::{Limits, Model, Operation, Verdict};
 
 /// The work that shrinking a contradiction may take, beside that of so many searches of the whole.
@@ -35,15 +35,10 @@ pub fn check<'a, M: Model>(
     let mut undecided = None;
     for (key, places) in by_key(model, history) {
         let tasks: Vec<Task<'a, M::Call, M::Answer>> =
-            places.iter().map(|&place| task(&history[place])).collect();
-        let mut budget = Budget::new(limits);
-        match search(model, &tasks, &mut budget) {
-            Finding::Explained(_) => {}
-            Finding::Contradiction(last) => {
-                let spent = limits.work - budget.work;
-                let work = LEAST_WORK.saturating_add(SEARCHES.saturating_mul(spent));
-                let budget = Budget { work: work.min(limits.work), ..budget };
-                let found = contradiction::smallest(model, &tasks, last, budget);
+            places.iter().map(|&place| task(model, &history[place])).collect();
+        match judge(model, &tasks, limits) {
+            Ok(None) => {}
+            Ok(Some(found)) => {
                 let place = |task: usize| (places[task], &history[places[task]]);
                 return Verdict::NotLinearizable(Contradiction {
                     key,
@@ -52,7 +47,7 @@ pub fn check<'a, M: Model>(
                     order: found.order.into_iter().map(|task| places[task]).collect(),
                 });
             }
-            Finding::Undecided(exhausted) => {
+            Err(exhausted) => {
                 undecided.get_or_insert((key, places.len(), exhausted));
             }
         }
@@ -60,6 +55,25 @@ pub fn check<'a, M: Model>(
     match undecided {
         Some((key, operations, exhausted)) => Verdict::Undecided { key, operations, exhausted },
         None => Verdict::Linearizable,
+    }
+}
+
+/// Judges one part of a history. Finds its contradiction, if it has one.
+pub fn judge<M: Model>(
+    model: &M,
+    tasks: &[Task<'_, M::Call, M::Answer>],
+    limits: Limits,
+) -> Result<Option<Smallest>, Exhausted> {
+    let mut budget = Budget::new(limits);
+    match search(model, tasks, &mut budget) {
+        Finding::Explained => Ok(None),
+        Finding::Contradiction(last) => {
+            let spent = limits.work - budget.work;
+            let work = LEAST_WORK.saturating_add(SEARCHES.saturating_mul(spent));
+            let budget = Budget { work: work.min(limits.work), ..budget };
+            Ok(Some(contradiction::smallest(model, tasks, last, budget)))
+        }
+        Finding::Undecided(exhausted) => Err(exhausted),
     }
 }
 
@@ -82,11 +96,12 @@ fn by_key<M: Model>(model: &M, history: &[Operation<M::Call, M::Answer>]) -> Vec
     keys
 }
 
-fn task<C, A>(operation: &Operation<C, A>) -> Task<'_, C, A> {
-    Task {
-        call: &operation.call,
-        answer: operation.answer(),
-        invoked: operation.invoked,
-        end: operation.latest_effect(),
-    }
+pub fn task<'a, M: Model>(
+    model: &M,
+    operation: &'a Operation<M::Call, M::Answer>,
+) -> Task<'a, M::Call, M::Answer> {
+    let (call, answer) = (&operation.call, operation.answer());
+    let effect = if model.is_read(call, answer) { Effect::Nothing } else { Effect::Any };
+    let (invoked, end) = (operation.invoked, operation.latest_effect());
+    Task { call, answer, invoked, end, traits: Traits { effect, ..Traits::default() } }
 }

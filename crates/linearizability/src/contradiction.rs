@@ -14,7 +14,7 @@ use std::fmt;
 
 use crate::diagram::{self, Row};
 use crate::limits::Budget;
-use crate::search::{Finding, Task, search};
+use crate::search::{Finding, Task, Traits, explain, search};
 use crate::text::{legible, printable_up_to};
 use crate::{Model, Operation, Outcome};
 
@@ -67,10 +67,8 @@ pub fn smallest<M: Model>(
     kept.sort_by_key(|&place| (tasks[place].invoked, tasks[place].end.unwrap_or(u64::MAX)));
     let kept = without_reads(model, &tasks, kept, last, &mut budget.clone());
     let others: Vec<usize> = kept.iter().copied().filter(|&place| place != last).collect();
-    let order = match search(model, &chosen(&tasks, &others), &mut budget.clone()) {
-        Finding::Explained(order) => order.into_iter().map(|at| others[at]).collect(),
-        Finding::Contradiction(_) | Finding::Undecided(_) => Vec::new(),
-    };
+    let order = explain(model, &chosen(&tasks, &others), &mut budget.clone()).unwrap_or_default();
+    let order = order.into_iter().map(|at| others[at]).collect();
     Smallest { tasks: kept, refused: last, order }
 }
 
@@ -104,8 +102,16 @@ fn without_reads<M: Model>(
     kept
 }
 
+/// Some of the tasks, which refer to each other by their new places.
 fn chosen<'a, C, A>(tasks: &[Task<'a, C, A>], places: &[usize]) -> Vec<Task<'a, C, A>> {
-    places.iter().map(|&place| tasks[place]).collect()
+    let mut new = vec![None; tasks.len()];
+    places.iter().enumerate().for_each(|(at, &place)| new[place] = Some(at));
+    let task = |&place: &usize| {
+        let task = tasks[place];
+        let after = task.traits.after.and_then(|before| new[before]);
+        Task { traits: Traits { after, ..task.traits }, ..task }
+    };
+    places.iter().map(task).collect()
 }
 
 /// The task as it is known at this moment.

@@ -20,6 +20,7 @@
 //! | `history` | operations of any object |
 //! | [`models`] and `model` | the trait for objects, and two objects |
 //! | `checker`, `search` | the checker for any model: the keys of a history, and the search of one key |
+//! | `beam`, `structures` | parts that both searches have: attempts of growing width, slots and sets |
 //! | `contradiction` | a contradiction of any model, without the reads that it does not need |
 //! | [`key_value`] | the checker for puts and gets, with its own search, sentences and file format |
 //! | `limits` | how much a search may spend |
@@ -28,6 +29,7 @@
 //! Times are compared, never subtracted, and equal times count as concurrent. So a coarse clock can
 //! hide a contradiction, but it never makes one.
 
+mod beam;
 mod checker;
 mod contradiction;
 mod diagram;
@@ -37,6 +39,7 @@ mod limits;
 mod model;
 pub mod models;
 mod search;
+mod structures;
 #[cfg(test)]
 mod tests;
 mod text;

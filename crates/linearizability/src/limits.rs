@@ -7,7 +7,8 @@ pub struct Limits {
     /// themselves come on top.
     pub memory: u64,
     /// Units of work. The search for puts and gets spends one unit in 2 to 40 nanoseconds. The
-    /// search for any model spends one unit for each step of the model.
+    /// search for any model spends one unit for each step of the model, and some for each
+    /// configuration.
     pub work: u64,
 }
 

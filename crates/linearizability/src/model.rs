@@ -47,4 +47,14 @@ pub trait Model {
         let _ = (call, answer);
         false
     }
+
+    /// The memory that a state owns outside of its own value, in bytes.
+    ///
+    /// [`Limits::memory`](crate::Limits::memory) bounds the memory of all states at one moment.
+    /// Without this function it counts only the part of known size, so a search of states that own
+    /// much can take more.
+    fn state_bytes(&self, state: &Self::State) -> usize {
+        let _ = state;
+        0
+    }
 }

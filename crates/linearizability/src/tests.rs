@@ -2,7 +2,10 @@
 
 use fastrand::Rng;
 
+use crate::checker::task;
+use crate::limits::Budget;
 use crate::models::{CasAnswer, CasCall, CasRegister, Counter, CounterCall};
+use crate::search::{Finding, search_from};
 use crate::{Exhausted, Limits, Model, Operation, Outcome, Verdict, VerdictOf, check};
 
 type Cas = Operation<CasCall, CasAnswer>;
@@ -90,16 +93,44 @@ fn keys_are_judged_alone_and_the_first_bad_one_is_named() {
     assert_eq!((&*found.key, found.refused, found.operations.len()), ("y", 1, 1));
 }
 
+/// Pending additions of which each subset leads to another number, and a read of this one.
+fn additions(pending: u32, read: i64) -> Vec<Operation<CounterCall, i64>> {
+    let add = |n| Operation::pending("c", CounterCall::Add("k".into(), 1_i64 << n), u64::from(n));
+    let read = Operation::pending("c", CounterCall::Read("k".into()), 100).returned(101, read);
+    (0..pending).map(add).chain([read]).collect()
+}
+
 #[test]
 fn search_beyond_its_limits_is_undecided_with_the_limit() {
-    let history: Vec<Cas> = (0..12).map(|n| unanswered(&n.to_string(), n)).collect();
-    let history = [&history[..], &[read(Some("lost"), 100, 101)]].concat();
-    let exhausted = |limits| match check(&CasRegister, &history, limits) {
+    let history = additions(12, 5_000);
+    let exhausted = |limits| match check(&Counter, &history, limits) {
         Verdict::Undecided { key, operations: 13, exhausted } if key == "k" => exhausted,
         verdict => panic!("{verdict:?}"),
     };
     assert_eq!(exhausted(Limits { memory: u64::MAX, work: 1_000 }), Exhausted::Work);
     assert_eq!(exhausted(Limits { memory: 10_000, work: u64::MAX }), Exhausted::Memory);
+    assert!(matches!(check(&Counter, &history, Limits::default()), Verdict::NotLinearizable(_)));
+}
+
+#[test]
+fn attempt_of_any_width_reaches_the_same_verdict() {
+    for (read, is_explained) in [(5_000, false), (0, true), (1, true), (0b1010_1010, true), (255, true)] {
+        let history = additions(8, read);
+        let tasks: Vec<_> = history.iter().map(|operation| task(&Counter, operation)).collect();
+        for width in [1, 2, 16, usize::MAX] {
+            let found = search_from(width, &Counter, &tasks, &mut Budget::new(Limits::default()));
+            let expected = if is_explained { Finding::Explained } else { Finding::Contradiction(8) };
+            assert_eq!(found, expected, "{read} with width {width}");
+        }
+    }
+}
+
+#[test]
+fn pending_writes_that_are_overwritten_cost_little() {
+    let history: Vec<Cas> = (0..100).map(|n| unanswered(&n.to_string(), n)).collect();
+    let history = [&history[..], &[read(Some("lost"), 200, 201)]].concat();
+    let limits = Limits { memory: 100_000, work: 100_000 };
+    assert!(matches!(check(&CasRegister, &history, limits), Verdict::NotLinearizable(_)));
 }
 
 #[test]
@@ -157,7 +188,7 @@ fn long_history_without_pending_operations_costs_little() {
             [write(&value, 10 * n, 10 * n + 12), read(Some(&value), 10 * n + 13, 10 * n + 14)]
         })
         .collect();
-    let limits = Limits { memory: 2_000_000, work: 20_000 };
+    let limits = Limits { memory: 10_000, work: 100_000 };
     assert_eq!(check(&CasRegister, &history, limits), Verdict::Linearizable);
 }
 

@@ -21,6 +21,7 @@
 use std::collections::HashMap;
 
 use super::timeline::NEVER_PUT;
+use crate::structures::Sets;
 
 /// The part of an operation that decides its epoch.
 #[derive(Clone, Copy, Debug)]
@@ -184,28 +185,4 @@ impl<V: Copy + Eq> Overwrites<V> {
 struct Open {
     puts: Vec<(u64, usize)>,
     gets: Vec<(u64, usize)>,
-}
-
-/// Disjoint sets that can be joined.
-struct Sets {
-    parents: Vec<usize>,
-}
-
-impl Sets {
-    fn new(count: usize) -> Self {
-        Self { parents: (0..count).collect() }
-    }
-
-    fn find(&mut self, mut place: usize) -> usize {
-        while self.parents[place] != place {
-            self.parents[place] = self.parents[self.parents[place]];
-            place = self.parents[place];
-        }
-        place
-    }
-
-    fn join(&mut self, one: usize, other: usize) {
-        let (one, other) = (self.find(one), self.find(other));
-        self.parents[one.max(other)] = one.min(other);
-    }
 }

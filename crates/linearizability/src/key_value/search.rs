@@ -9,12 +9,10 @@
 //! each value is put once.
 //!
 //! The search goes breadth first. The *frontier* is the set of the configurations that all orders
-//! so far have led to. The search makes several attempts. The first one keeps only the lightest
-//! configurations after each event. If one of them reaches the end, there is an order. If no
-//! configuration reaches the end although the frontier has left out none, the history contradicts
-//! itself. Otherwise the next attempt keeps four times as many. Most histories are decided by the
-//! first attempt, in a time proportional to their length. Before the second attempt, the search
-//! looks for a contradiction without the gets of ambiguous values; that is never hard.
+//! so far have led to. The search makes attempts of growing width ([`beam`](crate::beam)), which
+//! keep the lightest configurations after each event. Most histories are decided by the first
+//! attempt, in a time proportional to their length. Before the second attempt, the search looks for
+//! a contradiction without the gets of ambiguous values; that is never hard.
 //!
 //! # The rules
 //!
@@ -72,6 +70,7 @@ use super::configuration::{Layout, Rows, Set};
 use super::frontier::Frontier;
 use super::timeline::{Event, NEVER_PUT, Task, TaskKind, Timeline, unambiguous};
 use crate::Limits;
+use crate::beam::{FIRST_WIDTH, wider};
 use crate::limits::{Budget, Exhausted};
 use change::Candidate;
 
@@ -89,13 +88,6 @@ pub enum Finding {
     /// The budget was spent before the end.
     Undecided(Exhausted),
 }
-
-/// The number of configurations that the first attempt keeps. So many cost little, and most
-/// histories need no more.
-const FIRST_WIDTH: usize = 16;
-/// The next attempt keeps so many times as many, so all attempts take little longer than the last
-/// one.
-const WIDER: usize = 4;
 
 /// The memory for a search of values with one source each, in bytes; it needs little.
 const UNAMBIGUOUS_MEMORY: u64 = 1_000_000;
@@ -118,7 +110,7 @@ pub fn search_from(mut width: usize, operations: &[&Operation], budget: &mut Bud
             _ if is_first && contradicts_unambiguously(operations) => {
                 return Finding::Contradiction { moment: None };
             }
-            Ok(Some(_)) => width = width.saturating_mul(WIDER),
+            Ok(Some(_)) => width = wider(width),
             Err(exhausted) => return Finding::Undecided(exhausted),
         }
         is_first = false;

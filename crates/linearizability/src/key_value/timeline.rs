@@ -3,6 +3,7 @@
 use super::Operation;
 use super::attempts::deadlines;
 use super::epochs::{self, Span};
+use crate::structures::Slots;
 
 /// The value of a key that was never put.
 pub const NEVER_PUT: usize = 0;
@@ -134,36 +135,20 @@ pub fn span(operation: &Operation, end: Option<u64>) -> Span<'_> {
     }
 }
 
-/// Numbers that tasks take for a while.
-#[derive(Default)]
-struct Places {
-    count: usize,
-    free: Vec<usize>,
-}
-
-impl Places {
-    fn take(&mut self) -> usize {
-        self.free.pop().unwrap_or_else(|| {
-            self.count += 1;
-            self.count - 1
-        })
-    }
-}
-
 /// Gives each task a slot and the place of its return, and returns the number of slots.
 fn assign_slots(tasks: &mut [Task], events: &[Event]) -> usize {
-    let mut slots = Places::default();
+    let mut slots = Slots::default();
     for (place, event) in events.iter().enumerate() {
         match *event {
             Event::Invoke(task) if tasks[task].kind == TaskKind::Pending => {}
             Event::Invoke(task) => tasks[task].slot = slots.take(),
             Event::Return(task) => {
                 tasks[task].end = place;
-                slots.free.push(tasks[task].slot);
+                slots.give_back(tasks[task].slot);
             }
         }
     }
-    slots.count
+    slots.count()
 }
 
 /// Gives each value with pending puts a counter, from the first of them to the last get of the
@@ -173,7 +158,7 @@ fn assign_counters(tasks: &mut [Task], events: &[Event], values: usize) -> usize
     for task in tasks.iter().filter(|task| task.kind == TaskKind::Get) {
         gets_left[task.value] += 1;
     }
-    let mut counters = Places::default();
+    let mut counters = Slots::default();
     let mut counter_of: Vec<Option<usize>> = vec![None; values];
     for event in events {
         match *event {
@@ -185,11 +170,11 @@ fn assign_counters(tasks: &mut [Task], events: &[Event], values: usize) -> usize
                 let value = tasks[task].value;
                 gets_left[value] -= 1;
                 if gets_left[value] == 0 {
-                    counters.free.extend(counter_of[value].take());
+                    counter_of[value].take().into_iter().for_each(|counter| counters.give_back(counter));
                 }
             }
             Event::Invoke(_) | Event::Return(_) => {}
         }
     }
-    counters.count
+    counters.count()
 }
