@@ -141,21 +141,27 @@ impl<K, C: fmt::Debug, A: fmt::Debug> Contradiction<'_, K, C, A> {
     /// One sentence that says which operation cannot have its answer.
     pub fn reason(&self) -> String {
         let refused = self.operations.iter().find(|(place, _)| *place == self.refused);
-        let operation =
-            refused.map_or_else(String::new, |(_, operation)| format!(" ({})", describe(operation)));
-        let whole = format!(
-            "No order of these {} operations lets #{} end as it did{operation}.",
-            self.operations.len(),
-            self.refused
-        );
-        if self.order.is_empty() {
-            return whole;
-        }
-        let from = self.order.len().saturating_sub(MOST_NAMED);
-        let named: Vec<String> = self.order[from..].iter().map(|place| format!("#{place}")).collect();
-        let more = if from > 0 { "… " } else { "" };
-        format!("{whole} This order explains the others until then: {more}{}.", named.join(" "))
+        let refused = refused.map_or_else(String::new, |(_, operation)| describe(operation));
+        let order: Vec<String> = self.order.iter().map(|place| format!("#{place}")).collect();
+        sentence(self.operations.len(), &format!("#{}", self.refused), &refused, &order)
     }
+}
+
+/// The sentence for so many operations. The one that is refused has a name and a description, and
+/// the order that explains the others has their names.
+pub fn sentence(operations: usize, refused: &str, description: &str, order: &[String]) -> String {
+    let whole = match operations {
+        1 => format!("The operation {refused} cannot end as it did ({description})."),
+        _ => {
+            format!("No order of these {operations} operations lets {refused} end as it did ({description}).")
+        }
+    };
+    if order.is_empty() {
+        return whole;
+    }
+    let from = order.len().saturating_sub(MOST_NAMED);
+    let more = if from > 0 { "… " } else { "" };
+    format!("{whole} This order explains the others until then: {more}{}.", order[from..].join(" "))
 }
 
 fn row<C: fmt::Debug, A: fmt::Debug>(place: usize, operation: &Operation<C, A>) -> Row {

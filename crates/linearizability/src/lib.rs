@@ -6,12 +6,15 @@
 //! Wing defined this in *Linearizability: A Correctness Condition for Concurrent Objects*, 1990.)
 //! An operation without an answer is *pending*: it takes effect at any later moment, or never.
 //!
-//! There are two checkers:
+//! There are three checkers:
 //!
-//! * [`check`] judges a history of any object. A [`Model`] says what the object does: [`models`]
-//!   has registers with compare-and-set and counters, and the README shows how to write one.
 //! * [`key_value::check`] judges puts and gets, the most common history. It knows how a put changes
 //!   the answer to a get, so it stays fast where many operations are pending.
+//! * [`command::check`] judges the commands of a key-value store: compare-and-set, deletes,
+//!   counters, appends, times to live, and transactions of several keys.
+//! * [`check`] judges a history of any other object. A [`Model`] says what the object does:
+//!   [`models`] has registers with compare-and-set and counters, and the README shows how to write
+//!   one.
 //!
 //! # Modules
 //!
@@ -19,18 +22,22 @@
 //! |---|---|
 //! | `history` | operations of any object |
 //! | [`models`] and `model` | the trait for objects, and two objects |
-//! | `checker`, `search` | the checker for any model: the keys of a history, and the search of one key |
+//! | `checker`, `search` | the checker for any model: the parts of a history, and the search of one |
 //! | `beam`, `structures` | parts that both searches have: attempts of growing width, slots and sets |
 //! | `contradiction` | a contradiction of any model, without the reads that it does not need |
+//! | [`command`] | the checker for commands with replies: their object, and what the search needs |
 //! | [`key_value`] | the checker for puts and gets, with its own search, sentences and file format |
+//! | `attempts` | the last moment at which a declined request may take effect |
 //! | `limits` | how much a search may spend |
 //! | `diagram`, `text` | operations as a picture, and texts that a terminal cannot misread |
 //!
 //! Times are compared, never subtracted, and equal times count as concurrent. So a coarse clock can
 //! hide a contradiction, but it never makes one.
 
+mod attempts;
 mod beam;
 mod checker;
+pub mod command;
 mod contradiction;
 mod diagram;
 mod history;

@@ -10,6 +10,11 @@ use crate::{Exhausted, Limits, Model, Operation, Outcome, Verdict, VerdictOf, ch
 
 type Cas = Operation<CasCall, CasAnswer>;
 
+/// The number in an environment variable.
+pub fn from_environment(name: &str, otherwise: usize) -> usize {
+    std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
+}
+
 fn read(value: Option<&str>, invoked: u64, at: u64) -> Cas {
     let call = CasCall::Read("k".into());
     Operation::pending("reader", call, invoked).returned(at, CasAnswer::Value(value.map(Into::into)))

@@ -9,6 +9,7 @@ use fastrand::Rng;
 
 use super::search::{Finding, search_from};
 use super::*;
+use crate::tests::from_environment;
 use crate::{Model, Outcome};
 
 /// Whether some order explains these operations. It tries each operation that no other one precedes
@@ -215,10 +216,6 @@ fn extend(draft: &mut Draft, n: usize, values: usize, see: &mut impl FnMut(&Draf
             }
         }
     }
-}
-
-fn from_environment(name: &str, otherwise: usize) -> usize {
-    std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
 }
 
 #[test]

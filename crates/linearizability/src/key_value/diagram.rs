@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::attempts::deadlines;
 use super::{Contradiction, Operation, Refusal};
+use crate::attempts::deadlines;
 use crate::diagram::{self, MOST_ROWS, Row};
 use crate::text::legible;
 

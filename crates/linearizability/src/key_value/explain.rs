@@ -7,10 +7,10 @@
 //! second value. Two values that would have to come before each other are a contradiction. Each
 //! shape with a name has a sentence.
 
-use super::attempts::deadlines;
 use super::epochs;
 use super::timeline::{self, NEVER_PUT};
 use super::{Contradiction, Operation};
+use crate::attempts::deadlines;
 use crate::text::legible;
 
 /// Contradictions of more operations get the general sentence at once.

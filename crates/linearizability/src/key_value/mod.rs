@@ -16,7 +16,6 @@
 //! | file | job |
 //! |---|---|
 //! | `operation` | a put or a get, as its client saw it |
-//! | `attempts` | the last moment at which a declined put may take effect |
 //! | `epochs` | which puts of the same text no get can confuse |
 //! | `timeline` | one key's operations as a sequence of invocations and returns |
 //! | `search` | whether some order explains them: the algorithm, and why its shortcuts are sound |
@@ -26,7 +25,6 @@
 //! | `explain`, `diagram` | a contradiction in words, and as a picture |
 //! | [`read`](mod@read) | histories from a file |
 
-mod attempts;
 #[cfg(test)]
 mod brute_force;
 mod configuration;

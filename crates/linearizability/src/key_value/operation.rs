@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::attempts::Attempt;
+
 /// One request of a client, and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
@@ -71,5 +73,23 @@ impl Operation {
     /// Whether it is a get.
     pub fn is_get(&self) -> bool {
         matches!(self.kind, Kind::Get { .. })
+    }
+}
+
+impl Attempt for Operation {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn retry_of(&self) -> Option<&str> {
+        self.retry_of.as_deref()
+    }
+
+    fn is_declined(&self) -> bool {
+        self.declined.is_some()
+    }
+
+    fn acknowledged(&self) -> Option<u64> {
+        self.returned.filter(|_| !self.is_get())
     }
 }

@@ -20,9 +20,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Operation;
-use super::attempts::deadlines;
 use super::epochs::Overwrites;
 use super::search::{Finding, search};
+use crate::attempts::deadlines;
 use crate::limits::Budget;
 
 /// The effort of all searches together, as [`effort`] counts it, beside that of so many searches of

@@ -1,8 +1,8 @@
 //! One key's operations for the search: numbers for values, and one sequence of events.
 
 use super::Operation;
-use super::attempts::deadlines;
 use super::epochs::{self, Span};
+use crate::attempts::deadlines;
 use crate::structures::Slots;
 
 /// The value of a key that was never put.

@@ -105,7 +105,9 @@ impl<M: Model> Search<'_, '_, M> {
                 }
                 tried = class;
                 let Some(next) = self.linearize(ends.seen.get(place), task)? else { continue };
-                if !self.tasks[task].is_pending() || next.state != ends.seen.get(place).state {
+                if next.has(ends.slot) {
+                    self.end_with(ends, next)?; // a passive task that ends was linearized with it
+                } else if !self.tasks[task].is_pending() || next.state != ends.seen.get(place).state {
                     level.extend(self.insert(ends, next)?);
                 }
             }
@@ -123,7 +125,7 @@ impl<M: Model> Search<'_, '_, M> {
     }
 
     /// The open tasks that share a part of the state with this one, directly or through others:
-    /// those with an answer, and pending ones.
+    /// those with an answer, and pending ones. A read, too, connects the tasks before and after it.
     fn neighbours(&self, ending: usize) -> (Vec<usize>, Vec<usize>) {
         let is_other = |&&task: &&usize| task != ending;
         let mut certain: Vec<usize> = self.open.certain.iter().filter(is_other).copied().collect();
@@ -135,7 +137,7 @@ impl<M: Model> Search<'_, '_, M> {
         let mut near = keys(ending).to_vec();
         loop {
             let before = near.len();
-            for &task in certain.iter().chain(&pending) {
+            for &task in certain.iter().chain(&pending).chain(&self.open.passive) {
                 if keys(task).iter().any(|key| near.contains(key)) {
                     let new: Vec<usize> =
                         keys(task).iter().copied().filter(|key| !near.contains(key)).collect();
