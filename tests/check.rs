@@ -136,6 +136,54 @@ get 6 returned "" although put 5 had put "b" before it was invoked.
     assert_eq!(ended.stdout, expected);
 }
 
+/// Each kind of command, and a get of what the transaction left.
+const COMMANDS: &str = r#"
+{"id":"1","client":"a","type":"cas","key":"x","from":null,"to":"1","done":true,"invoked":1,"returned":2,"outcome":"ok"}
+{"id":"2","client":"a","type":"increment","key":"x","by":4,"result":5,"invoked":3,"returned":4,"outcome":"ok"}
+{"id":"3","client":"b","type":"put","key":"lock","value":"b","if":"absent","ttl_ms":500,"done":true,"invoked":3,"returned":3.1,"outcome":"ok"}
+{"id":"4","client":"c","type":"put","key":"lock","value":"c","if":"absent","done":true,"invoked":3.7,"returned":3.8,"outcome":"ok"}
+{"id":"5","client":"b","type":"transaction","watched":[{"key":"x","value":"5"}],"ops":[{"type":"delete","key":"x","done":true},{"type":"append","key":"y","value":"ab","result":2}],"invoked":5,"returned":6,"outcome":"ok"}
+{"id":"6","client":"a","type":"get","key":"y","value":"ab","invoked":7,"returned":8,"outcome":"ok"}
+"#;
+
+#[test]
+fn history_of_commands_is_judged_with_their_results() {
+    let ended = check(COMMANDS);
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    assert!(ended.stdout.starts_with("linearizable: 6 operations on 3 keys, judged in "), "{}", ended.stdout);
+    for (from, to) in
+        [(r#""result":5"#, r#""result":4"#), (r#""done":true,"invoked":1"#, r#""done":false,"invoked":1"#)]
+    {
+        assert_eq!(check(&COMMANDS.replacen(from, to, 1)).code, Some(1), "{to}");
+    }
+}
+
+#[test]
+fn contradiction_of_commands_shows_the_end_of_a_time_to_live() {
+    let early = COMMANDS.replace(r#""invoked":3.7,"returned":3.8"#, r#""invoked":3.2,"returned":3.3"#);
+    let ended = check(&early);
+    assert_eq!((ended.code, &*ended.stderr), (Some(1), ""));
+    let expected = r#"not linearizable: 2 of 2 operations on key "lock" contradict each other
+
+  client   operation                           time, not to scale     invoked  returned  id
+  b        put "b" if absent for 500ms → done  |---|                  3.000    3.100     3
+  c        put "c" if absent → done                    |---|          3.200    3.300     4
+  (clock)  end                                                 |---|  3.490    3.610     ttl of 3
+
+No order of these 2 operations lets 4 end as it did (put "c" if absent → done). This order explains the others until then: 3.
+"#;
+    assert_eq!(ended.stdout, expected);
+    let apart = kvstore(&["check", "--clock-difference", "200", "-"], early.as_bytes());
+    assert_eq!(apart.code, Some(0), "{}", apart.stdout);
+}
+
+#[test]
+fn command_without_its_result_is_refused_in_one_line() {
+    let ended = check(&COMMANDS.replace(r#","result":2}"#, "}"));
+    assert_eq!((ended.code, &*ended.stdout), (Some(2), ""));
+    assert_eq!(ended.stderr, "kvstore: can't read the history -: line 6: `ops[1]`: no `result`\n");
+}
+
 /// The second put repeats the first one, which takes effect after a later put: the later one is
 /// lost.
 const DECLINED_PUT_COMES_LATE: &str = r#"

@@ -2,15 +2,18 @@
 //!
 //! `cargo bench --bench linearizability`
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fastrand::Rng;
-use linearizability::key_value::{Kind, Operation, Verdict, check, read};
+use linearizability::command::{self, Command, Reply};
+use linearizability::key_value::{Kind, Operation, Verdict, check};
 use linearizability::models::{CasAnswer, CasCall, CasRegister};
-use linearizability::{Limits, Outcome};
+use linearizability::{Limits, Outcome, read};
 
 /// A history that an execution could have had.
 #[derive(Clone, Copy)]
@@ -79,6 +82,44 @@ fn execute(mut effects: Vec<(u64, Operation)>) -> Vec<Operation> {
         }
     }
     effects.into_iter().map(|(_, operation)| operation).collect()
+}
+
+impl Shape {
+    /// The same history, but half of the puts are compare-and-set from the value that the last get
+    /// of their key has found.
+    fn commands(self) -> Vec<command::Operation> {
+        let mut rng = Rng::with_seed(2);
+        let mut values: HashMap<Arc<str>, Arc<str>> = HashMap::new();
+        let mut found: HashMap<Arc<str>, Arc<str>> = HashMap::new();
+        let convert = |own: Operation| {
+            let current = values.get(&own.key).cloned();
+            let (command, reply) = match own.kind {
+                Kind::Get { .. } => {
+                    found.extend(current.clone().map(|value| (Arc::clone(&own.key), value)));
+                    (Command::Get, Reply::Value(current))
+                }
+                Kind::Put { value } => {
+                    let from = found.get(&own.key);
+                    let is_cas = rng.bool();
+                    let is_done = !is_cas || from == current.as_ref();
+                    if is_done {
+                        values.insert(Arc::clone(&own.key), Arc::clone(&value));
+                    }
+                    let from = from.map(|from| &**from);
+                    (
+                        if is_cas { Command::cas(from, value) } else { Command::set(value) },
+                        Reply::Done(is_done),
+                    )
+                }
+            };
+            let operation = command::Operation::new(own.name, own.client, own.key, command, own.invoked);
+            match own.returned {
+                Some(at) => operation.replied(at, reply),
+                None => operation,
+            }
+        };
+        self.generate().into_iter().map(convert).collect()
+    }
 }
 
 /// The same history for the search of any model.
@@ -152,6 +193,18 @@ fn linearizability(c: &mut Criterion) {
         let verdict = || linearizability::check(&CasRegister, black_box(&history), Limits::default());
         b.iter(|| assert_eq!(verdict(), linearizability::Verdict::Linearizable));
     });
+    let shapes = [
+        ("100000 commands with compare-and-set on 1000 keys", MANY_KEYS),
+        ("2000 commands with compare-and-set on 1 key", ONE_KEY),
+    ];
+    for (name, shape) in shapes {
+        let history = shape.commands();
+        group.throughput(Throughput::Elements(history.len() as u64));
+        group.bench_function(name, |b| {
+            let verdict = || command::check(black_box(&history), Duration::ZERO, Limits::default());
+            b.iter(|| assert_eq!(verdict(), linearizability::Verdict::Linearizable));
+        });
+    }
     let text = lines(&MANY_KEYS.generate());
     group.bench_function("read 100000", |b| {
         b.iter(|| read::read(black_box(text.as_bytes())).expect("a good history"));

@@ -16,6 +16,8 @@
 //!   [`models`] has registers with compare-and-set and counters, and the README shows how to write
 //!   one.
 //!
+//! [`read`](mod@read) reads a history from a file for the first two.
+//!
 //! # Modules
 //!
 //! | file | job |
@@ -26,7 +28,8 @@
 //! | `beam`, `structures` | parts that both searches have: attempts of growing width, slots and sets |
 //! | `contradiction` | a contradiction of any model, without the reads that it does not need |
 //! | [`command`] | the checker for commands with replies: their object, and what the search needs |
-//! | [`key_value`] | the checker for puts and gets, with its own search, sentences and file format |
+//! | [`key_value`] | the checker for puts and gets, with its own search and sentences |
+//! | [`read`](mod@read) | histories from a file |
 //! | `attempts` | the last moment at which a declined request may take effect |
 //! | `limits` | how much a search may spend |
 //! | `diagram`, `text` | operations as a picture, and texts that a terminal cannot misread |
@@ -45,6 +48,7 @@ pub mod key_value;
 mod limits;
 mod model;
 pub mod models;
+pub mod read;
 mod search;
 mod structures;
 #[cfg(test)]

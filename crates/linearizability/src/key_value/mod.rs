@@ -23,7 +23,6 @@
 //! | `frontier` | all orders that the search still follows, and what they cost |
 //! | `shrink` | a contradiction without the operations that it does not need |
 //! | `explain`, `diagram` | a contradiction in words, and as a picture |
-//! | [`read`](mod@read) | histories from a file |
 
 #[cfg(test)]
 mod brute_force;
@@ -35,7 +34,6 @@ mod frontier;
 mod operation;
 #[cfg(test)]
 mod properties;
-pub mod read;
 mod search;
 mod shrink;
 #[cfg(test)]

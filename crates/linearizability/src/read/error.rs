@@ -39,7 +39,7 @@ pub enum Malformed {
     /// The line is not JSON, or a key is missing, appears twice or has the wrong type.
     #[error("{0}")]
     Json(String),
-    /// The type is neither `get` nor `put`.
+    /// The type is none of those that the format has.
     #[error("unknown type \"{0}\"")]
     UnknownType(String),
     /// The outcome is none of the four.
@@ -54,9 +54,35 @@ pub enum Malformed {
     /// The outcome is `ok`, but there is no time of return.
     #[error("outcome \"ok\" without `returned`")]
     NoReturn,
-    /// A put, or an answered get, has no value.
-    #[error("no `value`")]
-    NoValue,
+    /// An argument or a result is not there.
+    #[error("no `{0}`")]
+    Missing(&'static str),
+    /// A get has found a value and says that the key was absent.
+    #[error("`exists` is false, but there is a `value`")]
+    ValueOfAbsent,
+    /// The condition of a put is neither `absent` nor `present`.
+    #[error("unknown `if` \"{0}\" (absent or present)")]
+    UnknownCondition(String),
+    /// The time to live is 0.
+    #[error("`ttl_ms` is 0")]
+    NoTime,
+    /// There are two times to live.
+    #[error("both `ttl_ms` and `keep_ttl`")]
+    TwoTimes,
+    /// A transaction has no operations.
+    #[error("`ops` is empty")]
+    EmptyOps,
+    /// An operation of a transaction is itself a transaction.
+    #[error("a transaction in a transaction")]
+    Nested,
+    /// An operation of a transaction makes no sense.
+    #[error("`ops[{place}]`: {reason}")]
+    InOps {
+        /// The place of the operation, from 0.
+        place: usize,
+        /// The reason.
+        reason: Box<Malformed>,
+    },
     /// Another line has the same ID.
     #[error("id \"{0}\" is given twice")]
     DuplicateId(String),

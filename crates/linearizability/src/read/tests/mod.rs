@@ -1,15 +1,21 @@
 //! Histories from texts, good and bad.
 
+mod commands;
+
 use std::io;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::key_value::{Declined, Kind, Operation, Refusal};
 
 const GET: &str = r#"{"id":"1","client":"0010","type":"get","key":"k","value":"v","invoked":1.5,"returned":2.25,"outcome":"ok"}"#;
 
 fn read_text(text: &str) -> Result<Vec<Operation>, ReadError> {
-    read(text.as_bytes())
+    match read(text.as_bytes())? {
+        History::KeyValue(operations) => Ok(operations),
+        History::Commands(operations) => panic!("no puts and gets: {operations:#?}"),
+    }
 }
 
 /// The refusal of a history of one line after a replacement.
@@ -137,7 +143,7 @@ fn unknown_keys_are_ignored_and_escapes_are_read() {
 #[test]
 fn malformed_line_is_refused_with_its_reason() {
     let out_of_range = |key: &str| format!("line 1: `{key}` is out of range (0 to 18446744073 seconds)");
-    assert_eq!(refusal("get", "cas"), r#"line 1: unknown type "cas""#);
+    assert_eq!(refusal("get", "swap"), r#"line 1: unknown type "swap""#);
     assert_eq!(refusal(r#""ok""#, r#""maybe\n""#), r#"line 1: unknown outcome "maybe\n""#);
     assert_eq!(refusal("1.5", "-1.5"), out_of_range("invoked"));
     assert_eq!(refusal("2.25", "2e10"), out_of_range("returned"));

@@ -3,14 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Malformed, ReadError};
+use super::{Malformed, ReadError, Type};
 use crate::text::legible;
 
 /// The part of a line that its retries must fit.
 pub struct Request {
     pub line: usize,
-    pub key: Arc<str>,
-    pub is_get: bool,
+    /// `None` for a transaction.
+    pub key: Option<Arc<str>>,
+    pub of_type: Type,
     pub invoked: u64,
     pub answered: Option<u64>,
     pub retry_of: Option<Arc<str>>,
@@ -50,7 +51,7 @@ impl Requests {
         let earlier = self.all.get(name).ok_or_else(|| Malformed::UnknownAttempt(legible(name)))?;
         if earlier.key != retry.key {
             Err(Malformed::OtherKey(legible(name)))
-        } else if earlier.is_get != retry.is_get {
+        } else if earlier.of_type != retry.of_type {
             Err(Malformed::OtherType(legible(name)))
         } else if earlier.answered.unwrap_or(earlier.invoked) > retry.invoked {
             Err(Malformed::LateAttempt(legible(name)))
