@@ -116,6 +116,7 @@ impl<C: Command> Node<C> {
         }
         let followed_by = progress.followed_by(response.sent_at);
         let was_silent = !progress.is_responsive();
+        progress.resume_if_late(response.sent_at, self.now, self.settings.heartbeat_interval_us);
         progress.heard(response.sent_at, self.now);
         if was_silent && matches!(response.outcome, AppendOutcome::Matched { .. }) {
             progress.withdraw(); // the drain chooses it anew if an entry needs it

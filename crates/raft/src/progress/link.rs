@@ -1,6 +1,6 @@
 //! How long a follower's answers take and how many are lost.
 
-use super::round_trip::{MIN_RETRANSMIT_US, RoundTrip};
+use super::round_trip::{MAX_RETRANSMIT_US, MIN_RETRANSMIT_US, RoundTrip};
 use crate::micros::Micros;
 
 /// A follower is unresponsive when, at its measured answer rate, so many unanswered attempts in a
@@ -31,11 +31,20 @@ pub(super) struct Link {
     relay_round_trip: Option<RoundTrip>, // of relays, whose way through other followers is longer
     answer_rate: f64,                    // how many of the latest messages the follower answered; 0 to 1
     failures: u32,                       // unanswered attempts since the follower's latest answer
+    latest_answer_us: Micros,            // how long it took; 0 before the first
+    answered_at: Micros,                 // when it came
 }
 
 impl Link {
     pub(super) fn new() -> Self {
-        Self { round_trip: None, relay_round_trip: None, answer_rate: 1.0, failures: 0 }
+        Self {
+            round_trip: None,
+            relay_round_trip: None,
+            answer_rate: 1.0,
+            failures: 0,
+            latest_answer_us: 0,
+            answered_at: 0,
+        }
     }
 
     /// Whether the follower answers, as far as the leader knows.
@@ -65,15 +74,24 @@ impl Link {
         self.count_answer(false);
     }
 
+    /// The attempts since the latest answer did not fail: their answers are late.
+    pub(super) fn undo_failures(&mut self) {
+        for _ in 0..self.failures {
+            self.answer_rate = (self.answer_rate / (1.0 - ANSWER_RATE_WEIGHT)).min(1.0);
+        }
+        self.failures = 0;
+    }
+
     /// Takes one message into the answer rate.
     pub(super) fn count_answer(&mut self, answered: bool) {
         self.answer_rate += (f64::from(u8::from(answered)) - self.answer_rate) * ANSWER_RATE_WEIGHT;
     }
 
     /// Takes in a round trip, of a relay or of an append.
-    pub(super) fn measured(&mut self, is_relay: bool, sample_us: Micros) {
+    pub(super) fn measured(&mut self, is_relay: bool, sent_at: Micros, now: Micros) {
         let known = if is_relay { &mut self.relay_round_trip } else { &mut self.round_trip };
-        RoundTrip::update(known, sample_us);
+        (self.latest_answer_us, self.answered_at) = (now.saturating_sub(sent_at), now);
+        RoundTrip::update(known, self.latest_answer_us);
     }
 
     /// How long an answer takes at most, if the follower ever answered.
@@ -93,11 +111,26 @@ impl Link {
         (base << doublings).min(max_us)
     }
 
+    /// When the leader gives up a message of `sent_at`. Where messages wait in a
+    /// [long queue](waits_in_queue), they are not lost as long as the queue moves, so the time
+    /// begins anew with each answer (RFC 6298, 5.3).
+    pub(super) fn retransmit_deadline(&self, sent_at: Micros, is_relay: bool, max_us: Micros) -> Micros {
+        let queues = waits_in_queue(self.latest_answer_us, max_us);
+        let since = if queues { sent_at.max(self.answered_at) } else { sent_at };
+        since + self.retransmit_us(is_relay, max_us)
+    }
+
     /// The answer rate is a share.
     pub(super) fn check(&self) -> Result<(), String> {
         let is_share = (0.0..=1.0).contains(&self.answer_rate);
         if is_share { Ok(()) } else { Err(format!("an answer rate of {}", self.answer_rate)) }
     }
+}
+
+/// Whether an answer took longer than the longest retransmission time, which is at most `max_us`.
+/// The retransmission time cannot follow such answers: the messages wait in a long queue.
+pub(super) fn waits_in_queue(answer_us: Micros, max_us: Micros) -> bool {
+    answer_us > MAX_RETRANSMIT_US.min(max_us)
 }
 
 #[cfg(test)]
@@ -109,7 +142,7 @@ mod tests {
     #[test]
     fn retransmission_time_follows_the_measured_round_trip() {
         let mut slow = Link::new();
-        (0..50).for_each(|_| slow.measured(false, 40_000));
+        (0..50).for_each(|_| slow.measured(false, 0, 40_000));
         let wait = slow.retransmit_us(false, MAX_US);
         assert!((40_000..50_000).contains(&wait), "{wait}");
     }
@@ -117,8 +150,8 @@ mod tests {
     #[test]
     fn answer_that_the_network_held_for_long_does_not_make_it_long() {
         let mut link = Link::new();
-        link.measured(false, 9_000_000);
-        link.measured(true, 9_000_000);
+        link.measured(false, 0, 9_000_000);
+        link.measured(true, 0, 9_000_000);
         assert_eq!([false, true].map(|is_relay| link.retransmit_us(is_relay, MAX_US)), [250_000; 2]);
     }
 
@@ -130,7 +163,7 @@ mod tests {
             for _ in 0..answers {
                 link.answered();
                 link.count_answer(true);
-                link.measured(false, 0);
+                link.measured(false, 0, 0);
             }
             link.retransmit_us(false, MAX_US)
         };
@@ -151,6 +184,29 @@ mod tests {
         assert!(!link.is_responsive());
         link.answered();
         assert!(link.is_responsive());
+    }
+
+    #[test]
+    fn time_begins_anew_with_each_answer_where_answers_take_longer_than_the_longest_time() {
+        let after = |answer_us: Micros, max_us: Micros| {
+            let mut link = Link::new();
+            (0..50).for_each(|n| link.measured(false, n * 3_000, n * 3_000 + answer_us));
+            let [sent, answered] = [50 * 3_000, 49 * 3_000 + answer_us];
+            (link.retransmit_deadline(sent, false, max_us) - sent, answered - sent)
+        };
+        assert_eq!(after(240_000, MAX_US).0, 240_000, "the time follows the round trip");
+        let (deadline, answered) = after(400_000, MAX_US);
+        assert_eq!(deadline, answered + 250_000);
+        let (deadline, answered) = after(240_000, 160_000);
+        assert_eq!(deadline, answered + 160_000, "heartbeats are due as often");
+    }
+
+    #[test]
+    fn failures_that_are_undone_leave_no_trace() {
+        let mut link = Link::new();
+        (0..2).for_each(|_| link.failed());
+        link.undo_failures();
+        assert!((link.answer_rate() - 1.0).abs() < 1e-12 && !link.is_late(), "{link:?}");
     }
 
     #[test]

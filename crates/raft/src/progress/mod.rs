@@ -18,6 +18,13 @@
 //!  match_index < next_index <= last_index + 1        match_index <= target_index <= last_index
 //! ```
 //!
+//! **Late is not lost.** The retransmission time has a maximum, and answers may take longer where
+//! messages wait in long queues. To send everything again would make the queues longer still, until
+//! nothing new gets through (congestion collapse). Two rules prevent that. As long as such answers
+//! arrive, the leader gives up nothing (RFC 6298, 5.3). And if it has given up an append, a late
+//! answer to it takes that back: `sent_at` tells which message is answered (Eifel; RFC 3522 and
+//! 4015).
+//!
 //! | file | job |
 //! |---|---|
 //! | `replication` | the indexes, and the messages in flight |
@@ -33,7 +40,7 @@ mod replication;
 mod round_trip;
 
 use self::bulk_transfer::BulkTransfer;
-use self::link::Link;
+use self::link::{Link, waits_in_queue};
 use self::reachability::Reachability;
 use self::replication::{ProgressState, Replication};
 use super::types::Index;
@@ -220,11 +227,20 @@ impl Progress {
         self.replication.conflicted(prev_log_index, next_index);
     }
 
+    /// If the answer to the append of `sent_at` waited in a long queue, and the leader has given up
+    /// this append and those after it: takes that back. The leader calls [`matched`](Self::matched)
+    /// or [`conflicted`](Self::conflicted) before, and [`heard`](Self::heard) afterwards.
+    pub fn resume_if_late(&mut self, sent_at: Micros, now: Micros, max_us: Micros) {
+        if waits_in_queue(now.saturating_sub(sent_at), max_us) && self.replication.resume(sent_at) {
+            self.link.undo_failures();
+        }
+    }
+
     /// The follower answered the message of `sent_at`. The leader calls [`matched`](Self::matched)
     /// or [`conflicted`](Self::conflicted) before.
     pub fn heard(&mut self, sent_at: Micros, now: Micros) {
         if self.note_heard(sent_at) {
-            self.link.measured(false, now.saturating_sub(sent_at));
+            self.link.measured(false, sent_at, now);
         }
     }
 
@@ -232,7 +248,7 @@ impl Progress {
     /// answer.
     pub fn heard_on_relay(&mut self, sent_at: Micros, now: Micros) {
         if self.note_heard(sent_at) {
-            self.link.measured(true, now.saturating_sub(sent_at));
+            self.link.measured(true, sent_at, now);
         }
     }
 
@@ -280,7 +296,7 @@ impl Progress {
     /// When the leader gives up the oldest message in flight.
     pub fn retransmit_deadline(&self, max_us: Micros) -> Option<Micros> {
         let (sent_at, is_relay) = self.replication.oldest_in_flight()?;
-        Some(sent_at + self.link.retransmit_us(is_relay, max_us))
+        Some(self.link.retransmit_deadline(sent_at, is_relay, max_us))
     }
 
     /// Whether the leader gives up the oldest message in flight by now.
@@ -293,6 +309,9 @@ impl Progress {
     pub fn expire(&mut self) {
         self.replication.expire();
         self.link.failed();
+        if !self.is_responsive() {
+            self.replication.forget_given_up();
+        }
     }
 
     /// How long an answer to an append may take before the leader asks another follower.
@@ -371,6 +390,44 @@ mod tests {
         progress.expire();
         progress.sent_on_relay(1, 20_000_000, 0);
         assert_eq!(progress.retransmit_deadline(MAX_US), Some(20_120_000));
+    }
+
+    /// The leader gives up four appends, sends one again, and gets an answer to the first one at
+    /// this time. Returns how many messages are in flight then, and when the oldest one expires.
+    fn after_late_answer(now: Micros, max_us: Micros) -> (usize, Option<Micros>) {
+        let mut progress = Progress::new(10);
+        progress.matched(9);
+        progress.choose_up_to(10);
+        (11..=14).for_each(|n| progress.sent(10, n));
+        progress.expire();
+        progress.sent(10, 100_000);
+        progress.matched(10);
+        progress.resume_if_late(11, now, max_us);
+        progress.heard(11, now);
+        let is_undone = !progress.is_late() && progress.answer_rate() > 1.0 - 1e-12;
+        assert_eq!(is_undone, progress.replication.in_flight() > 1);
+        (progress.replication.in_flight(), progress.retransmit_deadline(max_us))
+    }
+
+    #[test]
+    fn answer_that_waited_in_a_long_queue_takes_back_that_its_append_was_given_up() {
+        assert_eq!(after_late_answer(250_011, MAX_US), (1, Some(350_000)));
+        assert_eq!(after_late_answer(250_012, MAX_US), (4, Some(500_012)));
+        assert_eq!(after_late_answer(160_012, 160_000), (4, Some(320_012)), "heartbeats are due as often");
+    }
+
+    #[test]
+    fn appends_to_an_unresponsive_follower_are_given_up_for_good() {
+        let mut progress = Progress::new(0);
+        progress.matched(0);
+        for n in 1..=3 {
+            progress.sent(1, n);
+            progress.expire();
+        }
+        assert!(!progress.is_responsive());
+        progress.matched(1);
+        progress.resume_if_late(1, 500_000, MAX_US);
+        assert_eq!(progress.replication.in_flight(), 0);
     }
 
     #[test]

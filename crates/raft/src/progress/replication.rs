@@ -23,6 +23,7 @@ pub(super) struct Replication {
     target_index: Index, // the last entry that the follower is to get; <= the leader's last index
     state: ProgressState,
     in_flight: VecDeque<InFlight>, // in the strict order of sent_at
+    given_up: VecDeque<InFlight>,  // appends that expired since the latest answer; sent before in_flight
     last_relay_hop: bool,          // whether the latest message was lost with the relay that ended here
 }
 
@@ -45,6 +46,7 @@ impl Replication {
             target_index: last_index + 1,
             state: ProgressState::Probe,
             in_flight: VecDeque::new(),
+            given_up: VecDeque::new(),
             last_relay_hop: false,
         }
     }
@@ -114,10 +116,34 @@ impl Replication {
         self.state = ProgressState::Probe;
     }
 
+    /// The follower answered the message of `sent_at` late. If it is an append that the leader had
+    /// given up, the appends after it are probably on their way, too: they are in flight again, and
+    /// the leader goes on behind them (Eifel response; RFC 4015, 3.1). Returns whether it is.
+    ///
+    /// A refusal takes nothing back, for it says that the later appends will be refused as well.
+    pub(super) fn resume(&mut self, sent_at: Micros) -> bool {
+        let is_given_up = self.given_up.iter().any(|message| message.sent_at == sent_at);
+        if !is_given_up || self.state == ProgressState::Probe {
+            return false;
+        }
+        let sent_up_to = self.given_up.iter().map(|message| message.last_index).max().unwrap_or(0);
+        self.next_index = self.next_index.max(sent_up_to + 1);
+        self.choose_up_to(sent_up_to);
+        self.given_up.append(&mut self.in_flight);
+        std::mem::swap(&mut self.given_up, &mut self.in_flight);
+        true
+    }
+
+    /// The leader expects no late answers.
+    pub(super) fn forget_given_up(&mut self) {
+        self.given_up.clear();
+    }
+
     /// The follower answered the message that was sent at `sent_at`. Reports for this message and
     /// each earlier one in flight whether it arrived.
     pub(super) fn answered(&mut self, sent_at: Micros, mut report: impl FnMut(bool)) {
         self.last_relay_hop = false;
+        self.given_up.clear();
         while let Some(oldest) = self.in_flight.front().filter(|oldest| oldest.sent_at <= sent_at) {
             // An earlier message is lost, unless its entries arrived as a part of this one.
             report(oldest.sent_at == sent_at || oldest.last_index <= self.match_index);
@@ -145,7 +171,8 @@ impl Replication {
             _ => self.match_index + 1,
         };
         self.last_relay_hop = self.in_flight.iter().any(|message| message.followed_by == Some(0));
-        self.in_flight.clear();
+        let appends = self.in_flight.drain(..).filter(|message| message.followed_by.is_none());
+        self.given_up.extend(appends);
         self.withdraw();
     }
 
@@ -178,11 +205,12 @@ impl Replication {
                 "match {match_index}, next {next_index}, target {target_index} in a log up to {last_index}"
             ));
         }
-        let mut neighbours = self.in_flight.iter().zip(self.in_flight.iter().skip(1));
+        let unanswered = || self.given_up.iter().chain(&self.in_flight);
+        let mut neighbours = unanswered().zip(unanswered().skip(1));
         if let Some((earlier, later)) = neighbours.find(|(earlier, later)| earlier.sent_at >= later.sent_at) {
             return Err(format!("in flight {earlier:?} before {later:?}"));
         }
-        match self.in_flight.iter().find(|message| message.last_index > last_index) {
+        match unanswered().find(|message| message.last_index > last_index) {
             Some(message) => Err(format!("in flight {message:?} in a log up to {last_index}")),
             None => Ok(()),
         }
@@ -252,6 +280,53 @@ mod tests {
         assert!(!asked.is_last_relay_hop() && !heard.is_last_relay_hop());
     }
 
+    /// A follower that has two of ten entries, and four appends of one entry each that the leader
+    /// has given up; then the leader sent one of them again, at 7.
+    fn with_four_given_up() -> Replication {
+        let mut replication = Replication::new(10);
+        replication.matched(2);
+        replication.choose_up_to(6);
+        replication.next_index = 3;
+        (3..=6).for_each(|index| replication.sent(index, index, None));
+        replication.expire();
+        assert_eq!((replication.in_flight(), replication.next_index), (0, 3));
+        replication.sent(3, 7, None);
+        replication
+    }
+
+    #[test]
+    fn late_answer_shows_that_the_appends_after_it_are_in_flight() {
+        let mut replication = with_four_given_up();
+        replication.matched(3);
+        assert!(replication.resume(3));
+        replication.answered(3, |arrived| assert!(arrived));
+        assert_eq!((replication.in_flight(), replication.next_index, replication.target_index), (4, 7, 6));
+        assert_eq!(replication.oldest_in_flight(), Some((4, false)));
+        assert_eq!(replication.check(10), Ok(()));
+    }
+
+    #[test]
+    fn answer_in_time_and_refusal_show_nothing_about_appends_that_were_given_up() {
+        let mut in_time = with_four_given_up();
+        in_time.matched(3);
+        assert!(!in_time.resume(7));
+        in_time.answered(7, |arrived| assert!(arrived));
+        assert!(!in_time.resume(4), "a later message has been answered");
+        let mut refused = with_four_given_up();
+        refused.conflicted(6, 5);
+        assert!(!refused.resume(6));
+        assert_eq!((in_time.next_index, refused.next_index), (4, 4));
+    }
+
+    #[test]
+    fn late_answer_to_a_relay_takes_nothing_back() {
+        let mut replication = Replication::new(0);
+        replication.sent(1, 20, Some(1));
+        replication.expire();
+        replication.matched(1);
+        assert!(!replication.resume(20));
+    }
+
     #[test]
     fn check_refuses_each_broken_invariant() {
         let broken = |change: fn(&mut Replication)| {
@@ -271,5 +346,6 @@ mod tests {
         assert!(broken(|replication| replication.in_flight.swap(0, 1)));
         assert!(broken(|replication| replication.in_flight[1].sent_at = 1));
         assert!(broken(|replication| replication.in_flight[0].last_index = 11));
+        assert!(broken(|replication| replication.given_up.push_back(replication.in_flight[0])));
     }
 }

@@ -9,7 +9,7 @@ pub(super) const MIN_RETRANSMIT_US: Micros = 2_000;
 /// The longest retransmission time, before it doubles: about half of an election time-out, of which
 /// a round trip must be a small part (paper, 5.6). The network held an answer that took longer, and
 /// the leader need not wait as long for the next one.
-const MAX_RETRANSMIT_US: Micros = 250_000;
+pub(super) const MAX_RETRANSMIT_US: Micros = 250_000;
 
 /// Smoothed round-trip time and its variation (RFC 6298, section 2).
 #[derive(Clone, Copy, Debug)]
