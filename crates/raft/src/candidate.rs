@@ -14,7 +14,8 @@
 //! **A replica that cannot win helps one that can.** An entry goes to as few followers as needed.
 //! So the only replica that a quorum hears may lack the last entry, and the replicas that have it
 //! refuse their votes. A replica whose own campaign has failed therefore sends with its refusal the
-//! entries that the candidate lacks.
+//! entries that the candidate lacks. If the two logs differ, it cannot help. It then asks all other
+//! voters itself, the candidate among them.
 //!
 //! ```text
 //! leader (cut off)  1 2 3 4        A and B cannot win: each hears the hub only.
@@ -120,15 +121,14 @@ impl<C: Command> Node<C> {
         self.count_votes(); // in a cluster of one its own vote is a quorum
     }
 
-    /// Sends the entries that a candidate lacks, from the last one on that both logs may share. A
-    /// log no longer than the candidate's has none.
-    pub(super) fn send_log_tail(&mut self, to: Id, request: &RequestVote) {
-        if self.log.last_index() <= request.last_log_index {
-            return;
+    /// Helps a candidate that this replica has refused: sends the entries that follow its log. A
+    /// candidate whose last entry is not in this log takes none, for it cuts no entry off. It
+    /// cannot win, but it lives, and may be the vote that this replica lacks.
+    pub(super) fn help_candidate(&mut self, to: Id, request: &RequestVote) {
+        let &RequestVote { last_log_index: prev_log_index, last_log_term: prev_log_term, .. } = request;
+        if self.log.term_at(prev_log_index) != Some(prev_log_term) {
+            return self.ask_all();
         }
-        let shared = self.log.last_index_of_term(request.last_log_term).unwrap_or(self.commit_index);
-        let prev_log_index = shared.min(request.last_log_index);
-        let Some(prev_log_term) = self.log.term_at(prev_log_index) else { return };
         let (first, last) = (prev_log_index + 1, self.log.last_index());
         let entries = self.settings.entries_for_message(&self.log, first, last);
         self.send(to, Body::LogTail(LogTail { prev_log_index, prev_log_term, entries }));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn replica_that_cannot_win_sends_its_log_only_to_a_candidate_with_a_shorter_one() {
+    fn replica_that_cannot_win_sends_its_log_only_to_a_candidate_that_it_continues() {
         let sends_tail = |last_log_index| {
             let mut cluster = Cluster::new(3, 1, SETTINGS);
             cluster.preset(id(1), &[1, 2, 2], None);
@@ -276,7 +276,7 @@ mod tests {
             cluster.step(id(1), [Input::Receive { from: id(2), message }]);
             cluster.network.iter().any(|envelope| matches!(envelope.message.body, Body::LogTail(_)))
         };
-        assert_eq!([1, 2, 3, 4].map(sends_tail), [true, true, false, false]);
+        assert_eq!([1, 2, 3, 4].map(sends_tail), [true, false, false, false]);
     }
 
     /// Which of 1 and 2 is still a candidate when each has the other's request, with entries of

@@ -12,8 +12,10 @@
 //! | the same, after an answer | the silent voters, too |
 //! | each later attempt | one voter that it has not heard lately, each in turn |
 //! | when the voters that it asked can no longer elect it | all others, at once |
+//! | a later attempt, when it refuses a candidate and cannot help it | all others, at once |
 //!
-//! The last rule ends a cut: in a later attempt any answer makes the candidate ask all others.
+//! The last two rules end a cut. In a later attempt any answer makes the candidate ask all others.
+//! So does a request of a candidate that [cannot win](Node::help_candidate).
 
 use std::collections::BTreeSet;
 
@@ -94,11 +96,16 @@ impl<C: Command> Node<C> {
 
     /// Asks all the others as soon as those that were asked can no longer elect this candidate.
     pub(super) fn ask_more(&mut self) {
-        let Role::Candidate(candidate) = &mut self.role else { return };
+        let Role::Candidate(candidate) = &self.role else { return };
         let may_grant = |id| candidate.asked.contains(&id) && candidate.votes.get(&id) != Some(&false);
-        if self.configuration.is_quorum(may_grant) {
-            return;
+        if !self.configuration.is_quorum(may_grant) {
+            self.ask_all();
         }
+    }
+
+    /// Asks all the voters that this attempt has not asked.
+    pub(super) fn ask_all(&mut self) {
+        let Role::Candidate(candidate) = &mut self.role else { return };
         let others: Vec<Id> =
             self.configuration.voters().filter(|id| !candidate.asked.contains(id)).collect();
         candidate.asked.extend(&others);
@@ -119,7 +126,8 @@ mod tests {
     use super::*;
     use crate::action::Input;
     use crate::harness::{Cluster, ON_DEMAND, Put, id, put};
-    use crate::message::{Body, Message, RequestVoteResponse};
+    use crate::message::{Body, Message, RequestVote, RequestVoteResponse};
+    use crate::types::{Index, Term};
 
     /// Five replicas that 1 leads. No replica counts the others as reached any more.
     fn led_by_1() -> Cluster {
@@ -231,6 +239,30 @@ mod tests {
         assert_eq!(in_turn, [1, 3, 4, 5]);
         let others: Vec<u16> = in_turn.into_iter().filter(|&number| number != one).collect();
         assert_eq!(asked_after_answer(&mut cluster, one, false), others);
+    }
+
+    /// The replicas that 2 asks in a later attempt, of which some only because 3 asks it for a
+    /// pre-vote, with a last entry of this index and term.
+    fn asked_after_request(last_log_index: Index, last_log_term: Term) -> Vec<u16> {
+        let mut cluster = with_2_missing_1();
+        let mut in_turn = Vec::new();
+        while in_turn.len() != 1 {
+            in_turn = asked_next(&mut cluster);
+        }
+        let request = RequestVote { pre_vote: true, campaign: 1, last_log_index, last_log_term };
+        let term = cluster.nodes[&id(2)].hard_state().current_term + 1;
+        let message = Message { term, body: Body::RequestVote(request) };
+        cluster.step(id(2), [Input::Receive { from: id(3), message }]);
+        in_turn.extend(asked(&mut cluster));
+        in_turn.sort_unstable();
+        in_turn
+    }
+
+    #[test]
+    fn cut_off_candidate_asks_all_others_when_it_refuses_a_candidate_and_cannot_help_it() {
+        assert_eq!(asked_after_request(5, 0), [1, 3, 4, 5], "3 keeps entries that 2 does not have");
+        assert_eq!(asked_after_request(0, 0).len(), 1, "2 sends 3 the entry that it lacks");
+        assert_eq!(asked_after_request(1, 1).len(), 1, "2 leaves the election to 3");
     }
 
     #[test]

@@ -391,7 +391,7 @@ impl<C: Command> Node<C> {
         let answer_term = if granted { term } else { self.hard_state.current_term };
         self.send_in(answer_term, from, Body::RequestVoteResponse(response));
         if request.pre_vote && may_vote && free && !granted && self.failed_campaigns > 0 {
-            self.send_log_tail(from, &request);
+            self.help_candidate(from, &request);
         }
     }
 
