@@ -49,6 +49,21 @@ fn liveness_rule_tells_overload_from_a_stall() {
     assert!(outcome.coverage.overloads > 0);
 }
 
+/// Neither batches nor coalescing, and a majority of exactly as many replicas as needed: each entry
+/// costs its leader ten messages of up to a millisecond. All is answered within five seconds, unless
+/// the leader sends again and again the appends whose answers wait at its own door.
+#[test]
+fn leader_whose_answers_wait_in_long_queues_gets_through() {
+    let source = source("answers-wait-in-long-queues");
+    for seed in 0..SEEDS {
+        let plan = source.plan(seed);
+        let outcome = run(&plan, None, false);
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        let took_us = outcome.virtual_us - plan.lifetime_us;
+        assert!(took_us < 8_000_000, "seed {seed} took {took_us} us to answer all requests");
+    }
+}
+
 #[test]
 fn put_takes_no_longer_than_in_plain_raft_while_the_disk_of_the_leader_hangs() {
     assert!(every_put_takes_at_most("leader-disk-hangs", 20_000, |_| ()));
