@@ -10,14 +10,14 @@ use crate::digest::digest;
 use crate::operation::{Operation, Revision, UnixMillis};
 use crate::request::RequestId;
 
-/// The most operations and watches of one batch.
+/// The most operations of one batch, and the most watches.
 pub const MAX_BATCH: usize = 1_024;
 
 /// A client's command: one atomic step of the state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Command {
-    /// Several operations, all at once or none.
+    /// Several operations at one index of the log.
     Batch(Batch),
     /// One operation.
     One(Operation),
@@ -72,7 +72,8 @@ impl Command {
         matches!(self, Self::One(operation) if operation.is_read())
     }
 
-    /// A digest of the command. Two commands that differ have different digests, but for chance.
+    /// A digest of the command. Different commands have different digests with overwhelming
+    /// probability.
     pub fn digest(&self) -> u64 {
         match self {
             Self::One(Operation::Set(set)) if set.is_plain() => digest(&[&set.key, &set.value]),

@@ -52,12 +52,13 @@ pub enum Operation {
         /// The key.
         key: Bytes,
     },
-    /// The deadline of a key in Unix time: -1 and -2 as above (PEXPIRETIME).
+    /// The deadline of a key in milliseconds since 1970: -1 and -2 as above (PEXPIRETIME).
     Deadline {
         /// The key.
         key: Bytes,
     },
-    /// The revision of a key. For a key that does not exist, the last index that this read covers.
+    /// The revision of a key. For a key that does not exist: the index of the last entry that the
+    /// state machine has applied.
     Revision {
         /// The key.
         key: Bytes,
@@ -171,13 +172,14 @@ pub struct Set {
     pub key: Bytes,
     /// Its new value.
     pub value: Bytes,
-    /// The operation changes nothing, and its reply is nil, unless this holds.
+    /// Unless this holds, the operation changes nothing; the reply is nil, or the old value if `get`
+    /// is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<Condition>,
     /// The new deadline.
     #[serde(default, skip_serializing_if = "Expiry::is_never")]
     pub expiry: Expiry,
-    /// Whether the reply is the value that the key had (nil if it did not exist), done or not.
+    /// Whether the reply is the value that the key had, or nil if the key did not exist.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub get: bool,
 }
@@ -202,7 +204,7 @@ pub enum Condition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deadline {
-    /// So many milliseconds after the entry's time.
+    /// This many milliseconds after the entry's time.
     After(i64),
     /// This time.
     At(UnixMillis),
@@ -330,7 +332,24 @@ impl Operation {
             | Self::IncrementFloat { by: value, .. }
             | Self::Scan { pattern: Some(value), .. } => vec![value],
             Self::SetMany { pairs, .. } => pairs.iter().map(|(_, value)| value).collect(),
-            _ => Vec::new(),
+            Self::Get { .. }
+            | Self::GetRange { .. }
+            | Self::Strlen { .. }
+            | Self::Exists { .. }
+            | Self::Type { .. }
+            | Self::TimeToLive { .. }
+            | Self::Deadline { .. }
+            | Self::Revision { .. }
+            | Self::Count
+            | Self::Scan { pattern: None, .. }
+            | Self::GetDelete { .. }
+            | Self::GetExpire { .. }
+            | Self::Delete { .. }
+            | Self::Increment { .. }
+            | Self::Expire { .. }
+            | Self::Persist { .. }
+            | Self::Flush
+            | Self::RemoveExpired { .. } => Vec::new(),
         }
     }
 

@@ -157,8 +157,8 @@ impl Outbox {
     fn write_response(&mut self, buffer: &mut Vec<u8>, response: Response) -> Address {
         let to = Address::Client(response.id.client);
         wire::encode_response(buffer, self.own, &response);
-        // No value in the log is too long (`wire::Limits`). Should one come from elsewhere,
-        // the client is still owed an answer.
+        // A replica answers with no reply that is too long (`wire::Limits`). Should one come from
+        // elsewhere, the client is still owed an answer.
         if buffer.len() > self.max_datagram {
             self.counts.oversized += 1;
             let refusal = Response { outcome: Outcome::Fail, ..response };

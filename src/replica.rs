@@ -3,7 +3,7 @@
 //! drive it in virtual time.
 //!
 //! Every request that the replica takes in is *pending* until it gets its answer, so the replica
-//! answers no request twice and forgets none. The leader proposes puts and answers them when they
+//! answers no request twice and forgets none. The leader proposes writes and answers them when they
 //! are applied; other replicas name the leader. A replica that knows no leader holds a request for
 //! a while, because a redirect without a leader only sends the client around in circles.
 
@@ -23,7 +23,7 @@ use crate::operation::{Operation, UnixMillis};
 use crate::replication::{Action, Entry, Input, Node, Payload, Persist, PersistentState, Settings};
 use crate::reply::{Refusal, Reply};
 use crate::request::{Outcome, Request, RequestId, Response};
-use crate::state_machine::{self, StateMachine};
+use crate::state_machine::{self, MAX_REMOVED, StateMachine};
 use crate::tuning::{Detection, Reads, Tuning};
 use crate::wire::Limits;
 
@@ -50,7 +50,7 @@ pub const HEARTBEAT_INTERVAL_US: Micros = 2_000_000;
 /// vain. A request that comes sooner is from another client, and says nothing about the leader.
 const REDIRECT_US: Micros = ELECTION_TIMEOUT_US / 12;
 
-/// How long a leader that probes its followers and hears no quorum goes on at least: its clients
+/// The least time for which a leader without a quorum goes on probing its followers. Its clients
 /// wait as long. It bears a network that is gone for 300 ms. A follower needs the remaining quarter
 /// to find out that the leader is gone. So the clients that the leader then redirects are in time
 /// for the end of its followers' vote leases.
@@ -90,10 +90,6 @@ const MILLI_US: Micros = 1_000;
 /// an entry. A leader without expired keys proposes none.
 const EXPIRY_INTERVAL_US: Micros = 1_000_000;
 
-/// How many expired keys one entry removes at most: 1 ms of work. If more have expired, the next
-/// entry follows at once.
-const EXPIRED_AT_ONCE: u32 = 1_024;
-
 /// How many committed entries one batch applies: 1 ms of work, 8 ms if each entry fills a datagram
 /// of 64 KB.
 pub const APPLIED_AT_ONCE: usize = 256;
@@ -125,7 +121,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// A replica as it is best, without bugs.
+    /// A replica with the default settings.
     pub fn new(own: Id, peers: Vec<Id>, seed: u64) -> Self {
         let state_machine = state_machine::Settings::default();
         Self { own, peers, seed, applied_at_once: APPLIED_AT_ONCE, state_machine, tuning: Tuning::DEFAULT }
@@ -136,7 +132,7 @@ impl Options {
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     content: u64, // the digest of what it asks
-    bytes: usize, // of its MID, key and value
+    bytes: usize, // of its MID, keys and values
     state: PendingState,
 }
 
@@ -162,8 +158,8 @@ struct Held {
 pub struct Replica {
     node: Node,
     state_machine: StateMachine,
-    wall_clock: i64,      // its milliseconds less those of the time of the core
-    next_removal: Micros, // when expired keys may be removed again
+    wall_clock_offset_ms: i64, // the wall clock less the time of the core
+    next_removal: Micros,      // when expired keys may be removed again
     pending: BTreeMap<RequestId, Pending>,
     pending_bytes: usize,                            // of all of them
     held: VecDeque<Held>, // oldest first; those that wait for a leader, and some that were answered since
@@ -204,7 +200,7 @@ impl Replica {
         Self {
             node: Node::new(own, configuration, settings, fastrand::Rng::with_seed(seed), saved, now),
             state_machine: StateMachine::new(options.state_machine),
-            wall_clock: 0,
+            wall_clock_offset_ms: 0,
             next_removal: now,
             pending: BTreeMap::new(),
             pending_bytes: 0,
@@ -225,9 +221,9 @@ impl Replica {
     }
 
     /// The wall clock shows `unix` at the time `now` of the core. A driver says so before each batch,
-    /// because the wall clock may jump. It does nothing but let keys expire.
+    /// because the wall clock may jump. The wall clock only lets keys expire.
     pub fn set_wall_clock(&mut self, now: Micros, unix: UnixMillis) {
-        self.wall_clock = unix - (now / MILLI_US) as UnixMillis;
+        self.wall_clock_offset_ms = unix - (now / MILLI_US) as UnixMillis;
     }
 
     /// Takes one input of a batch; [`finish`](Self::finish) ends the batch.
@@ -450,7 +446,7 @@ impl Replica {
     fn remove_expired(&mut self, now: Micros) {
         if self.node.is_leader() && self.removal_deadline().is_some_and(|due| due <= now) {
             self.next_removal = now + EXPIRY_INTERVAL_US;
-            let command = Command::One(Operation::RemoveExpired { limit: EXPIRED_AT_ONCE });
+            let command = Command::One(Operation::RemoveExpired { limit: MAX_REMOVED });
             let proposal = Proposal { at: self.unix_time(now), request: None, command };
             self.node.step(now, Input::Propose(Arc::new(proposal)));
         }
@@ -458,14 +454,14 @@ impl Replica {
 
     /// When expired keys are to be removed, if this replica leads then.
     fn removal_deadline(&self) -> Option<Micros> {
-        let expires_at = self.state_machine.next_deadline()?.saturating_sub(self.wall_clock);
+        let expires_at = self.state_machine.next_deadline()?.saturating_sub(self.wall_clock_offset_ms);
         let expires_us = u64::try_from(expires_at).unwrap_or(0).saturating_mul(MILLI_US);
         Some(expires_us.saturating_add(EXPIRY_INTERVAL_US).max(self.next_removal))
     }
 
     /// The wall clock at this time of the core.
     fn unix_time(&self, now: Micros) -> UnixMillis {
-        self.wall_clock + (now / MILLI_US) as UnixMillis
+        self.wall_clock_offset_ms + (now / MILLI_US) as UnixMillis
     }
 
     /// Performs the actions of the core, in their order.
@@ -495,12 +491,12 @@ impl Replica {
         self.applied += 1;
         if let Payload::Command(proposal) = entry.payload {
             let reply = self.state_machine.apply(entry.index, &proposal);
-            if proposal.request.is_none() && reply == Reply::Integer(EXPIRED_AT_ONCE.into()) {
+            if proposal.request.is_none() && reply == Reply::Integer(MAX_REMOVED.into()) {
                 self.next_removal = 0; // more keys have expired
             }
             if let Some(request) = &proposal.request {
                 let is_readable = self.limits.is_readable(&request.mid, &reply);
-                let reply = if is_readable { reply } else { Reply::Error(Refusal::ReplyForgotten) };
+                let reply = if is_readable { reply } else { Reply::Error(Refusal::ReplyTooLong) };
                 self.answer(request, Outcome::Done(reply), self.node.leader());
             }
         }
@@ -514,8 +510,8 @@ impl Replica {
             return Some((id, operation));
         };
         let is_readable = self.limits.is_readable(&id.mid, &reply);
-        let outcome = if is_readable { Outcome::Done(reply) } else { Outcome::Fail };
-        self.answer(&id, outcome, self.node.leader());
+        let reply = if is_readable { reply } else { Reply::Error(Refusal::ReplyTooLong) };
+        self.answer(&id, Outcome::Done(reply), self.node.leader());
         None
     }
 

@@ -20,11 +20,11 @@ pub enum Reply {
     Integer(i64),
     /// Several results, in the order of their operations.
     Array(Vec<Reply>),
-    /// The command is refused, and changed nothing.
+    /// There is no result: in most cases because the command is refused, and changed nothing.
     Error(Refusal),
 }
 
-/// Why the state machine refuses a command. The texts are those of Redis, where Redis has one.
+/// Why a command has no result. The texts are those of Redis, where Redis has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
@@ -55,6 +55,9 @@ pub enum Refusal {
     /// The session of the client expired, so the request may have been done before.
     #[error("ERR session expired: the request may have been done before")]
     SessionExpired,
+    /// The reply does not fit into a message. A write with such a reply took effect.
+    #[error("ERR reply does not fit into a message")]
+    ReplyTooLong,
     /// The request was done, and its reply was too long to be remembered.
     #[error("ERR request was done before, and its reply is no longer known")]
     ReplyForgotten,

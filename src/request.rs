@@ -29,7 +29,7 @@ pub struct Request {
 /// The one answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The state machine gave this reply: a write took effect, or a read was served.
+    /// The state machine gave this reply: it served a read, did a write, or refused the command.
     Done(Reply),
     /// Ask the leader that the response names; this replica can't tell whether a write took or takes
     /// effect.
@@ -51,8 +51,8 @@ impl Outcome {
         }
     }
 
-    /// Whether the request was neither served nor refused by the state machine, so that its client
-    /// tries again.
+    /// Whether a replica or the state machine declined the request, so that a simulator's client tries
+    /// again.
     pub fn is_declined(&self) -> bool {
         matches!(self, Self::Redirect | Self::Fail | Self::Done(Reply::Error(_)))
     }

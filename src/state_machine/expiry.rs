@@ -7,7 +7,7 @@ use crate::operation::{Deadline, DeadlineCondition, Expiry, UnixMillis};
 use crate::reply::{Refusal, Reply};
 
 /// The most expired keys that one entry removes, so that it takes a few milliseconds at most.
-const MAX_REMOVED: u32 = 1_024;
+pub const MAX_REMOVED: u32 = 1_024;
 
 impl StateMachine {
     pub(super) fn expire(

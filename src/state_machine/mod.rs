@@ -13,7 +13,7 @@
 //! A leader writes its clock into each proposal. The time of the state machine is the greatest that
 //! it has seen, so it never goes back, whatever the clocks of later leaders show. A key has expired
 //! when the time has reached its deadline. From then on no operation finds it, though it stays in
-//! memory until an operation names it or an entry of the leader removes it
+//! memory until a write or a watch names it, or an entry of the leader removes it
 //! ([`Operation::RemoveExpired`]).
 //!
 //! ```text
@@ -31,8 +31,8 @@
 //! # Revisions
 //!
 //! The revision of a key is the index of the entry that changed it last. To delete a key changes
-//! it, so a key that comes back has a greater revision. Of keys that do not exist the latest
-//! deletions are known, and a bound for all others. A batch may watch keys: it takes effect only if
+//! it, so a key that comes back has a greater revision. For keys that do not exist, a
+//! table keeps the latest deletions, and one bound stands for all older ones. A batch may watch keys: it takes effect only if
 //! none of them has changed after a given index. That is checked when the batch is applied.
 //!
 //! # Sessions
@@ -43,7 +43,7 @@
 //!
 //! # Costs
 //!
-//! A copy takes no time, and shares all parts that neither side changes. No entry takes longer than
+//! A copy takes constant time, and shares all parts that neither side changes. No entry takes longer than
 //! some milliseconds, however many keys there are: work on many keys is done in steps.
 //!
 //! | file | job |
@@ -51,9 +51,9 @@
 //! | `settings` | the limits, which are the same on all replicas |
 //! | `keys` | the map from keys to values |
 //! | `deadlines` | the deadlines in their order, and the time |
-//! | `trash` | frees the memory of all keys by and by after a flush |
+//! | `trash` | frees the memory of all keys gradually after a flush |
 //! | `revisions` | when keys were deleted |
-//! | `reads` | the operations that change nothing, but for a scan |
+//! | `reads` | the reads, except for a scan |
 //! | `scan` | some keys after a cursor |
 //! | `glob` | the patterns of a scan |
 //! | `set` | sets keys if a condition holds, and deletes them |
@@ -91,6 +91,7 @@ use revisions::Deletions;
 use session::Request;
 use sessions::Sessions;
 
+pub use expiry::MAX_REMOVED;
 pub use session::{NAMES_WINDOW, SESSION_WINDOW};
 pub use settings::{SessionLimits, Settings};
 
@@ -111,7 +112,7 @@ impl StateMachine {
     }
 
     /// Applies a committed proposal, and returns the reply to its client. A request that is not new
-    /// changes nothing but the time, and is answered from its session.
+    /// changes no key, and is answered from its session.
     pub fn apply(&mut self, index: u64, proposal: &Proposal) -> Reply {
         debug_assert!(index > self.applied);
         self.applied = index;
@@ -145,7 +146,7 @@ impl StateMachine {
         self.sessions.remembered(id.client, &Request::of(id, command))
     }
 
-    /// The earliest deadline of a key, which has passed if the key has expired and is to be removed.
+    /// The earliest deadline of a key, which may have passed.
     pub fn next_deadline(&self) -> Option<UnixMillis> {
         self.keys.deadlines().first()
     }

@@ -37,7 +37,7 @@ use std::sync::Arc;
 use super::chunk::{Chunk, REQUEST_BYTES, Remembered, reply_bytes};
 use crate::command::Command;
 use crate::digest::digest;
-use crate::operation::{Operation, Revision};
+use crate::operation::Revision;
 use crate::reply::{Refusal, Reply};
 use crate::request::RequestId;
 
@@ -112,7 +112,7 @@ pub(super) struct Session {
 impl Request {
     /// The part of this request that a session keeps.
     pub fn of(id: &RequestId, command: &Command) -> Self {
-        Self { mid: digest(&[id.mid.as_bytes()]), number: number(&id.mid), content: content(command) }
+        Self { mid: digest(&[id.mid.as_bytes()]), number: number(&id.mid), content: command.digest() }
     }
 }
 
@@ -149,7 +149,7 @@ impl Session {
         }
     }
 
-    /// Remembers a request that is done, which is new.
+    /// Remembers a new request that was just done.
     pub fn record(&mut self, request: &Request, reply: &Reply, max_reply_bytes: usize) {
         let bytes = reply_bytes(reply);
         let kept = bytes <= max_reply_bytes;
@@ -268,16 +268,6 @@ impl Session {
                 self.reply_bytes -= Arc::make_mut(&mut self.chunks[chunk]).drop_reply(self.replies_from);
             }
             self.replies_from += 1;
-        }
-    }
-}
-
-/// The digest of a command. Commands that differ have different ones, but for chance.
-fn content(command: &Command) -> u64 {
-    match command {
-        Command::One(Operation::Set(set)) if set.is_plain() => digest(&[&*set.key, &*set.value]),
-        _ => {
-            digest(&[&serde_json::to_vec(command).expect("a command has no map with other keys than texts")])
         }
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::operation::Operation;
 
 const LIMIT: usize = 1_000;
 
@@ -172,7 +173,7 @@ fn commands_that_differ_have_other_contents() {
         Operation::Flush,
     ];
     let contents: std::collections::HashSet<u64> =
-        operations.iter().map(|operation| content(&operation.clone().into())).collect();
+        operations.iter().map(|operation| Command::from(operation.clone()).digest()).collect();
     assert_eq!(contents.len(), operations.len());
 }
 

@@ -39,8 +39,8 @@ pub const MAX_MID_BYTES: usize = 15 * 1024;
 /// MID.
 pub const MAX_ENTRY_MID_BYTES: usize = 256;
 
-/// How deep objects and arrays may nest. Our own messages need 5 levels (a bundle's
-/// entry); the rest is room for keys that we do not know.
+/// How deep objects and arrays may nest. Our own messages need 12 levels (a batch in a bundle); the
+/// rest is room for keys that we do not know.
 pub const MAX_NESTING: usize = 32;
 
 /// How many values an entry has if it is a no-op: its index and its term.

@@ -497,7 +497,10 @@ fn bundle_holds_no_bundle() {
 
 #[test]
 fn deepest_message_is_well_within_the_nesting_bound() {
-    assert_eq!(accepted(bundle(json!([append()]))).len(), 1);
+    let set = json!({"set": {"key": {"hex": "ff"}, "value": "v", "condition": {"equal": {"hex": "ff"}}}});
+    let batch = json!({"watches": [], "operations": [set]});
+    let entries = json!({"entries": [[8, 3, 70, "0010", "m", batch]]});
+    assert_eq!(accepted(bundle(json!([with(append(), entries)]))).len(), 1);
     let nest = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let extra = |depth| put().to_string().replacen('{', &format!("{{\"extra\":{},", nest(depth)), 1);
     assert!(decode(extra(MAX_NESTING - 1).as_bytes()).is_ok());

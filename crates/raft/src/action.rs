@@ -21,9 +21,9 @@ pub enum Input<C> {
     },
     /// Every [`Persist`] up to this number is on disk and survives a crash.
     Persisted(u64),
-    /// A client's write, for the leader to replicate.
+    /// A command, for the leader to replicate.
     Propose(C),
-    /// A client was redirected to the leader and came back without an answer.
+    /// A client waits, and this replica knows no leader or doubts its own.
     Suspect,
     /// A client's read, for the leader to order.
     Read(ReadId),

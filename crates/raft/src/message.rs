@@ -1,4 +1,4 @@
-//! The messages between replicas (paper, figure 2), with three additions:
+//! The messages between replicas (paper, figure 2), with additions:
 //!
 //! * a flag for the pre-vote (dissertation, 9.6),
 //! * the leader's time of sending, which a follower returns unchanged,

@@ -45,7 +45,7 @@ pub enum Payload<C> {
     /// No effect: a new leader appends one so that it can commit the entries of earlier terms
     /// (paper, 5.4.2 and 8).
     Noop,
-    /// A client's write.
+    /// A command.
     Command(C),
 }
 

@@ -2,7 +2,7 @@
 //! client asks.
 
 use super::{Invariant, Knowledge, Observation};
-use crate::reply::Reply;
+use crate::reply::{Refusal, Reply};
 use crate::request::Outcome;
 
 #[derive(Debug)]
@@ -16,8 +16,12 @@ impl Invariant for RepliesAreTrue {
     fn check(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) -> Result<(), String> {
         for response in moment.responses() {
             let Outcome::Done(reply) = &response.outcome else { continue };
-            let is_refused = matches!(reply, Reply::Error(refusal) if refusal.is_by_session());
-            let Some(first) = knowledge.reply_to(&response.id).filter(|_| !is_refused) else { continue };
+            let is_withheld =
+                |refusal: &Refusal| refusal.is_by_session() || *refusal == Refusal::ReplyTooLong;
+            if matches!(reply, Reply::Error(refusal) if is_withheld(refusal)) {
+                continue;
+            }
+            let Some(first) = knowledge.reply_to(&response.id) else { continue };
             if reply != first {
                 let mid = &response.id.mid;
                 return Err(format!("{mid} is answered {reply}, and its reply was {first}"));
