@@ -1,13 +1,13 @@
 //! The deadlines of keys in their order, and the time by which a key has expired.
 //!
-//! The number of keys whose deadline has passed is counted as the time moves forward: each key
-//! once, a million keys that expire at the same moment in a few milliseconds.
+//! The number of keys whose deadline has passed is known, so the number of keys that exist is.
 
 use std::cmp::Ordering;
 
 use equivalent::{Comparable, Equivalent};
 use imbl::OrdSet;
 
+use super::counts::Counts;
 use super::keys::{Place, Wanted};
 use crate::operation::UnixMillis;
 
@@ -15,13 +15,14 @@ use crate::operation::UnixMillis;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Deadlines {
     order: OrdSet<Due>,
+    counts: Counts,   // of the deadlines in `order`
     time: UnixMillis, // never decreases
     passed: usize,    // how many deadlines in `order` are not after `time`
 }
 
 /// A key at its deadline.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Due {
+struct Due {
     deadline: UnixMillis,
     place: Place,
 }
@@ -80,13 +81,13 @@ impl Deadlines {
 
     /// Whether a key that exists at the state machine's time has expired by `now`.
     pub fn any_until(&self, now: UnixMillis) -> bool {
-        now > self.time && self.between(now).next().is_some()
+        now > self.time && self.order.range(Until(self.time)..Until(now)).next().is_some()
     }
 
     /// Moves the time forward.
     pub fn advance(&mut self, time: UnixMillis) {
         if time > self.time {
-            self.passed += self.between(time).count();
+            self.passed += self.counts.between(self.time + 1, time);
             self.time = time;
         }
     }
@@ -95,24 +96,32 @@ impl Deadlines {
     pub fn insert(&mut self, deadline: UnixMillis, place: Place) {
         debug_assert!(deadline > self.time);
         self.order.insert(Due { deadline, place });
+        self.counts.add(deadline);
     }
 
     /// Takes a key away.
     pub fn remove(&mut self, deadline: UnixMillis, wanted: Wanted<'_>) {
         let removed = self.order.remove(&WantedDue(deadline, wanted));
         debug_assert!(removed.is_some());
+        self.counts.remove(deadline);
         self.passed -= usize::from(deadline <= self.time);
     }
 
-    /// Takes all keys away, and returns them.
-    pub fn take(&mut self) -> OrdSet<Due> {
-        self.passed = 0;
-        std::mem::take(&mut self.order)
+    /// Takes the key with the latest deadline away, and returns whether there was one.
+    pub fn pop(&mut self) -> bool {
+        let Some(due) = self.order.remove_max() else { return false };
+        self.counts.remove(due.deadline);
+        self.passed -= usize::from(due.deadline <= self.time);
+        true
     }
 
-    /// The deadlines after the state machine's time and not after `until`.
-    fn between(&self, until: UnixMillis) -> impl Iterator<Item = &Due> {
-        self.order.range(Until(self.time)..Until(until))
+    /// Takes all keys away, and returns them.
+    pub fn take(&mut self) -> Self {
+        std::mem::replace(self, Self { time: self.time, ..Self::default() })
+    }
+
+    pub fn len(&self) -> usize {
+        self.order.len()
     }
 }
 

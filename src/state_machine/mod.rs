@@ -31,9 +31,10 @@
 //! # Revisions
 //!
 //! The revision of a key is the index of the entry that changed it last. To delete a key changes
-//! it, so a key that comes back has a greater revision. For keys that do not exist, a
-//! table keeps the latest deletions, and one bound stands for all older ones. A batch may watch keys: it takes effect only if
-//! none of them has changed after a given index. That is checked when the batch is applied.
+//! it, so a key that comes back has a greater revision. For keys that do not exist, a table keeps
+//! the latest deletions, and one bound stands for all older ones. A batch may watch keys: it takes
+//! effect only if none of them has changed after a given index. That is checked when the batch is
+//! applied.
 //!
 //! # Sessions
 //!
@@ -43,14 +44,16 @@
 //!
 //! # Costs
 //!
-//! A copy takes constant time, and shares all parts that neither side changes. No entry takes longer than
-//! some milliseconds, however many keys there are: work on many keys is done in steps.
+//! A copy takes constant time, and shares all parts that neither side changes. No entry takes longer
+//! than some milliseconds, however many keys there are: work on many keys is done in steps. An
+//! exception is a batch that adds to many decimal numbers of thousands of digits: 0.15 ms for each.
 //!
 //! | file | job |
 //! |---|---|
 //! | `settings` | the limits, which are the same on all replicas |
 //! | `keys` | the map from keys to values |
 //! | `deadlines` | the deadlines in their order, and the time |
+//! | `counts` | how many deadlines lie in a span of time |
 //! | `trash` | frees the memory of all keys gradually after a flush |
 //! | `revisions` | when keys were deleted |
 //! | `reads` | the reads, except for a scan |
@@ -65,6 +68,7 @@
 //! | `sessions` | the sessions of all clients, and how they expire |
 
 mod chunk;
+mod counts;
 mod deadlines;
 mod expiry;
 mod float;
