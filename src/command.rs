@@ -120,3 +120,31 @@ impl fmt::Display for Proposal {
         write!(f, "{}", self.command)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn commands_that_differ_have_other_digests() {
+        let key = || "k".into();
+        let operations = [
+            Operation::get("k"),
+            Operation::set("k", "v"),
+            Operation::set("kv", ""),
+            Operation::Append { key: key(), value: "v".into() },
+            Operation::Increment { key: key(), by: 1 },
+            Operation::Increment { key: key(), by: 2 },
+            Operation::Delete { keys: vec![key()] },
+            Operation::Delete { keys: vec![key(), key()] },
+            Operation::Flush,
+        ];
+        let commands = operations.iter().cloned().map(Command::One);
+        let batch = Batch { watches: Vec::new(), operations: operations.to_vec() };
+        let digests: HashSet<u64> =
+            commands.chain([Command::Batch(batch)]).map(|command| command.digest()).collect();
+        assert_eq!(digests.len(), operations.len() + 1);
+    }
+}

@@ -58,10 +58,10 @@ const RISING: usize = PAIRS / 4 * 3;
 /// shrinks when its client begins to count.
 const FORGOTTEN_AT_ONCE: usize = 2;
 
-/// A chunk is full at so many requests, or at this part of all that the session remembers. So it
-/// has some twenty chunks at most.
+/// A chunk is full at so many requests, or at this part of all that the session remembers. So a
+/// session has some forty chunks while it grows, and ten when it has grown.
 const CHUNK: usize = 256;
-const CHUNK_PART: usize = 16;
+const CHUNK_PART: usize = 8;
 
 /// The bytes that a session takes without its requests, with its places in the maps.
 const SESSION_BYTES: usize = 512;
