@@ -1,7 +1,7 @@
 use super::*;
 use crate::command::Watch;
 use crate::id::Id;
-use crate::operation::{Condition, Deadline, Expiry, Set};
+use crate::operation::{Condition, Deadline, DeadlineCondition, Expiry, Set};
 
 /// A state machine, and its log.
 struct Log {
@@ -161,6 +161,32 @@ fn expired_key_is_absent_to_writes() {
         let left = log.read(300, &Operation::TimeToLive { key: "k".into() });
         assert!(matches!(left, Some(Reply::Integer(-1 | -2))), "{operation:?} has no old deadline: {left:?}");
         assert_eq!(log.machine.next_deadline(), None, "{operation:?}");
+    }
+}
+
+#[test]
+fn key_without_a_deadline_counts_as_one_that_never_expires() {
+    use DeadlineCondition::{Absent, Earlier, Later, Present, PresentAndEarlier, PresentAndLater};
+    let cases: [(Option<UnixMillis>, &[DeadlineCondition]); 4] = [
+        (None, &[Absent, Earlier]),
+        (Some(199), &[Present, Later, PresentAndLater]),
+        (Some(200), &[Present]),
+        (Some(201), &[Present, Earlier, PresentAndEarlier]),
+    ];
+    for (old, holding) in cases {
+        for condition in [Absent, Present, Later, Earlier, PresentAndLater, PresentAndEarlier] {
+            let mut log = Log::new();
+            log.at(100, old.map_or(set("k", "v"), |old| set_until("k", old)));
+            let expire = Operation::Expire {
+                key: "k".into(),
+                deadline: Deadline::At(200),
+                condition: Some(condition),
+            };
+            let holds = holding.contains(&condition);
+            assert_eq!(log.apply(expire), Reply::Integer(i64::from(holds)), "{old:?} {condition:?}");
+            let deadline = if holds { Some(200) } else { old };
+            assert_eq!(log.machine.next_deadline(), deadline, "{old:?} {condition:?}");
+        }
     }
 }
 
@@ -372,6 +398,23 @@ fn scan_returns_each_key_that_exists_during_all_of_it() {
     for cursor in [1, u64::MAX, rng.u64(..)] {
         assert!(log.read(0, &Operation::Scan { cursor, count: 0, pattern: None }).is_some());
     }
+}
+
+#[test]
+fn keys_with_the_same_digest_come_in_the_same_step() {
+    let mut log = Log::new();
+    for (digest, key) in [(7, "a"), (9, "b"), (7, "c"), (7, "d"), (u64::MAX, "e")] {
+        let value = Value { bytes: "v".into(), deadline: None, revision: 1 };
+        log.machine.keys.insert(Wanted { digest, key: &key.into() }, value);
+    }
+    let scan = |cursor| log.read(0, &Operation::Scan { cursor, count: 1, pattern: None });
+    let step = |next: u64, keys: &[&str]| {
+        let keys = keys.iter().map(|key| text(key)).collect();
+        Some(Reply::Array(vec![text(&next.to_string()), Reply::Array(keys)]))
+    };
+    assert_eq!(scan(0), step(9, &["a", "c", "d"]));
+    assert_eq!(scan(8), step(u64::MAX, &["b"]));
+    assert_eq!(scan(10), step(0, &["e"]));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A Redis of our own for a test, and a client of it: just enough of its protocol.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -31,8 +31,12 @@ pub struct Client {
 }
 
 impl Server {
-    /// Starts a server; `None` if Redis is not installed.
+    /// Starts a server; `None` if Redis 7 is not installed.
     pub fn start(max_value_bytes: usize) -> Option<Self> {
+        let version = Command::new("redis-server").arg("--version").output().ok()?;
+        if !String::from_utf8_lossy(&version.stdout).contains(" v=7.") {
+            return None;
+        }
         let directory = tempfile::tempdir().expect("a directory for the socket");
         let process = Command::new("redis-server")
             .args([
@@ -51,12 +55,9 @@ impl Server {
             .arg(directory.path())
             .current_dir(directory.path())
             .stdout(Stdio::null())
-            .spawn();
-        match process {
-            Ok(process) => Some(Self { process, directory }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => panic!("redis-server: {error}"),
-        }
+            .spawn()
+            .expect("it has just told its version");
+        Some(Self { process, directory })
     }
 
     /// Connects as soon as the server listens.

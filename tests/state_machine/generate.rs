@@ -11,7 +11,7 @@ pub const MAX_VALUE_BYTES: usize = 1 << 20;
 /// Deadlines that are compared with Redis lie so far apart that the time a sequence takes does not
 /// matter, and those in absolute time between the others.
 const FAR_MS: i64 = 1_000_000_000;
-pub const APART_MS: i64 = 100_000;
+pub const APART_MS: i64 = 10_000_000;
 
 const KEYS: &[&[u8]] = &[b"a", b"b", b"key:1", b"key:2", b"k\xff\x00", b"[x]", b"", b"a*b"];
 const TEXTS: &[&[u8]] = &[
@@ -135,6 +135,40 @@ impl Generator {
             }
             _ => format!("{}.{}", self.rng.i32(-99..99), self.rng.u128(..)).into(),
         }
+    }
+
+    /// Text that is, or looks like, a number of any size.
+    pub fn any_decimal(&mut self) -> Bytes {
+        let mut digits = |most: usize| -> String {
+            let digit = [b'0', b'9', b'0' + self.rng.u8(..10)];
+            (0..self.rng.usize(..most)).map(|_| digit[self.rng.usize(..3)] as char).collect()
+        };
+        let (whole, part, mut zeros) = (digits(25), digits(25), digits(400).replace(|_: char| true, "0"));
+        let sign = ["", "", "-", "+"][self.rng.usize(..4)];
+        let exponent = self.rng.i32(-40..40);
+        match self.rng.u8(..12) {
+            0 => self.one(TEXTS).into(),
+            1 => format!("{sign}{whole}.{part}e{}", self.rng.i32(-5_010..4_960)).into(),
+            2 => format!("{sign}0x{:x}.{:x}p{exponent}", self.sparse(), self.sparse()).into(),
+            3 => format!("{sign}0X{:x}P{}", self.sparse(), self.rng.i32(-16_500..16_400)).into(),
+            4 => format!("{sign}{:e}", f64::from_bits(self.rng.u64(..))).into(),
+            5 => {
+                zeros.truncate(self.rng.usize(..=zeros.len()));
+                format!("{sign}{whole}{zeros}.{zeros}{part}E{exponent}").into()
+            }
+            6 => format!("{sign}{}", self.sparse()).into(),
+            7 => {
+                format!("{sign}{}.{}", self.sparse(), ["5", "25", "125", "0625"][self.rng.usize(..4)]).into()
+            }
+            _ => format!("{sign}{whole}.{part}").into(),
+        }
+    }
+
+    /// A number that is near one with few bits, so that sums lie near the middle between two numbers.
+    fn sparse(&mut self) -> u128 {
+        let bit = |rng: &mut fastrand::Rng| 1_u128 << rng.u32(..72);
+        let (one, other) = (bit(&mut self.rng), bit(&mut self.rng));
+        (one | other).wrapping_add(u128::from(self.rng.u8(..3))).saturating_sub(1)
     }
 
     fn deadline(&mut self) -> Deadline {

@@ -14,7 +14,7 @@ use super::generate::{Generator, MAX_VALUE_BYTES, Partner};
 use super::model::Model;
 
 const SEQUENCES: u64 = 20_000;
-const STEPS: u64 = 30;
+const STEPS: u64 = 20;
 
 fn settings() -> Settings {
     Settings { max_value_bytes: MAX_VALUE_BYTES, ..Settings::default() }
