@@ -73,20 +73,12 @@ class Operations:
 
     def __init__(self, shares: Mapping[str, float], shared_keys: int) -> None:
         """`shared_keys` is the number of keys of each kind; 0 stands for the default."""
-        count = shared_keys or KEYS_OF_A_KIND
-        self._registers = [f"register-{number}" for number in range(count)]
-        self._counters = [f"counter-{number}" for number in range(count)]
-        self._texts = [f"text-{number}" for number in range(count)]
+        self._count = shared_keys or KEYS_OF_A_KIND
         puts = 1 - sum(shares.values())
-        self._written: list[str] = []
-        if shares["cas"] > 0 or puts > _LEAST_SHARE:
-            self._written += self._registers
-        if shares["increment"] > 0:
-            self._written += self._counters
-        if shares["append"] > 0:
-            self._written += self._texts
+        sets = shares["cas"] > 0 or puts > _LEAST_SHARE
+        used = {"register": sets, "counter": shares["increment"] > 0, "text": shares["append"] > 0}
         # A scenario may have no writes but deletes.
-        self._written = self._written or self._registers
+        self._written = [kind for kind in used if used[kind]] or ["register"]
         self._known = Knowledge()
 
     def learn(self, own: Knowledge, call: Call, answer: Answer) -> None:
@@ -97,27 +89,28 @@ class Operations:
     def call(self, intent: Intent, own: Knowledge) -> Call:
         """The call that a planned request becomes, by a client whose knowledge is `own`."""
         if intent.wants_get:
-            return Call("get", _pick(self._written, intent))
+            return Call("get", self._key(intent, *self._written))
         if intent.write == "increment":
             by = int(intent.value, 16) % GREATEST_INCREMENT + 1
-            return Call("increment", _pick(self._counters, intent), {"by": by})
+            return Call("increment", self._key(intent, "counter"), {"by": by})
         if intent.write == "append":
-            key = _pick(self._texts, intent)
+            key = self._key(intent, "text")
             if self._known.lengths.get(key, 0) >= LONG_TEXT:
                 return Call("delete", key)
             return Call("append", key, {"value": intent.value[-APPENDED_DIGITS:]})
         if intent.write == "delete":
-            return Call("delete", _pick(self._written, intent))
-        key = _pick(self._registers, intent)
+            return Call("delete", self._key(intent, *self._written))
+        key = self._key(intent, "register")
         value = (own if intent.wants_own_key else self._known).values.get(key)
         # A client without a value to compare with sets the register.
         if intent.write == "cas" and value:
             return Call("cas", key, {"from": value, "to": intent.value})
         return put(key, intent.value)
 
-
-def _pick(keys: list[str], intent: Intent) -> str:
-    return keys[int(intent.choice * len(keys))]
+    def _key(self, intent: Intent, *kinds: str) -> str:
+        """The chosen one of all keys of these kinds."""
+        kind, number = divmod(int(intent.choice * len(kinds) * self._count), self._count)
+        return f"{kinds[kind]}-{number}"
 
 
 def answer_of(type: str, message: Mapping[str, Any]) -> Answer:

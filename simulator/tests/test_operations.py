@@ -1,5 +1,6 @@
 """The operations beside get and put: the requests of clients, and the meaning of the answers."""
 
+import pickle
 import unittest
 from typing import Any
 from unittest import mock
@@ -62,6 +63,12 @@ class Asking(ClientCase):
         self.setUp()
         keys = [self.asked(write, choice=0.99)["key"] for write in ("increment", "get")]
         self.assertEqual(keys, ["counter-1", "counter-1"])
+
+    def test_a_million_keys_of_each_kind_take_no_memory_before_their_use(self) -> None:
+        asked = Operations(SHARES, 1_000_000)
+        keys = [asked.call(intent("get", choice), mock.Mock()).key for choice in (0.0, 0.5, 0.9999999)]
+        self.assertEqual(keys, ["register-0", "counter-500000", "text-999999"])
+        self.assertLess(len(pickle.dumps(asked)), 1000)
 
     def test_kind_of_key_that_is_never_written_is_not_asked_for(self) -> None:
         for given, kinds in (
