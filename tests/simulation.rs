@@ -109,6 +109,19 @@ fn answers_stay_right_under_loss_a_partition_and_a_killed_leader() {
     assert_eq!(figure(&result, "duplicates"), 0, "{result}");
 }
 
+/// Clients share a few keys, so that the order of their operations matters. The judge finds one
+/// that was done twice or not at all.
+#[test]
+fn operations_with_replies_are_done_once_although_their_leader_is_killed() {
+    let result = simulate("operations", "seqpacket");
+    assert_eq!(figure(&result, "failures"), 0, "{result}");
+    for operation in ["cas", "increment", "append", "delete"] {
+        let count = &result["figures"]["operations"][operation];
+        assert!(count["done"].as_u64() > Some(0), "{operation}: {result}");
+        assert_eq!(count["refused"], Value::from(0), "{operation}: {result}");
+    }
+}
+
 /// The replica of the simulator's tests, with the flaw that its argument names.
 fn flawed() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("simulator/tests/unsafe_replica.py")

@@ -8,7 +8,7 @@ LEADER = "0000"
 
 REQUESTS = ("get", "put", "cas", "increment", "append", "delete")
 # Replicas that send requests on to the leader, so that a repeated one reaches it again.
-FORWARDING = ("forwards", "increments_again")
+FORWARDING = ("forwards", "increment_again", "append_again", "cas_anyway", "delete_not")
 # Answers of replicas that know no requests but get and put.
 REFUSALS = {"refuses": {"error": "unknown\ncommand"}, "refuses_without_a_word": {}}
 
@@ -107,10 +107,15 @@ class FakeReplica:
         if self.behaviour in REFUSALS:
             self.send(client, "fail", MID=mid, **REFUSALS[self.behaviour])
             return
-        forgets = self.behaviour == "increments_again" and message["type"] == "increment"
-        if (client, mid) not in self.done or forgets:
+        type, key = message["type"], message["key"]
+        if self.behaviour == "cas_anyway" and type == "cas":
+            message = message | {"from": self.store.get(key)}
+        if (client, mid) not in self.done or self.behaviour == f"{type}_again":
+            before = self.store.get(key)
             self.done[client, mid] = operate(self.store, message)
-            self.send("FFFF", "append", key=message["key"])
+            if self.behaviour == "delete_not" and type == "delete" and before is not None:
+                self.store[key] = before
+            self.send("FFFF", "append", key=key)
         self.send(client, "ok", MID=mid, **self.done[client, mid])
 
     def misbehave_once(self, message: Message) -> None:

@@ -300,7 +300,8 @@ class Accepted(unittest.TestCase):
     def test_scenarios_beyond_the_seventeen_are_accepted(self) -> None:
         scenarios = [config.load(path) for path in (ROOT / "configs" / "beyond").glob("*.json")]
         self.assertLessEqual(
-            {"contended", "lossy-clients", "read-back", "kill-on-ack", "everything", "catch-unsafe"},
+            {"contended", "lossy-clients", "read-back", "kill-on-ack", "everything", "catch-unsafe",
+             "counters", "compare-and-set", "mixed"},
             {scenario.name for scenario in scenarios},
         )
 
