@@ -9,7 +9,8 @@
 //! | `seqpacket` | a Unix socket of packets |
 //! | `stream` | a Unix socket of lines |
 //! | `udp` | UDP on the loopback interface |
-//! | `socket` | shared by these three: waiting for a socket without missing a stop or a waker |
+//! | `stdio` | lines on standard input and output |
+//! | `socket` | shared by the sockets: waiting for a socket without missing a stop or a waker |
 //! | `alarm` | the waker of a socket |
 //! | `memory` | a network inside the process, for tests and benches |
 
@@ -17,6 +18,7 @@ mod alarm;
 mod memory;
 mod seqpacket;
 mod socket;
+mod stdio;
 mod stream;
 mod udp;
 
@@ -34,6 +36,7 @@ use crate::clock::BootTime;
 use crate::id::Id;
 pub use memory::{Hub, MemoryTransport, Packet};
 pub use seqpacket::{SEQPACKET_MAX_DATAGRAM, Seqpacket};
+pub use stdio::{STDIO_MAX_DATAGRAM, Stdio};
 pub use stream::{STREAM_MAX_DATAGRAM, Stream};
 pub use udp::{UDP_MAX_DATAGRAM, Udp};
 

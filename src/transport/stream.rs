@@ -131,7 +131,7 @@ impl Transport for Stream {
 /// |  taken  |  no newline here  |  not searched  |  space  |
 /// 0       start             searched            end     length
 /// ```
-struct Lines {
+pub(super) struct Lines {
     bytes: Box<[u8]>,
     start: usize,
     searched: usize,
@@ -141,12 +141,12 @@ struct Lines {
 
 impl Lines {
     /// For lines of fewer than `limit` bytes, their newline not counted.
-    fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         Self { bytes: vec![0; limit].into(), start: 0, searched: 0, end: 0, skips: false }
     }
 
     /// Takes the next line into the buffer, without its newline.
-    fn next(&mut self, buffer: &mut [u8]) -> Option<Received> {
+    pub(super) fn next(&mut self, buffer: &mut [u8]) -> Option<Received> {
         while let Some(length) = memchr::memchr(b'\n', &self.bytes[self.searched..self.end]) {
             let line = self.start..self.searched + length;
             self.start = line.end + 1;
@@ -169,7 +169,7 @@ impl Lines {
     }
 
     /// Where to read the next bytes to. Empty only if there is a line to take.
-    fn space(&mut self) -> &mut [u8] {
+    pub(super) fn space(&mut self) -> &mut [u8] {
         if self.start > 0 && self.end > self.bytes.len() / 2 {
             self.bytes.copy_within(self.start..self.end, 0);
             self.searched -= self.start;
@@ -180,7 +180,7 @@ impl Lines {
     }
 
     /// Takes the news that so many bytes were read into the space.
-    fn extend(&mut self, length: usize) {
+    pub(super) fn extend(&mut self, length: usize) {
         self.end += length;
     }
 }

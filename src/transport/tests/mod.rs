@@ -3,6 +3,7 @@
 
 mod memory;
 mod seqpacket;
+mod stdio;
 mod stream;
 mod udp;
 
