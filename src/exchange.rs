@@ -17,6 +17,9 @@ pub enum Inbound {
     },
     /// A request of a client.
     Client(Request),
+    /// The answer to a request that made no sense. It needs no replica, and leaves in order with all
+    /// others.
+    Refused(Response),
 }
 
 /// An output of a replica. Outputs leave in the order in which the replica returns them.
@@ -33,4 +36,11 @@ pub enum Outbound {
     },
     /// To a client.
     Client(Response),
+    /// A client's request, to the leader, which answers the client.
+    Forward {
+        /// The leader.
+        to: Id,
+        /// The request. No replica has proposed it.
+        request: Request,
+    },
 }

@@ -9,6 +9,7 @@
 //! | [`replication`] | the core's types, with commands as what it replicates | `raft`, words |
 //! | [`exchange`] | typed messages that cross the border of a replica | words, messages |
 //! | [`wire`] | JSON on one side, validated messages on the other | words, messages |
+//! | [`dialect`] | what a replica and its network speak, as two traits; the simulators' dialect | `wire`, messages |
 //! | [`replica`] | one replica: core, state machine, and the requests that it owes an answer | all of the above |
 //! | [`outbox`] | messages that wait to be sent: merging and packing per destination | `wire`, addresses of `transport` |
 //! | [`clock`] | the one clock, which goes on while the machine is suspended | |
@@ -37,6 +38,7 @@
 pub mod bytes;
 pub mod clock;
 pub mod command;
+pub mod dialect;
 pub mod digest;
 pub mod exchange;
 pub mod log;

@@ -14,10 +14,11 @@ use std::collections::{BTreeMap, VecDeque};
 use raft::message::{AppendEntriesResponse, AppendOutcome};
 use raft::types::{Index, Term};
 
+use crate::dialect::{Encode, Simulators};
 use crate::exchange::Outbound;
 use crate::id::Id;
 use crate::replication::{AppendEntries, Body, Entry, Message};
-use crate::request::{Outcome, Response};
+use crate::request::{Outcome, Request, Response};
 use crate::transport::Address;
 use crate::wire::{self, BUNDLE_ENVELOPE_BYTES, MESSAGE_ENVELOPE_BYTES};
 
@@ -52,13 +53,20 @@ pub enum Datagram {
     },
     /// To a client.
     Client(Response),
+    /// To the leader, which answers the client.
+    Forward {
+        /// The leader.
+        to: Id,
+        /// The client's request.
+        request: Request,
+    },
 }
 
 /// All messages that one replica has to send.
 #[derive(Debug)]
 pub struct Outbox {
-    own: Id,
-    max_datagram: usize,
+    encoder: Box<dyn Encode>,
+    max_datagram: usize, // without the envelope of the dialect
     coalesces: bool,
     order: VecDeque<Next>,
     peers: BTreeMap<Id, Pending>, // a replica with pending messages is in `order` once
@@ -69,6 +77,7 @@ pub struct Outbox {
 #[derive(Debug)]
 enum Next {
     Client(Response),
+    Forward { to: Id, request: Request },
     Peer(Id),
 }
 
@@ -84,14 +93,23 @@ impl Outbox {
     /// An empty outbox of the replica `own` for datagrams of at most `max_datagram` bytes. One that
     /// does not coalesce neither merges nor packs.
     pub fn new(own: Id, max_datagram: usize, coalesces: bool) -> Self {
+        Self::with_encoder(Box::new(Simulators::new(own)), max_datagram, coalesces)
+    }
+
+    /// The same in another dialect than that of the simulators.
+    pub fn with_encoder(encoder: Box<dyn Encode>, max_datagram: usize, coalesces: bool) -> Self {
         let (order, peers, counts) = (VecDeque::new(), BTreeMap::new(), Counts::default());
-        Self { own, max_datagram, coalesces, order, peers, counts }
+        let max_datagram = max_datagram.saturating_sub(encoder.envelope_bytes());
+        Self { encoder, max_datagram, coalesces, order, peers, counts }
     }
 
     /// Takes over a message.
     pub fn push(&mut self, outbound: Outbound) {
         let (to, leader, message) = match outbound {
             Outbound::Client(response) => return self.order.push_back(Next::Client(response)),
+            Outbound::Forward { to, request } => {
+                return self.order.push_back(Next::Forward { to, request });
+            }
             Outbound::Peer { to, leader, message } => (to, leader, message),
         };
         let length = wire::message_len_at_most(&message);
@@ -120,16 +138,18 @@ impl Outbox {
     pub fn next(&mut self, buffer: &mut Vec<u8>) -> Option<Address> {
         Some(match self.order.pop_front()? {
             Next::Client(response) => self.write_response(buffer, response),
+            Next::Forward { to, request } => self.write_forward(buffer, to, request),
             Next::Peer(to) => self.write_messages(buffer, to),
         })
     }
 
-    /// As [`next`](Self::next), but only answers to clients have their turn.
+    /// As [`next`](Self::next), but only answers to clients and their requests have their turn.
     pub fn next_answer(&mut self, buffer: &mut Vec<u8>) -> Option<Address> {
         // Each replica is there once at most, so this does not search for long.
-        let at = self.order.iter().position(|next| matches!(next, Next::Client(_)))?;
+        let at = self.order.iter().position(|next| !matches!(next, Next::Peer(_)))?;
         match self.order.remove(at)? {
             Next::Client(response) => Some(self.write_response(buffer, response)),
+            Next::Forward { to, request } => Some(self.write_forward(buffer, to, request)),
             Next::Peer(_) => None,
         }
     }
@@ -138,6 +158,7 @@ impl Outbox {
     pub fn take(&mut self) -> Option<Datagram> {
         let to = match self.order.pop_front()? {
             Next::Client(response) => return Some(Datagram::Client(response)),
+            Next::Forward { to, request } => return Some(Datagram::Forward { to, request }),
             Next::Peer(to) => to,
         };
         let (max_datagram, coalesces) = (self.max_datagram, self.coalesces);
@@ -156,15 +177,32 @@ impl Outbox {
 
     fn write_response(&mut self, buffer: &mut Vec<u8>, response: Response) -> Address {
         let to = Address::Client(response.id.client);
-        wire::encode_response(buffer, self.own, &response);
+        self.encoder.response(buffer, &response);
         // A replica answers with no reply that is too long (`wire::Limits`). Should one come from
         // elsewhere, the client is still owed an answer.
-        if buffer.len() > self.max_datagram {
-            self.counts.oversized += 1;
+        if self.is_too_long(buffer) {
             let refusal = Response { outcome: Outcome::Fail, ..response };
-            wire::encode_response(buffer, self.own, &refusal);
+            self.encoder.response(buffer, &refusal);
         }
         to
+    }
+
+    /// Writes a request for the leader. If it is too long, no replica can store it either, and its
+    /// client gets a refusal.
+    fn write_forward(&mut self, buffer: &mut Vec<u8>, to: Id, request: Request) -> Address {
+        self.encoder.forward(buffer, to, &request);
+        if self.is_too_long(buffer) {
+            let refusal = Response { id: request.id, outcome: Outcome::Fail, leader: Some(to) };
+            return self.write_response(buffer, refusal);
+        }
+        Address::Peer(to)
+    }
+
+    /// Whether a datagram is longer than the network carries; it is counted then.
+    fn is_too_long(&mut self, datagram: &[u8]) -> bool {
+        let is_too_long = datagram.len() > self.max_datagram + self.encoder.envelope_bytes();
+        self.counts.oversized += u64::from(is_too_long);
+        is_too_long
     }
 
     fn write_messages(&mut self, buffer: &mut Vec<u8>, to: Id) -> Address {
@@ -172,8 +210,11 @@ impl Outbox {
         let pending = self.peers.entry(to).or_default();
         let count = pending.next_count(max_datagram, coalesces);
         let messages = &pending.messages.make_contiguous()[..count];
-        wire::encode_peer(buffer, self.own, to, pending.leader, messages);
-        debug_assert!(buffer.len() <= max_datagram, "a message is longer than predicted");
+        self.encoder.peer(buffer, to, pending.leader, messages);
+        debug_assert!(
+            buffer.len() <= max_datagram + self.encoder.envelope_bytes(),
+            "a message is longer than predicted"
+        );
         pending.messages.drain(..count);
         let is_empty = pending.messages.is_empty();
         self.have_taken(to, count, is_empty);

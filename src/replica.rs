@@ -118,13 +118,18 @@ pub struct Options {
     pub state_machine: state_machine::Settings,
     /// The switches that trade messages against latency.
     pub tuning: Tuning,
+    /// Whether it forwards requests to the leader, because its clients follow no redirects. A
+    /// request is forwarded only before any replica has proposed it, so a client that is redirected
+    /// knows that its write never takes effect.
+    pub forwards: bool,
 }
 
 impl Options {
     /// A replica with the default settings.
     pub fn new(own: Id, peers: Vec<Id>, seed: u64) -> Self {
         let state_machine = state_machine::Settings::default();
-        Self { own, peers, seed, applied_at_once: APPLIED_AT_ONCE, state_machine, tuning: Tuning::DEFAULT }
+        let (applied_at_once, tuning) = (APPLIED_AT_ONCE, Tuning::DEFAULT);
+        Self { own, peers, seed, applied_at_once, state_machine, tuning, forwards: false }
     }
 }
 
@@ -173,6 +178,7 @@ pub struct Replica {
     batch_at: Micros,                 // when the last batch ended
     leaderless_since: Option<Micros>, // since when no leader is known
     limits: Limits,
+    forwards: bool,
     applied: u64, // how many entries
     out: Vec<Effect>,
 }
@@ -215,6 +221,7 @@ impl Replica {
             seen: (None, None),
             leaderless_since: Some(now),
             limits,
+            forwards: options.forwards,
             applied: 0,
             out: Vec::new(),
         }
@@ -231,6 +238,7 @@ impl Replica {
         match inbound {
             Inbound::Peer { from, message } => self.node.step(now, Input::Receive { from, message }),
             Inbound::Client(request) => self.receive_request(now, request),
+            Inbound::Refused(response) => self.out.push(Effect::Send(Outbound::Client(response))),
         }
     }
 
@@ -318,9 +326,16 @@ impl Replica {
     /// A redirect that names no leader for each request that is owed an answer, because this
     /// replica stops.
     pub fn stop(&mut self) -> Vec<Response> {
-        let redirect = |id| Response { id, outcome: Outcome::Redirect, leader: None };
         self.pending_bytes = 0;
-        std::mem::take(&mut self.pending).into_keys().map(redirect).collect()
+        let pending = std::mem::take(&mut self.pending).into_iter();
+        let answer = |(id, pending): (RequestId, Pending)| {
+            let outcome = match pending.state {
+                PendingState::AwaitingLeader => Outcome::Redirect,
+                PendingState::Proposed { .. } => self.abandoned_outcome(),
+            };
+            Response { id, outcome, leader: None }
+        };
+        pending.map(answer).collect()
     }
 
     /// The Raft state, to look at.
@@ -383,13 +398,24 @@ impl Replica {
                 let contact = self.node.last_leader_contact();
                 let earlier = self.redirected.filter(|(_, redirected_at)| Some(*redirected_at) > contact);
                 self.redirected = earlier.or(Some((request.id.client, now)));
-                self.answer(&request.id, Outcome::Redirect, Some(leader));
+                self.send_on(request, leader);
             }
             _ if now >= until => self.answer(&request.id, Outcome::Redirect, None),
             _ => {
                 self.node.step(now, Input::Suspect);
                 self.held.push_back(Held { request, until });
             }
+        }
+    }
+
+    /// Sends a request on to the leader: by way of its client, or directly.
+    fn send_on(&mut self, request: Request, leader: Id) {
+        if !self.forwards {
+            return self.answer(&request.id, Outcome::Redirect, Some(leader));
+        }
+        if let Some(pending) = self.pending.remove(&request.id) {
+            self.pending_bytes -= pending.bytes;
+            self.out.push(Effect::Send(Outbound::Forward { to: leader, request }));
         }
     }
 
@@ -400,7 +426,9 @@ impl Replica {
     fn suspects_leader(&self, now: Micros, client: Id) -> bool {
         let contact = self.node.last_leader_contact().unwrap_or(0);
         let comes_back = |&(earlier, redirected_at): &(Id, Micros)| {
-            redirected_at > contact && (client == earlier || now >= redirected_at + REDIRECT_US)
+            // A client whose request was forwarded has its answer when it asks again.
+            let is_same = client == earlier && !self.forwards;
+            redirected_at > contact && (is_same || now >= redirected_at + REDIRECT_US)
         };
         now >= contact + ELECTION_TIMEOUT_US || self.redirected.as_ref().is_some_and(comes_back)
     }
@@ -539,8 +567,14 @@ impl Replica {
         let abandoned = seen.into_iter().filter(|(_, pending)| is_abandoned(pending));
         let abandoned: Vec<RequestId> = abandoned.map(|(id, _)| id.clone()).collect();
         for id in abandoned {
-            self.answer(&id, Outcome::Redirect, self.node.leader());
+            self.answer(&id, self.abandoned_outcome(), self.node.leader());
         }
+    }
+
+    /// The outcome of a request that this replica took on while it led. A client that follows
+    /// redirects asks again under another name, and so learns nothing from more than that.
+    fn abandoned_outcome(&self) -> Outcome {
+        if self.forwards { Outcome::Unknown } else { Outcome::Redirect }
     }
 
     /// Answers a request if it is owed an answer.

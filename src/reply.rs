@@ -46,6 +46,12 @@ pub enum Refusal {
     /// A deadline of zero or less from now, or one that no clock reaches.
     #[error("ERR invalid expire time")]
     InvalidDeadline,
+    /// No command has this name.
+    #[error("ERR unknown command")]
+    UnknownCommand,
+    /// The command lacks an argument, or has one that makes no sense.
+    #[error("ERR syntax error")]
+    Syntax,
     /// Another command was done under the name of this request.
     #[error("ERR another command was done under this request's name")]
     Reused,

@@ -34,6 +34,9 @@ pub enum Outcome {
     /// Ask the leader that the response names; this replica can't tell whether a write took or takes
     /// effect.
     Redirect,
+    /// The replica had taken the request on as the leader, and leads no more: a write may take effect
+    /// or not. Only a replica that forwards requests says so; others redirect.
+    Unknown,
     /// The replica refuses: the request cannot be served, now or at all.
     Fail,
 }
@@ -54,7 +57,7 @@ impl Outcome {
     /// Whether a replica or the state machine declined the request, so that a simulator's client tries
     /// again.
     pub fn is_declined(&self) -> bool {
-        matches!(self, Self::Redirect | Self::Fail | Self::Done(Reply::Error(_)))
+        matches!(self, Self::Redirect | Self::Unknown | Self::Fail | Self::Done(Reply::Error(_)))
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) fn messages(datagram: &[u8], to: u16) -> Vec<Message> {
     Decoder::new(id(to), [id(0), id(2)]).decode(&mut datagram.to_vec(), &mut out).expect("well formed");
     let message = |inbound| match inbound {
         Inbound::Peer { message, .. } => message,
-        Inbound::Client(request) => panic!("a request: {request:?}"),
+        other => panic!("no message of a replica: {other:?}"),
     };
     out.into_iter().map(message).collect()
 }

@@ -55,13 +55,14 @@ use crossbeam_channel::{Sender as Channel, bounded};
 pub use counts::Counts;
 
 use crate::clock::BootTime;
+use crate::dialect::Dialect;
 use crate::outbox::Outbox;
 use crate::replica::{Options, Replica};
 use crate::replication::PersistentState;
 use crate::state_machine::Settings;
 use crate::transport::Transport;
 use crate::tuning::Tuning;
-use crate::wire::{Decoder, Limits};
+use crate::wire::Limits;
 use consensus::{Consensus, MAX_BATCH};
 use offload::{Offloadable, Stage, Worker};
 use receiver::Receiver;
@@ -85,22 +86,37 @@ pub enum StageFailed {
     NotStarted(#[from] io::Error),
 }
 
-/// Runs a replica until its transport is closed, and returns its counts.
+/// Runs a replica that speaks with a simulator until its transport is closed, and returns its
+/// counts.
 ///
 /// # Errors
 ///
 /// [`StageFailed`] as soon as a stage fails. Other stages may still run then, and the process is
 /// expected to end.
 pub fn run(transport: Arc<dyn Transport>, options: &Options) -> Result<Counts, StageFailed> {
-    let &Options { own, ref peers, tuning, .. } = options;
+    run_in(Dialect::of_simulators(options.own, &options.peers), transport, options)
+}
+
+/// The same in any dialect.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_in(
+    dialect: Dialect,
+    transport: Arc<dyn Transport>,
+    options: &Options,
+) -> Result<Counts, StageFailed> {
+    let &Options { ref peers, tuning, .. } = options;
+    let Dialect { decoder, encoder } = dialect;
     let (ended, ends) = bounded(STAGES);
-    let decoder = Decoder::new(own, peers.iter().copied());
     let (receiver, receiver_worker) = Offloadable::new(Receiver::new(Arc::clone(&transport), decoder));
-    let outbox = Outbox::new(own, transport.max_datagram(), tuning.coalesce);
+    let max_message = transport.max_datagram().saturating_sub(encoder.envelope_bytes());
+    let limits = Limits::new(max_message, tuning.topology, peers.len());
+    let outbox = Outbox::with_encoder(encoder, transport.max_datagram(), tuning.coalesce);
     let Tuning { coalesce_window_us, .. } = tuning;
     let window = Duration::from_micros(coalesce_window_us);
     let (sender, sender_worker) = Offloadable::new(Sender::new(Arc::clone(&transport), outbox, window));
-    let limits = Limits::new(transport.max_datagram(), tuning.topology, peers.len());
     let max_value_bytes = options.state_machine.max_value_bytes.min(limits.max_value_bytes());
     let state_machine = Settings { max_value_bytes, ..options.state_machine };
     let options = Options { state_machine, ..options.clone() };

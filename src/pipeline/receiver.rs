@@ -11,9 +11,10 @@ use tracing::debug;
 use super::counts::Counts;
 use super::offload::{Capacity, Port, Stage};
 use crate::clock::BootTime;
+use crate::dialect::Decode;
 use crate::exchange::Inbound;
 use crate::transport::{Received, Transport};
-use crate::wire::{Decoder, MAX_RECEIVED_BYTES, Malformed};
+use crate::wire::{MAX_RECEIVED_BYTES, Malformed};
 
 /// How many datagrams an offloaded receiver hands over at once: few enough that the consensus
 /// thread works on the first while the next are decoded.
@@ -32,7 +33,7 @@ pub(super) const MAX_BYTES: usize = 1024 * 1024;
 /// The receiver stage. Its owner receives.
 pub(super) struct Receiver {
     transport: Arc<dyn Transport>,
-    decoder: Decoder,
+    decoder: Box<dyn Decode>,
     buffer: Vec<u8>,
     received: u64,
     malformed: BTreeMap<Malformed, u64>,
@@ -50,7 +51,7 @@ pub(super) enum Taken {
 }
 
 impl Receiver {
-    pub(super) fn new(transport: Arc<dyn Transport>, decoder: Decoder) -> Self {
+    pub(super) fn new(transport: Arc<dyn Transport>, decoder: Box<dyn Decode>) -> Self {
         let buffer = vec![0; MAX_RECEIVED_BYTES];
         Self { transport, decoder, buffer, received: 0, malformed: BTreeMap::new() }
     }

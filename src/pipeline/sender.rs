@@ -169,6 +169,7 @@ pub(super) fn weight_of(messages: &[Outbound]) -> usize {
             id.mid.len() + reply.text_len()
         }
         Outbound::Client(response) => response.id.mid.len(),
+        Outbound::Forward { request, .. } => request.id.mid.len() + request.command.text_len(),
         Outbound::Peer { .. } => 0, // its entries are the log's
     };
     messages.iter().map(|outbound| MESSAGE_BYTES + texts(outbound)).sum()

@@ -135,9 +135,9 @@ impl Stages {
     }
 }
 
-/// Keeps only the answers to clients. Raft can bear the loss of messages to replicas.
+/// Keeps only the answers to clients and their requests. Raft can bear the loss of messages to replicas.
 fn drop_peer_messages(batch: &mut Vec<Outbound>) -> u64 {
     let before = batch.len();
-    batch.retain(|outbound| matches!(outbound, Outbound::Client(_)));
+    batch.retain(|outbound| !matches!(outbound, Outbound::Peer { .. }));
     (before - batch.len()) as u64
 }

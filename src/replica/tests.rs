@@ -1,6 +1,8 @@
 //! Replicas as their clients see them: which replica answers, when, with which outcome, and how
 //! often.
 
+mod forwarding;
+
 use super::*;
 use crate::operation::{Deadline, Expiry, Set};
 use crate::outbox::Outbox;

@@ -63,7 +63,7 @@ impl Cluster {
             let peers = ids.iter().copied().filter(|&id| id != own).collect();
             let max_datagram = plan.network.max_datagram;
             let (applied_at_once, tuning) = (plan.applied_at_once, plan.tuning);
-            let options = Options { own, peers, seed: 0, applied_at_once, state_machine, tuning };
+            let options = Options { applied_at_once, state_machine, tuning, ..Options::new(own, peers, 0) };
             Server::new(options, max_datagram, plan.storage, plan.clock_origin, plan.clock_rate(n), bug)
         };
         let mut cluster = Self {
@@ -452,6 +452,7 @@ impl Cluster {
         self.wake_requester()?;
         match datagram {
             Datagram::Client(response) => self.answer(at, response),
+            Datagram::Forward { .. } => {} // all clients here follow redirects
             Datagram::Peer { to, leader, messages } => {
                 self.invariants.check_datagram(self.now, at, &messages)?;
                 let bytes = self.scales.as_mut().map_or(0, |scales| {
@@ -490,7 +491,7 @@ impl Cluster {
         assert_eq!(decoded, Ok(()), "a replica refuses what another one wrote");
         let message = |inbound| match inbound {
             Inbound::Peer { message, .. } => Some(message),
-            Inbound::Client(_) => None,
+            Inbound::Client(_) | Inbound::Refused(_) => None,
         };
         arrived.into_iter().filter_map(message).collect()
     }

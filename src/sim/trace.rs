@@ -121,6 +121,9 @@ impl Trace {
                 Effect::Send(Outbound::Client(response)) => {
                     format!("→ {} {}", response.id.client, answer(response))
                 }
+                Effect::Send(Outbound::Forward { to, request }) => {
+                    format!("→ {to} #{} of {}", request.id.mid, request.id.client)
+                }
             });
         }
     }
@@ -152,6 +155,7 @@ fn answer(response: &Response) -> String {
         (Outcome::Done(reply), _) => format!("#{mid} ok {reply}"),
         (Outcome::Redirect, Some(leader)) => format!("#{mid} redirect to {leader}"),
         (Outcome::Redirect, None) => format!("#{mid} redirect"),
+        (Outcome::Unknown, _) => format!("#{mid} unknown"),
         (Outcome::Fail, _) => format!("#{mid} fail"),
     }
 }

@@ -38,7 +38,7 @@ pub fn encode_peer(buffer: &mut Vec<u8>, src: Id, dst: Id, leader: Option<Id>, m
 /// Writes the answer of `src` to a client.
 pub fn encode_response(buffer: &mut Vec<u8>, src: Id, response: &Response) {
     let kind = match &response.outcome {
-        Outcome::Redirect => kind::REDIRECT,
+        Outcome::Redirect | Outcome::Unknown => kind::REDIRECT,
         Outcome::Fail | Outcome::Done(Reply::Error(_)) => kind::FAIL,
         Outcome::Done(_) => kind::OK,
     };
@@ -46,7 +46,7 @@ pub fn encode_response(buffer: &mut Vec<u8>, src: Id, response: &Response) {
     json.kind(kind);
     json.text("MID", &response.id.mid);
     match &response.outcome {
-        Outcome::Redirect | Outcome::Fail | Outcome::Done(Reply::Ok) => {}
+        Outcome::Redirect | Outcome::Unknown | Outcome::Fail | Outcome::Done(Reply::Ok) => {}
         Outcome::Done(Reply::Error(refusal)) => json.text("error", &refusal.to_string()),
         Outcome::Done(reply) => json.text("value", &reply_text(reply)),
     }

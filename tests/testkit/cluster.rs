@@ -36,9 +36,18 @@ impl Cluster {
 
     /// The same, but each replica takes its batches in this way.
     pub fn stepping(size: u16, step: Step) -> Self {
+        Self::of(size, false, step)
+    }
+
+    /// The same as [`new`](Self::new), but the replicas forward requests.
+    pub fn forwarding(size: u16) -> Self {
+        Self::of(size, true, Box::new(|replica, now, inbox, out| replica.step_in_memory(now, inbox, out)))
+    }
+
+    fn of(size: u16, forwards: bool, step: Step) -> Self {
         let replica = |own| {
             let peers = (0..size).filter(|&peer| peer != own).map(id).collect();
-            let options = Options::new(id(own), peers, u64::from(own));
+            let options = Options { forwards, ..Options::new(id(own), peers, u64::from(own)) };
             let limits = Limits::new(SEQPACKET_MAX_DATAGRAM, options.tuning.topology, options.peers.len());
             (id(own), Replica::new(&options, limits, PersistentState::default(), 0))
         };
@@ -85,13 +94,16 @@ impl Cluster {
         let mut out = Vec::new();
         (self.step)(replica, self.now, inbox, &mut out);
         for outbound in out {
-            match outbound {
-                Outbound::Client(response) => self.responses.push((at, response)),
-                Outbound::Peer { to, message, .. } => {
-                    if !self.blocked.contains(&at) && !self.blocked.contains(&to) {
-                        self.inboxes.entry(to).or_default().push(Inbound::Peer { from: at, message });
-                    }
+            let (to, inbound) = match outbound {
+                Outbound::Client(response) => {
+                    self.responses.push((at, response));
+                    continue;
                 }
+                Outbound::Peer { to, message, .. } => (to, Inbound::Peer { from: at, message }),
+                Outbound::Forward { to, request } => (to, Inbound::Client(request)),
+            };
+            if !self.blocked.contains(&at) && !self.blocked.contains(&to) {
+                self.inboxes.entry(to).or_default().push(inbound);
             }
         }
     }

@@ -231,7 +231,7 @@ fn log_writer_wakes_a_consensus_thread_that_waits_for_the_network() {
 #[test]
 fn consensus_thread_waits_for_an_offloaded_receiver_and_the_log_writer_at_once() {
     let (hub, own, transport) = network();
-    let stage = receiver::Receiver::new(Arc::clone(&transport) as _, Decoder::new(own, []));
+    let stage = receiver::Receiver::new(Arc::clone(&transport) as _, Box::new(Decoder::new(own, [])));
     let (mut receiver, worker) = Offloadable::new(stage);
     let thread = thread::spawn(|| worker.run());
     let mut script = Script::start();

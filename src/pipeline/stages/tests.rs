@@ -79,7 +79,7 @@ impl Script {
         let network = hub.attach(OWN);
         let (permits, permits_out) = channel::unbounded();
         let gate: Arc<dyn Transport> = Arc::new(Gate { network: Arc::clone(&network), permits: permits_out });
-        let receiver = Receiver::new(Arc::clone(&gate), Decoder::new(OWN, []));
+        let receiver = Receiver::new(Arc::clone(&gate), Box::new(Decoder::new(OWN, [])));
         let sender = Sender::new(gate, Outbox::new(OWN, MAX_DATAGRAM, true), Duration::ZERO);
         let (receiver, receiver_worker) = Offloadable::new(receiver);
         let (sender, sender_worker) = Offloadable::new(sender);

@@ -229,7 +229,7 @@ impl From<&Asked> for Attempt {
         let outcome = match asked.outcome {
             Some(Outcome::Fail | Outcome::Done(Reply::Error(_))) => AnswerType::Fail,
             Some(Outcome::Done(_)) => AnswerType::Ok,
-            Some(Outcome::Redirect) => AnswerType::Redirect,
+            Some(Outcome::Redirect | Outcome::Unknown) => AnswerType::Redirect,
             None => AnswerType::Unknown,
         };
         let sent = usize::try_from(asked.copies).expect("a request is not sent so often");

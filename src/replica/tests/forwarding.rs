@@ -1,0 +1,102 @@
+//! Replicas whose clients follow no redirects.
+
+use super::*;
+
+fn elected() -> (Cluster, Id) {
+    let mut cluster = Cluster::forwarding(5);
+    cluster.run(3 * ELECTION_TIMEOUT_US);
+    let leader = cluster.leader();
+    (cluster, leader)
+}
+
+#[test]
+fn follower_forwards_and_the_leader_answers() {
+    let (mut cluster, leader) = elected();
+    let follower = cluster.follower();
+    cluster.ask(follower, &[put("m1", "k", "v")]);
+    cluster.ask(follower, &[get("m2", "k")]);
+    assert_eq!(
+        cluster.answers(),
+        [(leader, "m1".into(), STORED, Some(leader)), (leader, "m2".into(), value("v"), Some(leader))]
+    );
+    assert!(cluster.replicas.values().all(|replica| replica.owes() == 0));
+}
+
+#[test]
+fn request_that_is_forwarded_twice_takes_effect_once() {
+    let (mut cluster, leader) = elected();
+    let followers: Vec<Id> = cluster.replicas.keys().copied().filter(|&id| id != leader).collect();
+    cluster.ask(followers[0], &[put("m1", "k", "v")]);
+    cluster.ask(leader, &[put("m2", "k", "w")]);
+    cluster.ask(followers[1], &[put("m1", "k", "v")]);
+    cluster.ask(leader, &[get("m3", "k")]);
+    let outcomes: Vec<Outcome> = cluster.answers().into_iter().map(|(_, _, outcome, _)| outcome).collect();
+    assert_eq!(outcomes, [STORED, STORED, STORED, value("w")]);
+}
+
+#[test]
+fn request_without_a_leader_is_redirected_to_no_leader_because_it_was_not_proposed() {
+    let mut cluster = Cluster::forwarding(5);
+    cluster.blocked = (0..5).map(id).collect();
+    cluster.ask(id(0), &[put("m1", "k", "v")]);
+    cluster.run(HOLD_US);
+    assert_eq!(cluster.answers(), [(id(0), "m1".into(), REDIRECT, None)]);
+}
+
+#[test]
+fn held_request_is_forwarded_when_a_leader_is_elected() {
+    let mut cluster = Cluster::forwarding(5);
+    cluster.ask(id(0), &[put("m1", "k", "v")]);
+    cluster.run(HOLD_US - 1);
+    let leader = cluster.leader();
+    assert_eq!(cluster.answers(), [(leader, "m1".into(), STORED, Some(leader))]);
+}
+
+#[test]
+fn outcome_of_a_proposed_write_is_unknown_after_its_leader_stepped_down() {
+    let (mut cluster, leader) = elected();
+    cluster.blocked = [leader].into();
+    cluster.ask(leader, &[put("m1", "k", "v")]);
+    cluster.run(5 * ELECTION_TIMEOUT_US);
+    let answers = cluster.answers();
+    assert_eq!(answers, [(leader, "m1".into(), Outcome::Unknown, None)]);
+}
+
+#[test]
+fn replica_that_stops_tells_proposed_requests_from_held_ones() {
+    let (mut cluster, leader) = elected();
+    let follower = cluster.follower();
+    cluster.blocked = (0..5).map(id).collect();
+    cluster.ask(leader, &[put("m1", "k", "v")]);
+    let stopped = |cluster: &mut Cluster, at: Id| {
+        let replica = cluster.replicas.get_mut(&at).expect("it is there");
+        replica.stop().into_iter().map(|response| response.outcome).collect::<Vec<_>>()
+    };
+    assert_eq!(stopped(&mut cluster, leader), [Outcome::Unknown]);
+    cluster.run(10 * ELECTION_TIMEOUT_US);
+    cluster.ask(follower, &[put("m2", "k", "v")]);
+    assert_eq!(stopped(&mut cluster, follower), [REDIRECT]);
+}
+
+#[test]
+fn client_that_asks_again_at_once_casts_no_suspicion_on_the_leader() {
+    let (mut cluster, leader) = elected();
+    let follower = cluster.follower();
+    hear_leader(&mut cluster, follower);
+    for number in 0..10 {
+        cluster.run(1_000);
+        cluster.ask(follower, &[get(&format!("m{number}"), "k")]);
+    }
+    let answers = cluster.answers();
+    assert_eq!(answers.len(), 10);
+    assert!(answers.iter().all(|(from, _, outcome, _)| *from == leader && *outcome == NIL), "{answers:?}");
+    assert!(!cluster.replicas[&follower].node().is_probing_leader());
+}
+
+#[test]
+fn answer_of_the_decoder_passes_in_order() {
+    let (mut cluster, leader) = elected();
+    let refusal = response(CLIENT, "m1", refused(Refusal::Syntax));
+    cluster.batch(leader, vec![Inbound::Refused(refusal)]);
+    assert_eq!(cluster.answers(), [(leader, "m1".into(), refused(Refusal::Syntax), None)]);
+}
