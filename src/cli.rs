@@ -18,7 +18,7 @@ use crate::check::CheckOptions;
     version,
     about = "One replica of a linearizable key-value store replicated by Raft.",
     override_usage = "kvstore [OPTIONS] <MY ID> <ID>...\n       kvstore [OPTIONS] <PORT> <MY ID> <ID>...\n       \
-        kvstore check <HISTORY>",
+        kvstore check <HISTORY>\n       kvstore maelstrom [OPTIONS]",
     after_help = AFTER_HELP,
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
@@ -168,6 +168,24 @@ impl From<Detection> for tuning::Detection {
 pub enum Subcommand {
     /// Tells whether a recorded history is linearizable.
     Check(CheckOptions),
+    /// Runs a node of Maelstrom's workload lin-kv on standard input and output.
+    Maelstrom(MaelstromOptions),
+}
+
+/// The options of a replica that Maelstrom runs.
+#[derive(Debug, clap::Args)]
+pub struct MaelstromOptions {
+    /// The least severe level of the records that go to stderr.
+    #[arg(long, value_enum, value_name = "LEVEL", default_value = "warn")]
+    pub log_level: LogLevel,
+
+    /// Makes the jitter of elections repeatable; by default it differs from run to run.
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+
+    /// The switches of `kvstore::tuning`.
+    #[command(flatten)]
+    pub tuning: TuningOptions,
 }
 
 const AFTER_HELP: &str = "\

@@ -10,6 +10,7 @@
 //! | [`exchange`] | typed messages that cross the border of a replica | words, messages |
 //! | [`wire`] | JSON on one side, validated messages on the other | words, messages |
 //! | [`dialect`] | what a replica and its network speak, as two traits; the simulators' dialect | `wire`, messages |
+//! | [`maelstrom`] | another dialect: lines of JSON as Maelstrom has them | `dialect`, `transport` |
 //! | [`replica`] | one replica: core, state machine, and the requests that it owes an answer | all of the above |
 //! | [`outbox`] | messages that wait to be sent: merging and packing per destination | `wire`, addresses of `transport` |
 //! | [`clock`] | the one clock, which goes on while the machine is suspended | |
@@ -42,6 +43,7 @@ pub mod dialect;
 pub mod digest;
 pub mod exchange;
 pub mod log;
+pub mod maelstrom;
 pub mod operation;
 pub mod outbox;
 pub mod output;

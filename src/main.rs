@@ -17,15 +17,16 @@ use std::thread;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use kvstore::dialect::Dialect;
 use kvstore::id::Id;
-use kvstore::transport::{Seqpacket, Stream, Transport, Udp};
-use kvstore::{log, pipeline, replica, transport};
+use kvstore::transport::{Seqpacket, Stdio, Stream, Transport, Udp};
+use kvstore::{log, maelstrom, pipeline, replica, transport};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::info;
 use tracing::level_filters::LevelFilter;
 
-use cli::{Options, Role, Simulator, Subcommand};
+use cli::{MaelstromOptions, Options, Role, Simulator, Subcommand};
 
 /// The simulator cannot be reached, or stdout cannot be written to.
 const EXIT_UNREACHABLE: u8 = 1;
@@ -50,6 +51,7 @@ fn run() -> Result<ExitCode, Failure> {
     let Some(options) = parse_options()? else { return Ok(ExitCode::SUCCESS) };
     match &options.subcommand {
         Some(Subcommand::Check(options)) => check::run(options),
+        Some(Subcommand::Maelstrom(options)) => run_in_maelstrom(options).map(|()| ExitCode::SUCCESS),
         None => replicate(&options).map(|()| ExitCode::SUCCESS),
     }
 }
@@ -71,10 +73,35 @@ fn replicate(options: &Options) -> Result<(), Failure> {
         tuning: options.tuning.tuning(),
         ..replica::Options::new(role.own, role.peers, seed)
     };
-    let counts =
-        pipeline::run(network, &replica).map_err(|error| Failure(EXIT_SOFTWARE, error.to_string()))?;
+    serve(Dialect::of_simulators(replica.own, &replica.peers), network, &replica)
+}
+
+/// Runs a replica until its network is closed.
+fn serve(dialect: Dialect, network: Arc<dyn Transport>, replica: &replica::Options) -> Result<(), Failure> {
+    let counts = pipeline::run_in(dialect, network, replica)
+        .map_err(|error| Failure(EXIT_SOFTWARE, error.to_string()))?;
     info!(?counts, "stopped");
     Ok(())
+}
+
+/// Runs a node of Maelstrom until its standard input ends.
+fn run_in_maelstrom(options: &MaelstromOptions) -> Result<(), Failure> {
+    let tuning = options.tuning.tuning();
+    tuning.check().map_err(|error| usage(&error.to_string()))?;
+    log::start(LevelFilter::from(options.log_level));
+    let unreachable =
+        |error: &dyn std::fmt::Display| Failure(EXIT_UNREACHABLE, format!("can't join Maelstrom: {error}"));
+    let network = Arc::new(Stdio::open().map_err(|error| unreachable(&error))?);
+    let names = maelstrom::join(&*network).map_err(|error| unreachable(&error))?;
+    let signals = Signals::new([SIGTERM, SIGINT])
+        .map_err(|error| Failure(EXIT_SOFTWARE, format!("can't listen for signals: {error}")))?;
+    stop_on_signal(signals, Arc::clone(&network) as _)?;
+
+    let (own, peers) = (names.own(), names.peers());
+    let seed = options.seed.unwrap_or_else(|| random_seed(own));
+    info!(name = %names.name(own), peers = peers.len(), seed, "starts");
+    let replica = replica::Options { tuning, forwards: true, ..replica::Options::new(own, peers, seed) };
+    serve(maelstrom::dialect(&names), network, &replica)
 }
 
 /// `None` if the user only asked for help or the version.

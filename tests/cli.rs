@@ -1,9 +1,10 @@
 //! The program as a user or a simulator starts it.
 
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use assert_cmd::cargo::cargo_bin;
 use rustix::net::{
@@ -203,4 +204,101 @@ fn log_shows_the_seed_and_has_no_colour() {
     assert_eq!(ended.code, Some(0));
     assert!(ended.stderr.contains("seed=4711"), "{}", ended.stderr);
     assert!(!ended.stderr.contains('\x1B'), "{}", ended.stderr);
+}
+
+/// One node of Maelstrom, and lines to and from it.
+struct Node {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: Lines<BufReader<ChildStdout>>,
+}
+
+impl Node {
+    fn start(directory: &Path) -> Self {
+        let mut child = kvstore(directory, "maelstrom").stdin(Stdio::piped()).spawn().expect("it starts");
+        let stdin = child.stdin.take().expect("a pipe");
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        Self { child, stdin, stdout }
+    }
+
+    fn say(&mut self, src: &str, body: &str) {
+        writeln!(self.stdin, r#"{{"id":1,"src":"{src}","dest":"n1","body":{body}}}"#).expect("it reads");
+    }
+
+    fn hear(&mut self) -> String {
+        self.stdout.next().expect("a line").expect("UTF-8")
+    }
+
+    fn ask(&mut self, body: &str) -> String {
+        self.say("c3", body);
+        self.hear()
+    }
+}
+
+#[test]
+fn node_of_maelstrom_joins_serves_and_ends_with_its_input() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut node = Node::start(directory.path());
+    node.say("n2", r#"{"type":"stale_term","term":7}"#);
+    node.say("c0", r#"{"type":"read","msg_id":1,"key":1}"#);
+    writeln!(node.stdin, "no message").expect("it reads");
+    node.say("c1", r#"{"type":"init","msg_id":1,"node_id":"n1","node_ids":["n1"]}"#);
+    assert_eq!(node.hear(), r#"{"body":{"in_reply_to":1,"type":"init_ok"},"dest":"c1","src":"n1"}"#);
+
+    // Until it has elected itself it may refuse.
+    let written = |answer: &String| answer.contains("write_ok");
+    let mut write = |id| node.ask(&format!(r#"{{"type":"write","msg_id":{id},"key":"k","value":[1, 2]}}"#));
+    let answer = (1..).map(|id| (id, write(id))).find(|(_, answer)| written(answer)).expect("it serves");
+    let expected = r#"{"src":"n1","dest":"c3","body":{"type":"write_ok","in_reply_to":ID}}"#;
+    assert_eq!(answer.1, expected.replace("ID", &answer.0.to_string()));
+    for (body, expected) in [
+        (
+            r#"{"type":"read","msg_id":901,"key":"k"}"#,
+            r#"{"type":"read_ok","in_reply_to":901,"value":[1,2]}"#,
+        ),
+        (
+            r#"{"type":"cas","msg_id":902,"key":"k","from":[1,2],"to":3}"#,
+            r#"{"type":"cas_ok","in_reply_to":902}"#,
+        ),
+        (r#"{"type":"cas","msg_id":903,"key":"k","from":4,"to":5}"#, r#""in_reply_to":903,"code":22"#),
+        (r#"{"type":"cas","msg_id":904,"key":"x","from":4,"to":5}"#, r#""in_reply_to":904,"code":20"#),
+        (
+            r#"{"type":"cas","msg_id":905,"key":"x","from":4,"to":5,"create_if_not_exists":true}"#,
+            r#"{"type":"cas_ok","in_reply_to":905}"#,
+        ),
+        (r#"{"type":"read","msg_id":906,"key":"x"}"#, r#"{"type":"read_ok","in_reply_to":906,"value":5}"#),
+        (r#"{"type":"read","msg_id":907,"key":"y"}"#, r#""in_reply_to":907,"code":20"#),
+        (r#"{"type":"read","msg_id":908}"#, r#""in_reply_to":908,"code":12"#),
+        (r#"{"type":"txn","msg_id":909,"txn":[]}"#, r#""in_reply_to":909,"code":10"#),
+    ] {
+        let answer = node.ask(body);
+        assert!(answer.contains(expected), "{body}: {answer}");
+    }
+    let Node { child, stdin, .. } = node;
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+}
+
+#[test]
+fn node_of_maelstrom_that_cannot_join_says_why_in_one_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (body, reason) in [
+        ("", "stdin ended before an init message came"),
+        (
+            r#"{"type":"init","msg_id":1,"node_id":"n1","node_ids":["n2"]}"#,
+            "the init message makes no sense: node \"n1\" is not among the nodes",
+        ),
+    ] {
+        let mut node = Node::start(directory.path());
+        if !body.is_empty() {
+            node.say("c0", body);
+        }
+        let Node { child, stdin, .. } = node;
+        drop(stdin);
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(1));
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(stderr, format!("kvstore: can't join Maelstrom: {reason}\n"));
+    }
 }
