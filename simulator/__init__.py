@@ -28,6 +28,7 @@ A run, in the order in which its files matter:
     contradiction  an answer that cannot be right -> the attempts and events around it
     diagnosis      the dialect of a replica that did not join
     suite          `all`
+    maelstrom      `run.py maelstrom`: a runner of its own, with a map of its own
 
 `network`, `clients`, `workload`, `checks` and `tiers` do no input or output: a test needs no
 process to reach every rule of the protocol there. Beside them stand `console`, `output`, `signals`,

@@ -19,6 +19,7 @@ from simulator.config import ConfigError, Scenario
 from simulator.console import Console
 from simulator.judge import judge
 from simulator.loop import JOIN_SECONDS, simulate
+from simulator.maelstrom import cli as maelstrom
 from simulator.replica import OptionsRefused, StartError
 from simulator.result import Result
 from simulator.signals import Signals
@@ -27,6 +28,7 @@ from simulator.transport import TRANSPORTS
 
 CORRECT, INCORRECT, BAD_USAGE = 0, 1, 2
 ALL = "all"
+MAELSTROM = "maelstrom"
 # Stands for our own program where a missing option means something else.
 _OWN = Path("our own program")
 
@@ -43,6 +45,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _main(arguments: list[str]) -> int:
+    if arguments[:1] == [MAELSTROM]:
+        return maelstrom.main(arguments[1:])
     try:
         chosen = _parse(arguments)
     except SystemExit as end:

@@ -20,15 +20,20 @@ def judge(checker: Path, requests: list[Request]) -> Verdict:
         with private_directory() as directory:
             path = directory / "history.jsonl"
             history.write(path, requests)
-            try:
-                done = subprocess.run(
-                    [str(checker), "check", str(path)], stdin=subprocess.DEVNULL,
-                    capture_output=True, check=False, text=True, errors="backslashreplace",
-                )
-            except OSError as error:
-                return Verdict(None, f"cannot run {checker}: {error.strerror}")
+            return judge_file(checker, path)
     except OSError as error:
         return Verdict(None, f"it could not be written down: {error.strerror}")
+
+
+def judge_file(checker: Path, path: Path) -> Verdict:
+    """Run `checker` on a history file; without an answer, the verdict says why it is missing."""
+    try:
+        done = subprocess.run(
+            [str(checker), "check", str(path)], stdin=subprocess.DEVNULL,
+            capture_output=True, check=False, text=True, errors="backslashreplace",
+        )
+    except OSError as error:
+        return Verdict(None, f"cannot run {checker}: {error.strerror}")
     if done.returncode == _LINEARIZABLE:
         return Verdict(True)
     if done.returncode == _NOT_LINEARIZABLE:

@@ -34,7 +34,7 @@ class OptionsRefused(Exception):
     """The replicas refuse their options; no scenario could change that."""
 
 
-def _die_with_simulator() -> None:
+def die_with_simulator() -> None:
     """Bind this child's life to its parent's: a SIGKILL of the simulator leaves no replica."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -63,7 +63,7 @@ class Replica:
                 stderr=subprocess.PIPE,
                 start_new_session=True,
                 env={**os.environ, **_ENVIRONMENT, **environment},
-                preexec_fn=_die_with_simulator,  # noqa: PLW1509 (the simulator has one thread)
+                preexec_fn=die_with_simulator,  # noqa: PLW1509 (the simulator has one thread)
             )
         except OSError as error:
             raise StartError(f"cannot run {command[0]}: {error.strerror}") from None
