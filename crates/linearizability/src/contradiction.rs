@@ -49,27 +49,70 @@ pub struct Smallest {
     pub order: Vec<usize>,
 }
 
-/// Leaves out operations that the contradiction does not need. `last` is the task at whose return
-/// all orders have failed. Less thorough if the budget is small.
+/// Leaves out operations that the contradiction does not need. `failed` is the task at whose return
+/// all orders have failed, given the tasks to come. Less thorough if the budget is small.
 pub fn smallest<M: Model>(
     model: &M,
     tasks: &[Task<'_, M::Call, M::Answer>],
-    last: usize,
+    failed: usize,
     budget: Budget,
 ) -> Smallest {
-    let end = tasks[last].end.unwrap_or(u64::MAX);
-    // From here on the tasks are those that are known at the end.
-    let tasks: Vec<Task<'_, M::Call, M::Answer>> = tasks.iter().map(|task| until(*task, end)).collect();
-    let is_read = |place: usize| model.is_read(tasks[place].call, tasks[place].answer);
-    let is_told = |place: usize| tasks[place].answer.is_some() || !is_read(place);
-    let mut kept: Vec<usize> =
-        (0..tasks.len()).filter(|&place| tasks[place].invoked <= end && is_told(place)).collect();
-    kept.sort_by_key(|&place| (tasks[place].invoked, tasks[place].end.unwrap_or(u64::MAX)));
+    let last = last_of_shortest_prefix(model, tasks, failed, &mut budget.clone());
+    let (tasks, kept) = prefix(model, tasks, tasks[last].end.unwrap_or(u64::MAX));
     let kept = without_reads(model, &tasks, kept, last, &mut budget.clone());
     let others: Vec<usize> = kept.iter().copied().filter(|&place| place != last).collect();
     let order = explain(model, &chosen(&tasks, &others), &mut budget.clone()).unwrap_or_default();
     let order = order.into_iter().map(|at| others[at]).collect();
     Smallest { tasks: kept, refused: last, order }
+}
+
+/// Tasks, and the places of some of them.
+type Chosen<'a, C, A> = (Vec<Task<'a, C, A>>, Vec<usize>);
+
+/// The tasks as they are known at a moment, and the places of those that then say something, by time
+/// of invocation.
+fn prefix<'a, M: Model>(
+    model: &M,
+    tasks: &[Task<'a, M::Call, M::Answer>],
+    end: u64,
+) -> Chosen<'a, M::Call, M::Answer> {
+    let tasks: Vec<Task<'a, M::Call, M::Answer>> = tasks.iter().map(|task| until(*task, end)).collect();
+    let is_read = |place: usize| model.is_read(tasks[place].call, tasks[place].answer);
+    let is_told = |place: usize| tasks[place].answer.is_some() || !is_read(place);
+    let mut kept: Vec<usize> =
+        (0..tasks.len()).filter(|&place| tasks[place].invoked <= end && is_told(place)).collect();
+    kept.sort_by_key(|&place| (tasks[place].invoked, tasks[place].end.unwrap_or(u64::MAX)));
+    (tasks, kept)
+}
+
+/// The first task at whose return the history contradicts itself, whatever comes later. It is
+/// `failed` or a later one: the search knows which values are still to be read.
+fn last_of_shortest_prefix<M: Model>(
+    model: &M,
+    tasks: &[Task<'_, M::Call, M::Answer>],
+    failed: usize,
+    budget: &mut Budget,
+) -> usize {
+    let from = (tasks[failed].end, failed);
+    let mut ends: Vec<(Option<u64>, usize)> = (tasks.iter().enumerate())
+        .filter(|(place, task)| task.answer.is_some() && (task.end, *place) >= from)
+        .map(|(place, task)| (task.end, place))
+        .collect();
+    ends.sort_unstable();
+    let mut contradicts = |at: usize| {
+        let (tasks, kept) = prefix(model, tasks, ends[at].0.unwrap_or(u64::MAX));
+        matches!(search(model, &chosen(&tasks, &kept), budget), Finding::Contradiction(_))
+    };
+    let (mut low, mut high, mut step) = (0, 0, 1);
+    while high < ends.len() && !contradicts(high) {
+        (low, high, step) = (high + 1, high + step, 2 * step);
+    }
+    high = high.min(ends.len().saturating_sub(1));
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if contradicts(middle) { high = middle } else { low = middle + 1 }
+    }
+    ends.get(high).map_or(failed, |&(_, place)| place)
 }
 
 /// Leaves out the reads that the contradiction does not need, but `last`. It tries large chunks

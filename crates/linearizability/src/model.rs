@@ -57,4 +57,12 @@ pub trait Model {
         let _ = state;
         0
     }
+
+    /// The number of the value that a state is. Tasks of the search say by such numbers which values
+    /// they need and make; only this crate makes tasks.
+    #[doc(hidden)]
+    fn value(&self, state: &Self::State) -> Option<usize> {
+        let _ = state;
+        None
+    }
 }

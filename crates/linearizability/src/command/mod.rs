@@ -89,7 +89,7 @@ pub fn check(operations: &[Operation], clock_difference: Duration, limits: Limit
     let mut undecided = None;
     for part in divide(operations, &deadlines) {
         let calls = Calls::new(&part, clock_difference);
-        let model = Strings::new(part.keys.len());
+        let model = Strings::new(part.keys.len(), calls.values());
         match judge(&model, &calls.tasks(&model, &part), limits) {
             Ok(None) => {}
             Ok(Some(found)) => {

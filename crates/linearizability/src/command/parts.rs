@@ -31,7 +31,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::operation::{Command, Operation, Outcome, Reply};
+use super::operation::{Command, Operation, Outcome, Reply, When};
 use super::strings::{Call, Step, Strings};
 use crate::Model;
 use crate::search::{Effect, Task, Traits};
@@ -104,6 +104,7 @@ pub struct Calls<'a> {
     /// By operation: the number of its class, if it is pending.
     classes: Vec<Option<usize>>,
     pub expiries: Vec<Expiry>,
+    values: Values<'a>,
 }
 
 /// The end of a key that has a time to live.
@@ -129,6 +130,7 @@ impl<'a> Calls<'a> {
             keys: Vec::with_capacity(count),
             classes: vec![None; count],
             expiries: Vec::new(),
+            values: Values::new(part),
         };
         let mut known: HashMap<&[(Arc<str>, Command)], usize> = HashMap::new();
         for (place, &(operation, latest)) in part.operations.iter().enumerate() {
@@ -168,24 +170,81 @@ impl<'a> Calls<'a> {
         own
     }
 
+    /// The numbers of the values that operations need and make.
+    pub fn values(&self) -> HashMap<&'a str, usize> {
+        self.values.numbers.clone()
+    }
+
     /// The tasks of all calls.
     pub fn tasks<'t>(&'t self, model: &Strings<'a>, part: &Part<'t>) -> Vec<Task<'t, Call<'a>, Vec<Reply>>> {
         let operations = part.operations.iter().enumerate().map(|(place, &(operation, end))| {
             let (call, answer) = (&self.calls[place], operation.replies());
             let effect = if model.is_read(call, answer) { Effect::Nothing } else { Effect::Any };
             let (keys, class) = (&*self.keys[place], self.classes[place]);
-            let traits = Traits { effect, keys, class, after: None };
+            let (needs, makes) = (self.values.needed_by(operation), self.values.made_by(operation));
+            let traits = Traits { effect, keys, class, after: None, needs, makes };
             Task { call, answer, invoked: operation.invoked, end, traits }
         });
         let first = part.operations.len();
         let expiries = self.expiries.iter().enumerate().map(|(number, expiry)| {
             let place = first + number;
-            let traits =
-                Traits { effect: Effect::Once, keys: &self.keys[place], class: None, after: Some(expiry.of) };
+            let traits = Traits {
+                effect: Effect::Once,
+                keys: &self.keys[place],
+                after: Some(expiry.of),
+                ..Traits::default()
+            };
             let answer = expiry.to.map(|_| NO_REPLIES);
             Task { call: &self.calls[place], answer, invoked: expiry.from, end: expiry.to, traits }
         });
         operations.chain(expiries).collect()
+    }
+}
+
+/// The numbers of the values of a key. There are none if a command makes a value that depends on the
+/// one before it, or if an operation has several commands.
+struct Values<'a> {
+    numbers: HashMap<&'a str, usize>,
+}
+
+impl<'a> Values<'a> {
+    fn new(part: &Part<'a>) -> Self {
+        let mut numbers: HashMap<&str, usize> = HashMap::new();
+        let is_plain = |operation: &Operation| {
+            let depends =
+                |command: &Command| matches!(command, Command::Increment { .. } | Command::Append { .. });
+            operation.commands.len() == 1 && !depends(&operation.commands[0].1)
+        };
+        if part.keys.len() == 1 && part.operations.iter().all(|(operation, _)| is_plain(operation)) {
+            for (operation, _) in &part.operations {
+                if let (_, Command::Set { value, .. }) = &operation.commands[0] {
+                    let next = numbers.len();
+                    numbers.entry(value).or_insert(next);
+                }
+            }
+        }
+        Self { numbers }
+    }
+
+    /// The value that an operation must have found, if it is one that others make.
+    fn needed_by(&self, operation: &Operation) -> Option<usize> {
+        let (command, reply) = (&operation.commands.first()?.1, operation.replies()?.first()?);
+        let value = match (command, reply) {
+            (Command::Get, Reply::Value(Some(value))) => value,
+            (
+                Command::Set { when: When::Is(value), .. } | Command::Delete { when: When::Is(value) },
+                Reply::Done(true),
+            ) => value,
+            _ => return None,
+        };
+        self.numbers.get(&**value).copied()
+    }
+
+    /// The value that an operation makes if it takes effect.
+    fn made_by(&self, operation: &Operation) -> Option<usize> {
+        let Command::Set { value, .. } = &operation.commands.first()?.1 else { return None };
+        let reply = operation.replies().and_then(|replies| replies.first());
+        self.numbers.get(&**value).copied().filter(|_| reply != Some(&Reply::Done(false)))
     }
 }
 

@@ -4,6 +4,7 @@
 //! call of its own, which removes the key if that command was the last one to give it a time to
 //! live. [`parts`](super::parts) says when it comes.
 
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -13,12 +14,14 @@ use crate::Model;
 /// Some keys, which are numbered from 0.
 pub struct Strings<'a> {
     keys: usize,
+    /// The numbers of the values that operations need and make, if there is one key.
+    values: HashMap<&'a str, usize>,
     calls: PhantomData<Call<'a>>,
 }
 
-impl Strings<'_> {
-    pub fn new(keys: usize) -> Self {
-        Self { keys, calls: PhantomData }
+impl<'a> Strings<'a> {
+    pub fn new(keys: usize, values: HashMap<&'a str, usize>) -> Self {
+        Self { keys, values, calls: PhantomData }
     }
 }
 
@@ -108,6 +111,13 @@ impl<'a> Model for Strings<'a> {
     fn state_bytes(&self, state: &Box<[Entry]>) -> usize {
         let texts = state.iter().filter_map(|entry| entry.value.as_deref());
         size_of_val(&**state) + texts.map(str::len).sum::<usize>()
+    }
+
+    fn value(&self, state: &Box<[Entry]>) -> Option<usize> {
+        if self.values.is_empty() {
+            return None;
+        }
+        self.values.get(state[0].value.as_deref()?).copied()
     }
 }
 

@@ -31,7 +31,10 @@
 //!    that share a part of the state with it, directly or through other open operations. All others
 //!    commute with these, so they may as well come later.
 //! 6. **Sequences without pending operations are tried first**, then those with one, and so on, and
-//!    operations that end soon before others. Most histories need few of these.
+//!    operations that end soon before others. Most histories need few of these. The first attempt
+//!    takes a pending operation only where nothing else leads on.
+//! 7. **The state keeps a value that is still needed** if no operation is left that makes it again
+//!    ([`prospects`]).
 //!
 //! An example for 1, 3 and 6, with the end of `add 1` as the next event:
 //!
@@ -45,6 +48,7 @@
 //! ```
 
 mod antichain;
+mod prospects;
 mod sequences;
 mod timeline;
 
@@ -52,6 +56,7 @@ use crate::Model;
 use crate::beam::{FIRST_WIDTH, wider};
 use crate::limits::{Budget, Exhausted};
 use antichain::Configuration;
+use prospects::Prospects;
 pub use timeline::{Effect, Task, Traits};
 use timeline::{Event, Open, Timeline};
 
@@ -106,11 +111,13 @@ fn attempts<M: Model>(
     steps: Option<Vec<Step>>,
 ) -> Result<(Finding, Vec<usize>), Exhausted> {
     let timeline = Timeline::new(tasks);
+    let mut is_first = true;
     loop {
-        let mut search = Search::new(model, tasks, &timeline, width, budget, steps.clone());
+        let mut search = Search::new(model, tasks, &timeline, (width, is_first), budget, steps.clone());
         match search.run()? {
             None => return Ok((Finding::Explained, search.order())),
             Some(task) if search.is_complete => return Ok((Finding::Contradiction(task), Vec::new())),
+            Some(_) if is_first => is_first = false,
             Some(_) => width = wider(width),
         }
     }
@@ -129,7 +136,10 @@ struct Search<'a, 'b, M: Model> {
     tasks: &'a [Task<'a, M::Call, M::Answer>],
     timeline: &'a Timeline,
     width: usize,
+    /// Whether a pending task is linearized only where nothing else leads on.
+    saves_pending: bool,
     open: Open,
+    prospects: Prospects,
     frontier: Vec<Configuration<M::State>>,
     is_complete: bool, // whether the attempt has left out no configuration
     steps: Option<Vec<Step>>,
@@ -141,14 +151,27 @@ impl<'a, 'b, M: Model> Search<'a, 'b, M> {
         model: &'a M,
         tasks: &'a [Task<'a, M::Call, M::Answer>],
         timeline: &'a Timeline,
-        width: usize,
+        (width, saves_pending): (usize, bool),
         budget: &'b mut Budget,
         steps: Option<Vec<Step>>,
     ) -> Self {
         let linearized = vec![0; timeline.layout.words()].into();
         let first = Configuration { state: model.initial(), linearized, step: 0 };
         let (open, frontier) = (Open::new(tasks.len()), vec![first]);
-        Self { model, tasks, timeline, width, open, frontier, is_complete: true, steps, budget }
+        let prospects = Prospects::new(tasks);
+        Self {
+            model,
+            tasks,
+            timeline,
+            width,
+            saves_pending,
+            open,
+            prospects,
+            frontier,
+            is_complete: true,
+            steps,
+            budget,
+        }
     }
 
     /// The task at whose end no configuration is left, if there is one.
@@ -169,6 +192,7 @@ impl<'a, 'b, M: Model> Search<'a, 'b, M> {
 
     fn invoke(&mut self, task: usize) -> Result<(), Exhausted> {
         self.open.invoke(task, self.tasks);
+        self.prospects.invoke(task, &self.tasks[task]);
         if self.tasks[task].is_passive() {
             let mut frontier = std::mem::take(&mut self.frontier);
             for configuration in &mut frontier {
@@ -189,6 +213,7 @@ impl<'a, 'b, M: Model> Search<'a, 'b, M> {
             self.frontier = self.sequences_to(task)?;
         }
         self.open.end(task);
+        self.prospects.end(task, &self.tasks[task]);
         Ok(())
     }
 
@@ -204,6 +229,12 @@ impl<'a, 'b, M: Model> Search<'a, 'b, M> {
         let mut next = Configuration { state, linearized: from.linearized.clone(), step: from.step };
         self.add(&mut next, task);
         if is_changed {
+            let lost =
+                self.model.value(&from.state).filter(|&old| self.model.value(&next.state) != Some(old));
+            let is_linearized = |task: usize| next.has(self.timeline.slots[task]);
+            if lost.is_some_and(|value| !self.prospects.may_lose(value, is_linearized)) {
+                return Ok(None);
+            }
             for at in 0..self.open.passive.len() {
                 self.settle_one(&mut next, self.open.passive[at])?;
             }

@@ -71,6 +71,10 @@ impl<M: Model> Search<'_, '_, M> {
             }
             level = self.extend_by(ends, &level, certain)?;
             if level.is_empty() {
+                if self.saves_pending && ends.after.len() > 0 && !pending.is_empty() {
+                    self.is_complete = false;
+                    break;
+                }
                 level = self.extend_by(ends, &round, pending)?;
                 round.clear();
             }

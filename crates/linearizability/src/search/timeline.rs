@@ -27,6 +27,11 @@ pub struct Traits<'a> {
     pub class: Option<usize>,
     /// A task that takes effect before this one, or never. It is invoked and it ends no later.
     pub after: Option<usize>,
+    /// The number of the value without which the task cannot have its answer.
+    pub needs: Option<usize>,
+    /// The number of the value that the task may make. Either all tasks that make values that
+    /// others need have one, or none.
+    pub makes: Option<usize>,
 }
 
 /// The changes that a task can make.

@@ -252,3 +252,17 @@ fn contradiction_of_several_keys_names_them() {
         "The operation t cannot end as it did (\"x\" is absent; \"x\": put \"1\"; \"y\": delete → done)."
     );
 }
+
+#[test]
+fn put_that_returns_first_and_is_read_last_costs_little() {
+    let mut history = Vec::new();
+    for round in (0..20).map(|round| 1_000 * round) {
+        for place in 0..7 {
+            let put = on("k", Command::set(format!("{round} {place}")), round + place);
+            history.push(put.replied(round + 100 + place, Reply::Done(true)));
+        }
+        history.push(get(Some(&format!("{round} 0")), round + 500, round + 501));
+    }
+    let limits = Limits { memory: 1_000_000, work: 60_000 };
+    assert_eq!(check(&history, Duration::ZERO, limits), Verdict::Linearizable);
+}
