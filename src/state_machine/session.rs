@@ -54,6 +54,9 @@ const PAIRS: usize = SESSION_WINDOW / 2;
 /// How many of these pairs rise if a client numbers its requests.
 const RISING: usize = PAIRS / 4 * 3;
 
+/// A session with fewer requests does not show whether its client counts.
+const SHORT: usize = 32;
+
 /// How many requests a session forgets at most when it records one: more than one, so that it
 /// shrinks when its client begins to count.
 const FORGOTTEN_AT_ONCE: usize = 2;
@@ -175,10 +178,10 @@ impl Session {
 
     /// Its remains when it expires.
     ///
-    /// The numbers of a client that counts are settled. A short session may not show whether they
-    /// rise. A client that invents its MIDs as numbers may have done so in an order that rises: then
-    /// its later requests with smaller numbers are refused. This is likely only if the session was
-    /// very short, and a client that counts is never harmed.
+    /// The numbers of a client that counts are settled. A short session does not show whether they
+    /// rise, because a lost message delays a request behind later ones. So the numbers of a short
+    /// session are settled, too. If its client invents its MIDs as numbers, later requests with
+    /// smaller numbers are refused. The other choice would be to do a request twice.
     pub fn tombstone(&self) -> Tombstone {
         let numbers = (self.first..self.next).filter_map(|n| self.number(n));
         let greatest = numbers.max().max(self.settled).max(self.greatest);
@@ -186,7 +189,7 @@ impl Session {
         let distance = (len / 2).min(PAIRS) as u64;
         let pairs = (self.next - (len as u64 - distance).min(PAIRS as u64))..self.next;
         let rising = pairs.clone().filter(|n| self.is_rise(n - distance, *n)).count();
-        let counts = distance == 0 || 4 * rising >= 3 * pairs.count();
+        let counts = len < SHORT || 4 * rising >= 3 * pairs.count();
         Tombstone { settled: if counts { greatest } else { self.settled }, greatest }
     }
 

@@ -111,6 +111,17 @@ fn number_that_was_never_used_is_done_at_once_after_a_session_expired() {
 }
 
 #[test]
+fn numbers_that_came_out_of_order_stay_refused_after_their_session_expired() {
+    let mut log = Log::new(SessionLimits { count: 1, ..ROOMY });
+    log.done(1, "e6");
+    log.done(1, "a8");
+    log.done(2, "x");
+    log.refused(1, "a8", Refusal::SessionExpired);
+    log.refused(1, "e6", Refusal::Forgotten);
+    log.done(1, "e7");
+}
+
+#[test]
 fn request_that_would_be_refused_for_an_expired_session_is_new_until_the_log_has_it() {
     let mut log = Log::new(SessionLimits { count: 1, ..ROOMY });
     log.done(1, "x");
