@@ -54,10 +54,13 @@ impl Outcome {
         }
     }
 
-    /// Whether a replica or the state machine declined the request, so that a simulator's client tries
-    /// again.
+    /// Whether the request was not served, so that its client tries again under another name.
     pub fn is_declined(&self) -> bool {
-        matches!(self, Self::Redirect | Self::Unknown | Self::Fail | Self::Done(Reply::Error(_)))
+        match self {
+            Self::Done(Reply::Error(refusal)) => refusal.is_by_session(),
+            Self::Done(_) => false,
+            Self::Redirect | Self::Unknown | Self::Fail => true,
+        }
     }
 }
 

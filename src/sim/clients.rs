@@ -5,10 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
-use linearizability::key_value as history;
+use linearizability::{command as judge, key_value as history};
 
 use super::circle::Circle;
 use super::intents::{self, Intent};
+use super::locks;
+use super::operations::{self, Draw, Known, Step, Task, stamp};
 use super::plan::Workload;
 use crate::bytes::Bytes;
 use crate::command::Command;
@@ -38,9 +40,10 @@ pub struct Clients {
     begun: usize, // how many of these have a time or were made, from the first
     first_id: usize,
     clients: Vec<Client>,
+    known: Known,      // the last answers to any of them
     asked: Vec<Asked>, // the place of each is its number
     completed: usize,
-    stored: usize, // acknowledgements of puts, also of late ones
+    stored: usize, // acknowledgements of writes, also of late ones
     duplicates: usize,
     redirects: usize,
     early_reads: usize,
@@ -55,6 +58,7 @@ struct Client {
     unread: BTreeSet<Bytes>,              // the others
     busy: BTreeSet<Bytes>,                // those with a put in progress
     acknowledged: BTreeMap<Bytes, Bytes>, // per own key, the value of the last acknowledged put
+    known: Known,                         // of keys with other operations than puts and gets
     circle: Circle,
 }
 
@@ -63,6 +67,8 @@ struct Client {
 pub struct Asked {
     /// The request itself.
     pub request: Request,
+    /// Its purpose.
+    pub step: Step,
     /// The time of its first sending.
     pub invoked: Micros,
     /// The time of the first attempt at the same operation, before any redirect.
@@ -73,8 +79,9 @@ pub struct Asked {
     pub outcome: Option<Outcome>,
     /// The replica that answered.
     pub answered_by: Option<usize>,
-    retry_of: Option<usize>, // the attempt before this one, if no copy of it can still arrive
-    attempt: usize,          // the number of this attempt at the operation, from 1
+    template: Command, // the command of each attempt, with empty values to be filled in
+    pub(super) retry_of: Option<usize>, // the attempt before this one, if no copy of it can still arrive
+    attempt: usize,    // the number of this attempt at the operation, from 1
     client: usize,
     to: usize,    // the last receiver
     copies: u32,  // the number of its sendings
@@ -121,6 +128,7 @@ impl Clients {
             unread: BTreeSet::new(),
             busy: BTreeSet::new(),
             acknowledged: BTreeMap::new(),
+            known: Known::default(),
             circle: Circle::default(),
         };
         let intents = intents::draw(&workload, &mut rng);
@@ -133,6 +141,7 @@ impl Clients {
             workload,
             replicas,
             rng,
+            known: Known::default(),
             asked: Vec::new(),
             completed: 0,
             stored: 0,
@@ -150,9 +159,10 @@ impl Clients {
     /// Makes a planned request.
     pub fn start(&mut self, now: Micros, number: usize, up: &[bool]) -> Sending {
         let intent = self.intents[number];
-        let operation = match self.key_to_get(&intent) {
-            Some(key) => Operation::Get { key },
-            None => self.put(&intent),
+        let task = match self.key_to_get(&intent) {
+            _ if !self.workload.operations.is_none() => self.draw(intent.client, intent.seed).task(),
+            Some(key) => Operation::Get { key }.into(),
+            None => self.put(&intent).into(),
         };
         if self.workload.fresh_ids {
             self.renew(intent.client);
@@ -160,7 +170,18 @@ impl Clients {
         if self.workload.wander > 0.0 && self.rng.f64() < self.workload.wander {
             self.clients[intent.client].leader = None;
         }
-        self.ask(now, now, intent.client, operation, None, up)
+        self.ask(now, now, intent.client, task, None, up)
+    }
+
+    /// The draw of this client's next operation.
+    fn draw(&self, client: usize, seed: u64) -> Draw<'_> {
+        Draw {
+            shares: self.workload.operations,
+            gets: self.workload.gets,
+            keys: self.workload.shared_keys,
+            known: [&self.clients[client].known, &self.known],
+            rng: Rng::with_seed(seed),
+        }
     }
 
     /// From now on this client uses another ID, and knows no leader.
@@ -214,14 +235,14 @@ impl Clients {
 
     /// Puts a key that no other client uses, to see whether the cluster works.
     pub fn probe(&mut self, now: Micros, up: &[bool]) -> Sending {
-        let operation = Operation::set(PROBE, "works");
-        self.ask(now, now, 0, operation, None, up)
+        let task = Operation::set(PROBE, "works").into();
+        self.ask(now, now, 0, task, None, up)
     }
 
     /// Gets the key of the probe from any replica.
     pub fn wander(&mut self, now: Micros, up: &[bool]) -> Sending {
         self.clients[0].leader = None;
-        self.ask(now, now, 0, Operation::get(PROBE), None, up)
+        self.ask(now, now, 0, Operation::get(PROBE).into(), None, up)
     }
 
     /// Whether a replica has acknowledged the probe.
@@ -235,22 +256,24 @@ impl Clients {
         now: Micros,
         wanted: Micros,
         client: usize,
-        mut operation: Operation,
+        task: Task,
         to: Option<usize>,
         up: &[bool],
     ) -> Sending {
         let number = self.asked.len();
-        if let Operation::Set(Set { value, .. }) = &mut operation
-            && self.workload.shared_keys > 0
-        {
-            // Each attempt puts another value, so that the value of a get identifies the attempt.
-            *value = format!("{:_<1$}", format!("v{number:x}"), self.workload.value_bytes).into();
-        }
+        let Task { command: template, step } = task;
+        // Each attempt writes another value, so that the value of a get identifies the attempt.
+        let is_padded = self.workload.operations.is_none();
+        let width = if is_padded { self.workload.value_bytes } else { 0 };
+        let mut command = template.clone();
+        stamp(&mut command, &format!("{:_<width$}", format!("v{number:x}")).into());
         let id = RequestId { client: self.clients[client].id, mid: format!("{number:x}").into() };
-        let request = Request { id, command: operation.into() };
+        let request = Request { id, command };
         let to = to.or(self.clients[client].leader).filter(|&to| up[to]);
         let asked = Asked {
             request,
+            step,
+            template,
             invoked: now,
             wanted,
             returned: None,
@@ -324,7 +347,8 @@ impl Clients {
         let number = self.number(&response.id).ok_or_else(|| format!("no client asked {:?}", response.id))?;
         let asked = &mut self.asked[number];
         asked.answers += 1;
-        self.stored += usize::from(response.outcome == Outcome::OK);
+        let is_done = matches!(response.outcome, Outcome::Done(_)) && !response.outcome.is_declined();
+        self.stored += usize::from(is_done && !asked.request.command.is_read());
         if asked.answers > asked.copies {
             return Err(format!(
                 "{} was sent {} times and answered more often",
@@ -338,7 +362,7 @@ impl Clients {
         }
         asked.outcome = Some(response.outcome.clone());
         (asked.returned, asked.answered_by) = (Some(now), Some(from));
-        let (client, attempt, command) = (asked.client, asked.attempt, asked.request.command.clone());
+        let (client, attempt) = (asked.client, asked.attempt);
         if response.outcome.is_declined() {
             self.redirects += usize::from(response.outcome == Outcome::Redirect);
             if Circle::holds(attempt, self.replicas) {
@@ -348,22 +372,53 @@ impl Clients {
             return Ok(Some(self.ask_again(now, number, up)).into());
         }
         self.completed += 1;
-        let follows = match command {
-            Command::One(Operation::Set(Set { key, value, .. })) => {
-                self.clients[client].acknowledged.insert(key.clone(), value);
-                self.acknowledged(now, client, key, from, up)
-            }
-            Command::One(Operation::Get { key }) => {
-                self.note_read(client, &key, &response.outcome);
-                None
-            }
-            _ => None,
-        };
+        let follows = self.complete(now, number, &response.outcome, up);
         let mut follows = Follows::from(follows.or_else(|| self.go_on(now, client, up)));
         for declined in self.clients[client].circle.leave() {
             follows.sendings.push(self.ask_again(now, declined, up));
         }
         Ok(follows)
+    }
+
+    /// A request is done. Its client may have to send another one at once.
+    fn complete(&mut self, now: Micros, number: usize, outcome: &Outcome, up: &[bool]) -> Option<Sending> {
+        let Asked { client, answered_by, .. } = self.asked[number];
+        let command = self.asked[number].request.command.clone();
+        if !self.workload.operations.is_none() {
+            if let Outcome::Done(reply) = outcome {
+                self.clients[client].known.learn(&command, reply);
+                self.known.learn(&command, reply);
+                if let Some(task) = self.next(number, &command, reply) {
+                    return Some(self.ask(now, now, client, task, None, up));
+                }
+            }
+            let key = command.operations().first()?.keys().first().copied().cloned()?;
+            return if command.is_read() { None } else { self.read_back(now, client, key, answered_by, up) };
+        }
+        match command {
+            Command::One(Operation::Set(Set { key, value, .. })) => {
+                self.clients[client].acknowledged.insert(key.clone(), value);
+                self.acknowledged(now, client, key, answered_by, up)
+            }
+            Command::One(Operation::Get { key }) => {
+                self.note_read(client, &key, outcome);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// The request that follows on this reply to a request with several steps.
+    fn next(&self, number: usize, command: &Command, reply: &Reply) -> Option<Task> {
+        let Asked { client, step, .. } = &self.asked[number];
+        match step {
+            Step::Look { key, seed } => {
+                let (revision, seen) = operations::seen(reply)?;
+                Some(self.draw(*client, *seed).transaction(key.clone(), revision, seen))
+            }
+            Step::Lock(step) => locks::next(step.clone(), command, reply),
+            Step::Alone | Step::Transact { .. } => None,
+        }
     }
 
     /// A client in a circle has paused: it repeats the declined request that has waited longest.
@@ -375,9 +430,9 @@ impl Clients {
 
     /// Repeats a declined request under another name.
     fn ask_again(&mut self, now: Micros, declined: usize, up: &[bool]) -> Sending {
-        let Asked { wanted, client, attempt, .. } = self.asked[declined];
-        let Request { id, command } = self.asked[declined].request.clone();
-        let again = self.ask(now, wanted, client, command.operations()[0].clone(), None, up);
+        let Asked { wanted, client, attempt, ref template, ref step, ref request, .. } = self.asked[declined];
+        let (task, id) = (Task { command: template.clone(), step: step.clone() }, request.id.clone());
+        let again = self.ask(now, wanted, client, task, None, up);
         let are_copies_settled = self.asked[declined].answers == self.asked[declined].copies;
         let asked = &mut self.asked[again.number];
         (asked.retry_of, asked.attempt) = (are_copies_settled.then_some(declined), attempt + 1);
@@ -397,7 +452,7 @@ impl Clients {
         now: Micros,
         client: usize,
         key: Bytes,
-        by: usize,
+        by: Option<usize>,
         up: &[bool],
     ) -> Option<Sending> {
         let knows = &mut self.clients[client];
@@ -405,8 +460,21 @@ impl Clients {
         if knows.unread.remove(&key) {
             knows.readable.push(key.clone());
         }
-        let another = if self.workload.read_back { self.any_up(Some(by), up) } else { None };
-        another.map(|another| self.ask(now, now, client, Operation::Get { key }, Some(another), up))
+        self.read_back(now, client, key, by, up)
+    }
+
+    /// A client may read a key from another replica than the one that has just acknowledged a write
+    /// to it.
+    fn read_back(
+        &mut self,
+        now: Micros,
+        client: usize,
+        key: Bytes,
+        by: Option<usize>,
+        up: &[bool],
+    ) -> Option<Sending> {
+        let another = if self.workload.read_back { self.any_up(by, up) } else { None };
+        another.map(|another| self.ask(now, now, client, Operation::Get { key }.into(), Some(another), up))
     }
 
     /// The number of the request with this name.
@@ -448,7 +516,7 @@ impl Clients {
         self.workload.timeout_us = self.workload.timeout_us.map(|timeout_us| 8 * timeout_us);
     }
 
-    /// Number of acknowledgements of puts, also of those that a client has repeated since.
+    /// Number of acknowledgements of writes, also of those that a client has repeated since.
     pub fn stored(&self) -> usize {
         self.stored
     }
@@ -474,9 +542,21 @@ impl Clients {
         self.early_reads
     }
 
-    /// The history that the clients saw, for the linearizability checker.
+    /// Whether clients only put and get.
+    pub fn only_put_and_get(&self) -> bool {
+        self.workload.operations.is_none()
+    }
+
+    /// The history that the clients saw, for the linearizability checker of puts and gets.
     pub fn history(&self) -> Vec<history::Operation> {
-        self.asked.iter().filter_map(Asked::operation).collect()
+        self.asked.iter().filter_map(super::history::of_values).collect()
+    }
+
+    /// The history that the clients saw, for the checker that knows other operations, too.
+    pub fn history_of_commands(&self) -> Vec<judge::Operation> {
+        // Clients that delete all keys leave no history of a key.
+        let judged = if self.workload.operations.all < 1.0 { &self.asked[..] } else { &[] };
+        judged.iter().filter_map(super::history::of_commands).collect()
     }
 }
 
@@ -484,37 +564,6 @@ impl Asked {
     /// Whether a replica acknowledged it as a write.
     pub fn is_stored(&self) -> bool {
         self.outcome == Some(Outcome::OK)
-    }
-
-    /// A put without acknowledgement may have taken effect; a get without a value proves nothing.
-    fn operation(&self) -> Option<history::Operation> {
-        let ns = |at: Micros| at * 1_000;
-        let (key, kind, returned) = match self.request.command.operations() {
-            [Operation::Set(Set { key, value, .. })] => {
-                let value = value.to_text().into();
-                (key, history::Kind::Put { value }, self.returned.filter(|_| self.is_stored()))
-            }
-            [Operation::Get { key }] => {
-                let value = self.outcome.as_ref()?.value()?.to_text().into();
-                (key, history::Kind::Get { value }, self.returned)
-            }
-            _ => return None,
-        };
-        let refusal = match self.outcome {
-            Some(Outcome::Fail | Outcome::Done(Reply::Error(_))) => Some(history::Refusal::Fail),
-            Some(Outcome::Redirect) => Some(history::Refusal::Redirect),
-            _ => None,
-        };
-        Some(history::Operation {
-            name: self.request.id.mid.clone(),
-            client: self.request.id.client.to_string().into(),
-            key: key.to_text().into(),
-            kind,
-            invoked: ns(self.invoked),
-            returned: returned.map(ns),
-            declined: refusal.map(|with| history::Declined { with, at: self.returned.map(ns) }),
-            retry_of: self.retry_of.map(|number| format!("{number:x}").into()),
-        })
     }
 }
 

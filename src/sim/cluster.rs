@@ -17,6 +17,7 @@ use super::requester::Requester;
 use super::server::Server;
 use super::trace::{Place, Trace};
 use super::traffic::Traffic;
+use super::wall_clock;
 use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::micros::Micros;
@@ -24,7 +25,6 @@ use crate::outbox::Datagram;
 use crate::replica::{Effect, Options};
 use crate::replication::Message;
 use crate::request::Response;
-use crate::state_machine::Settings;
 use crate::wire::{self, Decoder};
 
 /// A cluster, its clients, and the network between them.
@@ -58,13 +58,14 @@ impl Cluster {
         let network = Network::new(plan.network, plan.replicas, root.fork());
         let clients = Clients::new(plan.workload, plan.replicas, root.fork());
         let ids: Vec<Id> = (0..plan.replicas).filter_map(|n| Id::new(n as u16)).collect();
-        let state_machine = Settings::default();
+        let state_machine = plan.bounds.settings();
         let server = |(n, &own): (usize, &Id)| {
             let peers = ids.iter().copied().filter(|&id| id != own).collect();
             let max_datagram = plan.network.max_datagram;
             let (applied_at_once, tuning) = (plan.applied_at_once, plan.tuning);
             let options = Options { applied_at_once, state_machine, tuning, ..Options::new(own, peers, 0) };
-            Server::new(options, max_datagram, plan.storage, plan.clock_origin, plan.clock_rate(n), bug)
+            let (rate, wall_clock) = (plan.clock_rate(n), plan.wall_clock(n));
+            Server::new(options, max_datagram, plan.storage, plan.clock_origin, rate, wall_clock, bug)
         };
         let mut cluster = Self {
             servers: ids.iter().enumerate().map(server).collect(),
@@ -115,8 +116,11 @@ impl Cluster {
         self.check_history()
     }
 
-    pub(super) fn check_history(&self) -> Result<(), Violation> {
-        self.invariants.check_history(self.now, &self.clients)
+    pub(super) fn check_history(&mut self) -> Result<(), Violation> {
+        let difference_ms = wall_clock::difference_ms(&self.plan.wall_clocks, self.now);
+        let decided = self.invariants.check_history(self.now, &self.clients, difference_ms)?;
+        self.coverage.undecided += u64::from(!decided);
+        Ok(())
     }
 
     pub(super) fn run_until(&mut self, end: Micros) -> Result<(), Violation> {

@@ -6,8 +6,14 @@ use std::ops::AddAssign;
 use raft::message::{Acknowledgement, AppendOutcome};
 
 use super::invariants::{Knowledge, Observation};
+use super::locks;
+use super::operations::Step;
+use crate::command::Command;
 use crate::micros::Micros;
-use crate::replication::Body;
+use crate::operation::Operation;
+use crate::replication::{Body, Payload};
+use crate::reply::{Refusal, Reply};
+use crate::request::Outcome;
 
 macro_rules! counters {
     ($($(#[doc = $text:literal])+ $name:ident $required:literal,)+) => {
@@ -83,8 +89,28 @@ counters! {
     /// Clusters that got more work than they could do, until the clients repeated requests less
     /// often.
     overloads false,
+    /// Histories that the judge could not decide in time.
+    undecided false,
     /// Requests that were answered.
     answers true,
+    /// Reads that went through the log, because a key had expired by the leader's clock alone.
+    expiries_committed true,
+    /// Entries that removed expired keys.
+    removals true,
+    /// Conditions of sets and deletes that did not hold.
+    conditions_unmet true,
+    /// Batches that did nothing, because a watched key had changed.
+    aborted_batches true,
+    /// Sessions that expired.
+    expired_sessions true,
+    /// Requests that were refused because their client's session had expired.
+    session_refusals true,
+    /// Writes that were answered again, from the session of their client.
+    replies_from_sessions true,
+    /// Locks that a client got.
+    locks true,
+    /// Work that was refused because the lock was lost.
+    fenced true,
 }
 
 impl Coverage {
@@ -106,6 +132,7 @@ impl Coverage {
         let repeats =
             applied.filter_map(|index| knowledge.at(index)).filter(|committed| committed.does_nothing);
         self.duplicate_requests += repeats.count() as u64;
+        self.note_commands(moment, knowledge);
         self.note_lease(moment, led_on);
         self.figure_8 += u64::from(led_on && is_figure_8(moment));
     }
@@ -135,6 +162,37 @@ impl Coverage {
         }
     }
 
+    fn note_commands(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) {
+        let commit_index = moment.before.commit_index;
+        for index in commit_index + 1..=moment.node().commit_index() {
+            let Some(committed) = knowledge.at(index) else { continue };
+            let Payload::Command(proposal) = &committed.entry.payload else { continue };
+            self.expiries_committed += u64::from(proposal.command.is_read());
+            self.removals += u64::from(proposal.request.is_none());
+        }
+        self.expired_sessions = self.expired_sessions.max(knowledge.sessions_expired());
+        for response in moment.responses() {
+            let (Some(asked), Outcome::Done(reply)) = (moment.clients.asked(&response.id), &response.outcome)
+            else {
+                continue;
+            };
+            let is_lock = |acquires: bool| match &asked.step {
+                Step::Lock(locks::Step::Acquire { .. }) => acquires,
+                Step::Lock(locks::Step::Work { .. }) => !acquires,
+                _ => false,
+            };
+            let has_got = matches!(reply, Reply::Array(replies) if replies.first() == Some(&Reply::Ok));
+            self.locks += u64::from(is_lock(true) && has_got);
+            self.fenced += u64::from(is_lock(false) && *reply == Reply::Nil);
+            self.conditions_unmet += u64::from(is_unmet(&asked.request.command, reply));
+            let is_batch = matches!(asked.request.command, Command::Batch(_));
+            self.aborted_batches += u64::from(is_batch && *reply == Reply::Nil);
+            self.session_refusals += u64::from(*reply == Reply::Error(Refusal::SessionExpired));
+            let effect = knowledge.effect_of(&response.id);
+            self.replies_from_sessions += u64::from(effect.is_some_and(|index| index <= commit_index));
+        }
+    }
+
     fn note_lease(&mut self, moment: &Observation<'_>, led_on: bool) {
         let until = moment.servers[moment.at].leased_until();
         let leased = until.is_some_and(|until| until > moment.now);
@@ -147,6 +205,15 @@ impl Coverage {
                 self.confirmed_reads += u64::from(!leased);
             }
         }
+    }
+}
+
+/// Whether a condition of this command did not hold.
+fn is_unmet(command: &Command, reply: &Reply) -> bool {
+    match command {
+        Command::One(Operation::Set(set)) => set.condition.is_some() && *reply == Reply::Nil,
+        Command::One(Operation::DeleteIfEqual { .. }) => *reply == Reply::Integer(0),
+        _ => false,
     }
 }
 

@@ -281,10 +281,20 @@ impl Cluster {
         let does = |trigger: Trigger| match trigger {
             Trigger::Lead => begins,
             Trigger::Commit => commits,
-            Trigger::Ack | Trigger::Vote => effects.iter().any(|effect| shows(trigger, effect)),
+            Trigger::Ack => effects.iter().any(|effect| self.acknowledges(effect)),
+            Trigger::Vote => effects.iter().any(votes),
         };
         let position = self.faults.armed.iter().position(|&(_, trigger)| does(trigger))?;
         Some(self.faults.armed.remove(position).0)
+    }
+
+    /// Whether this effect tells a client that its write took effect.
+    fn acknowledges(&self, effect: &Effect) -> bool {
+        let Effect::Send(Outbound::Client(response)) = effect else { return false };
+        let asked = self.clients.asked(&response.id);
+        matches!(response.outcome, Outcome::Done(_))
+            && !response.outcome.is_declined()
+            && asked.is_some_and(|asked| !asked.request.command.is_read())
     }
 
     /// Sends only the message that the trigger is about, and stops the replica.
@@ -309,13 +319,8 @@ impl Cluster {
     }
 }
 
-/// Whether this effect pulls the trigger.
-fn shows(trigger: Trigger, effect: &Effect) -> bool {
-    match (trigger, effect) {
-        (Trigger::Ack, Effect::Send(Outbound::Client(response))) => response.outcome == Outcome::OK,
-        (Trigger::Vote, Effect::Send(Outbound::Peer { message, .. })) => {
-            matches!(&message.body, Body::RequestVoteResponse(response) if response.granted && !response.pre_vote)
-        }
-        _ => false,
-    }
+/// Whether this effect is a vote for another replica.
+fn votes(effect: &Effect) -> bool {
+    let Effect::Send(Outbound::Peer { message, .. }) = effect else { return false };
+    matches!(&message.body, Body::RequestVoteResponse(response) if response.granted && !response.pre_vote)
 }

@@ -19,6 +19,7 @@ pub(super) struct Intent {
     pub(super) choice: f64,
     pub(super) new_key: u128,
     pub(super) value: u128,
+    pub(super) seed: u64, // decides the operation, if there are others than puts and gets
 }
 
 /// Draws all requests of a run.
@@ -39,6 +40,7 @@ pub(super) fn draw(workload: &Workload, rng: &mut Rng) -> Vec<Intent> {
             choice: rng.f64(),
             new_key: rng.u128(..),
             value: rng.u128(..),
+            seed: if workload.operations.is_none() { 0 } else { rng.u64(..) },
         }
     };
     (0..workload.requests).map(intent).collect()

@@ -8,7 +8,8 @@
 use super::clients::Asked;
 use super::cluster::Cluster;
 use super::invariants::Violation;
-use super::plan::{ClockOrigin, Network, Plan, Storage, Workload};
+use super::operations::Operations;
+use super::plan::{Bounds, ClockOrigin, Network, Plan, Storage, Workload};
 use super::scenario::{CLIENTS, DELAY_US, STAGE_US};
 use super::traffic::Traffic;
 use crate::micros::Micros;
@@ -160,6 +161,8 @@ impl Experiment {
             storage: Storage::Memory,
             clock_ppm: Vec::new(),
             clock_origin: ClockOrigin::Zero,
+            wall_clocks: Vec::new(),
+            bounds: Bounds::default(),
             applied_at_once: APPLIED_AT_ONCE,
             tuning: self.tuning,
             workload: Workload {
@@ -171,6 +174,7 @@ impl Experiment {
                 end_us,
                 gets: self.gets,
                 shared_keys: 0,
+                operations: Operations::default(),
                 value_bytes: 32,
                 loss: 0.0,
                 timeout_us: None,

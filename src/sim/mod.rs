@@ -13,9 +13,14 @@
 //! | `bugs` | known bugs, each a layer around a replica |
 //! | `disk` | a disk, and the part of it that survives a crash |
 //! | `network` | whether and when a message arrives |
+//! | `wall_clock` | the clocks that show the date |
 //! | `intents` | the requests of the clients, drawn before the run |
 //! | `requester` | when the loop that sends all requests is awake |
 //! | `clients` | requests, their receivers, and the consequences of answers |
+//! | `operations` | the operations beside puts and gets |
+//! | `all_operations` | draws any operation |
+//! | `locks` | clients that hold locks |
+//! | `history` | the history of the clients in the words of the judge |
 //! | `circle` | when a client repeats a request that every replica declines |
 //! | `faults` | each fault: how it begins and how it ends |
 //! | `liveness` | a majority heals for good, and must make progress |
@@ -41,12 +46,14 @@
 //! direction or both, and a hold releases them all at once. A replica crashes between two batches
 //! and restarts with the state that its disk kept, which may end in the middle of the unsynced
 //! changes. A replica also pauses for a while, and its clock does not. Clocks run at different
-//! rates. Clients share keys, lose messages, wait in vain, and repeat requests under the same name.
+//! rates, and wall clocks differ, drift and jump. Clients share keys, lose messages, wait in vain,
+//! and repeat requests under the same name.
 //!
 //! Some faults are not modelled: disks that lie or rot, messages that change on their way, and
 //! replicas that lie. Clocks do not drift further apart than the lease allows. No crash happens in
 //! the middle of a batch; to all other processes it looks like a crash before or after the batch.
 
+mod all_operations;
 pub mod batch;
 pub mod bugs;
 mod circle;
@@ -57,12 +64,15 @@ mod disk;
 #[cfg(test)]
 mod failover;
 mod faults;
+mod history;
 mod intents;
 pub mod invariants;
 mod liveness;
+pub mod locks;
 pub mod measure;
 pub mod minimise;
 mod network;
+pub mod operations;
 pub mod plan;
 mod queue;
 mod requester;
@@ -72,6 +82,7 @@ mod server;
 pub mod swarm;
 pub mod trace;
 pub mod traffic;
+pub mod wall_clock;
 
 #[cfg(test)]
 mod tests;

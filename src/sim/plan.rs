@@ -6,8 +6,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::operations::Operations;
+use super::wall_clock::WallClock;
 use crate::micros::Micros;
 use crate::replica::APPLIED_AT_ONCE;
+use crate::state_machine::{SessionLimits, Settings};
 use crate::tuning::Tuning;
 
 /// A whole run. The same plan gives the same run, to the byte.
@@ -31,6 +34,12 @@ pub struct Plan {
     /// The time that each replica's clock shows when the replica starts.
     #[serde(default)]
     pub clock_origin: ClockOrigin,
+    /// The wall clock of each replica; a replica without one has one that is right.
+    #[serde(default)]
+    pub wall_clocks: Vec<WallClock>,
+    /// The bounds of the state machines.
+    #[serde(default)]
+    pub bounds: Bounds,
     /// The tuning of the replicas.
     pub tuning: Tuning,
     /// Number of committed entries that a replica applies in one batch, at least 1.
@@ -52,6 +61,36 @@ impl Plan {
     /// The rate of this replica's clock; the rate of true time if the plan has none.
     pub fn clock_rate(&self, replica: usize) -> i64 {
         self.clock_ppm.get(replica).copied().unwrap_or(0)
+    }
+
+    /// The wall clock of this replica.
+    pub fn wall_clock(&self, replica: usize) -> WallClock {
+        self.wall_clocks.get(replica).cloned().unwrap_or_default()
+    }
+}
+
+/// The bounds of the state machines, if they are not those of the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Bounds {
+    /// The most sessions.
+    pub sessions: Option<usize>,
+    /// The most bytes of the replies that a session keeps.
+    pub reply_bytes: Option<usize>,
+    /// The number of deleted keys that have a revision of their own.
+    pub deletions: Option<usize>,
+}
+
+impl Bounds {
+    /// The settings of a state machine with these bounds.
+    pub fn settings(&self) -> Settings {
+        let usual = Settings::default();
+        let sessions = SessionLimits {
+            count: self.sessions.unwrap_or(usual.sessions.count),
+            reply_bytes: self.reply_bytes.unwrap_or(usual.sessions.reply_bytes),
+            ..usual.sessions
+        };
+        Settings { deletions: self.deletions.unwrap_or(usual.deletions), sessions, ..usual }
     }
 }
 
@@ -131,8 +170,12 @@ pub struct Workload {
     pub end_us: Micros,
     /// The share of gets among the requests.
     pub gets: f64,
-    /// Number of keys that all clients share; 0 if each client has its own.
+    /// Number of keys that all clients share; 0 if each client has its own. With operations, the
+    /// number of keys of each kind; 0 stands for 3.
     pub shared_keys: usize,
+    /// The operations beside puts and gets.
+    #[serde(default)]
+    pub operations: Operations,
     /// The least length of a value, in bytes.
     pub value_bytes: usize,
     /// The probability that a message to or from a client is lost.
@@ -247,7 +290,7 @@ impl Shape {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
-    /// It acknowledges a put: the client receives the acknowledgement, other replicas nothing.
+    /// It acknowledges a write: the client receives the acknowledgement, other replicas nothing.
     Ack,
     /// It votes for another replica, which receives the vote.
     Vote,
@@ -343,7 +386,7 @@ impl fmt::Display for Target {
 impl fmt::Display for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Ack => "acknowledges a put",
+            Self::Ack => "acknowledges a write",
             Self::Vote => "votes for another",
             Self::Lead => "begins to lead",
             Self::Commit => "commits as a leader",

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::plan::{ClockOrigin, Fault, FaultKind, Network, Plan, Storage, Target, Trigger, Workload};
+use super::operations::Operations;
+use super::plan::{Bounds, ClockOrigin, Fault, FaultKind, Network, Plan, Storage, Target, Trigger, Workload};
+use super::wall_clock::WallClock;
 use crate::micros::Micros;
 use crate::replica::APPLIED_AT_ONCE;
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
@@ -52,6 +54,8 @@ pub struct Scenario {
     #[serde(default)]
     shared_keys: usize,
     #[serde(default)]
+    operations: Shares,
+    #[serde(default)]
     client_drops: f64,
     client_timeout: Option<f64>,
     #[serde(default)]
@@ -60,6 +64,22 @@ pub struct Scenario {
     poll: f64,
     #[serde(default)]
     events: Vec<TimedEvent>,
+}
+
+/// The shares of operations among the writes.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Shares {
+    cas: f64,
+    increment: f64,
+    append: f64,
+    delete: f64,
+}
+
+impl From<Shares> for Operations {
+    fn from(Shares { cas, increment, append, delete }: Shares) -> Self {
+        Self { cas, increment, append, delete, ..Self::default() }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -193,6 +213,11 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
         () if workload.poll_us > 1_000_000 => Err("poll_us must be at most 1000000"),
         () if plan.applied_at_once == 0 => Err("applied_at_once must be at least 1"),
         () if plan.tuning.check().is_err() => Err("tuning contradicts itself or is out of range"),
+        () if !plan.wall_clocks.iter().all(WallClock::is_sane) => {
+            Err("wall_clocks must stay within a day, and their ppm within 500000")
+        }
+        () if !workload.operations.is_sane() => Err("shares of operations must add up to at most 1"),
+        () if plan.bounds.sessions == Some(0) => Err("bounds must allow at least one session"),
         () if plan.clock_ppm.iter().any(|ppm| ppm.abs() > 500_000) => Err("clock_ppm must be within 500000"),
         () => Ok(()),
     }
@@ -216,6 +241,9 @@ impl Scenario {
             }
             () if self.start_wait + self.end_wait > self.lifetime => {
                 Err("start_wait + end_wait must be at most lifetime")
+            }
+            () if !Operations::from(self.operations).is_sane() => {
+                Err("the shares of operations must be 0 to 1 and add up to at most 1")
             }
             () if !(0.0..=1.0).contains(&self.poll) => Err("poll must be 0 to 1 second"),
             () if self.client_timeout.is_some_and(|t| !(t > 0.0 && t.is_finite())) => {
@@ -245,6 +273,8 @@ impl Scenario {
             storage: Storage::Memory,
             clock_ppm: vec![0; self.replicas],
             clock_origin: ClockOrigin::Zero,
+            wall_clocks: Vec::new(),
+            bounds: Bounds::default(),
             applied_at_once: APPLIED_AT_ONCE,
             tuning: Tuning::DEFAULT,
             workload: Workload {
@@ -256,6 +286,7 @@ impl Scenario {
                 end_us: micros(self.lifetime - self.end_wait),
                 gets: self.mix,
                 shared_keys: self.shared_keys,
+                operations: self.operations.into(),
                 value_bytes: 32,
                 loss: self.client_drops,
                 wander: 0.0,

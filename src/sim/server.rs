@@ -10,6 +10,7 @@ use raft::types::{Index, Term};
 use super::bugs::{Adapter, Bug};
 use super::disk::Disk;
 use super::plan::{ClockOrigin, Storage};
+use super::wall_clock::WallClock;
 use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::micros::Micros;
@@ -22,9 +23,6 @@ use crate::wire::Limits;
 
 /// The greatest number of inputs in a batch, as in the pipeline.
 const MAX_BATCH: usize = 256;
-
-/// The wall clock at the start of a run.
-const START: UnixMillis = 1_000_000_000_000;
 
 /// A clock that runs at its own rate from its own origin.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +114,7 @@ pub struct Server {
     storage: Storage,
     clock_origin: ClockOrigin,
     clock: Clock,
+    wall_clock: WallClock,
     bug: Option<Bug>,
     adapter: Option<Box<dyn Adapter>>, // the bug around it in this life
     began: (Micros, Micros),           // the start of this life: true time, and by its clock
@@ -135,6 +134,7 @@ impl Server {
         storage: Storage,
         clock_origin: ClockOrigin,
         clock_ppm: i64,
+        wall_clock: WallClock,
         bug: Option<Bug>,
     ) -> Self {
         Self {
@@ -152,6 +152,7 @@ impl Server {
             storage,
             clock_origin,
             clock: Clock { started_at: 0, origin: 0, ppm: clock_ppm },
+            wall_clock,
             bug,
             adapter: None,
             began: (0, 0),
@@ -220,6 +221,11 @@ impl Server {
         self.clock.shows(now)
     }
 
+    /// The date on its wall clock.
+    pub fn date(&self, now: Micros) -> UnixMillis {
+        self.wall_clock.shows(now)
+    }
+
     /// The start of its last life, in true time and by its clock.
     pub fn began(&self) -> (Micros, Micros) {
         self.began
@@ -269,7 +275,7 @@ impl Server {
 
     /// The consensus stage: one batch. Returns the effects that are to be performed.
     pub fn batch(&mut self, now: Micros) -> Vec<Effect> {
-        let unix = START + (now / 1_000) as UnixMillis;
+        let unix = self.wall_clock.shows(now);
         let now = self.clock.shows(now);
         let Some(replica) = &mut self.replica else { return Vec::new() };
         replica.set_wall_clock(now, unix);

@@ -4,9 +4,12 @@
 
 use fastrand::Rng;
 
+use super::operations::Operations;
 use super::plan::{
-    Broken, ClockOrigin, Fault, FaultKind, Liveness, Network, Plan, Shape, Storage, Target, Trigger, Workload,
+    Bounds, Broken, ClockOrigin, Fault, FaultKind, Liveness, Network, Plan, Shape, Storage, Target, Trigger,
+    Workload,
 };
+use super::wall_clock::WallClock;
 use crate::micros::Micros;
 use crate::replica::{APPLIED_AT_ONCE, ELECTION_TIMEOUT_US};
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
@@ -46,7 +49,7 @@ pub fn plan(seed: u64) -> Plan {
     // for ever.
     network.reorder &= tuning.batch;
     let (clock_origin, clock_ppm) = clocks(&mut root.fork(), replicas, tuning.reads);
-    let workload = workload(&mut root.fork(), size, lifetime_us, &network);
+    let mut workload = workload(&mut root.fork(), size, lifetime_us, &network);
     let liveness = liveness(&mut root.fork(), replicas);
     let mut faults = faults(&mut root.fork(), replicas, lifetime_us);
     add_pattern(&mut root.fork(), replicas, lifetime_us, &mut faults);
@@ -58,6 +61,9 @@ pub fn plan(seed: u64) -> Plan {
         spare_majority(&mut root.fork(), replicas, &liveness, &mut faults);
     }
     let applied_at_once = applied_at_once(&mut root.fork(), size);
+    workload.operations = operations(&mut root.fork());
+    let wall_clocks = wall_clocks(&mut root.fork(), replicas, lifetime_us);
+    let bounds = bounds(&mut root.fork(), &mut workload);
     let liveness = Some(liveness);
     Plan {
         seed,
@@ -67,6 +73,8 @@ pub fn plan(seed: u64) -> Plan {
         storage,
         clock_ppm,
         clock_origin,
+        wall_clocks,
+        bounds,
         tuning,
         applied_at_once,
         workload,
@@ -218,6 +226,7 @@ fn workload(rng: &mut Rng, size: Size, lifetime_us: Micros, network: &Network) -
         end_us: lifetime_us,
         gets: one_of(rng, &[0.2, 0.5, 0.8]),
         shared_keys: rng.usize(1..4),
+        operations: Operations::default(),
         // A short datagram has room for four of the longer values. If datagrams overtake each
         // other, each round trip brings only the few that happen to arrive in order. Then a backlog
         // takes for ever.
@@ -244,6 +253,61 @@ fn workload(rng: &mut Rng, size: Size, lifetime_us: Micros, network: &Network) -
             read_back: false,
             ..usual
         },
+    }
+}
+
+/// Four in ten seeds only put and get. The others have operations whose history is judged, or all
+/// that there are, or locks, mixed with each other now and then.
+fn operations(rng: &mut Rng) -> Operations {
+    let judged = Operations {
+        cas: rng.f64() * 0.4,
+        increment: rng.f64() * 0.3,
+        append: rng.f64() * 0.2,
+        delete: 0.02 + rng.f64() * 0.08,
+        deadlines: sometimes(rng, 1.0),
+        transactions: sometimes(rng, 0.15),
+        ..Operations::default()
+    };
+    let all = if rng.bool() { 1.0 } else { 0.5 };
+    let locks = 0.3 + rng.f64() * 0.7;
+    match rng.u8(0..10) {
+        0..4 => Operations::default(),
+        4..7 => judged,
+        7 => Operations { all: 1.0, ..Operations::default() },
+        8 => Operations { all: all - judged.transactions, ..judged },
+        _ => Operations { locks: locks - judged.transactions, ..judged },
+    }
+}
+
+/// The wall clocks of replicas that a time service keeps together, or that differ by seconds, or
+/// that are set again in the run.
+fn wall_clocks(rng: &mut Rng, replicas: usize, lifetime_us: Micros) -> Vec<WallClock> {
+    let most_ms = one_of(rng, &[0, 5, 300, 3_000]);
+    let most_ppm = one_of(rng, &[0, 100, 10_000]);
+    let jump_ms = one_of(rng, &[0, 0, 200, 2_000]);
+    let clock = |_| {
+        let jumps = if jump_ms == 0 { 0 } else { rng.usize(0..4) };
+        WallClock {
+            offset_ms: drift(rng, most_ms),
+            ppm: drift(rng, most_ppm),
+            jumps: (0..jumps).map(|_| (rng.u64(0..lifetime_us), rng.i64(-jump_ms..=jump_ms))).collect(),
+        }
+    };
+    (0..replicas).map(clock).collect()
+}
+
+/// One seed in five has fewer sessions than clients, so that sessions expire, and remembers few
+/// replies and few deletions. One in two of them has a new client for each operation.
+fn bounds(rng: &mut Rng, workload: &mut Workload) -> Bounds {
+    if rng.u8(0..5) > 0 {
+        return Bounds::default();
+    }
+    workload.fresh_ids |= rng.bool();
+    workload.clients = workload.clients.max(rng.usize(2..6));
+    Bounds {
+        sessions: Some(rng.usize(1..=3)),
+        reply_bytes: rng.bool().then(|| rng.usize(0..100)),
+        deletions: rng.bool().then(|| rng.usize(0..3)),
     }
 }
 

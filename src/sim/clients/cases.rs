@@ -213,6 +213,7 @@ fn of_hex(text: &Bytes) -> String {
 impl Start {
     fn intent(&self) -> Intent {
         Intent {
+            seed: 0,
             at: 0,
             client: self.client,
             wants_get: self.wants_get,

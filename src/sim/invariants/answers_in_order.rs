@@ -1,13 +1,28 @@
 //! Answers leave in the order in which their operations took effect. A walk along the log that
-//! never turns back finds every answer of a batch true.
+//! never turns back finds every answer of a batch true. A read sees all that was committed anywhere
+//! when its client asked. So the log is an order that explains all answers: the history is
+//! linearizable, whatever the operations are.
+
+use raft::types::Index;
 
 use super::{Invariant, Knowledge, Observation};
 use crate::command::Command;
-use crate::operation::Operation;
+use crate::micros::Micros;
+use crate::reply::{Refusal, Reply};
 use crate::request::Outcome;
 
-#[derive(Debug)]
-pub(super) struct AnswersInOrder;
+#[derive(Debug, Default)]
+pub(super) struct AnswersInOrder {
+    committed: Vec<(Micros, Index)>, // the times at which entries became committed, and the last one
+}
+
+impl AnswersInOrder {
+    /// The last entry that was committed anywhere before this time.
+    fn committed_before(&self, time: Micros) -> Index {
+        let count = self.committed.partition_point(|(at, _)| *at < time);
+        self.committed[..count].last().map_or(0, |(_, index)| *index)
+    }
+}
 
 impl Invariant for AnswersInOrder {
     fn name(&self) -> &'static str {
@@ -15,20 +30,26 @@ impl Invariant for AnswersInOrder {
     }
 
     fn check(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) -> Result<(), String> {
+        let committed = knowledge.committed().len() as Index;
+        if self.committed.last().is_none_or(|(_, index)| *index < committed) {
+            self.committed.push((moment.now, committed));
+        }
         let (start, end) = (moment.before.commit_index, moment.node().commit_index());
         let mut position = start;
         for response in moment.responses() {
             let (mid, was) = (&response.id.mid, position);
             let Outcome::Done(reply) = &response.outcome else { continue };
-            let next = match moment.clients.asked(&response.id).map(|asked| &asked.request.command) {
-                // The time that a key has left depends on the leader's clock.
-                Some(Command::One(Operation::TimeToLive { .. })) => None,
-                Some(Command::One(read)) if read.is_read() => {
-                    let found = knowledge.first_with_reply(read, reply, position, end);
-                    Some(
-                        found
-                            .ok_or_else(|| format!("{mid} got {reply}, true nowhere from {was} to {end}"))?,
-                    )
+            if *reply == Reply::Error(Refusal::ReplyTooLong) {
+                continue;
+            }
+            let asked = moment.clients.asked(&response.id);
+            let next = match asked.map(|asked| (&asked.request.command, asked.invoked)) {
+                Some((Command::One(read), invoked)) if read.is_read() => {
+                    position = position.max(self.committed_before(invoked));
+                    let found = knowledge.first_with_reply(read, reply, (position, end), moment.date());
+                    let from = position;
+                    let nowhere = || format!("{mid} got {reply}, true nowhere from {from} to {end}");
+                    Some(found.ok_or_else(nowhere)?)
                 }
                 // A write that took effect before the batch may be answered at any time.
                 _ => knowledge.effect_of(&response.id).filter(|&index| index > start),

@@ -2,9 +2,13 @@
 //! A state machine without replicas
 //! applies the same sequence as a reference.
 
+mod sessions;
+
 use std::collections::BTreeMap;
 
 use raft::types::{Index, Term};
+
+use sessions::Sessions;
 
 use super::Observation;
 use crate::command::{Command, Proposal};
@@ -25,21 +29,36 @@ pub struct Committed {
     pub does_nothing: bool,
 }
 
+/// What the replicas have reached when they have applied an entry.
+#[derive(Clone, Debug)]
+struct Reached {
+    state: StateMachine, // without sessions
+    time: UnixMillis,
+    sessions: (usize, usize), // how many, and their bytes
+}
+
 /// The committed sequence, and its meaning.
 #[derive(Debug)]
 pub struct Knowledge {
     committed: Vec<Committed>,                    // [i] has index i + 1
     effects: BTreeMap<RequestId, (Index, Reply)>, // where each write took effect, and its reply
-    states: Vec<StateMachine>,                    // [i] is the reference after the entry with index i
-    sessions: StateMachine,                       // tells which requests are refused
+    reached: Vec<Reached>,                        // [i] is after the entry with index i
+    machine: StateMachine,                        // with sessions; it tells which requests are refused
+    sessions: Sessions,
 }
 
 impl Knowledge {
     /// Knows nothing so far, of replicas with these settings.
     pub fn new(settings: Settings) -> Self {
         let machine = StateMachine::new(settings);
-        let (committed, effects) = (Vec::new(), BTreeMap::new());
-        Self { committed, effects, states: vec![machine.clone()], sessions: machine }
+        let start = Reached { state: machine.clone(), time: machine.time(), sessions: machine.sessions() };
+        Self {
+            committed: Vec::new(),
+            effects: BTreeMap::new(),
+            reached: vec![start],
+            machine,
+            sessions: Sessions::new(settings.sessions.count),
+        }
     }
 
     /// Takes in the entries that a replica is the first to commit.
@@ -47,9 +66,12 @@ impl Knowledge {
         let node = moment.node();
         for index in self.committed.len() as Index + 1..=node.commit_index() {
             let Some(entry) = node.log().get(index) else { break };
-            let mut state = self.states[self.states.len() - 1].clone();
+            let Reached { mut state, mut time, .. } = self.reached[self.reached.len() - 1].clone();
             let does_nothing = !self.apply(entry, &mut state);
-            self.states.push(state);
+            if let Payload::Command(proposal) = &entry.payload {
+                time = time.max(proposal.at);
+            }
+            self.reached.push(Reached { state, time, sessions: self.machine.sessions() });
             self.committed.push(Committed { entry: entry.clone(), in_term: moment.term(), does_nothing });
         }
     }
@@ -59,12 +81,15 @@ impl Knowledge {
     /// effect only if it never did before. Returns whether it does now.
     fn apply(&mut self, entry: &Entry, state: &mut StateMachine) -> bool {
         let Payload::Command(proposal) = &entry.payload else { return true };
-        let answer = self.sessions.apply(entry.index, proposal);
+        let answer = self.machine.apply(entry.index, proposal);
         let alone = |command: Command| Proposal { at: proposal.at, request: None, command };
         let Some(request) = &proposal.request else {
             state.apply(entry.index, proposal);
             return true;
         };
+        if !proposal.command.is_read() {
+            self.sessions.note(request);
+        }
         let is_refused = matches!(answer, Reply::Error(refusal) if refusal.is_by_session());
         if is_refused || self.effects.contains_key(request) {
             state.apply(entry.index, &alone(Operation::Count.into())); // the time goes on
@@ -99,18 +124,48 @@ impl Knowledge {
 
     /// The reply to a read after the entry at `index` was applied.
     pub fn read_at(&self, operation: &Operation, index: Index) -> Option<Reply> {
-        // No clock is behind the earliest time, so the state alone decides which keys have expired.
-        self.states.get(index as usize)?.read(UnixMillis::MIN, operation)
+        self.read_on(operation, index, UnixMillis::MIN)
     }
 
-    /// The first index from `from` to `to` after which a read has this reply.
+    /// The same, by a leader whose clock shows this date. The state's time may be later.
+    pub fn read_on(&self, operation: &Operation, index: Index, date: UnixMillis) -> Option<Reply> {
+        let Reached { state, time, .. } = self.reached.get(index as usize)?;
+        state.read(date.max(*time), operation)
+    }
+
+    /// The time after the entry at `index` was applied: the greatest that an entry was proposed at.
+    pub fn time_at(&self, index: Index) -> UnixMillis {
+        self.reached[index as usize].time
+    }
+
+    /// The reference after the entry at `index` was applied, and how many sessions with how many
+    /// bytes there are.
+    pub fn state_at(&self, index: Index) -> (&StateMachine, (usize, usize)) {
+        let reached = &self.reached[index as usize];
+        (&reached.state, reached.sessions)
+    }
+
+    /// How many sessions have expired.
+    pub fn sessions_expired(&self) -> u64 {
+        self.sessions.expirations() as u64
+    }
+
+    /// The sessions of the clients by the log.
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// The first index from `from` to `to` after which a read has this reply. The time that a key has
+    /// left depends on the date on the leader's clock.
     pub fn first_with_reply(
         &self,
         operation: &Operation,
         reply: &Reply,
-        from: Index,
-        to: Index,
+        (from, to): (Index, Index),
+        date: UnixMillis,
     ) -> Option<Index> {
-        (from..=to).find(|&index| self.read_at(operation, index).as_ref() == Some(reply))
+        let has_date = matches!(operation, Operation::TimeToLive { .. });
+        let is = |index, date| self.read_on(operation, index, date).as_ref() == Some(reply);
+        (from..=to).find(|&index| is(index, UnixMillis::MIN) || (has_date && is(index, date)))
     }
 }

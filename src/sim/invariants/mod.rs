@@ -21,12 +21,14 @@ mod leaders_are_asked_first;
 mod leaders_show_life;
 mod lease_exclusivity;
 mod linearizable;
+mod locks_are_fenced;
 mod log_matching;
 mod matches_are_true;
 mod no_gaps;
 mod own_state;
 mod pre_votes_are_answered;
 mod promises_are_kept;
+mod refusals_are_right;
 mod replies_are_true;
 mod silent_leaders_are_not_named;
 mod stale_leaders_are_told;
@@ -34,8 +36,10 @@ mod state_machine_safety;
 mod states_equal;
 mod term_monotone;
 mod terms_are_earned;
+mod time_moves_forward;
 mod vote_once;
 mod votes_are_asked_for;
+mod watches_hold;
 
 use std::fmt;
 
@@ -46,6 +50,7 @@ use super::server::Server;
 use crate::exchange::Outbound;
 use crate::id::Id;
 use crate::micros::Micros;
+use crate::operation::UnixMillis;
 use crate::replica::Effect;
 use crate::replication::{Message, Node, Persist};
 use crate::request::Response;
@@ -155,6 +160,11 @@ impl<'a> Observation<'a> {
         self.server().shows(self.now)
     }
 
+    /// The date on its wall clock.
+    pub fn date(&self) -> UnixMillis {
+        self.server().date(self.now)
+    }
+
     /// Its term.
     pub fn term(&self) -> Term {
         self.node().hard_state().current_term
@@ -239,12 +249,16 @@ impl Invariants {
                 Box::new(lease_exclusivity::LeaseExclusivity::new(replicas)),
                 Box::new(at_most_once::AtMostOnce),
                 Box::new(applied_once::AppliedOnce),
+                Box::new(time_moves_forward::TimeMovesForward),
                 Box::new(states_equal::StatesEqual),
+                Box::new(watches_hold::WatchesHold::default()),
+                Box::new(locks_are_fenced::LocksAreFenced::default()),
                 Box::new(acknowledged_is_committed::AcknowledgedIsCommitted),
                 Box::new(acknowledged_is_durable::AcknowledgedIsDurable::default()),
                 Box::new(answered_is_durable::AnsweredIsDurable),
-                Box::new(answers_in_order::AnswersInOrder),
+                Box::new(answers_in_order::AnswersInOrder::default()),
                 Box::new(replies_are_true::RepliesAreTrue),
+                Box::new(refusals_are_right::RefusalsAreRight),
                 Box::new(matches_are_true::MatchesAreTrue),
                 Box::new(stale_leaders_are_told::StaleLeadersAreTold::default()),
                 Box::new(contacts_are_true::ContactsAreTrue::default()),
@@ -255,6 +269,12 @@ impl Invariants {
                 Box::new(silent_leaders_are_not_named::SilentLeadersAreNotNamed),
             ],
         }
+    }
+
+    /// From now on only the history of the clients is judged.
+    #[cfg(test)]
+    pub(super) fn keep_history_alone(&mut self) {
+        self.rules.clear();
     }
 
     /// Checks every rule after a batch.
@@ -285,13 +305,19 @@ impl Invariants {
         self.rules.iter_mut().for_each(|rule| rule.crashed(now, at, servers));
     }
 
-    /// Checks the history of the clients at the end of the run.
+    /// Checks the history of the clients at the end of the run, whose wall clocks differed by so
+    /// much at most. Returns whether the judge came to its end.
     ///
     /// # Errors
     ///
     /// It contradicts every order in which one store could have answered.
-    pub fn check_history(&self, now: Micros, clients: &Clients) -> Result<(), Violation> {
-        linearizable::check(now, clients)
+    pub fn check_history(
+        &self,
+        now: Micros,
+        clients: &Clients,
+        clock_difference_ms: u64,
+    ) -> Result<bool, Violation> {
+        linearizable::check(now, clients, clock_difference_ms)
     }
 
     /// The knowledge of the entries that the cluster has committed.

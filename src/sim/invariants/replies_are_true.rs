@@ -2,6 +2,7 @@
 //! client asks.
 
 use super::{Invariant, Knowledge, Observation};
+use crate::command::Command;
 use crate::reply::{Refusal, Reply};
 use crate::request::Outcome;
 
@@ -16,6 +17,9 @@ impl Invariant for RepliesAreTrue {
     fn check(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) -> Result<(), String> {
         for response in moment.responses() {
             let Outcome::Done(reply) = &response.outcome else { continue };
+            if let Some(asked) = moment.clients.asked(&response.id) {
+                check_shape(&asked.request.command, reply)?;
+            }
             let is_withheld =
                 |refusal: &Refusal| refusal.is_by_session() || *refusal == Refusal::ReplyTooLong;
             if matches!(reply, Reply::Error(refusal) if is_withheld(refusal)) {
@@ -28,5 +32,17 @@ impl Invariant for RepliesAreTrue {
             }
         }
         Ok(())
+    }
+}
+
+/// The reply to a batch has a result for each of its operations. A batch of which no operation took
+/// effect has the reply nil.
+fn check_shape(command: &Command, reply: &Reply) -> Result<(), String> {
+    let Command::Batch(batch) = command else { return Ok(()) };
+    match reply {
+        Reply::Array(replies) if replies.len() == batch.operations.len() => Ok(()),
+        Reply::Nil if !batch.watches.is_empty() => Ok(()),
+        Reply::Error(_) => Ok(()),
+        _ => Err(format!("{reply} is no reply to {command}")),
     }
 }
