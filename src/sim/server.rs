@@ -198,7 +198,11 @@ impl Server {
         }
         let Options { tuning, ref peers, .. } = self.options;
         let limits = Limits::new(self.max_datagram, tuning.topology, peers.len());
-        self.replica = Some(Replica::new(&self.options, limits, saved, self.clock.shows(now)));
+        let mut options = self.options.clone();
+        if let Some(adapter) = &mut self.adapter {
+            adapter.options(&mut options);
+        }
+        self.replica = Some(Replica::new(&options, limits, saved, self.clock.shows(now)));
     }
 
     /// Stops at once. Its pending inputs and outputs are lost.

@@ -46,6 +46,8 @@ fn bugs_that_show_easily_are_found_within_a_hundred_seeds() {
         ServesReadsUnproven,
         ReadsBeforeNoop,
         ReadsAfterLeading,
+        EarlierRound,
+        ExpiresAlone,
         CountsAckTwice,
         StaleLeaderAnswersOk,
         PreVoteRaisesTerm,

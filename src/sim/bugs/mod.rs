@@ -1,8 +1,8 @@
 //! Known bugs. The explorer must find each of them, or it proves nothing.
 //!
-//! A bug is a layer around one replica. It changes the input of the replica, its output, the disk
-//! that a restart finds, or a datagram. The replica inside is the same as everywhere else. Bugs that
-//! change the inside of a rule are patches in `bugs/`.
+//! A bug is a layer around one replica. It changes the settings of the replica, its input, its
+//! output, the disk that a restart finds, or a datagram. The replica inside is the same as
+//! everywhere else. Bugs that change the inside of a rule are patches in `bugs/`.
 //!
 //! | file | what goes wrong |
 //! |---|---|
@@ -12,10 +12,11 @@
 //! | `early_disk` | the disk reports each change as soon as it is handed out |
 //! | `forgets_vote` | the disk of a replica that restarts has no vote |
 //! | `pre_vote_term` | a request for a pre-vote raises the term |
-//! | `reads` | a get is answered without a question to the core |
+//! | `reads` | a read is answered without a question to the core, or as an earlier one |
 //! | `refusal_proves` | a refusal counts as an acknowledgement |
 //! | `relays` | the acknowledgements of a relay say more than its followers have done |
 //! | `resumes_leadership` | a leader that is elected again trusts its old match indexes |
+//! | `sessions` | the sessions of one replica have other bounds |
 //! | `stale_ack` | an acknowledgement of an earlier term counts in this one |
 //! | `up_to_date` | logs are compared by a wrong rule |
 //! | `votes_twice` | a replica votes twice in a term |
@@ -30,6 +31,7 @@ mod reads;
 mod refusal_proves;
 mod relays;
 mod resumes_leadership;
+mod sessions;
 mod stale_ack;
 mod up_to_date;
 mod votes_twice;
@@ -39,7 +41,7 @@ use std::fmt;
 use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::replica::{Effect, Replica};
+use crate::replica::{Effect, Options, Replica};
 use crate::replication::{Message, PersistentState};
 
 use acknowledgements::{AckTwice, AcksBeyond};
@@ -48,16 +50,20 @@ use datagrams::{JoinsGaps, MergesRefusals};
 use early_disk::EarlyDisk;
 use forgets_vote::ForgetsVote;
 use pre_vote_term::PreVoteRaisesTerm;
-use reads::{Reads, Serves};
+use reads::{EarlierRound, Reads, Serves};
 use refusal_proves::RefusalProves;
 use relays::{AcksForTheWay, RecallsAsNew};
 use resumes_leadership::ResumesLeadership;
+use sessions::ExpiresAlone;
 use stale_ack::CountsStaleAck;
 use up_to_date::UpToDate;
 use votes_twice::VotesTwice;
 
 /// A bug around one life of a replica.
 pub(super) trait Adapter: fmt::Debug {
+    /// Changes the settings of the replica.
+    fn options(&mut self, _options: &mut Options) {}
+
     /// Changes the disk that the replica finds.
     fn start(&mut self, _saved: &mut PersistentState) {}
 
@@ -131,6 +137,11 @@ bugs! {
     ReadsBeforeNoop = "reads-before-noop": Reads::new(Serves::BeforeNoop),
     /// A leader that has stepped down goes on serving reads as if its lease held.
     ReadsAfterLeading = "reads-after-leading": Reads::new(Serves::AfterLeading),
+    /// A read that is repeated under a later leadership of the same replica gets the state that was
+    /// noted for its first round.
+    EarlierRound = "round-of-earlier-term": EarlierRound::default(),
+    /// A session expires on one replica only.
+    ExpiresAlone = "expires-alone": ExpiresAlone,
     /// A leader takes an acknowledgement that was meant for an earlier term's leader.
     CountsStaleAck = "stale-ack": CountsStaleAck::default(),
     /// A refusal of an earlier term's append repeats the append's time, as if it were an

@@ -1,4 +1,9 @@
-//! A get is answered from the state machine at the end of its batch, without a question to the core.
+//! A read is answered from the state machine at the end of its batch, without a question to the core,
+//! or with the answer to an earlier one.
+
+use std::collections::BTreeMap;
+
+use raft::types::Term;
 
 use super::Adapter;
 use crate::command::Command;
@@ -6,6 +11,7 @@ use crate::exchange::{Inbound, Outbound};
 use crate::micros::Micros;
 use crate::operation::{Operation, UnixMillis};
 use crate::replica::{Effect, Replica};
+use crate::reply::Reply;
 use crate::request::{Outcome, Request, RequestId, Response};
 
 /// The replica that answers so.
@@ -66,6 +72,40 @@ impl Adapter for Reads {
             let outcome = Outcome::Done(reply);
             let response = Response { id, outcome, leader: replica.node().leader() };
             effects.push(Effect::Send(Outbound::Client(response)));
+        }
+    }
+}
+
+/// A client repeats a read when the replica has lost its leadership and won it again. The replica
+/// answers with the state that it noted for the first round, as if the answers to the second round
+/// proved that, too.
+#[derive(Debug, Default)]
+pub(super) struct EarlierRound {
+    noted: BTreeMap<RequestId, (Term, Reply)>, // of reads that came while it led
+}
+
+impl Adapter for EarlierRound {
+    fn input(&mut self, replica: &Replica, _: Micros, inbound: Inbound) -> Vec<Inbound> {
+        let node = replica.node();
+        if let Inbound::Client(Request { id, command: Command::One(operation) }) = &inbound
+            && node.is_leader()
+            && let Some(reply) = replica.state_machine().read(UnixMillis::MIN, operation)
+        {
+            self.noted.entry(id.clone()).or_insert((node.hard_state().current_term, reply));
+        }
+        vec![inbound]
+    }
+
+    fn output(&mut self, replica: &mut Replica, _: Micros, effects: &mut Vec<Effect>) {
+        let current_term = replica.node().hard_state().current_term;
+        for effect in effects {
+            if let Effect::Send(Outbound::Client(response)) = effect
+                && let Some((term, reply)) = self.noted.get(&response.id)
+                && matches!(response.outcome, Outcome::Done(_))
+                && *term < current_term
+            {
+                response.outcome = Outcome::Done(reply.clone());
+            }
         }
     }
 }
