@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::command::Command;
+use crate::command::{Command, MAX_BATCH};
 use crate::dialect::{Decode, Encode};
 use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
@@ -240,4 +240,10 @@ fn line_that_is_no_message_is_dropped() {
     assert_eq!(forward("n3", "5", command), Err(Malformed::BadField("client")));
     assert_eq!(forward("c7", &"5".repeat(257), command), Err(Malformed::BadField("mid")));
     assert_eq!(forward("c7", "5", r#"{"got":{}}"#), Err(Malformed::BadField("forward")));
+    let batch = |length| {
+        let operations = vec![command; length].join(",");
+        forward("c7", "5", &format!(r#"{{"watches":[],"operations":[{operations}]}}"#))
+    };
+    assert!(batch(MAX_BATCH).is_ok());
+    assert_eq!(batch(MAX_BATCH + 1), Err(Malformed::BadField("command")));
 }
