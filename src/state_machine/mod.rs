@@ -195,8 +195,8 @@ impl StateMachine {
         if let Some(reply) = self.answer(self.time(), operation) {
             return reply;
         }
-        for key in operation.keys() {
-            self.remove_if_expired(key);
+        if self.keys.deadlines().passed() > 0 {
+            operation.keys().into_iter().for_each(|key| self.remove_if_expired(key));
         }
         self.change(operation).unwrap_or_else(Reply::Error)
     }

@@ -205,7 +205,12 @@ impl Session {
 
     /// The chunk of this request, counted from the oldest.
     fn chunk_of(&self, n: u64) -> usize {
-        self.chunks.partition_point(|chunk| chunk.base <= n) - 1
+        // Most requests that are looked up stand in the first chunk or in one of the last.
+        match self.chunks.get(1) {
+            Some(second) if second.base <= n => self.chunks.iter().rposition(|chunk| chunk.base <= n),
+            _ => Some(0),
+        }
+        .expect("a request that is remembered has a chunk")
     }
 
     /// The number of a request that is remembered.
