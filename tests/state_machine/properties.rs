@@ -8,7 +8,7 @@ use kvstore::id::Id;
 use kvstore::operation::{Operation, UnixMillis};
 use kvstore::reply::Reply;
 use kvstore::request::RequestId;
-use kvstore::state_machine::{Settings, StateMachine};
+use kvstore::state_machine::{SessionLimits, Settings, StateMachine};
 
 use super::generate::{Generator, MAX_VALUE_BYTES, Partner};
 use super::model::Model;
@@ -16,8 +16,10 @@ use super::model::Model;
 const SEQUENCES: u64 = 20_000;
 const STEPS: u64 = 20;
 
+/// The model forgets no reply.
 fn settings() -> Settings {
-    Settings { max_value_bytes: MAX_VALUE_BYTES, ..Settings::default() }
+    let sessions = SessionLimits { reply_bytes: usize::MAX, ..SessionLimits::default() };
+    Settings { max_value_bytes: MAX_VALUE_BYTES, sessions, ..Settings::default() }
 }
 
 fn number(name: &str, default: u64) -> u64 {
