@@ -6,7 +6,7 @@
 //! | `counter-0`, ... | increment | the history |
 //! | `text-0`, ... | append | the history |
 //! | `any-0`, ... | all that there are | the invariants |
-//! | `lock-0`, `work-0`, ... | locks ([`locks`](super::locks)) | the history, and a rule of its own |
+//! | `lock-0`, `work-0`, ... | locks ([`locks`]) | the history, and a rule of its own |
 //!
 //! Gets and deletes ask for keys of each of the first three kinds that are written. The rules for
 //! these, without deadlines and transactions, are those of `run.py` (`simulator/operations.py`).

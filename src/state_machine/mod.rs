@@ -39,7 +39,7 @@
 //! # Sessions
 //!
 //! A client's session remembers its requests and their replies, so each takes effect at most once,
-//! however often it stands in the log ([`session`]). A read changes nothing, so sessions do not know
+//! however often it stands in the log (`session`). A read changes nothing, so sessions do not know
 //! reads.
 //!
 //! # Costs
