@@ -355,6 +355,11 @@ impl Operation {
 
     /// How many bytes its keys and values have together.
     pub fn text_len(&self) -> usize {
+        if let Self::Set(set) = self
+            && set.is_plain()
+        {
+            return set.key.len() + set.value.len();
+        }
         self.keys().iter().chain(&self.values()).map(|text| text.len()).sum()
     }
 }

@@ -101,13 +101,13 @@ pub(super) struct Tombstone {
 /// The requests of one client that were done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Session {
-    pub last_used: Revision,      // the index of the last entry of this client
+    pub last_used: Revision,      // the index of a late entry of this client (`sessions`)
     chunks: VecDeque<Arc<Chunk>>, // the requests that are remembered, oldest first, and some forgotten ones
     first: u64,                   // the oldest request that is remembered; requests are counted from 0
     next: u64,                    // the next request; at most NAMES_WINDOW after `first`
     rising: usize,                // how many of the last PAIRS pairs rise
     settled: Option<u64>,         // every number up to this one is remembered or refused; never decreases
-    greatest: Option<u64>,        // of the sessions of this client that expired
+    greatest: Option<u64>,        // of all requests that were done; never decreases
     reply_bytes: usize,           // of the replies in `chunks`
     replies_from: u64,            // all earlier requests have no replies with bytes
 }
@@ -136,7 +136,7 @@ impl Session {
             next: 0,
             rising: 0,
             settled,
-            greatest,
+            greatest: greatest.max(settled),
             reply_bytes: 0,
             replies_from: 0,
         }
@@ -144,6 +144,10 @@ impl Session {
 
     /// The fate of this request.
     pub fn fate(&self, request: &Request) -> Fate {
+        // A MID always is the same number, so a greater one than all is not remembered.
+        if request.number > self.greatest {
+            return Fate::New;
+        }
         match self.find(request.mid) {
             Some(found) if found.content == request.content => Fate::Done(found.reply.clone()),
             Some(_) => Fate::Reused,
@@ -164,6 +168,7 @@ impl Session {
         self.reply_bytes += if kept { bytes } else { 0 };
         self.open_chunk().push(request.mid, remembered);
         self.next += 1;
+        self.greatest = self.greatest.max(request.number);
         self.rising += usize::from(self.rises(0));
         self.rising -= usize::from(self.rises(PAIRS));
         self.forget();
@@ -183,8 +188,7 @@ impl Session {
     /// session are settled, too. If its client invents its MIDs as numbers, later requests with
     /// smaller numbers are refused. The other choice would be to do a request twice.
     pub fn tombstone(&self) -> Tombstone {
-        let numbers = (self.first..self.next).filter_map(|n| self.number(n));
-        let greatest = numbers.max().max(self.settled).max(self.greatest);
+        let greatest = self.greatest;
         let len = self.len();
         let distance = (len / 2).min(PAIRS) as u64;
         let pairs = (self.next - (len as u64 - distance).min(PAIRS as u64))..self.next;

@@ -227,3 +227,17 @@ fn only_numbers_of_a_client_that_counts_stay_refused_after_its_session() {
     assert_eq!(names, Tombstone::default());
     assert!(names.is_new(&request("7")) && !names.is_new(&request("x")));
 }
+
+#[test]
+fn request_with_a_greater_number_than_all_others_is_new_without_a_search() {
+    let mut session = Session::new(1, Tombstone { settled: Some(9), greatest: None });
+    assert_eq!(session.fate(&request("9")), Fate::Forgotten);
+    assert_eq!(session.fate(&request("a")), Fate::New);
+    session.record(&request("20"), &Reply::Ok, LIMIT);
+    session.record(&request("x"), &Reply::Ok, LIMIT);
+    for mid in ["20", "020", "x"] {
+        let known = session.fate(&request(mid));
+        assert_eq!(known == Fate::New, mid == "020", "{mid}");
+    }
+    assert_eq!(session.fate(&request("21")), Fate::New);
+}

@@ -1,12 +1,12 @@
 //! The sessions of all clients, bounded in number and size.
 //!
 //! Beyond the bounds the session expires whose client has been away for the longest time, counted
-//! in entries of the log. So it expires at the same entry on every replica. A tombstone of a few
-//! bytes is left of it. The first request of the client after that is refused with
-//! [`SessionExpired`](Refusal::SessionExpired), because it may have been done before, and opens a
-//! new session. But a request whose number is greater than all that the client used before cannot
-//! have been done: it opens a new session and is done at once. The numbers of a client that counts
-//! stay refused up to the greatest, for ever.
+//! in entries of the log, to within a sixteenth of the number of sessions. So it expires at the same
+//! entry on every replica. A tombstone of a few bytes is left of it. The first request of the client
+//! after that is refused with [`SessionExpired`](Refusal::SessionExpired), because it may have been
+//! done before, and opens a new session. But a request whose number is greater than all that the
+//! client used before cannot have been done: it opens a new session and is done at once. The numbers
+//! of a client that counts stay refused up to the greatest, for ever.
 //!
 //! A client's ID has 16 bits, so there are at most 65,535 sessions and tombstones.
 
@@ -19,6 +19,10 @@ use super::settings::SessionLimits;
 use crate::id::Id;
 use crate::operation::Revision;
 use crate::reply::{Refusal, Reply};
+
+/// A session is ordered anew by its use if that lies behind by one entry for so many sessions that
+/// there may be. To order it anew with each request costs as much as the rest of the request.
+const USE_PART: usize = 16;
 
 /// The sessions. A clone is cheap and independent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,9 +50,11 @@ impl Sessions {
     ) -> Option<Reply> {
         if let Some(session) = self.open.get_mut(&client) {
             let session = Arc::make_mut(session);
-            self.by_use.remove(&(session.last_used, client));
-            self.by_use.insert((at, client));
-            session.last_used = at;
+            if at - session.last_used > (limits.count / USE_PART) as Revision {
+                self.by_use.remove(&(session.last_used, client));
+                self.by_use.insert((at, client));
+                session.last_used = at;
+            }
             return session.fate(request).into();
         }
         let tombstone = self.tombstones.remove(&client);

@@ -44,6 +44,19 @@ fn of(client: u16, mid: &str) -> (Id, Request) {
 }
 
 #[test]
+fn use_of_a_session_counts_once_for_each_sixteenth_of_the_sessions() {
+    let mut log = Log::new(SessionLimits { count: 3 * USE_PART, ..ROOMY });
+    log.done(1, "a");
+    log.done(2, "a");
+    let least_recent = |log: &Log| log.sessions.by_use.get_min().map(|(_, client)| client.number());
+    log.done(1, "b");
+    assert_eq!(least_recent(&log), Some(1), "too soon after its first use");
+    log.done(2, "b");
+    log.done(1, "c");
+    assert_eq!(least_recent(&log), Some(2));
+}
+
+#[test]
 fn session_that_was_used_least_recently_expires() {
     let mut log = Log::new(SessionLimits { count: 3, ..ROOMY });
     for client in [1, 2, 3] {
