@@ -28,17 +28,9 @@ pub struct Options {
     #[arg(long, value_enum, value_name = "TRANSPORT")]
     pub transport: Option<TransportKind>,
 
-    /// The least severe level of the records that go to stderr.
-    #[arg(long, value_enum, value_name = "LEVEL", default_value = "warn")]
-    pub log_level: LogLevel,
-
-    /// Makes the jitter of elections repeatable; by default it differs from run to run.
-    #[arg(long, value_name = "NUMBER")]
-    pub seed: Option<u64>,
-
-    /// The switches of `kvstore::tuning`.
+    /// The options that a replica has under every simulator.
     #[command(flatten)]
-    pub tuning: TuningOptions,
+    pub run: RunOptions,
 
     /// The port, if any, the ID of this replica, and the IDs of all others.
     #[arg(value_name = "PORT or ID", hide = true)]
@@ -169,12 +161,12 @@ pub enum Subcommand {
     /// Tells whether a recorded history is linearizable.
     Check(CheckOptions),
     /// Runs a node of Maelstrom's workload lin-kv on standard input and output.
-    Maelstrom(MaelstromOptions),
+    Maelstrom(RunOptions),
 }
 
-/// The options of a replica that Maelstrom runs.
+/// The options that a replica has under every simulator.
 #[derive(Debug, clap::Args)]
-pub struct MaelstromOptions {
+pub struct RunOptions {
     /// The least severe level of the records that go to stderr.
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "warn")]
     pub log_level: LogLevel,
@@ -373,7 +365,7 @@ mod tests {
     #[test]
     fn tuning_without_options_is_the_default() {
         let tuning =
-            |line: &str| Options::try_parse_from(line.split_whitespace()).expect("fine").tuning.tuning();
+            |line: &str| Options::try_parse_from(line.split_whitespace()).expect("fine").run.tuning.tuning();
         assert_eq!(tuning("kvstore 0000 0001"), Tuning::DEFAULT);
         let naive = "kvstore --no-batching --commit-notices --no-coalescing --no-thrift --topology star --reads log \
                      --detection heartbeats";

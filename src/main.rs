@@ -26,7 +26,7 @@ use signal_hook::iterator::Signals;
 use tracing::info;
 use tracing::level_filters::LevelFilter;
 
-use cli::{MaelstromOptions, Options, Role, Simulator, Subcommand};
+use cli::{Options, Role, RunOptions, Simulator, Subcommand};
 
 /// The simulator cannot be reached, or stdout cannot be written to.
 const EXIT_UNREACHABLE: u8 = 1;
@@ -58,8 +58,8 @@ fn run() -> Result<ExitCode, Failure> {
 
 fn replicate(options: &Options) -> Result<(), Failure> {
     let role = options.role(is_socket).map_err(|error| usage(&error.to_string()))?;
-    options.tuning.tuning().check().map_err(|error| usage(&error.to_string()))?;
-    log::start(LevelFilter::from(options.log_level));
+    options.run.tuning.tuning().check().map_err(|error| usage(&error.to_string()))?;
+    log::start(LevelFilter::from(options.run.log_level));
 
     // Before the connection, so that a simulator can stop every replica that has connected.
     let signals = Signals::new([SIGTERM, SIGINT])
@@ -67,10 +67,10 @@ fn replicate(options: &Options) -> Result<(), Failure> {
     let network = connect(&role)?;
     stop_on_signal(signals, Arc::clone(&network))?;
 
-    let seed = options.seed.unwrap_or_else(|| random_seed(role.own));
+    let seed = options.run.seed.unwrap_or_else(|| random_seed(role.own));
     info!(id = %role.own, peers = ?role.peers, simulator = %role.simulator, seed, "starts");
     let replica = replica::Options {
-        tuning: options.tuning.tuning(),
+        tuning: options.run.tuning.tuning(),
         ..replica::Options::new(role.own, role.peers, seed)
     };
     serve(Dialect::of_simulators(replica.own, &replica.peers), network, &replica)
@@ -85,7 +85,7 @@ fn serve(dialect: Dialect, network: Arc<dyn Transport>, replica: &replica::Optio
 }
 
 /// Runs a node of Maelstrom until its standard input ends.
-fn run_in_maelstrom(options: &MaelstromOptions) -> Result<(), Failure> {
+fn run_in_maelstrom(options: &RunOptions) -> Result<(), Failure> {
     let tuning = options.tuning.tuning();
     tuning.check().map_err(|error| usage(&error.to_string()))?;
     log::start(LevelFilter::from(options.log_level));

@@ -127,7 +127,7 @@ impl Tombstone {
 }
 
 impl Session {
-    /// The session of a client, and what is left of an earlier one.
+    /// The session of a client, with the remains of an earlier one.
     pub fn new(last_used: Revision, Tombstone { settled, greatest }: Tombstone) -> Self {
         Self {
             last_used,

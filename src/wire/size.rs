@@ -190,10 +190,12 @@ impl Limits {
     pub fn is_storable(&self, proposal: &Proposal) -> bool {
         let entry = 2 * digits(MAX_NUMBER) + proposal_len(proposal);
         let append = APPEND_ENVELOPE_BYTES + self.relay_bytes + entry;
-        let values = || proposal.command.operations().iter().flat_map(Operation::values);
         let longest = match plain_set(proposal) {
             Some((_, value)) => escaped_len(value),
-            None => values().map(|value| escaped_len(&value.to_text())).max().unwrap_or(0),
+            None => {
+                let values = proposal.command.operations().iter().flat_map(Operation::values);
+                values.map(|value| escaped_len(&value.to_text())).max().unwrap_or(0)
+            }
         };
         let read = RESPONSE + MAX_ENTRY_MID_BYTES * WORST_ESCAPE + longest;
         let mid = proposal.request.as_ref().map_or(0, |request| request.mid.len());

@@ -27,7 +27,7 @@
 //! | `checker`, `search` | the checker for any model: the parts of a history, and the search of one |
 //! | `beam`, `structures` | parts that both searches have: attempts of growing width, slots and sets |
 //! | `contradiction` | a contradiction of any model, without the reads that it does not need |
-//! | [`command`] | the checker for commands with replies: their object, and what the search needs |
+//! | [`command`] | the checker for commands with replies: their object, and its part of the search |
 //! | [`key_value`] | the checker for puts and gets, with its own search and sentences |
 //! | [`read`](mod@read) | histories from a file |
 //! | `attempts` | the last moment at which a declined request may take effect |

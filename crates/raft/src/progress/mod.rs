@@ -1,4 +1,4 @@
-//! A leader's view of one follower, in three parts: how far the logs agree and what is in flight
+//! A leader's view of one follower, in three parts: how far the logs agree and the appends in flight
 //! (`replication`), how long an answer takes and how many are lost (`link`), and when the leader
 //! last heard the follower (`reachability`). A follower that is far behind also has a bulk
 //! transfer.
