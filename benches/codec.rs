@@ -6,6 +6,10 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use kvstore::bytes::Bytes;
+use kvstore::codec;
+use kvstore::command::{Batch, Command, Proposal, Watch};
+use kvstore::operation::{Deadline, Operation};
 use kvstore::replication::Message;
 use kvstore::request::Response;
 use kvstore::wire::{self, Decoder};
@@ -17,7 +21,7 @@ mod samples;
 mod testkit;
 
 use samples::{acknowledgement, append};
-use testkit::{CLIENT, id, response, value};
+use testkit::{CLIENT, entry, id, request_id, response, value};
 
 /// Every key that the messages of this file have.
 #[derive(Deserialize)]
@@ -116,5 +120,41 @@ fn encode(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, decode, encode);
+/// The binary form of an entry, for the log on disk.
+fn binary(c: &mut Criterion) {
+    let (key, value) = (|| Bytes::from("k".repeat(32)), || Bytes::from("v".repeat(100)));
+    let batch = Batch {
+        watches: vec![Watch { key: key(), unchanged_since: 5_000_000 }],
+        operations: vec![
+            Operation::set(key(), value()),
+            Operation::Increment { key: key(), by: 1 },
+            Operation::Delete { keys: vec![key(), key()] },
+            Operation::set(key(), value()),
+        ],
+    };
+    let deadline = Deadline::After(60_000);
+    let commands: [(_, Command); 3] = [
+        ("put", Operation::set(key(), value()).into()),
+        ("batch", Command::Batch(batch)),
+        ("expire", Operation::Expire { key: key(), deadline, condition: None }.into()),
+    ];
+    for (name, command) in commands {
+        let request = Some(request_id(CLIENT, "12D687"));
+        let entry = entry(5_000_000, 7, Proposal { at: 1_764_200_000_000, request, command });
+        let mut bytes = Vec::new();
+        codec::encode_entry(&entry, &mut bytes);
+        println!("binary/{name}: {} bytes", bytes.len());
+        c.bench_function(&format!("binary/decode {name}"), |b| {
+            b.iter(|| black_box(codec::decode_entry(black_box(&bytes)).expect("well formed")));
+        });
+        c.bench_function(&format!("binary/encode {name}"), |b| {
+            b.iter(|| {
+                bytes.clear();
+                codec::encode_entry(black_box(&entry), &mut bytes);
+            });
+        });
+    }
+}
+
+criterion_group!(benches, decode, encode, binary);
 criterion_main!(benches);

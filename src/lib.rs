@@ -9,6 +9,7 @@
 //! | [`replication`] | the core's types, with commands as what it replicates | `raft`, words |
 //! | [`exchange`] | typed messages that cross the border of a replica | words, messages |
 //! | [`wire`] | JSON on one side, validated messages on the other | words, messages |
+//! | [`codec`] | the binary form of entries, for disks and connections | words, `wire` |
 //! | [`dialect`] | what a replica and its network speak, as two traits; the simulators' dialect | `wire`, messages |
 //! | [`maelstrom`] | another dialect: lines of JSON as Maelstrom has them | `dialect`, `transport` |
 //! | [`replica`] | one replica: core, state machine, and the requests that it owes an answer | all of the above |
@@ -38,6 +39,7 @@
 
 pub mod bytes;
 pub mod clock;
+pub mod codec;
 pub mod command;
 pub mod dialect;
 pub mod digest;
