@@ -12,7 +12,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use raft::ReadId;
-use raft::types::Configuration;
+use raft::types::{Configuration, EntryId, Index};
 use tracing::{debug, info, warn};
 
 use crate::command::{Command, Proposal};
@@ -94,13 +94,63 @@ const EXPIRY_INTERVAL_US: Micros = 1_000_000;
 /// of 64 KB.
 pub const APPLIED_AT_ONCE: usize = 256;
 
+/// How many bytes of memory such entries have at most; a larger one is applied alone.
+const APPLIED_BYTES_AT_ONCE: u64 = 1 << 20;
+
+/// About how many bytes an entry takes in memory besides its texts.
+const ENTRY_BYTES: usize = 200;
+
+/// About how many bytes of memory an entry takes.
+fn memory_bytes(entry: &Entry) -> usize {
+    let Payload::Command(proposal) = &entry.payload else { return ENTRY_BYTES };
+    let mid = proposal.request.as_ref().map_or(0, |request| request.mid.len());
+    ENTRY_BYTES + mid + proposal.command.text_len()
+}
+
+/// The bounds of a replica's log, in bytes of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogLimits {
+    /// The replica takes a snapshot when the entries that it has applied since the last one take
+    /// so many bytes.
+    pub snapshot_after_bytes: u64,
+    /// So many bytes of entries stay behind a snapshot, for followers that are slow.
+    pub tail_bytes: u64,
+    /// A follower that receives a snapshot keeps the leader from compacting later entries only while
+    /// the log is shorter than this.
+    pub max_bytes: u64,
+    /// A leader refuses new writes while the entries that are not committed take so many bytes.
+    pub max_uncommitted_bytes: u64,
+}
+
+impl Default for LogLimits {
+    fn default() -> Self {
+        Self {
+            snapshot_after_bytes: 64 << 20,
+            tail_bytes: 16 << 20,
+            max_bytes: 512 << 20,
+            max_uncommitted_bytes: 64 << 20,
+        }
+    }
+}
+
 /// An effect that a replica requests. The caller performs effects in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Write this to disk, and call [`Replica::persisted`] when it is there.
     Persist(Persist),
+    /// The log on disk may lose the entries up to this one.
+    Compact(EntryId),
     /// Send this.
     Send(Outbound),
+}
+
+/// The state of a replica when it starts; empty when it starts for the first time.
+#[derive(Clone, Debug, Default)]
+pub struct Saved {
+    /// Term, vote and log.
+    pub persistent: PersistentState,
+    /// The state machine of its snapshot, if it has one.
+    pub state_machine: Option<StateMachine>,
 }
 
 /// The parameters of one replica in one run.
@@ -114,6 +164,8 @@ pub struct Options {
     pub seed: u64,
     /// How many committed entries one batch applies, at least 1.
     pub applied_at_once: usize,
+    /// The bounds of the log.
+    pub log: LogLimits,
     /// The bounds of the state machine, the same at all replicas.
     pub state_machine: state_machine::Settings,
     /// The switches that trade messages against latency.
@@ -128,8 +180,8 @@ impl Options {
     /// A replica with the default settings.
     pub fn new(own: Id, peers: Vec<Id>, seed: u64) -> Self {
         let state_machine = state_machine::Settings::default();
-        let (applied_at_once, tuning) = (APPLIED_AT_ONCE, Tuning::DEFAULT);
-        Self { own, peers, seed, applied_at_once, state_machine, tuning, forwards: false }
+        let (applied_at_once, log, tuning) = (APPLIED_AT_ONCE, LogLimits::default(), Tuning::DEFAULT);
+        Self { own, peers, seed, applied_at_once, log, state_machine, tuning, forwards: false }
     }
 }
 
@@ -179,15 +231,19 @@ pub struct Replica {
     leaderless_since: Option<Micros>, // since when no leader is known
     limits: Limits,
     forwards: bool,
-    applied: u64, // how many entries
+    log_limits: LogLimits,
+    applied: Index, // the last entry that the state machine has; equal to the core's commit index after a drain
     out: Vec<Effect>,
 }
 
 impl Replica {
     /// A replica with the state that its disk has, which sends messages within these limits. The
-    /// state machine starts empty: the replica applies the log to it again, as far as the log turns
-    /// out to be committed.
-    pub fn new(options: &Options, limits: Limits, saved: PersistentState, now: Micros) -> Self {
+    /// state machine is that of the snapshot: the replica applies the log to it again, as far as the
+    /// log turns out to be committed.
+    pub fn new(options: &Options, limits: Limits, saved: Saved, now: Micros) -> Self {
+        let Saved { persistent, state_machine } = saved;
+        let state_machine = state_machine.unwrap_or_else(|| StateMachine::new(options.state_machine));
+        let snapshot_index = persistent.snapshot.index;
         let &Options { own, seed, applied_at_once, tuning, .. } = options;
         let on_demand = tuning.detection == Detection::OnDemand;
         let settings = Settings {
@@ -200,12 +256,16 @@ impl Replica {
             entry_len: limits.entry_len(),
             max_in_flight: MAX_IN_FLIGHT,
             applied_at_once,
+            applied_bytes_at_once: APPLIED_BYTES_AT_ONCE,
+            weigh: memory_bytes,
+            tail_bytes: options.log.tail_bytes,
+            max_log_bytes: options.log.max_bytes,
             tuning: tuning.core(),
         };
         let configuration = Configuration::new(options.peers.iter().copied().chain([own]));
         Self {
-            node: Node::new(own, configuration, settings, fastrand::Rng::with_seed(seed), saved, now),
-            state_machine: StateMachine::new(options.state_machine),
+            node: Node::new(own, configuration, settings, fastrand::Rng::with_seed(seed), persistent, now),
+            state_machine,
             wall_clock_offset_ms: 0,
             next_removal: now,
             pending: BTreeMap::new(),
@@ -222,7 +282,8 @@ impl Replica {
             leaderless_since: Some(now),
             limits,
             forwards: options.forwards,
-            applied: 0,
+            log_limits: options.log,
+            applied: snapshot_index,
             out: Vec::new(),
         }
     }
@@ -307,6 +368,7 @@ impl Replica {
             for effect in self.out.drain(..) {
                 match effect {
                     Effect::Persist(persist) => persisted = Some(persist.number),
+                    Effect::Compact(_) => {}
                     Effect::Send(outbound) => out.push(outbound),
                 }
             }
@@ -348,8 +410,8 @@ impl Replica {
         self.pending.len()
     }
 
-    /// How many entries it has applied since it started.
-    pub fn applied(&self) -> u64 {
+    /// The last entry whose effect the state machine has.
+    pub fn applied(&self) -> Index {
         self.applied
     }
 
@@ -460,6 +522,11 @@ impl Replica {
             return self.answer(&request, Outcome::Done(reply), self.node.leader());
         }
         let proposal = Proposal { at: self.unix_time(now), request: Some(request), command };
+        let is_full = self.node.uncommitted_bytes() >= self.log_limits.max_uncommitted_bytes;
+        if let Some(request) = proposal.request.as_ref().filter(|_| is_full) {
+            warn!(client = %request.client, "refused a request: too many entries are not committed");
+            return self.answer(request, Outcome::Fail, self.node.leader());
+        }
         if self.limits.is_storable(&proposal) {
             return self.node.step(now, Input::Propose(Arc::new(proposal)));
         }
@@ -502,21 +569,28 @@ impl Replica {
                     self.out.push(Effect::Send(Outbound::Peer { to, leader, message }));
                 }
                 Action::Persist(persist) => self.out.push(Effect::Persist(persist)),
+                Action::Compact(base) => self.out.push(Effect::Compact(base)),
+                Action::ReadSnapshot { to, .. } => self.node.step(now, Input::SnapshotLost(to)),
+                Action::ReceiveSnapshot { snapshot, .. } => {
+                    self.node.step(now, Input::SnapshotRefused(snapshot));
+                }
+                Action::InstallSnapshot(_) => {}
                 Action::Apply(entry) => self.apply(entry),
                 Action::ReadReady(read) => reads_to_log.extend(self.serve(now, read)),
                 Action::DropPending => self.abandon(),
             }
         }
-        if !reads_to_log.is_empty() {
-            for (request, operation) in reads_to_log {
-                self.propose(now, request, operation.into());
-            }
+        let has_input = !reads_to_log.is_empty();
+        for (request, operation) in reads_to_log {
+            self.propose(now, request, operation.into());
+        }
+        if has_input {
             self.perform_actions(now);
         }
     }
 
     fn apply(&mut self, entry: Entry) {
-        self.applied += 1;
+        self.applied = entry.index;
         if let Payload::Command(proposal) = entry.payload {
             let reply = self.state_machine.apply(entry.index, &proposal);
             if proposal.request.is_none() && reply == Reply::Integer(MAX_REMOVED.into()) {

@@ -57,8 +57,8 @@ pub use counts::Counts;
 use crate::clock::BootTime;
 use crate::dialect::Dialect;
 use crate::outbox::Outbox;
-use crate::replica::{Options, Replica};
-use crate::replication::PersistentState;
+use crate::replica::{Options, Replica, Saved};
+
 use crate::state_machine::Settings;
 use crate::transport::Transport;
 use crate::tuning::Tuning;
@@ -120,7 +120,7 @@ pub fn run_in(
     let max_value_bytes = options.state_machine.max_value_bytes.min(limits.max_value_bytes());
     let state_machine = Settings { max_value_bytes, ..options.state_machine };
     let options = Options { state_machine, ..options.clone() };
-    let replica = Replica::new(&options, limits, PersistentState::default(), BootTime::now().as_micros());
+    let replica = Replica::new(&options, limits, Saved::default(), BootTime::now().as_micros());
     let consensus = Consensus::new(replica, tuning.batch_of(MAX_BATCH), Stages::new(receiver, sender));
 
     spawn_worker(receiver_worker, &ended)?;

@@ -42,6 +42,7 @@ fn step_on_disk(replica: &mut Replica, now: Micros, inputs: Vec<Inbound>, out: &
                 replica.persisted(now, persist.number);
                 effects.extend(replica.finish(now));
             }
+            Effect::Compact(_) => {}
         }
     }
 }

@@ -228,6 +228,6 @@ fn recalls(acknowledged: &[Acknowledgement], sent_at: Micros) -> bool {
 fn is_figure_8(moment: &Observation<'_>) -> bool {
     let node = moment.node();
     let next = node.commit_index() + 1;
-    let earlier = node.log().term_at(next).filter(|&term| term < moment.term());
+    let earlier = node.log().term_at(next).ok().filter(|&term| term < moment.term());
     earlier.is_some_and(|term| moment.copies_on_disk(next, term) >= moment.quorum())
 }

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use fastrand::Rng;
+use raft::types::{Index, Term};
 
 use crate::micros::Micros;
 use crate::replication::{Persist, PersistentState};
@@ -31,6 +32,17 @@ impl Disk {
     /// The state that every crash keeps.
     pub fn durable(&self) -> &PersistentState {
         &self.durable
+    }
+
+    /// The term of the entry at `index` in the log that every crash keeps.
+    pub fn term_at(&self, index: Index) -> Option<Term> {
+        let base = self.durable.base;
+        if index == base.index { Some(base.term) } else { self.durable.get(index).map(|entry| entry.term) }
+    }
+
+    /// Whether a snapshot that every crash keeps covers the entry at `index`.
+    pub fn covers(&self, index: Index) -> bool {
+        index <= self.durable.snapshot.index
     }
 
     /// Takes a change. Returns true if a sync must be started for it. Otherwise a sync is in
@@ -131,7 +143,13 @@ mod tests {
         let entry =
             |(i, &term): (usize, &u64)| Entry { index: first_index + i as u64, term, payload: Payload::Noop };
         let hard_state = HardState { current_term: number, voted_for: None };
-        Persist { number, hard_state, first_index, entries: terms.iter().enumerate().map(entry).collect() }
+        Persist {
+            number,
+            hard_state,
+            base: None,
+            first_index,
+            entries: terms.iter().enumerate().map(entry).collect(),
+        }
     }
 
     fn terms(disk: &Disk) -> Vec<u64> {

@@ -16,7 +16,7 @@ use crate::id::Id;
 use crate::micros::Micros;
 use crate::operation::UnixMillis;
 use crate::outbox::{Datagram, Outbox};
-use crate::replica::{Effect, Options, Replica};
+use crate::replica::{Effect, Options, Replica, Saved};
 use crate::replication::{Body, Entry, Node, Persist};
 use crate::tuning::Detection;
 use crate::wire::Limits;
@@ -202,6 +202,7 @@ impl Server {
         if let Some(adapter) = &mut self.adapter {
             adapter.options(&mut options);
         }
+        let saved = Saved { persistent: saved, state_machine: None };
         self.replica = Some(Replica::new(&options, limits, saved, self.clock.shows(now)));
     }
 
@@ -326,16 +327,19 @@ impl Server {
     /// The change in memory since the last batch, as a disk would receive it.
     fn memory_change(&self) -> Option<Persist> {
         let (node, before) = (self.replica.as_ref()?.node(), self.disk.durable());
-        let (hard_state, entries) = (node.hard_state(), node.log().entries());
+        let (hard_state, log) = (node.hard_state(), node.log());
+        let base = Some(log.base()).filter(|base| !before.contains(*base));
         // Logs that have an entry in common have all entries before it in common (paper, 5.3).
-        let is_kept = |entry: &Entry| node.log().term_at(entry.index) == Some(entry.term);
-        let kept = before.entries.partition_point(is_kept);
-        let is_same =
-            kept == before.entries.len() && kept == entries.len() && hard_state == before.hard_state;
-        let first_index = kept as Index + 1;
-        let entries = entries[kept..].to_vec();
-        let persist = Persist { number: self.disk.sync_number() + 1, hard_state, first_index, entries };
-        (!is_same).then_some(persist)
+        let is_kept = |entry: &Entry| entry.index <= log.base().index || log.contains(entry.id());
+        let kept = before.entries.partition_point(is_kept) as Index;
+        let first_index = base.map_or(before.base.index + kept, |base| base.index) + 1;
+        let is_same = base.is_none()
+            && first_index > before.last().index
+            && first_index > log.last_index()
+            && hard_state == before.hard_state;
+        let entries = log.entries().iter().filter(|entry| entry.index >= first_index).cloned().collect();
+        let number = self.disk.sync_number() + 1;
+        (!is_same).then_some(Persist { number, hard_state, base, first_index, entries })
     }
 
     /// Whether another batch waits already.

@@ -14,7 +14,9 @@ pub struct Traffic {
     pub appends: u64,
     /// Appends without entries: heartbeats, probes on behalf of reads, and commit notices.
     pub pings: u64,
-    /// Answers to appends of both kinds.
+    /// Parts of snapshots.
+    pub snapshots: u64,
+    /// Answers to appends of both kinds, and to parts of snapshots.
     pub answers: u64,
     /// Datagrams, as `run.py` counts them.
     pub datagrams: u64,
@@ -31,6 +33,7 @@ impl Traffic {
             Body::RequestVote(_) | Body::RequestVoteResponse(_) | Body::LogTail(_) => &mut self.votes,
             Body::AppendEntries(AppendEntries { entries, .. }) if entries.is_empty() => &mut self.pings,
             Body::AppendEntries(_) | Body::RelayEntries(_) => &mut self.appends,
+            Body::InstallSnapshot(_) => &mut self.snapshots,
             Body::AppendEntriesResponse(_) | Body::RelayEntriesResponse(_) | Body::StaleTerm => {
                 &mut self.answers
             }
@@ -56,7 +59,7 @@ impl Traffic {
 
     /// Number of all messages, before any was merged or packed.
     pub fn messages(&self) -> u64 {
-        self.votes + self.appends + self.pings + self.answers
+        self.votes + self.appends + self.snapshots + self.pings + self.answers
     }
 
     /// The mean number of entries of an append; 0 if there was none.

@@ -6,11 +6,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use raft::message::{
-    Acknowledgement, AppendEntriesResponse, AppendOutcome, RelayEntriesResponse, RequestVote,
-    RequestVoteResponse,
+    Acknowledgement, AppendEntriesResponse, AppendOutcome, InstallSnapshot, RelayEntriesResponse,
+    RequestVote, RequestVoteResponse,
 };
-use raft::types::{Index, MAX_NUMBER, Term};
+use raft::types::{EntryId, Index, MAX_NUMBER, Term};
 use serde::Deserialize;
 use simd_json::lazy;
 use simd_json::prelude::*;
@@ -190,6 +192,7 @@ impl Decoder {
             kind::REQUEST_VOTE => read_request_vote(message),
             kind::REQUEST_VOTE_RESPONSE => read_request_vote_response(message),
             kind::APPEND_ENTRIES_RESPONSE => read_append_entries_response(message),
+            kind::INSTALL_SNAPSHOT => read_install_snapshot(message),
             kind::LOG_TAIL => self.read_log_tail(message),
             kind::STALE_TERM => read_stale_term(message),
             kind::APPEND_ENTRIES => {
@@ -364,6 +367,29 @@ fn read_request_vote_response(message: &Object<'_, '_>) -> Result<Message, Malfo
     Ok(Message { term, body: Body::RequestVoteResponse(response) })
 }
 
+fn read_install_snapshot(message: &Object<'_, '_>) -> Result<Message, Malformed> {
+    let [term, sent_at, index, snapshot_term, chunk, is_last, data] =
+        pick(message, ["term", "sent_at", "snapshot_index", "snapshot_term", "chunk", "is_last", "data"]);
+    let term = term.positive()?;
+    let snapshot = read_snapshot_id(&index, &snapshot_term, term)?;
+    let (sent_at, chunk, is_last) = (sent_at.number()?, chunk.number()?, is_last.flag()?);
+    let data = data.get(|data| BASE64.decode(data.as_str()?).ok())?;
+    Ok(Message {
+        term,
+        body: Body::InstallSnapshot(InstallSnapshot { sent_at, snapshot, chunk, is_last, data }),
+    })
+}
+
+/// The last entry of a snapshot, in a message of this term. A snapshot covers at least one entry.
+fn read_snapshot_id(
+    index: &Field<'_, '_>,
+    snapshot_term: &Field<'_, '_>,
+    term: Term,
+) -> Result<EntryId, Malformed> {
+    let id = EntryId { index: index.positive()?, term: snapshot_term.positive()? };
+    if id.term > term { Err(Malformed::BadField(snapshot_term.name)) } else { Ok(id) }
+}
+
 fn read_stale_term(message: &Object<'_, '_>) -> Result<Message, Malformed> {
     let [term] = pick(message, ["term"]);
     Ok(Message { term: term.positive()?, body: Body::StaleTerm })
@@ -374,16 +400,24 @@ fn read_append_entries_response(message: &Object<'_, '_>) -> Result<Message, Mal
         message,
         ["term", "sent_at", "match_index", "prev_log_index", "conflict_term", "conflict_index"],
     );
+    let [snapshot_index, snapshot_term, chunks] =
+        pick(message, ["snapshot_index", "snapshot_term", "chunks"]);
     let (term, sent_at) = (term.number()?, sent_at.number()?);
     if term == 0 {
         return Err(Malformed::BadField("term"));
     }
     let outcome = if match_index.is_there() {
-        // A message with both outcomes would contradict itself.
-        if conflict_index.is_there() {
+        // A message with two outcomes would contradict itself.
+        if conflict_index.is_there() || chunks.is_there() {
             return Err(Malformed::BadField("match_index"));
         }
         AppendOutcome::Matched { match_index: match_index.number()? }
+    } else if chunks.is_there() {
+        if conflict_index.is_there() {
+            return Err(Malformed::BadField("chunks"));
+        }
+        let snapshot = read_snapshot_id(&snapshot_index, &snapshot_term, term)?;
+        AppendOutcome::Receiving { snapshot, chunks: chunks.number()? }
     } else {
         // Index 0 equals in all logs, so a refused one is at least 1.
         let prev_log_index = prev_log_index.positive()?;

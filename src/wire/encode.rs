@@ -7,10 +7,14 @@
 
 use std::borrow::Cow;
 
-use raft::message::{Acknowledgement, AppendEntriesResponse, AppendOutcome, RelayEntriesResponse};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use raft::message::{
+    Acknowledgement, AppendEntriesResponse, AppendOutcome, InstallSnapshot, RelayEntriesResponse,
+};
 
 use super::kind;
-use super::size::{clamp_time, has_escapes, plain_set};
+use super::size::{base64_len, clamp_time, has_escapes, plain_set};
 use crate::command::Proposal;
 use crate::id::{Id, NOBODY};
 use crate::replication::{AppendEntries, Body, Entry, Message, Payload, RelayEntries};
@@ -119,6 +123,11 @@ impl<'a> Json<'a> {
                 self.number("term", message.term);
                 self.append_entries_response(answer);
             }
+            Body::InstallSnapshot(install) => {
+                self.kind(kind::INSTALL_SNAPSHOT);
+                self.number("term", message.term);
+                self.install_snapshot(install);
+            }
             Body::LogTail(tail) => {
                 self.kind(kind::LOG_TAIL);
                 self.number("term", message.term);
@@ -160,7 +169,26 @@ impl<'a> Json<'a> {
                 self.number("conflict_term", conflict_term);
                 self.number("conflict_index", conflict_index);
             }
+            AppendOutcome::Receiving { snapshot, chunks } => {
+                self.number("snapshot_index", snapshot.index);
+                self.number("snapshot_term", snapshot.term);
+                self.number("chunks", chunks);
+            }
         }
+    }
+
+    fn install_snapshot(&mut self, install: &InstallSnapshot) {
+        self.number("sent_at", install.sent_at);
+        self.number("snapshot_index", install.snapshot.index);
+        self.number("snapshot_term", install.snapshot.term);
+        self.number("chunk", install.chunk);
+        self.flag("is_last", install.is_last);
+        self.key("data");
+        self.raw("\"");
+        let start = self.0.len();
+        self.0.resize(start + base64_len(install.data.len()), 0);
+        BASE64.encode_slice(&install.data, &mut self.0[start..]).expect("there is room for all of it");
+        self.raw("\"");
     }
 
     fn relay_entries(&mut self, relay: &RelayEntries) {

@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 
 use raft::message::{Acknowledgement, AppendOutcome, RequestVote};
-use raft::types::{Index, MAX_NUMBER, Term};
+use raft::types::{EntryId, Index, MAX_NUMBER, Term};
 
 use super::decode::{Decoder, MAX_ENTRY_MID_BYTES, MAX_MID_BYTES, Malformed};
 use super::encode::encode_peer;
@@ -135,6 +135,10 @@ fn check_message(sender: Id, message: &Message) {
             assert!(!entries.is_empty(), "{message:?}");
             check_entries(term, (*prev_log_index, *prev_log_term), entries);
         }
+        Body::InstallSnapshot(install) => {
+            check_numbers(&[install.sent_at, install.chunk]);
+            check_snapshot(term, install.snapshot);
+        }
         Body::StaleTerm => assert!(term > 0, "{message:?}"),
         Body::RelayEntries(relay) => {
             check_append(term, &relay.append);
@@ -150,6 +154,11 @@ fn check_message(sender: Id, message: &Message) {
             check_replicas(&check_acknowledged(&response.acknowledged));
         }
     }
+}
+
+fn check_snapshot(term: Term, snapshot: EntryId) {
+    check_numbers(&[snapshot.index]);
+    assert!(snapshot.index > 0 && (1..=term).contains(&snapshot.term), "{snapshot} in term {term}");
 }
 
 /// Returns the IDs of the replicas.
@@ -193,6 +202,10 @@ fn check_outcome(term: Term, outcome: AppendOutcome) {
             check_numbers(&[prev_log_index, conflict_term, conflict_index]);
             assert!(conflict_term <= term, "{outcome:?} in term {term}");
             assert!((1..=prev_log_index).contains(&conflict_index), "{outcome:?}");
+        }
+        AppendOutcome::Receiving { snapshot, chunks } => {
+            check_numbers(&[chunks]);
+            check_snapshot(term, snapshot);
         }
     }
 }

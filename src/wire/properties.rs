@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use raft::message::{Acknowledgement, AppendOutcome, RelayEntriesResponse, RequestVote, RequestVoteResponse};
+use raft::message::{
+    Acknowledgement, AppendOutcome, InstallSnapshot, RelayEntriesResponse, RequestVote, RequestVoteResponse,
+};
 use raft::tuning::Topology;
-use raft::types::MAX_NUMBER;
+use raft::types::{EntryId, MAX_NUMBER};
 
 use super::guarantees::{self, OWN, PEER, PEERS};
 use super::size::{APPEND_ENVELOPE_BYTES, escaped_len, relay_extra_bytes};
@@ -172,7 +174,11 @@ pub fn message() -> impl Strategy<Value = Message> {
         conflict_term: 0,
         conflict_index: a.min(b),
     });
-    let append_response = (positive(), number(), prop_oneof![matched, conflict])
+    let receiving = (positive(), number()).prop_map(|(index, chunks)| AppendOutcome::Receiving {
+        snapshot: EntryId { index, term: 1 },
+        chunks,
+    });
+    let append_response = (positive(), number(), prop_oneof![matched, conflict, receiving])
         .prop_map(|(term, sent_at, outcome)| append_response(term, sent_at, outcome));
     let log_tail = append_entries().prop_filter_map("no entries", |message| match message.body {
         Body::AppendEntries(AppendEntries { prev_log_index, prev_log_term, entries, .. })
@@ -183,6 +189,15 @@ pub fn message() -> impl Strategy<Value = Message> {
         }
         _ => None,
     });
+    let snapshot_ids = (positive(), positive(), positive());
+    let data = prop::collection::vec(any::<u8>(), 0..300);
+    let install = (snapshot_ids, number(), number(), any::<bool>(), data).prop_map(
+        |((index, a, b), sent_at, chunk, is_last, data)| {
+            let snapshot = EntryId { index, term: a.min(b) };
+            let install = InstallSnapshot { sent_at, snapshot, chunk, is_last, data };
+            Message { term: a.max(b), body: Body::InstallSnapshot(install) }
+        },
+    );
     let stale_term = positive().prop_map(|term| Message { term, body: Body::StaleTerm });
     prop_oneof![
         vote,
@@ -190,6 +205,7 @@ pub fn message() -> impl Strategy<Value = Message> {
         append_entries(),
         append_response,
         stale_term,
+        install,
         log_tail,
         relay_entries(),
         relay_response()

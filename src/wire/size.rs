@@ -42,6 +42,14 @@ const CONFLICT: usize = r#"{"type":"append_entries_response","term":,"sent_at":,
     + 5 * NUMBER;
 const LOG_TAIL: usize =
     r#"{"type":"log_tail","term":,"prev_log_index":,"prev_log_term":,"entries":[]}"#.len() + 3 * NUMBER;
+const RECEIVING: usize =
+    r#"{"type":"append_entries_response","term":,"sent_at":,"snapshot_index":,"snapshot_term":,"chunks":}"#
+        .len()
+        + 5 * NUMBER;
+const INSTALL_SNAPSHOT: usize =
+    r#"{"type":"install_snapshot","term":,"sent_at":,"snapshot_index":,"snapshot_term":,"chunk":,"is_last":false,"data":""}"#
+        .len()
+        + 5 * NUMBER;
 const STALE_TERM: usize = r#"{"type":"stale_term","term":}"#.len() + NUMBER;
 const RELAY_ENTRIES_RESPONSE: usize =
     r#"{"type":"relay_entries_response","term":,"sent_at":,"match_index":,"acknowledged":[]}"#.len()
@@ -141,11 +149,13 @@ pub fn message_len_at_most(message: &Message) -> usize {
         Body::RelayEntriesResponse(answer) => {
             RELAY_ENTRIES_RESPONSE + answer.acknowledged.len() * ACKNOWLEDGEMENT
         }
+        Body::InstallSnapshot(install) => INSTALL_SNAPSHOT + base64_len(install.data.len()),
         Body::StaleTerm => STALE_TERM,
         Body::LogTail(tail) => LOG_TAIL + tail.entries.iter().map(entry_len).sum::<usize>(),
         Body::AppendEntriesResponse(answer) => match answer.outcome {
             AppendOutcome::Matched { .. } => MATCHED,
             AppendOutcome::Conflict { .. } => CONFLICT,
+            AppendOutcome::Receiving { .. } => RECEIVING,
         },
     };
     body + 1
@@ -177,6 +187,11 @@ impl Limits {
     /// How many bytes of entries, by [`entry_len`](Self::entry_len), go into one append.
     pub fn max_append_bytes(&self) -> usize {
         self.max_datagram.saturating_sub(APPEND_ENVELOPE_BYTES + self.relay_bytes)
+    }
+
+    /// How many bytes of a snapshot go into one message.
+    pub fn max_chunk_bytes(&self) -> usize {
+        self.max_datagram.saturating_sub(ENVELOPE + INSTALL_SNAPSHOT) / BASE64_DIGITS * BASE64_BYTES
     }
 
     /// The function that counts the bytes of an entry in a message.
@@ -217,6 +232,15 @@ impl Limits {
 
 fn digits(number: u64) -> usize {
     number.checked_ilog10().unwrap_or(0) as usize + 1
+}
+
+/// So many bytes become so many digits in base64 (RFC 4648, 4).
+const BASE64_BYTES: usize = 3;
+const BASE64_DIGITS: usize = 4;
+
+/// The length of so many bytes in base64, padded.
+pub(super) fn base64_len(bytes: usize) -> usize {
+    bytes.div_ceil(BASE64_BYTES) * BASE64_DIGITS
 }
 
 /// Length of a text between its quotes, escaped as `serde_json` does it.

@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kvstore::exchange::{Inbound, Outbound};
 use kvstore::id::Id;
 use kvstore::micros::Micros;
-use kvstore::replica::{Options, Replica};
-use kvstore::replication::PersistentState;
+use kvstore::replica::{Options, Replica, Saved};
 use kvstore::request::{Outcome, Request, Response};
 use kvstore::transport::SEQPACKET_MAX_DATAGRAM;
 use kvstore::wire::Limits;
@@ -49,7 +48,7 @@ impl Cluster {
             let peers = (0..size).filter(|&peer| peer != own).map(id).collect();
             let options = Options { forwards, ..Options::new(id(own), peers, u64::from(own)) };
             let limits = Limits::new(SEQPACKET_MAX_DATAGRAM, options.tuning.topology, options.peers.len());
-            (id(own), Replica::new(&options, limits, PersistentState::default(), 0))
+            (id(own), Replica::new(&options, limits, Saved::default(), 0))
         };
         Self {
             replicas: (0..size).map(replica).collect(),

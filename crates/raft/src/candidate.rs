@@ -126,7 +126,7 @@ impl<C: Command> Node<C> {
     /// cannot win, but it lives, and may be the vote that this replica lacks.
     pub(super) fn help_candidate(&mut self, to: Id, request: &RequestVote) {
         let &RequestVote { last_log_index: prev_log_index, last_log_term: prev_log_term, .. } = request;
-        if self.log.term_at(prev_log_index) != Some(prev_log_term) {
+        if self.log.term_at(prev_log_index) != Ok(prev_log_term) {
             return self.ask_all();
         }
         let (first, last) = (prev_log_index + 1, self.log.last_index());
@@ -144,7 +144,7 @@ impl<C: Command> Node<C> {
         };
         let Some(last) = tail.entries.last().filter(|_| asks) else { return };
         let last_index = self.log.last_index();
-        if last.index <= last_index || self.log.term_at(tail.prev_log_index) != Some(tail.prev_log_term) {
+        if last.index <= last_index || self.log.term_at(tail.prev_log_index) != Ok(tail.prev_log_term) {
             return;
         }
         if term > self.hard_state.current_term {

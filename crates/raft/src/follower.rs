@@ -2,6 +2,7 @@
 //! hears none (5.2).
 
 use super::action::Action;
+use super::log::Absent;
 use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
 use super::node::{Node, Role};
 use super::suspicion::Suspicion;
@@ -87,8 +88,14 @@ impl<C: Command> Node<C> {
     /// Follows `leader` and stores its entries; the message may have come from another follower
     /// (`relay.rs`). Returns the answer that is due, if any.
     pub(super) fn follow(&mut self, leader: Id, append: AppendEntries<C>) -> Option<AppendOutcome> {
+        if self.follow_leader(leader) { self.store(append) } else { None }
+    }
+
+    /// Follows the leader of the current term, which has just sent a message. False for a replica
+    /// that does not lead this term.
+    pub(super) fn follow_leader(&mut self, leader: Id) -> bool {
         if self.leader().is_some_and(|known| known != leader) {
-            return None; // election safety: a term has one leader, so this is not one
+            return false; // election safety: a term has one leader, so this is not one
         }
         self.last_leader_contact = Some(self.now);
         self.failed_campaigns = 0;
@@ -96,7 +103,7 @@ impl<C: Command> Node<C> {
         self.deferred_pre_votes.clear();
         self.become_follower(self.hard_state.current_term, Some(leader));
         self.postpone_election();
-        self.store(append)
+        true
     }
 
     /// Stores the entries of an append if they fit the log. Returns the answer, or `None` for a
@@ -117,7 +124,9 @@ impl<C: Command> Node<C> {
     /// [`Log::conflict_hint`](super::log::Log::conflict_hint) computes the hint.
     fn store(&mut self, append: AppendEntries<C>) -> Option<AppendOutcome> {
         let AppendEntries { prev_log_index, prev_log_term, leader_commit, .. } = append;
-        if self.log.term_at(prev_log_index) != Some(prev_log_term) {
+        // A compacted entry is committed, so the leader has the same (leader completeness; 5.4.3).
+        let fits = [Ok(prev_log_term), Err(Absent::Compacted)];
+        if !fits.contains(&self.log.term_at(prev_log_index)) {
             let hint = self.log.conflict_hint(prev_log_index);
             return Some(AppendOutcome::Conflict {
                 prev_log_index,

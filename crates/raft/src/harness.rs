@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::{self, Write as _};
 
-use super::action::ReadId;
+use super::action::{ReadId, SnapshotChunk};
 use super::invariants::ClusterInvariants;
 use super::text::describe;
 use super::tuning::{Detection, Tuning};
-use super::types::{Configuration, Index, Payload, Term};
+use super::types::{Configuration, EntryId, Index, Payload, Term};
 use crate::id::Id;
 use crate::micros::Micros;
 
@@ -46,6 +46,10 @@ pub(super) const SETTINGS: Settings = Settings {
     entry_len: |_| 100,
     max_in_flight: 4,
     applied_at_once: 1_000,
+    applied_bytes_at_once: 1_000_000,
+    weigh: |_| 100,
+    tail_bytes: 300,
+    max_log_bytes: 1_000_000,
     tuning: Tuning { detection: Detection::Heartbeats, ..Tuning::DEFAULT },
 };
 
@@ -74,8 +78,17 @@ pub(super) struct Envelope {
 /// A replica's disk.
 #[derive(Debug, Default)]
 struct Disk {
-    saved: PersistentState,
-    unsynced: VecDeque<Persist>,
+    log: PersistentState,
+    snapshot: EntryId,
+    unsynced: VecDeque<Write>,
+    receiving: Option<EntryId>, // a snapshot of which all chunks are there
+}
+
+/// A change of a log on its way to the disk.
+#[derive(Debug)]
+enum Write {
+    Persist(Persist),
+    Compact(EntryId),
 }
 
 /// The cores of several replicas, their disks and the network between them.
@@ -88,6 +101,8 @@ pub(super) struct Cluster {
     pub(super) applied: BTreeMap<Id, Vec<Entry>>,
     pub(super) slow_disks: bool, // a write is on disk only after `sync`, not at once
     disks: BTreeMap<Id, Disk>,
+    chunks: Vec<Input>, // those that were read for the replica that is performing its actions
+    snapshots: BTreeMap<EntryId, Vec<Entry>>, // all that were sent: the entries that their replica had applied
     configuration: Configuration,
     settings: Settings,
     pub(super) asked: BTreeMap<ReadId, Index>, // by read: the highest commit index of all replicas when it arrived
@@ -115,6 +130,8 @@ impl Cluster {
             applied: BTreeMap::new(),
             slow_disks: false,
             disks: BTreeMap::new(),
+            chunks: Vec::new(),
+            snapshots: BTreeMap::new(),
             configuration: configuration.clone(),
             settings,
             asked: BTreeMap::new(),
@@ -162,6 +179,10 @@ impl Cluster {
         for action in actions {
             self.perform(id, action);
         }
+        if !self.chunks.is_empty() {
+            let chunks = std::mem::take(&mut self.chunks);
+            self.step(id, chunks);
+        }
         let checked = self.invariants.check(self.nodes.values());
         assert_eq!(checked, Ok(()), "after this:\n{}", self.transcript);
         if !self.slow_disks {
@@ -172,29 +193,65 @@ impl Cluster {
     /// Puts all writes of this replica on its disk.
     pub(super) fn sync(&mut self, id: Id) {
         let disk = self.disks.entry(id).or_default();
-        let Some(number) = disk.unsynced.back().map(|persist| persist.number) else { return };
-        for persist in disk.unsynced.drain(..) {
-            persist.apply_to(&mut disk.saved);
+        let mut inputs = Vec::new();
+        for write in disk.unsynced.drain(..) {
+            match write {
+                Write::Persist(persist) => {
+                    inputs.push(Input::Persisted(persist.number));
+                    persist.apply_to(&mut disk.log);
+                }
+                Write::Compact(base) => disk.log.compact(base),
+            }
         }
-        self.step(id, [Input::Persisted(number)]);
+        if let Some(snapshot) = disk.receiving.take() {
+            disk.snapshot = disk.snapshot.max(snapshot);
+            inputs.push(Input::SnapshotReceived(snapshot));
+        }
+        if !inputs.is_empty() {
+            self.step(id, inputs);
+        }
+    }
+
+    /// This replica takes a snapshot of all that it has applied.
+    pub(super) fn take_snapshot(&mut self, id: Id) {
+        let node = &self.nodes[&id];
+        let index = node.commit_index();
+        let term = node.log().term_at(index).expect("the base is not behind the commit index");
+        self.disks.entry(id).or_default().snapshot = EntryId { index, term };
+        self.step(id, [Input::SnapshotTaken(index)]);
     }
 
     /// Stops this replica and starts it again from its disk.
     pub(super) fn restart(&mut self, id: Id) {
         let disk = self.disks.entry(id).or_default();
         disk.unsynced.clear();
+        disk.receiving = None;
+        disk.log.install(disk.snapshot);
+        let snapshot = disk.log.snapshot;
         let rng = fastrand::Rng::with_seed(u64::from(id.number()) + self.now);
-        let (configuration, saved) = (self.configuration.clone(), disk.saved.clone());
+        let (configuration, saved) = (self.configuration.clone(), disk.log.clone());
         let node = Node::new(id, configuration, self.settings, rng, saved, self.now);
         self.invariants.restarted(id);
-        self.applied.remove(&id);
+        self.applied.entry(id).or_default().truncate(snapshot.index as usize);
         self.say(format_args!("{} restarts and {}", id.number(), describe(&node)));
         self.nodes.insert(id, node);
     }
 
     fn perform(&mut self, from: Id, action: Action) {
         match action {
-            Action::Persist(persist) => self.disks.entry(from).or_default().unsynced.push_back(persist),
+            Action::Persist(persist) => self.write(from, Write::Persist(persist)),
+            Action::Compact(base) => {
+                self.say(format_args!("{} compacts its log up to {base}", from.number()));
+                self.write(from, Write::Compact(base));
+            }
+            Action::ReadSnapshot { to, snapshot, chunk } => self.read_snapshot(from, to, snapshot, chunk),
+            Action::ReceiveSnapshot { snapshot, is_last, .. } => {
+                self.disks.entry(from).or_default().receiving = Some(snapshot).filter(|_| is_last);
+            }
+            Action::InstallSnapshot(snapshot) => {
+                self.say(format_args!("{} installs the snapshot {snapshot}", from.number()));
+                self.applied.insert(from, self.snapshots[&snapshot].clone());
+            }
             Action::Send { to, message } => {
                 let lost = if self.blocked.contains(&(from, to)) { " (lost)" } else { "" };
                 self.say(format_args!("{} → {} {message}{lost}", from.number(), to.number()));
@@ -213,6 +270,23 @@ impl Cluster {
             }
             Action::DropPending => self.say(format_args!("{} abandons what it was asked", from.number())),
         }
+    }
+
+    fn write(&mut self, id: Id, write: Write) {
+        self.disks.entry(id).or_default().unsynced.push_back(write);
+    }
+
+    /// A snapshot has two chunks, and the harness keeps what they stand for.
+    fn read_snapshot(&mut self, from: Id, to: Id, snapshot: EntryId, chunk: u64) {
+        let applied = self.applied.entry(from).or_default();
+        if chunk == 0 && applied.len() as Index == snapshot.index {
+            let earlier = self.snapshots.entry(snapshot).or_insert_with(|| applied.clone());
+            assert_eq!(earlier, applied, "two states at {snapshot}");
+        }
+        assert!(self.snapshots.contains_key(&snapshot), "{from} sends {snapshot}, which it never had");
+        let (is_last, data) = (chunk == 1, vec![chunk as u8]);
+        let chunk = SnapshotChunk { to, snapshot, chunk, is_last, data };
+        self.chunks.push(Input::SnapshotChunk(chunk));
     }
 
     /// The leader of the latest term.
@@ -300,7 +374,13 @@ pub(super) fn describe_log(node: &Node) -> String {
         index if index == node.commit_index => format!("{entry}]"),
         _ => entry.to_string(),
     };
-    let open = if node.commit_index > 0 { "[" } else { "[] " };
+    let base = Some(node.log.base()).filter(|base| base.index > 0);
+    let base = base.map_or(String::new(), |base| format!("({base}) "));
+    let open = match node.commit_index {
+        0 => "[] ",
+        index if index == node.log.base().index => "[] ",
+        _ => "[",
+    };
     let entries: Vec<String> = node.log.entries().iter().map(entry).collect();
-    format!("{open}{}", entries.join(" "))
+    format!("{base}{open}{}", entries.join(" "))
 }

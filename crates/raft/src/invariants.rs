@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use super::log::Absent;
 use super::node::{Node, Role};
-use super::types::{Command, Index, Term};
+use super::types::{Command, Entry, EntryId, Index, Term};
 use crate::id::Id;
 
 /// A broken invariant, in words.
@@ -16,9 +17,10 @@ pub type Violation = String;
 pub fn check<C: Command>(node: &Node<C>, checked_to: Index) -> Result<(), Violation> {
     let last_index = node.log.last_index();
     let (commit_index, known_committed) = (node.commit_index, node.known_committed);
-    if commit_index > known_committed || known_committed > last_index {
+    let base = node.log.base();
+    if base.index > commit_index || commit_index > known_committed || known_committed > last_index {
         return Err(format!(
-            "{} committed {commit_index}, knows of {known_committed}, and its log ends at {last_index}",
+            "{} committed {commit_index}, knows of {known_committed}, and its log is {base} to {last_index}",
             node.id
         ));
     }
@@ -37,13 +39,12 @@ pub fn check<C: Command>(node: &Node<C>, checked_to: Index) -> Result<(), Violat
         leader.check(last_index).map_err(|violation| format!("{}, of {violation}", node.id))?;
     }
     let unchecked = node.log.entries().partition_point(|entry| entry.index < checked_to);
-    let mut neighbours = node.log.entries()[unchecked..].windows(2);
-    if let Some(pair) =
-        neighbours.find(|pair| pair[1].index != pair[0].index + 1 || pair[1].term < pair[0].term)
-    {
-        return Err(format!("{} has {:?} before {:?}", node.id, pair[0], pair[1]));
+    let base = Some(base).filter(|_| unchecked == 0);
+    let ids = || base.into_iter().chain(node.log.entries()[unchecked..].iter().map(Entry::id));
+    match ids().zip(ids().skip(1)).find(|(a, b)| b.index != a.index + 1 || b.term < a.term) {
+        Some((a, b)) => Err(format!("{} has {a} before {b}", node.id)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Checks the invariants of a cluster, and remembers earlier states for the next check.
@@ -102,15 +103,14 @@ impl ClusterInvariants {
 
     /// State machine safety: all replicas commit the same entry at an index.
     fn check_committed<C: Command>(&mut self, node: &Node<C>) -> Result<(), Violation> {
-        let committed = |entry: &&super::types::Entry<C>| entry.index <= node.commit_index;
-        for entry in node.log.entries().iter().take_while(committed) {
+        let committed = |entry: &EntryId| entry.index <= node.commit_index;
+        let base = Some(node.log.base()).filter(|base| base.index > 0);
+        let entries = node.log.entries().iter().map(Entry::id).take_while(committed);
+        for entry in base.into_iter().chain(entries) {
             let term = *self.committed.entry(entry.index).or_insert(entry.term);
             if term != entry.term {
-                let index = entry.index;
-                return Err(format!(
-                    "{index} was committed with term {term}, by {} with {}",
-                    node.id, entry.term
-                ));
+                let EntryId { index, term: other } = entry;
+                return Err(format!("{index} was committed with term {term}, by {} with {other}", node.id));
             }
         }
         Ok(())
@@ -123,7 +123,11 @@ impl ClusterInvariants {
         if !latest || !node.is_leader() {
             return Ok(());
         }
-        match self.committed.iter().find(|(index, term)| node.log.term_at(**index) != Some(**term)) {
+        let has = |index: Index, term: Term| match node.log.term_at(index) {
+            Ok(there) => there == term,
+            Err(absent) => absent == Absent::Compacted,
+        };
+        match self.committed.iter().find(|(index, term)| !has(**index, **term)) {
             Some((index, term)) => Err(format!("leader {} lacks committed {index} of term {term}", node.id)),
             None => Ok(()),
         }
@@ -132,11 +136,16 @@ impl ClusterInvariants {
 
 /// Log matching: entries of the same index and term are the same, and so are all entries before
 /// them.
-fn check_log_matching<C: Command>(a: &Node<C>, b: &Node<C>) -> Result<(), Violation> {
-    let pairs = || a.log.entries().iter().zip(b.log.entries());
-    let Some(agree) = pairs().rposition(|(x, y)| x.term == y.term) else { return Ok(()) };
-    match pairs().take(agree + 1).find(|(x, y)| x != y) {
-        Some((x, _)) => Err(format!("{} and {} differ at {} before {}", a.id, b.id, x.index, agree + 1)),
+fn check_log_matching<'a, C: Command>(a: &'a Node<C>, b: &'a Node<C>) -> Result<(), Violation> {
+    let first = a.log.base().index.max(b.log.base().index) + 1;
+    let from_first = |node: &'a Node<C>| {
+        let skipped = first - node.log.base().index - 1;
+        node.log.entries().iter().skip(usize::try_from(skipped).unwrap_or(usize::MAX))
+    };
+    let pairs = || from_first(a).zip(from_first(b));
+    let Some((agree, _)) = pairs().filter(|(x, y)| x.term == y.term).last() else { return Ok(()) };
+    match pairs().take_while(|(x, _)| x.index <= agree.index).find(|(x, y)| x != y) {
+        Some((x, _)) => Err(format!("{} and {} differ at {} before {}", a.id, b.id, x.index, agree.index)),
         None => Ok(()),
     }
 }
@@ -151,7 +160,7 @@ mod tests {
 
     fn log(entries: &[(Index, Term)]) -> Log {
         let entry = |&(index, term): &(Index, Term)| Entry { index, term, payload: Payload::Noop };
-        Log::restore(entries.iter().map(entry).collect())
+        Log::restore(EntryId::default(), entries.iter().map(entry).collect(), SETTINGS.weigh)
     }
 
     /// A cluster of three whose replicas 1, 2 and 3 have these logs, and are in term 9.
@@ -292,7 +301,7 @@ mod tests {
         let mut cluster = cluster([&[(1, 1)], &[], &[]]);
         let Input::Propose(command) = put("k", "v") else { unreachable!("a put is a proposal") };
         let other = Entry { index: 1, term: 1, payload: Payload::Command(command) };
-        cluster.node(id(2)).log = Log::restore(vec![other]);
+        cluster.node(id(2)).log = Log::restore(EntryId::default(), vec![other], SETTINGS.weigh);
         assert!(check_all(&cluster).is_err());
     }
 }

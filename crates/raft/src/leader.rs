@@ -136,6 +136,7 @@ impl<C: Command> Node<C> {
         self.ask_for_entries();
         self.ask_for_reads();
         self.send_appends();
+        self.read_snapshots();
     }
 
     /// Counts replicas for entries of the own term only; these commit the earlier entries with them
@@ -149,7 +150,7 @@ impl<C: Command> Node<C> {
     }
 
     pub(super) fn is_of_current_term(&self, index: Index) -> bool {
-        self.log.term_at(index) == Some(self.hard_state.current_term)
+        self.log.term_at(index) == Ok(self.hard_state.current_term)
     }
 }
 

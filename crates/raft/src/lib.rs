@@ -29,6 +29,7 @@
 //! | `replicate` | the choice of followers for an entry, appends and their answers | paper, 5.3 |
 //! | `relay` | an entry goes from follower to follower, and one answer comes back | |
 //! | `catch_up` | a follower that lacks much delays no new entry | paper, 5.3 |
+//! | `snapshots` | the log is cut behind a snapshot, and followers that need more get one | paper, 7 |
 //! | `reads` | a leader proves that it still leads, by a lease or by a round to a quorum | paper, 8; dissertation, 6.4 |
 //! | `check_quorum` | a leader that hears no quorum steps down | dissertation, 6.2 |
 //! | `own_disk` | a leader watches its own disk as it watches a follower | dissertation, 10.2.1 |
@@ -120,11 +121,12 @@ mod relay;
 mod replicate;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod scripts;
+mod snapshots;
 mod suspicion;
 pub mod text;
 pub mod tuning;
 pub mod types;
 
-pub use action::{Action, Input, ReadId};
+pub use action::{Action, Input, ReadId, SnapshotChunk};
 pub use node::{Node, Settings};
 pub use tuning::Tuning;

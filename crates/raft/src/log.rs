@@ -1,23 +1,47 @@
-//! The replicated log (paper, 5.3): entries at consecutive indexes, with terms
-//! that never decrease.
+//! The replicated log (paper, 5.3): entries at consecutive indexes, with terms that never decrease.
+//!
+//! The log may begin anywhere. A snapshot of the state machine stands for the entries that were
+//! compacted away (paper, 7), and the log keeps the name of the last of them, its *base*:
+//!
+//! ```text
+//! index            1  2  3  4  5  6  7  8  9
+//! term             1  1  1  2  2  2  2  3  3
+//! compacted        x  x  x
+//! base                   ^ 3@1
+//! snapshot covers  x  x  x  x  x              the log keeps 4 and 5 for followers that are slow
+//! entries                   2  2  2  2  3  3
+//! ```
 
 use std::collections::VecDeque;
 
-use super::types::{Command, Entry, Index, Payload, Term};
+use super::types::{Command, Entry, EntryId, Index, Payload, Term};
 
 /// A replica's copy of the log.
 ///
-/// Invariants: `entries[i].index == base_index + 1 + i`; terms never decrease. The log keeps only
-/// the term of the entry at `base_index`: 0 and 0 for a log that starts at the beginning.
-/// `durable_index <= last_index()`, and the disk has every entry up to it as it stands here.
+/// Invariants: `entries[i].index == base.index + 1 + i`; terms never decrease; `ends[i]` are the
+/// bytes of `entries[..= i]` and of some entries before them. Every entry up to `base` is committed.
+/// `base.index <= durable_index <= last_index()`, and the disk has every entry up to
+/// `durable_index` as it stands here, or a snapshot that covers it.
 #[derive(Clone, Debug)]
 pub struct Log<C> {
-    base_index: Index,
-    base_term: Term,
+    base: EntryId, // the entry before the first one; 0@0 for a log from the beginning
     entries: Vec<Entry<C>>,
+    ends: Vec<u64>, // where each entry ends if all are laid in a row
+    start: u64,     // where the first entry begins in this row
+    weigh: fn(&Entry<C>) -> usize,
+    is_replaced: bool, // whether a snapshot has replaced the log since changes were handed out for the disk
     changed_from: Option<Index>, // the first index that differs from the changes handed out for the disk
     durable_index: Index,
     unsynced: VecDeque<(u64, Index)>, // changes not on disk yet: number, last index that is still valid
+}
+
+/// Why the log does not know the term of an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// The index is before the base: a snapshot covers it, and it is committed.
+    Compacted,
+    /// The index is after the last entry.
+    Missing,
 }
 
 /// A follower's answer to a leader whose `prev_log_index` it cannot match.
@@ -25,46 +49,102 @@ pub struct Log<C> {
 pub struct ConflictHint {
     /// Term of the entry at that index; 0 if the log ends before it.
     pub term: Term,
-    /// First index of that term, or the index after the last entry.
+    /// First index of that term after the base, or the index after the last entry.
     pub index: Index,
 }
 
-impl<C> Default for Log<C> {
-    fn default() -> Self {
-        let (entries, unsynced) = (Vec::new(), VecDeque::new());
-        Self { base_index: 0, base_term: 0, entries, changed_from: None, durable_index: 0, unsynced }
-    }
-}
-
 impl<C: Command> Log<C> {
-    /// The log that a disk has, from index 1.
-    pub fn restore(entries: Vec<Entry<C>>) -> Self {
-        let durable_index = entries.len() as Index;
-        Self { entries, durable_index, ..Self::default() }
+    /// An empty log from the beginning. `weigh` is the number of bytes that an entry takes in
+    /// memory.
+    pub fn new(weigh: fn(&Entry<C>) -> usize) -> Self {
+        Self::restore(EntryId::default(), Vec::new(), weigh)
     }
 
-    /// Index of the last entry; `base_index` if there is none.
+    /// The log that a disk has: the entries after `base`.
+    pub fn restore(base: EntryId, entries: Vec<Entry<C>>, weigh: fn(&Entry<C>) -> usize) -> Self {
+        let mut log = Self {
+            base,
+            entries: Vec::new(),
+            ends: Vec::new(),
+            start: 0,
+            weigh,
+            is_replaced: false,
+            changed_from: None,
+            durable_index: base.index + entries.len() as Index,
+            unsynced: VecDeque::new(),
+        };
+        entries.into_iter().for_each(|entry| log.push(entry));
+        log
+    }
+
+    fn push(&mut self, entry: Entry<C>) {
+        let end = self.end() + (self.weigh)(&entry) as u64;
+        self.entries.push(entry);
+        self.ends.push(end);
+    }
+
+    fn end(&self) -> u64 {
+        self.ends.last().copied().unwrap_or(self.start)
+    }
+
+    /// The entry before the first one that is kept; 0@0 for a log from the beginning.
+    pub fn base(&self) -> EntryId {
+        self.base
+    }
+
+    /// The last entry; the base if there is none.
+    pub fn last(&self) -> EntryId {
+        self.entries.last().map_or(self.base, Entry::id)
+    }
+
+    /// Index of the last entry; that of the base if there is none.
     pub fn last_index(&self) -> Index {
-        self.base_index + self.entries.len() as Index
+        self.base.index + self.entries.len() as Index
     }
 
     /// Term of the last entry.
     pub fn last_term(&self) -> Term {
-        self.entries.last().map_or(self.base_term, |entry| entry.term)
+        self.last().term
     }
 
-    /// The term of the entry at `index`; `None` where the log has none. Index 0 has term 0.
-    pub fn term_at(&self, index: Index) -> Option<Term> {
-        if index == self.base_index {
-            return Some(self.base_term);
+    /// The term of the entry at `index`.
+    ///
+    /// # Errors
+    ///
+    /// Why the log does not know it. Index 0 has term 0 in a log from the beginning.
+    pub fn term_at(&self, index: Index) -> Result<Term, Absent> {
+        if index == self.base.index {
+            return Ok(self.base.term);
         }
-        self.get(index).map(|entry| entry.term)
+        let absent = if index < self.base.index { Absent::Compacted } else { Absent::Missing };
+        self.get(index).map(|entry| entry.term).ok_or(absent)
+    }
+
+    /// Whether the log has this entry, or has it as its base.
+    pub fn contains(&self, id: EntryId) -> bool {
+        self.term_at(id.index) == Ok(id.term)
     }
 
     /// The entry at `index`.
     pub fn get(&self, index: Index) -> Option<&Entry<C>> {
-        let offset = index.checked_sub(self.base_index + 1)?;
+        let offset = index.checked_sub(self.base.index + 1)?;
         self.entries.get(usize::try_from(offset).ok()?)
+    }
+
+    /// How many bytes of memory the entries after `index` take that are kept.
+    pub fn bytes_after(&self, index: Index) -> u64 {
+        let before = (index.saturating_sub(self.base.index) as usize).min(self.entries.len());
+        self.end() - before.checked_sub(1).map_or(self.start, |last| self.ends[last])
+    }
+
+    /// The first index `from` for which the entries `from + 1 ..= index` take at most so many bytes
+    /// of memory.
+    pub fn start_of_tail(&self, index: Index, bytes: u64) -> Index {
+        let kept = (index.saturating_sub(self.base.index) as usize).min(self.entries.len());
+        let end = kept.checked_sub(1).map_or(self.start, |last| self.ends[last]);
+        let from = self.ends[..kept].partition_point(|&entry_end| end - entry_end > bytes);
+        let is_all = end - self.start <= bytes;
+        self.base.index + if is_all { 0 } else { (from as Index + 1).min(kept as Index) }
     }
 
     /// Whether a log that ends with this entry is at least as up to date as this one (paper,
@@ -76,7 +156,7 @@ impl<C: Command> Log<C> {
     /// Appends a new entry of the leader's and returns its index.
     pub fn append(&mut self, term: Term, payload: Payload<C>) -> Index {
         let index = self.last_index() + 1;
-        self.entries.push(Entry { index, term, payload });
+        self.push(Entry { index, term, payload });
         self.note_change(index);
         index
     }
@@ -87,17 +167,15 @@ impl<C: Command> Log<C> {
 
     /// The first of `entries` that contradicts the log: same index, other term (paper, figure 2).
     fn find_conflict(&self, entries: &[Entry<C>]) -> Option<Index> {
-        entries
-            .iter()
-            .find(|entry| self.term_at(entry.index).is_some_and(|term| term != entry.term))
-            .map(|entry| entry.index)
+        let contradicts = |entry: &&Entry<C>| self.term_at(entry.index).is_ok_and(|term| term != entry.term);
+        entries.iter().find(contradicts).map(|entry| entry.index)
     }
 
-    /// Stores entries that follow an entry of this log. Entries that the log has already stay
-    /// untouched, and so do the entries after them. A delayed or repeated append shows a shorter
-    /// log than the leader's present one, and this replica may have acknowledged later entries
-    /// since. Only a conflict cuts off the rest (paper, figure 2). Returns false, and changes
-    /// nothing, if that would cut off an entry up to `committed`.
+    /// Stores entries that follow an entry of this log, or one that was compacted. Entries that the
+    /// log has already stay untouched, and so do the entries after them. A delayed or repeated
+    /// append shows a shorter log than the leader's present one, and this replica may have
+    /// acknowledged later entries since. Only a conflict cuts off the rest (paper, figure 2).
+    /// Returns false, and changes nothing, if that would cut off an entry up to `committed`.
     pub fn store(&mut self, entries: Vec<Entry<C>>, committed: Index) -> bool {
         match self.find_conflict(&entries) {
             Some(conflict) if conflict <= committed => return false,
@@ -105,9 +183,8 @@ impl<C: Command> Log<C> {
             None => {}
         }
         let last = self.last_index();
-        let known = self.entries.len();
-        self.entries.extend(entries.into_iter().filter(|entry| entry.index > last));
-        if self.entries.len() > known {
+        entries.into_iter().filter(|entry| entry.index > last).for_each(|entry| self.push(entry));
+        if self.last_index() > last {
             self.note_change(last + 1);
         }
         true
@@ -116,7 +193,8 @@ impl<C: Command> Log<C> {
     /// Cuts off all entries after `last`. The copies of them on disk or on their way there no
     /// longer count as durable.
     fn truncate(&mut self, last: Index) {
-        self.entries.truncate((last - self.base_index) as usize);
+        self.entries.truncate((last - self.base.index) as usize);
+        self.ends.truncate(self.entries.len());
         self.note_change(last + 1);
         self.durable_index = self.durable_index.min(last);
         for (_, index) in &mut self.unsynced {
@@ -124,23 +202,61 @@ impl<C: Command> Log<C> {
         }
     }
 
+    /// Forgets the entries up to `index`, all of which a snapshot covers and the disk was handed.
+    pub fn compact(&mut self, index: Index) {
+        let Ok(term) = self.term_at(index) else { return };
+        let count = (index - self.base.index) as usize;
+        let Some(&start) = count.checked_sub(1).and_then(|last| self.ends.get(last)) else { return };
+        debug_assert!(self.changed_from.is_none_or(|from| from > index), "the disk lacks some of these");
+        self.base = EntryId { index, term };
+        self.entries.drain(..count);
+        self.ends.drain(..count);
+        self.start = start;
+        self.durable_index = self.durable_index.max(index);
+        let much_too_large = |capacity: usize, len: usize| capacity > 4 * len.max(1_024);
+        if much_too_large(self.entries.capacity(), self.entries.len()) {
+            self.entries.shrink_to(2 * self.entries.len());
+            self.ends.shrink_to(2 * self.ends.len());
+        }
+    }
+
+    /// A snapshot on this replica's disk covers the entries up to this one. A log that has the entry
+    /// stays as it is. Otherwise all of its entries come before this one or contradict it, and the
+    /// log begins anew after it (paper, figure 13).
+    pub fn install(&mut self, snapshot: EntryId) {
+        if snapshot.index <= self.base.index || self.contains(snapshot) {
+            return;
+        }
+        *self = Self {
+            is_replaced: true,
+            unsynced: std::mem::take(&mut self.unsynced),
+            ..Self::restore(snapshot, Vec::new(), self.weigh)
+        };
+        for (_, index) in &mut self.unsynced {
+            *index = snapshot.index; // the snapshot covers it, and no other entry counts
+        }
+        self.note_change(snapshot.index + 1);
+    }
+
     /// Whether a change was not handed out for the disk yet.
     pub fn has_changed(&self) -> bool {
         self.changed_from.is_some()
     }
 
-    /// Hands out, under this number, the entries that the disk lacks: the first index that differs,
-    /// and all entries from there on.
-    pub fn take_unstable(&mut self, number: u64) -> (Index, Vec<Entry<C>>) {
+    /// Hands out the changes that the disk lacks, under this number.
+    pub fn take_unstable(&mut self, number: u64) -> Unstable<C> {
         let last = self.last_index();
         self.unsynced.push_back((number, last));
-        let first = self.changed_from.take().unwrap_or(last + 1);
-        (first, self.entries[(first - self.base_index - 1) as usize..].to_vec())
+        let first_index = self.changed_from.take().unwrap_or(last + 1);
+        let base = std::mem::take(&mut self.is_replaced).then_some(self.base);
+        let entries = self.entries[(first_index - self.base.index - 1) as usize..].to_vec();
+        Unstable { base, first_index, entries }
     }
 
     /// Takes all entries for durable, because the driver has no disk.
     pub(super) fn keep_in_memory(&mut self) {
         self.changed_from = None;
+        self.is_replaced = false;
         self.unsynced.clear();
         self.durable_index = self.last_index();
     }
@@ -148,18 +264,18 @@ impl<C: Command> Log<C> {
     /// The changes that were handed out under the numbers up to this one are on disk.
     pub fn persisted(&mut self, number: u64) {
         while let Some(&(_, last)) = self.unsynced.front().filter(|(n, _)| *n <= number) {
-            self.durable_index = last;
+            self.durable_index = last.max(self.base.index);
             self.unsynced.pop_front();
         }
     }
 
-    /// The last index up to which the disk is known to have this log.
+    /// The last index up to which the disk is known to have this log, or a snapshot of it.
     pub fn durable_index(&self) -> Index {
         self.durable_index
     }
 
     /// The entries `from ..= to`, as many as fit into `budget_bytes` by `entry_len`, but at least
-    /// one.
+    /// one. No entries if `from` was compacted.
     pub fn slice(
         &self,
         from: Index,
@@ -193,14 +309,14 @@ impl<C: Command> Log<C> {
     /// leader next    1  1 [3  3  3  4    prev=2@1 matches both
     /// ```
     pub fn conflict_hint(&self, prev_log_index: Index) -> ConflictHint {
-        let Some(term) = self.term_at(prev_log_index) else {
+        let Ok(term) = self.term_at(prev_log_index) else {
             return ConflictHint { term: 0, index: self.last_index() + 1 };
         };
         let before = self.entries.partition_point(|entry| entry.term < term) as Index;
-        ConflictHint { term, index: self.base_index + before + 1 }
+        ConflictHint { term, index: self.base.index + before + 1 }
     }
 
-    /// The last index whose entry has this term.
+    /// The last index whose entry has this term, if it was not compacted.
     pub fn last_index_of_term(&self, term: Term) -> Option<Index> {
         let through = self.entries.partition_point(|entry| entry.term <= term);
         let entry = self.entries.get(through.checked_sub(1)?)?;
@@ -213,14 +329,25 @@ impl<C: Command> Log<C> {
     }
 }
 
+/// The changes of a log that its disk lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unstable<C> {
+    /// A snapshot has replaced the log, which begins after this entry.
+    pub base: Option<EntryId>,
+    /// The first index that differs.
+    pub first_index: Index,
+    /// All entries from there on.
+    pub entries: Vec<Entry<C>>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::harness::{Entry, Log};
+    use crate::harness::{Entry, Log, Put};
 
     /// A log whose entries have these terms.
     fn log(terms: &[Term]) -> Log {
-        let mut log = Log::default();
+        let mut log = Log::new(|_| 10);
         for &term in terms {
             log.append(term, Payload::Noop);
         }
@@ -231,6 +358,10 @@ mod tests {
         let entry =
             |(i, &term): (usize, &Term)| Entry { index: first + i as Index, term, payload: Payload::Noop };
         terms.iter().enumerate().map(entry).collect()
+    }
+
+    fn unstable(first_index: Index, terms: &[Term]) -> Unstable<Put> {
+        Unstable { base: None, first_index, entries: entries(first_index, terms) }
     }
 
     fn terms(log: &Log) -> Vec<Term> {
@@ -278,19 +409,19 @@ mod tests {
 
     #[test]
     fn restored_log_is_durable_and_unchanged() {
-        assert_eq!(Log::restore(entries(1, &[1, 1, 2])).durable_index(), 3);
-        assert!(!Log::restore(entries(1, &[1, 1, 2])).has_changed());
+        let restored = Log::restore(EntryId { index: 6, term: 1 }, entries(7, &[1, 1, 2]), |_| 10);
+        assert_eq!((restored.durable_index(), restored.has_changed()), (9, false));
     }
 
     #[test]
     fn entry_is_durable_when_the_change_that_carries_it_is_on_disk() {
         let mut log = log(&[1, 1]);
-        assert_eq!(log.take_unstable(1), (1, entries(1, &[1, 1])));
+        assert_eq!(log.take_unstable(1), unstable(1, &[1, 1]));
         assert!(!log.has_changed());
         log.append(1, Payload::Noop);
         assert!(log.has_changed());
-        assert_eq!(log.take_unstable(2), (3, entries(3, &[1])));
-        assert_eq!(log.take_unstable(3), (4, vec![]));
+        assert_eq!(log.take_unstable(2), unstable(3, &[1]));
+        assert_eq!(log.take_unstable(3), unstable(4, &[]));
         assert_eq!(log.durable_index(), 0);
         log.persisted(1);
         assert_eq!(log.durable_index(), 2);
@@ -305,7 +436,7 @@ mod tests {
         assert!(log.store(entries(1, &[1, 1]), 0));
         assert!(!log.has_changed());
         assert!(log.store(entries(2, &[1, 1]), 0));
-        assert_eq!(log.take_unstable(2), (3, entries(3, &[1])));
+        assert_eq!(log.take_unstable(2), unstable(3, &[1]));
     }
 
     #[test]
@@ -318,7 +449,7 @@ mod tests {
         assert!(log.store(entries(3, &[2]), 0));
         assert_eq!(log.durable_index(), 2);
         log.append(2, Payload::Noop);
-        assert_eq!(log.take_unstable(3), (3, entries(3, &[2, 2])));
+        assert_eq!(log.take_unstable(3), unstable(3, &[2, 2]));
         log.persisted(2);
         assert_eq!(log.durable_index(), 2, "the disk has the entry that was cut off");
         log.persisted(3);
@@ -342,5 +473,100 @@ mod tests {
         assert_eq!(log.slice(3, 5, 1000, |_| 10).len(), 3);
         assert_eq!(log.slice(3, 10, 5, |_| 10).len(), 1);
         assert_eq!(log.slice(11, 10, 5, |_| 10).len(), 0);
+    }
+    /// A log with entries 4 to 8 of terms 1, 2, 2, 3, 3 after its base 3@1.
+    fn compacted() -> Log {
+        let mut log = log(&[1, 1, 1, 1, 2, 2, 3, 3]);
+        log.take_unstable(1);
+        log.compact(3);
+        log
+    }
+
+    #[test]
+    fn compacted_index_has_no_term_but_the_base_has_one() {
+        let log = compacted();
+        assert_eq!(log.base(), EntryId { index: 3, term: 1 });
+        assert_eq!(
+            [2, 3, 4, 9].map(|index| log.term_at(index)),
+            [Err(Absent::Compacted), Ok(1), Ok(1), Err(Absent::Missing)]
+        );
+        assert_eq!((log.get(3), log.get(4).map(|entry| entry.index)), (None, Some(4)));
+        assert_eq!((log.last_index(), log.last_term(), terms(&log).len()), (8, 3, 5));
+        assert_eq!((log.slice(2, 8, 100, |_| 10).len(), log.slice(4, 8, 100, |_| 10).len()), (0, 5));
+    }
+
+    #[test]
+    fn log_may_lose_all_its_entries_and_goes_on_behind_them() {
+        let mut log = compacted();
+        log.compact(8);
+        assert_eq!((log.base(), log.last_index(), log.last_term()), (EntryId { index: 8, term: 3 }, 8, 3));
+        log.compact(5);
+        assert_eq!(log.append(4, Payload::Noop), 9);
+        assert_eq!(log.take_unstable(2), unstable(9, &[4]));
+        log.compact(12);
+        assert_eq!(log.last_index(), 9, "the log has no entry 12");
+    }
+
+    #[test]
+    fn compacted_entries_count_as_durable() {
+        let mut log = compacted();
+        assert_eq!(log.durable_index(), 3);
+        log.compact(8);
+        assert_eq!(log.durable_index(), 8);
+        log.persisted(1);
+        assert_eq!(log.durable_index(), 8);
+    }
+
+    #[test]
+    fn append_that_begins_before_the_base_brings_only_later_entries() {
+        let mut log = compacted();
+        assert!(log.store(entries(2, &[1, 1, 1, 2, 2, 3, 3, 3]), 3));
+        assert_eq!((log.base().index, terms(&log)), (3, vec![1, 2, 2, 3, 3, 3]));
+        assert!(!log.store(entries(2, &[1, 2]), 3), "it contradicts the base");
+    }
+
+    #[test]
+    fn hints_end_at_the_base() {
+        let log = compacted();
+        assert_eq!(log.conflict_hint(4), ConflictHint { term: 1, index: 4 });
+        assert_eq!(log.conflict_hint(8), ConflictHint { term: 3, index: 7 });
+        assert_eq!((log.last_index_of_term(1), log.last_index_of_term(0)), (Some(4), None));
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_entries_that_are_kept() {
+        let mut log = compacted();
+        assert_eq!([0, 3, 4, 8, 9].map(|index| log.bytes_after(index)), [50, 50, 40, 0, 0]);
+        assert!(log.store(entries(6, &[4]), 3));
+        assert_eq!((log.bytes_after(0), log.bytes_after(5)), (30, 10));
+    }
+
+    #[test]
+    fn snapshot_leaves_a_log_that_has_its_last_entry() {
+        let mut log = compacted();
+        log.install(EntryId { index: 6, term: 2 });
+        assert_eq!((log.base().index, terms(&log).len(), log.has_changed()), (3, 5, false));
+        log.install(EntryId { index: 2, term: 1 });
+        assert_eq!((log.base().index, terms(&log).len(), log.has_changed()), (3, 5, false));
+    }
+
+    #[test]
+    fn snapshot_replaces_a_log_that_has_another_entry_at_its_index_or_none() {
+        for snapshot in [EntryId { index: 6, term: 3 }, EntryId { index: 20, term: 3 }] {
+            let mut log = compacted();
+            log.append(3, Payload::Noop);
+            log.install(snapshot);
+            assert_eq!((log.base(), log.last_index()), (snapshot, snapshot.index));
+            assert_eq!(log.durable_index(), snapshot.index);
+            log.persisted(1);
+            assert_eq!(log.durable_index(), snapshot.index, "the disk has the entries that were replaced");
+            log.append(4, Payload::Noop);
+            let first_index = snapshot.index + 1;
+            let handed_out = Unstable { base: Some(snapshot), ..unstable(first_index, &[4]) };
+            assert_eq!(log.take_unstable(2), handed_out);
+            assert_eq!(log.durable_index(), snapshot.index);
+            log.persisted(2);
+            assert_eq!(log.durable_index(), first_index);
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! * the leader's time of sending, which a follower returns unchanged,
 //! * an append that goes from follower to follower.
 
-use super::types::{Entry, Index, Term};
+use super::types::{Entry, EntryId, Index, Term};
 use crate::id::Id;
 use crate::micros::Micros;
 
@@ -26,8 +26,10 @@ pub enum Body<C> {
     RequestVoteResponse(RequestVoteResponse),
     /// The leader replicates its log; without entries it is a heartbeat.
     AppendEntries(AppendEntries<C>),
-    /// The answer to it.
+    /// The answer to it, and to a part of a snapshot.
     AppendEntriesResponse(AppendEntriesResponse),
+    /// The leader sends a part of a snapshot to a follower whose next entry it has compacted.
+    InstallSnapshot(InstallSnapshot),
     /// The receiver's append or relay was of an earlier term than this message. This answer
     /// acknowledges nothing, so it names neither the append nor its time of sending.
     StaleTerm,
@@ -87,17 +89,33 @@ impl<C> AppendEntries<C> {
     }
 }
 
-/// The answer to an [`AppendEntries`].
+/// A part of a snapshot of the leader's state machine (paper, figure 13). The answer is an
+/// [`AppendEntriesResponse`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstallSnapshot {
+    /// When the leader sent this, by its own clock, as in [`AppendEntries`].
+    pub sent_at: Micros,
+    /// The last entry that the snapshot covers; it is committed.
+    pub snapshot: EntryId,
+    /// The number of this part, from 0.
+    pub chunk: u64,
+    /// Whether it is the last part.
+    pub is_last: bool,
+    /// The part itself, for the state machine.
+    pub data: Vec<u8>,
+}
+
+/// The answer to an [`AppendEntries`] or an [`InstallSnapshot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppendEntriesResponse {
     /// `sent_at` of the request. It shows the leader that this follower followed it at that time or
     /// later, and the length of the round trip.
     pub sent_at: Micros,
-    /// Whether the entries fitted the log.
+    /// Whether the entries fitted the log, or how much of the snapshot has arrived.
     pub outcome: AppendOutcome,
 }
 
-/// Whether an [`AppendEntries`] fitted the follower's log.
+/// Whether an [`AppendEntries`] fitted the follower's log, or how far a snapshot has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendOutcome {
     /// The follower's log equals the leader's up to this index.
@@ -114,6 +132,13 @@ pub enum AppendOutcome {
         /// The first index that the follower has of that term; if its log ends before, the index
         /// after its last.
         conflict_index: Index,
+    },
+    /// The follower has received some parts of a snapshot, and has not installed it so far.
+    Receiving {
+        /// The snapshot.
+        snapshot: EntryId,
+        /// The number of parts that it has, from the first one on. A crash loses them.
+        chunks: u64,
     },
 }
 

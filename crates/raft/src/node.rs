@@ -8,10 +8,11 @@ use super::candidate::Candidate;
 use super::follower::Follower;
 use super::invariants;
 use super::leader::Leader;
-use super::log::Log;
+use super::log::{Log, Unstable};
 use super::message::{Body, Message, RequestVote, RequestVoteResponse};
 use super::progress::Progress;
 use super::relay::RelayAcks;
+use super::snapshots::Reception;
 use super::tuning::Tuning;
 use super::types::{Command, Configuration, Entry, HardState, Index, MAX_TERMS_AHEAD, PersistentState, Term};
 use crate::id::Id;
@@ -46,6 +47,17 @@ pub struct Settings<C> {
     /// The most entries that one drain hands out to be applied, at least 1: a bound on the time
     /// that a batch takes.
     pub applied_at_once: usize,
+    /// The most bytes of entries, by `weigh`, that one drain hands out to be applied; a larger entry
+    /// goes alone.
+    pub applied_bytes_at_once: u64,
+    /// The size of an entry in memory, in bytes.
+    pub weigh: fn(&Entry<C>) -> usize,
+    /// The most bytes of entries, by `weigh`, that the log keeps before a snapshot, for followers
+    /// that are slow.
+    pub tail_bytes: u64,
+    /// The log loses entries that a follower will need after the snapshot that it receives, rather
+    /// than grow beyond so many bytes, by `weigh`.
+    pub max_log_bytes: u64,
     /// The choices that trade messages against latency.
     pub tuning: Tuning,
 }
@@ -88,6 +100,8 @@ pub struct Node<C> {
     pub(super) commit_index: Index, // <= log.last_index(); never decreases; all up to it was handed out as Apply
     pub(super) known_committed: Index, // >= commit_index, which follows in the next drains
     applied: usize,                 // how many entries this batch has handed out as Apply
+    applied_bytes: u64,             // of these, by `weigh`
+    pub(super) reception: Option<Reception>, // a snapshot that the leader sends
     pub(super) role: Role,
     pub(super) last_leader_contact: Option<Micros>, // when a leader was last heard; outlives terms, as the vote lease does
     pub(super) campaign_id: u64,                    // number of this replica's latest campaign or probe
@@ -129,10 +143,12 @@ impl<C: Command> Node<C> {
             rng,
             hard_state: saved.hard_state,
             saved_hard_state: saved.hard_state,
-            log: Log::restore(saved.entries),
-            commit_index: 0,
-            known_committed: 0,
+            log: Log::restore(saved.base, saved.entries, settings.weigh),
+            commit_index: saved.snapshot.index,
+            known_committed: saved.snapshot.index,
+            reception: None,
             applied: 0,
+            applied_bytes: 0,
             role,
             last_leader_contact,
             campaign_id,
@@ -164,6 +180,11 @@ impl<C: Command> Node<C> {
             Input::Propose(command) => self.propose(command),
             Input::Read(id) => self.read(id),
             Input::Suspect => self.suspect(),
+            Input::SnapshotTaken(index) => self.compact(index),
+            Input::SnapshotChunk(chunk) => self.send_chunk(chunk),
+            Input::SnapshotLost(to) => self.lose_snapshot(to),
+            Input::SnapshotReceived(snapshot) => self.install_snapshot(snapshot),
+            Input::SnapshotRefused(snapshot) => self.refuse_snapshot(snapshot),
         }
     }
 
@@ -176,7 +197,7 @@ impl<C: Command> Node<C> {
         if self.is_leader() {
             self.drain_leader();
         }
-        self.applied = 0;
+        (self.applied, self.applied_bytes) = (0, 0);
         self.persist();
         self.release_messages();
         debug_assert_eq!(invariants::check(self, self.log.durable_index()), Ok(()));
@@ -206,8 +227,9 @@ impl<C: Command> Node<C> {
         }
         self.persists += 1;
         self.saved_hard_state = self.hard_state;
-        let (first_index, entries) = self.log.take_unstable(self.persists);
-        let persist = Persist { number: self.persists, hard_state: self.hard_state, first_index, entries };
+        let Unstable { base, first_index, entries } = self.log.take_unstable(self.persists);
+        let (number, hard_state) = (self.persists, self.hard_state);
+        let persist = Persist { number, hard_state, base, first_index, entries };
         self.actions.push(Action::Persist(persist));
     }
 
@@ -293,6 +315,11 @@ impl<C: Command> Node<C> {
         &self.log
     }
 
+    /// How many bytes of memory its entries take that it has not handed out as committed.
+    pub fn uncommitted_bytes(&self) -> u64 {
+        self.log.bytes_after(self.commit_index)
+    }
+
     /// Index of the last entry that it has handed out as committed.
     pub fn commit_index(&self) -> Index {
         self.commit_index
@@ -335,6 +362,7 @@ impl<C: Command> Node<C> {
                     Body::AppendEntriesResponse(response) => {
                         self.receive_append_entries_response(from, response)
                     }
+                    Body::InstallSnapshot(install) => self.receive_install_snapshot(from, install),
                     Body::RelayEntries(relay) => self.receive_relay_entries(relay),
                     Body::RelayEntriesResponse(response) => self.receive_relay_entries_response(&response),
                     Body::RequestVoteResponse(response) => self.receive_vote(from, term, response),
@@ -350,7 +378,7 @@ impl<C: Command> Node<C> {
     /// Answers to requests of an earlier term never count, and need no answer.
     fn refuse_stale(&mut self, from: Id, body: Body<C>) {
         let leader = match body {
-            Body::AppendEntries(_) => from,
+            Body::AppendEntries(_) | Body::InstallSnapshot(_) => from,
             Body::RelayEntries(relay) => relay.leader,
             _ => return,
         };
@@ -426,9 +454,14 @@ impl<C: Command> Node<C> {
         self.known_committed = self.known_committed.max(index.min(self.log.last_index()));
         while self.commit_index < self.known_committed && self.applied < self.settings.applied_at_once {
             let Some(entry) = self.log.get(self.commit_index + 1) else { break };
+            let bytes = (self.settings.weigh)(entry) as u64;
+            if self.applied > 0 && self.applied_bytes + bytes > self.settings.applied_bytes_at_once {
+                break;
+            }
             self.actions.push(Action::Apply(entry.clone()));
             self.commit_index += 1;
             self.applied += 1;
+            self.applied_bytes += bytes;
         }
     }
 
@@ -446,7 +479,7 @@ impl<C: Command> Node<C> {
     /// nothing (dissertation, 10.2.1). A follower that sends a relay on acknowledges its entries,
     /// so that message waits.
     pub(super) fn send_in(&mut self, term: Term, to: Id, body: Body<C>) {
-        let acknowledges_nothing = matches!(body, Body::AppendEntries(_));
+        let acknowledges_nothing = matches!(body, Body::AppendEntries(_) | Body::InstallSnapshot(_));
         let action = Action::Send { to, message: Message { term, body } };
         if acknowledges_nothing {
             self.actions.push(action);
@@ -564,7 +597,7 @@ mod tests {
     fn entry_known_to_be_committed_is_never_cut_off_before_it_is_applied() {
         let mut cluster = told_all_is_committed();
         cluster.step(id(2), [Input::Receive { from: id(3), message: append(3, (3, 1), 3) }]);
-        assert_eq!(cluster.nodes[&id(2)].log().term_at(4), Some(1));
+        assert_eq!(cluster.nodes[&id(2)].log().term_at(4), Ok(1));
     }
 
     #[test]

@@ -17,6 +17,7 @@ enum Event {
     Timeout(u16),
     Elapse(u64),
     Restart(u16),
+    TakeSnapshot(u16),
     Propose(u16),
     Read(u16),
     Partition(u8),
@@ -32,6 +33,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => any::<u16>().prop_map(Event::Timeout),
         4 => (1..400_000_u64).prop_map(Event::Elapse),
         1 => any::<u16>().prop_map(Event::Restart),
+        3 => any::<u16>().prop_map(Event::TakeSnapshot),
         8 => any::<u16>().prop_map(Event::Propose),
         4 => any::<u16>().prop_map(Event::Read),
         1 => any::<u8>().prop_map(Event::Partition),
@@ -52,6 +54,7 @@ fn happen(cluster: &mut Cluster, size: u16, number: usize, event: &Event) {
         Event::Timeout(n) => cluster.timeout(replica(n)),
         Event::Elapse(span_us) => cluster.elapse(span_us, false),
         Event::Restart(n) => cluster.restart(replica(n)),
+        Event::TakeSnapshot(n) => cluster.take_snapshot(replica(n)),
         Event::Propose(n) => {
             let leader = cluster.leader().unwrap_or(replica(n));
             cluster.step(leader, [put("k", &number.to_string())]);

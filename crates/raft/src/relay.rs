@@ -129,19 +129,21 @@ impl<C: Command> Node<C> {
         }
         let followers = || way.iter().filter_map(|id| leader.followers.get(id));
         let all_may = followers().all(|progress| progress.may_relay(self.settings.max_in_flight));
-        followers().map(Progress::next_index).min().filter(|_| all_may)
+        let is_kept = |next_index: &Index| *next_index > self.log.base().index;
+        followers().map(Progress::next_index).min().filter(|_| all_may).filter(is_kept)
     }
 
     fn send_relay(&mut self, way: &[Id], next_index: Index) {
         let term = self.hard_state.current_term;
+        let prev_log_index = next_index - 1;
+        let Ok(prev_log_term) = self.log.term_at(prev_log_index) else { return };
         let (Role::Leader(leader), Some((&first, rest))) = (&mut self.role, way.split_first()) else {
             return;
         };
-        let prev_log_index = next_index - 1;
         let sent_at = leader.send_times.next(self.now);
         let append = AppendEntries {
             prev_log_index,
-            prev_log_term: self.log.term_at(prev_log_index).unwrap_or(0),
+            prev_log_term,
             leader_commit: self.commit_index,
             sent_at,
             entries: self.settings.entries_for_message(&self.log, next_index, self.log.last_index()),

@@ -69,16 +69,19 @@ impl<C: Command> Node<C> {
         }
     }
 
-    /// Sends each follower what it [wants](Progress::wants_message).
+    /// Sends each follower what it [wants](Progress::wants_append).
     pub(super) fn send_appends(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
+        let base = self.log.base().index;
         for (&to, progress) in &mut leader.followers {
-            while progress.wants_message(self.settings.max_in_flight) {
-                let sent_at = leader.send_times.next(self.now);
+            while progress.wants_append(self.settings.max_in_flight) {
+                progress.probe_after(base);
                 let (from, target_index) = (progress.next_index(), progress.sendable_up_to());
+                let Ok(prev_log_term) = self.log.term_at(from - 1) else { break };
+                let sent_at = leader.send_times.next(self.now);
                 let append = AppendEntries {
                     prev_log_index: from - 1,
-                    prev_log_term: self.log.term_at(from - 1).unwrap_or(0),
+                    prev_log_term,
                     leader_commit: self.commit_index,
                     sent_at,
                     entries: self.settings.entries_for_message(&self.log, from, target_index),
@@ -104,6 +107,9 @@ impl<C: Command> Node<C> {
         match response.outcome {
             AppendOutcome::Matched { match_index } if match_index <= self.log.last_index() => {
                 progress.matched(match_index);
+                if match_index >= self.log.base().index {
+                    progress.end_transfer();
+                }
             }
             AppendOutcome::Matched { .. } => return, // claims an entry that this log never had
             AppendOutcome::Conflict { .. } if !progress.is_news(response.sent_at) => return,
@@ -112,6 +118,12 @@ impl<C: Command> Node<C> {
                 // that term: a term, not an entry, per round trip (paper, end of 5.3).
                 let ours = self.log.last_index_of_term(conflict_term);
                 progress.conflicted(prev_log_index, ours.map_or(conflict_index, |index| index + 1));
+                if progress.next_index() <= self.log.base().index {
+                    progress.need_snapshot();
+                }
+            }
+            AppendOutcome::Receiving { snapshot, chunks } => {
+                progress.received_chunks(snapshot, response.sent_at, chunks);
             }
         }
         let followed_by = progress.followed_by(response.sent_at);

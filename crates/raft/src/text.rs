@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::message::{Acknowledgement, AppendEntries, AppendOutcome, Body, LogTail, Message};
+use super::message::{
+    Acknowledgement, AppendEntries, AppendOutcome, Body, InstallSnapshot, LogTail, Message,
+};
 use super::node::{Node, Role};
 use super::types::{Command, Entry, Payload};
 use crate::id::Id;
@@ -44,6 +46,11 @@ impl<C: Command> fmt::Display for Message<C> {
                 let entries: Vec<String> = entries.iter().map(Entry::to_string).collect();
                 write!(f, "LogTail term={term} prev={prev_log_index}@{prev_log_term} [{}]", entries.join(" "))
             }
+            Body::InstallSnapshot(install) => {
+                let InstallSnapshot { snapshot, chunk, .. } = install;
+                let last = if install.is_last { " last" } else { "" };
+                write!(f, "InstallSnapshot term={term} {snapshot} chunk={chunk}{last}")
+            }
             Body::StaleTerm => write!(f, "StaleTerm term={term}"),
             Body::AppendEntriesResponse(response) => match response.outcome {
                 AppendOutcome::Matched { match_index } => write!(f, "Matched term={term} {match_index}"),
@@ -52,6 +59,9 @@ impl<C: Command> fmt::Display for Message<C> {
                         f,
                         "Conflict term={term} at={prev_log_index} hint={conflict_index}@{conflict_term}"
                     )
+                }
+                AppendOutcome::Receiving { snapshot, chunks } => {
+                    write!(f, "Receiving term={term} {snapshot} chunks={chunks}")
                 }
             },
         }

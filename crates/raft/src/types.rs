@@ -28,6 +28,21 @@ pub trait Command: Clone + Eq + fmt::Debug + fmt::Display {}
 
 impl<C: Clone + Eq + fmt::Debug + fmt::Display> Command for C {}
 
+/// Names an entry: no two entries of a cluster have both numbers in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryId {
+    /// Its position; 0 is "before the first entry".
+    pub index: Index,
+    /// The term of the leader that created it; 0 before the first entry.
+    pub term: Term,
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.index, self.term)
+    }
+}
+
 /// One slot of the replicated log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<C> {
@@ -37,6 +52,13 @@ pub struct Entry<C> {
     pub term: Term,
     /// Its effect on the state machine.
     pub payload: Payload<C>,
+}
+
+impl<C> Entry<C> {
+    /// Its name.
+    pub fn id(&self) -> EntryId {
+        EntryId { index: self.index, term: self.term }
+    }
 }
 
 /// The effect of an entry on the state machine.
@@ -63,13 +85,60 @@ pub struct HardState {
 pub struct PersistentState<C> {
     /// Its term and vote.
     pub hard_state: HardState,
-    /// Its log, from index 1.
+    /// The last entry that its snapshot covers; 0@0 without a snapshot. It is committed, and not
+    /// behind the last of `entries`.
+    pub snapshot: EntryId,
+    /// The entry before the first of `entries`; 0@0 for a log from the beginning. It is not behind
+    /// `snapshot`.
+    pub base: EntryId,
+    /// Its log after `base`.
     pub entries: Vec<Entry<C>>,
+}
+
+impl<C> PersistentState<C> {
+    /// The entry of its log at `index`.
+    pub fn get(&self, index: Index) -> Option<&Entry<C>> {
+        let offset = index.checked_sub(self.base.index + 1)?;
+        self.entries.get(usize::try_from(offset).ok()?)
+    }
+
+    /// Whether its log has this entry, or has it as its base.
+    pub fn contains(&self, id: EntryId) -> bool {
+        id == self.base || self.get(id.index).is_some_and(|entry| entry.term == id.term)
+    }
+
+    /// The disk has this snapshot besides the log. A log that does not have the snapshot's last
+    /// entry ends before it or contradicts it, so it begins anew behind the snapshot (paper, figure
+    /// 13). A snapshot that covers less than another one is of no use.
+    pub fn install(&mut self, snapshot: EntryId) {
+        if snapshot.index <= self.snapshot.index {
+            return;
+        }
+        self.snapshot = snapshot;
+        if !self.contains(snapshot) {
+            self.base = snapshot;
+            self.entries.clear();
+        }
+    }
+
+    /// The log loses the entries up to `base`, if it has that one.
+    pub fn compact(&mut self, base: EntryId) {
+        if base.index > self.base.index && self.contains(base) {
+            self.entries.drain(..(base.index - self.base.index) as usize);
+            self.base = base;
+        }
+    }
+
+    /// The last entry of its log.
+    pub fn last(&self) -> EntryId {
+        self.entries.last().map_or(self.base, Entry::id)
+    }
 }
 
 impl<C> Default for PersistentState<C> {
     fn default() -> Self {
-        Self { hard_state: HardState::default(), entries: Vec::new() }
+        let (hard_state, snapshot, base) = (HardState::default(), EntryId::default(), EntryId::default());
+        Self { hard_state, snapshot, base, entries: Vec::new() }
     }
 }
 

@@ -28,6 +28,6 @@ impl Adapter for EarlyDisk {
 fn last_persist(effects: &[Effect]) -> Option<u64> {
     effects.iter().rev().find_map(|effect| match effect {
         Effect::Persist(persist) => Some(persist.number),
-        Effect::Send(_) => None,
+        _ => None,
     })
 }

@@ -34,6 +34,7 @@ impl Adapter for ResumesLeadership {
                 AppendOutcome::Conflict { prev_log_index, .. } => {
                     (prev_log_index <= before).then_some(before)
                 }
+                AppendOutcome::Receiving { .. } => None,
             };
             if let Some(shown) = shown {
                 response.outcome = AppendOutcome::Matched { match_index: shown.max(before) };

@@ -66,7 +66,8 @@ fn acknowledged(own: Id, message: &Message) -> Option<(Vec<Acknowledgement>, Ind
 /// Whether this replica's disk has its log up to `index`. Changes of a later term do not matter
 /// here.
 fn is_durable(moment: &Observation<'_>, term: Term, index: Index) -> bool {
-    let on_disk = &moment.servers[moment.at].disk.durable().entries;
-    let entry = (index as usize).checked_sub(1).map(|before| on_disk.get(before).map(|entry| entry.term));
-    entry.is_none_or(|entry| moment.term() != term || entry == moment.node().log().term_at(index))
+    let disk = &moment.server().disk;
+    moment.term() != term
+        || disk.covers(index)
+        || disk.term_at(index) == moment.node().log().term_at(index).ok()
 }

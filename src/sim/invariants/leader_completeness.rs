@@ -1,7 +1,10 @@
 //! Leader completeness: every leader has in its log all entries that were committed in earlier
 //! terms (paper, figure 3).
 
+use raft::log::Absent;
+
 use super::{Invariant, Knowledge, Observation};
+use crate::replication::Entry;
 
 #[derive(Debug)]
 pub(super) struct LeaderCompleteness;
@@ -18,8 +21,11 @@ impl Invariant for LeaderCompleteness {
             return Ok(());
         }
         let earlier = knowledge.committed().iter().filter(|committed| committed.in_term < moment.term());
-        let mut missing = earlier
-            .filter(|committed| node.log().term_at(committed.entry.index) != Some(committed.entry.term));
+        let has = |entry: &Entry| match node.log().term_at(entry.index) {
+            Ok(term) => term == entry.term,
+            Err(absent) => absent == Absent::Compacted,
+        };
+        let mut missing = earlier.filter(|committed| !has(&committed.entry));
         match missing.next() {
             Some(missing) => {
                 let (entry, term) = (&missing.entry, missing.in_term);

@@ -174,7 +174,7 @@ impl<'a> Observation<'a> {
     pub fn persists(&self) -> impl Iterator<Item = &'a Persist> {
         self.effects.iter().filter_map(|effect| match effect {
             Effect::Persist(persist) => Some(persist),
-            Effect::Send(_) => None,
+            _ => None,
         })
     }
 
@@ -196,10 +196,7 @@ impl<'a> Observation<'a> {
 
     /// The number of disks that have this entry.
     pub fn copies_on_disk(&self, index: Index, term: Term) -> usize {
-        let has = |server: &&Server| {
-            let entries = &server.disk.durable().entries;
-            entries.get(index as usize - 1).is_some_and(|entry| entry.term == term)
-        };
+        let has = |server: &&Server| server.disk.covers(index) || server.disk.term_at(index) == Some(term);
         self.servers.iter().filter(has).count()
     }
 

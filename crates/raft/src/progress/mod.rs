@@ -31,6 +31,7 @@
 //! | `bulk_transfer` | whether the follower is far behind |
 //! | `link` | the answer rate and the retransmission time |
 //! | `round_trip` | smoothed round trips (RFC 6298) |
+//! | `transfer` | the snapshot on its way to the follower |
 //! | `reachability` | last contact, silence, and the times of check-quorum |
 
 mod bulk_transfer;
@@ -38,12 +39,14 @@ mod link;
 mod reachability;
 mod replication;
 mod round_trip;
+mod transfer;
 
 use self::bulk_transfer::BulkTransfer;
 use self::link::{Link, waits_in_queue};
 use self::reachability::Reachability;
 use self::replication::{ProgressState, Replication};
-use super::types::Index;
+use self::transfer::Transfer;
+use super::types::{EntryId, Index};
 use crate::micros::Micros;
 
 /// One follower, as its leader sees it.
@@ -53,7 +56,21 @@ pub struct Progress {
     bulk: BulkTransfer,
     link: Link,
     reachability: Reachability,
+    snapshot: Option<Need>, // the follower needs entries that the leader has compacted
 }
+
+/// A follower's need of a snapshot.
+#[derive(Clone, Debug)]
+enum Need {
+    /// The leader has not begun to send one.
+    Waiting,
+    /// It sends this one.
+    Transfer(Transfer),
+}
+
+/// How many chunks of a snapshot may be in flight to one follower: half a megabyte in the stream
+/// dialect, so that the bytes of a transfer delay no append for long.
+const CHUNKS_IN_FLIGHT: usize = 8;
 
 impl Progress {
     /// A follower of which a new leader knows nothing. The leader's log ends at `last_index`, and
@@ -64,6 +81,7 @@ impl Progress {
             bulk: BulkTransfer::default(),
             link: Link::new(),
             reachability: Reachability::default(),
+            snapshot: None,
         }
     }
 
@@ -123,7 +141,7 @@ impl Progress {
     /// Whether a new entry would reach this follower only after many others. The leader does not
     /// wait for its answer.
     pub fn is_far_behind(&self) -> bool {
-        self.bulk.lacks_many(self.next_index(), self.bulk.up_to())
+        self.snapshot.is_some() || self.bulk.lacks_many(self.next_index(), self.bulk.up_to())
     }
 
     /// Whether a message may go through this follower to another: the logs are known to agree, it
@@ -171,9 +189,18 @@ impl Progress {
         self.choose_up_to(self.bulk.up_to());
     }
 
-    /// Whether the leader is to send something now: a heartbeat always, entries while the window
-    /// has room.
+    /// Whether the leader is to send something now: a heartbeat always, entries or a chunk of a
+    /// snapshot while the window has room.
     pub fn wants_message(&self, max_in_flight: usize) -> bool {
+        self.wants_append(max_in_flight) || self.wants_chunk(max_in_flight)
+    }
+
+    /// Whether the leader is to send an append now. A follower that answers and needs a snapshot gets
+    /// chunks only; an append without entries probes one that is silent.
+    pub fn wants_append(&self, max_in_flight: usize) -> bool {
+        if self.snapshot.is_some() && self.is_responsive() {
+            return false;
+        }
         let window = match self.replication.state() {
             ProgressState::Replicate if self.bulk.is_active() && self.is_late() => 1,
             ProgressState::Replicate if self.is_responsive() => max_in_flight,
@@ -181,6 +208,14 @@ impl Progress {
         };
         let has_room = self.replication.in_flight() < window;
         self.reachability.is_heartbeat_due() || (self.replication.has_unsent() && has_room)
+    }
+
+    /// The leader has compacted the entries up to `base`: it sends none of them, and asks whether the
+    /// follower has the base.
+    pub fn probe_after(&mut self, base: Index) {
+        if self.next_index() <= base {
+            self.replication.probe_after(base);
+        }
     }
 
     /// The last entry that the leader may send now. It probes a silent follower without entries: a
@@ -205,6 +240,70 @@ impl Progress {
     pub fn sent_on_relay(&mut self, last_index: Index, sent_at: Micros, followed_by: usize) {
         self.replication.sent(last_index, sent_at, Some(followed_by));
         self.reachability.sent(sent_at);
+    }
+}
+
+/// Snapshots.
+impl Progress {
+    /// The follower lacks an entry that the leader has compacted.
+    pub fn need_snapshot(&mut self) {
+        self.snapshot.get_or_insert(Need::Waiting);
+    }
+
+    /// The follower needs no snapshot, or its snapshot is gone.
+    pub fn end_transfer(&mut self) {
+        self.snapshot = None;
+    }
+
+    /// The snapshot that the leader sends, and how many chunks the follower has of it.
+    pub fn transfer(&self) -> Option<(EntryId, u64)> {
+        let Some(Need::Transfer(transfer)) = &self.snapshot else { return None };
+        Some((transfer.snapshot(), transfer.received()))
+    }
+
+    fn wants_chunk(&self, max_in_flight: usize) -> bool {
+        let has_unsent = match &self.snapshot {
+            Some(Need::Transfer(transfer)) => transfer.has_unsent(),
+            Some(Need::Waiting) => true,
+            None => return false,
+        };
+        let window = if self.is_late() { 1 } else { max_in_flight.min(CHUNKS_IN_FLIGHT) };
+        let has_room = self.replication.in_flight() < window;
+        self.is_responsive() && (self.reachability.is_heartbeat_due() || (has_unsent && has_room))
+    }
+
+    /// The chunk that the driver is to read now, if the follower is to get one. A new transfer is of
+    /// the snapshot `present`.
+    pub fn read_chunk(&mut self, max_in_flight: usize, present: EntryId) -> Option<(EntryId, u64)> {
+        if !self.wants_chunk(max_in_flight) {
+            return None;
+        }
+        if let Some(need @ Need::Waiting) = &mut self.snapshot {
+            *need = Need::Transfer(Transfer::new(present));
+        }
+        let Some(Need::Transfer(transfer)) = &self.snapshot else { return None };
+        Some((transfer.snapshot(), transfer.chunk()))
+    }
+
+    /// The driver has read this chunk of a snapshot. Returns whether the leader sends it.
+    pub fn send_chunk(&mut self, snapshot: EntryId, chunk: u64, is_last: bool, sent_at: Micros) -> bool {
+        let Some(Need::Transfer(transfer)) = &mut self.snapshot else { return false };
+        if (transfer.snapshot(), transfer.chunk()) != (snapshot, chunk) {
+            return false;
+        }
+        transfer.sent(chunk, is_last, sent_at);
+        self.replication.sent_chunk(sent_at);
+        self.reachability.sent(sent_at);
+        true
+    }
+
+    /// The follower has so many chunks of this snapshot, by its answer to the message of `sent_at`.
+    pub fn received_chunks(&mut self, snapshot: EntryId, sent_at: Micros, chunks: u64) {
+        if let Some(Need::Transfer(transfer)) = &mut self.snapshot
+            && transfer.snapshot() == snapshot
+        {
+            transfer.answered(sent_at, chunks);
+        }
     }
 }
 
@@ -308,6 +407,9 @@ impl Progress {
     /// to get no entries until the leader chooses it again.
     pub fn expire(&mut self) {
         self.replication.expire();
+        if let Some(Need::Transfer(transfer)) = &mut self.snapshot {
+            transfer.expire();
+        }
         self.link.failed();
         if !self.is_responsive() {
             self.replication.forget_given_up();
@@ -337,6 +439,9 @@ impl Progress {
     pub(super) fn check(&self, last_index: Index, latest: Micros) -> Result<(), String> {
         self.replication.check(last_index)?;
         self.bulk.check(last_index)?;
+        if let Some(Need::Transfer(transfer)) = &self.snapshot {
+            transfer.check()?;
+        }
         self.link.check()?;
         self.reachability.check(latest)
     }

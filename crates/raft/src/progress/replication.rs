@@ -98,6 +98,19 @@ impl Replication {
         self.next_index = self.next_index.max(last_index + 1);
     }
 
+    /// A message without entries is in flight.
+    pub(super) fn sent_chunk(&mut self, sent_at: Micros) {
+        let (first_index, last_index) = (self.next_index, self.match_index);
+        self.in_flight.push_back(InFlight { sent_at, first_index, last_index, followed_by: None });
+        self.last_relay_hop = false;
+    }
+
+    /// The leader has no entries up to `base`: it asks whether the follower has this one.
+    pub(super) fn probe_after(&mut self, base: Index) {
+        self.next_index = base + 1;
+        self.state = ProgressState::Probe;
+    }
+
     /// The follower's log equals the leader's up to `match_index`.
     pub(super) fn matched(&mut self, match_index: Index) {
         self.match_index = self.match_index.max(match_index);

@@ -134,6 +134,8 @@ enum Command {
     SlowDisks,
     /// Puts all writes of this replica on its disk.
     Sync(u16),
+    /// This replica takes a snapshot of what it has applied.
+    TakeSnapshot(u16),
     /// Stops this replica and starts it again from its disk.
     Restart(u16),
     /// Every replica's role and log, committed entries in brackets.
@@ -319,6 +321,7 @@ impl Runner for Script {
             Command::Run(ms) => self.cluster.elapse(self.span(*ms)?, true),
             Command::SlowDisks => self.cluster.slow_disks = true,
             Command::Sync(number) => self.cluster.sync(self.replica(*number)?),
+            Command::TakeSnapshot(number) => self.cluster.take_snapshot(self.replica(*number)?),
             Command::Restart(number) => self.cluster.restart(self.replica(*number)?),
             Command::Deliver { from, to, limit } => {
                 self.each_message((*from, *to), *limit, Cluster::deliver)?;
@@ -394,6 +397,7 @@ scripts! {
     messages_wait_for_the_disk,
     restart,
     in_flight,
+    install_snapshot,
     late_answers,
     log_freshness,
     pre_vote,
