@@ -18,6 +18,7 @@
 //! | [`log`] | lines for stderr, which can neither kill nor stop the process | |
 //! | [`output`] | lines for stdout, which may be closed or full | |
 //! | [`transport`] | the networks: addressed sends, and waits that a waker can end | `clock` |
+//! | [`storage`] | the files of one replica: log and snapshots, which survive power cuts | `replication`, `codec` |
 //! | [`pipeline`] | three stages around a replica, on one to three threads: receive, decide, send | everything |
 //! | [`sim`] | a whole cluster in virtual time, its faults and its invariants; no part of a replica | everything but `pipeline` |
 //! | `testkit` | requests, answers and replicas in memory for tests; no part of the program | `replica` |
@@ -56,6 +57,7 @@ pub mod reply;
 pub mod request;
 pub mod sim;
 pub mod state_machine;
+pub mod storage;
 pub mod transport;
 pub mod tuning;
 pub mod wire;

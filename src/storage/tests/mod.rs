@@ -1,0 +1,9 @@
+//! The real code on a directory that can fail. A model says which states may be found after a crash.
+
+mod bad_input;
+mod cost;
+mod crashes;
+mod faulty;
+mod flips;
+mod model;
+mod real;
