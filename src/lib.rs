@@ -5,7 +5,7 @@
 //! | [`bytes`], [`operation`], [`command`], [`reply`], [`request`] | the words: requests of clients, proposals in the log, replies | `id`, `digest` |
 //! | [`digest`] | a digest of byte strings that is the same on all replicas | |
 //! | [`tuning`] | every switch between messages, latency and simplicity | |
-//! | [`state_machine`] | the keys, their deadlines and revisions, and a session per client | words |
+//! | [`state_machine`] | the keys, their deadlines and revisions, and a session per client | words, `codec` |
 //! | [`replication`] | the core's types, with commands as what it replicates | `raft`, words |
 //! | [`exchange`] | typed messages that cross the border of a replica | words, messages |
 //! | [`wire`] | JSON on one side, validated messages on the other | words, messages |

@@ -40,10 +40,12 @@
 //! | `read` | reads them, and trusts no length |
 //! | `entry` | an entry, its proposal and its request |
 //! | `operation` | commands and operations, and the numbers of their kinds |
+//! | `reply` | replies, which snapshots of the state machine hold, and the numbers of their kinds |
 
 mod entry;
 mod operation;
 mod read;
+mod reply;
 mod write;
 
 #[cfg(test)]
@@ -52,6 +54,9 @@ mod properties;
 mod tests;
 
 pub use entry::{VERSION, decode_entry, encode_entry};
+pub(crate) use read::Reader;
+pub(crate) use reply::{read_reply, write_reply};
+pub(crate) use write::Writer;
 
 /// Why bytes were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]

@@ -64,6 +64,11 @@ impl<'a> Reader<'a> {
         Ok((number >> 1) as i64 ^ -((number & 1) as i64))
     }
 
+    /// A number that may be missing.
+    pub fn option(&mut self, name: &'static str) -> Result<Option<u64>, Malformed> {
+        if self.flag(name)? { self.number(name).map(Some) } else { Ok(None) }
+    }
+
     pub fn bytes(&mut self, name: &'static str) -> Result<&'a [u8], Malformed> {
         let len = self.number(name)?;
         let (bytes, rest) = usize::try_from(len)

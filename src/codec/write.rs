@@ -21,9 +21,17 @@ impl Writer<'_> {
         self.byte(number as u8);
     }
 
-    /// A number near 0 is short, whatever its sign is.
+    /// A number near 0 is short, with either sign.
     pub fn signed(&mut self, number: i64) {
         self.number((number << 1 ^ number >> 63) as u64);
+    }
+
+    /// A number that may be missing.
+    pub fn option(&mut self, number: Option<u64>) {
+        self.flag(number.is_some());
+        if let Some(number) = number {
+            self.number(number);
+        }
     }
 
     pub fn bytes(&mut self, bytes: &[u8]) {

@@ -15,13 +15,14 @@ pub(super) const REQUEST_BYTES: usize = 112;
 pub(super) struct Chunk {
     pub base: u64,          // the first request
     pub reply_bytes: usize, // of all replies
-    places: Places,         // by the digest of its MID, the place of each request
+    places: Places,         // by the digest of its MID, the place of each request in `requests`
     requests: Vec<Remembered>,
 }
 
 /// A request that was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Remembered {
+    pub mid: u64,             // the digest of its MID
     pub content: u64,         // the digest of its command
     pub number: Option<u64>,  // the number that its MID is
     pub reply: Option<Reply>, // `None` if it is forgotten
@@ -79,9 +80,14 @@ impl Chunk {
         &self.requests[(n - self.base) as usize]
     }
 
+    /// The requests from this one on, or all if it comes before them.
+    pub fn requests(&self, from: u64) -> &[Remembered] {
+        self.requests.get(from.saturating_sub(self.base) as usize..).unwrap_or_default()
+    }
+
     /// Adds a request.
-    pub fn push(&mut self, mid: u64, request: Remembered) {
-        self.places.insert(mid, self.requests.len() as u32);
+    pub fn push(&mut self, request: Remembered) {
+        self.places.insert(request.mid, self.requests.len() as u32);
         self.reply_bytes += request.reply_bytes();
         self.requests.push(request);
     }

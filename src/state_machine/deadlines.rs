@@ -101,6 +101,13 @@ impl Deadlines {
         self.counts.add(deadline);
     }
 
+    /// Adds a key that had this deadline before, which may have passed.
+    pub fn restore(&mut self, deadline: UnixMillis, place: Place) {
+        self.order.insert(Due { deadline, place });
+        self.counts.add(deadline);
+        self.passed += usize::from(deadline <= self.time);
+    }
+
     /// Takes a key away.
     pub fn remove(&mut self, deadline: UnixMillis, wanted: Wanted<'_>) {
         let removed = self.order.remove(&WantedDue(deadline, wanted));

@@ -11,12 +11,16 @@
 //! no other harm. The order is the same on all replicas.
 
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 
 use equivalent::{Comparable, Equivalent};
 use imbl::OrdMap;
 
+use super::after;
 use super::deadlines::Deadlines;
-use super::trash::Trash;
+use super::revisions::Deletions;
+use super::sessions::Sessions;
+use super::trash::{Deleted, Trash};
 use crate::bytes::Bytes;
 use crate::digest::digest;
 use crate::operation::{Revision, UnixMillis};
@@ -54,7 +58,76 @@ pub(super) struct Wanted<'a> {
 /// Stands before all keys with this digest or a greater one.
 struct Cursor(u64);
 
+/// So many keys of a [`Load`] wait: more than every other key of the last node.
+const WAITING: usize = 32;
+
+/// Puts keys into a new map in their order.
+///
+/// The tree splits a full node into halves. If each key came after all others, no key would come to
+/// a left half any more, and all nodes would stay half full. So every other key waits until its
+/// neighbours fill half a node, and then fills the other half.
+#[derive(Default)]
+pub(super) struct Load {
+    keys: Keys,
+    last: Option<Place>,
+    waiting: VecDeque<(Place, Value)>,
+    waits: bool, // the next key
+}
+
+impl Load {
+    /// For keys that have these deadlines at this time.
+    pub fn new(time: UnixMillis) -> Self {
+        let mut load = Self::default();
+        load.keys.advance(time);
+        load
+    }
+
+    /// Adds a key, and returns whether it comes after all others.
+    pub fn push(&mut self, key: Bytes, value: Value) -> bool {
+        let place = Wanted::of(&key).place();
+        if self.last.as_ref().is_some_and(|last| *last >= place) {
+            return false;
+        }
+        if let Some(deadline) = value.deadline {
+            self.keys.deadlines.restore(deadline, place.clone());
+        }
+        self.last = Some(place.clone());
+        if self.waits {
+            self.waiting.push_back((place, value));
+        } else {
+            self.keys.values.insert(place, value);
+        }
+        self.waits = !self.waits;
+        if self.waiting.len() > WAITING {
+            self.settle_one();
+        }
+        true
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.keys.all() + self.waiting.len()
+    }
+
+    /// The map with all keys.
+    pub fn finish(mut self) -> Keys {
+        while self.settle_one() {}
+        self.keys
+    }
+
+    /// Adds a key that waits, and returns whether there was one.
+    fn settle_one(&mut self) -> bool {
+        let Some((place, value)) = self.waiting.pop_front() else { return false };
+        self.keys.values.insert(place, value);
+        true
+    }
+}
+
 impl Place {
+    pub fn key(&self) -> &Bytes {
+        &self.key
+    }
+
     pub fn wanted(&self) -> Wanted<'_> {
         Wanted { digest: self.digest, key: &self.key }
     }
@@ -141,7 +214,30 @@ impl Keys {
 
     /// Takes all keys away. The memory is given back by and by.
     pub fn clear(&mut self) {
-        self.trash.add(std::mem::take(&mut self.values), self.deadlines.take());
+        let (values, deadlines) = (std::mem::take(&mut self.values), self.deadlines.take());
+        self.trash.add(Deleted { values, deadlines, ..Deleted::default() });
+    }
+
+    /// How many keys there are, with those whose deadline has passed.
+    pub fn all(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The keys after this one in the order of the tree, with those whose deadline has passed.
+    pub fn after(&self, place: Option<&Place>) -> impl Iterator<Item = (&Place, &Value)> {
+        after(&self.values, place)
+    }
+
+    #[cfg(test)]
+    pub fn trash(&self) -> &Trash {
+        &self.trash
+    }
+
+    /// Takes the state of another state machine, to give its memory back by and by.
+    pub fn discard(&mut self, keys: Self, deletions: Deletions, sessions: Sessions) {
+        let Self { values, deadlines, trash } = keys;
+        self.trash.add_all(trash);
+        self.trash.add(Deleted { values, deadlines, deletions, sessions });
     }
 
     /// The keys whose digests are not less than this, in the order of the tree: each with its
@@ -213,6 +309,34 @@ mod tests {
         keys.clear();
         assert!((0..5_000).all(|n| get(&copy, n).as_deref() == Some("1")));
         assert_eq!((keys.len(), copy.len()), (0, 5_000));
+    }
+
+    #[test]
+    fn keys_that_are_loaded_in_their_order_are_those_of_the_map() {
+        for count in [0, 1, 2, 31, 66, 67, 5_000] {
+            let mut keys = Keys::default();
+            (0..count).for_each(|n| insert(&mut keys, n, &n.to_string()));
+            let mut load = Load::new(0);
+            for (place, value) in keys.after(None) {
+                assert!(load.push(place.key.clone(), value.clone()));
+                assert!(!load.push(place.key.clone(), value.clone()), "it came before");
+            }
+            assert_eq!((load.len(), load.finish()), (count as usize, keys));
+        }
+    }
+
+    #[test]
+    fn keys_with_the_same_digest_come_after_each_other() {
+        let [a, b]: [Bytes; 2] = ["a", "b"].map(Bytes::from);
+        let mut keys = Keys::default();
+        for key in [&b, &a] {
+            keys.insert(Wanted { digest: 7, key }, value("v", None));
+        }
+        let after = |place: Option<&Place>| keys.after(place).next().map(|(place, _)| place.clone());
+        let first = after(None);
+        let second = after(first.as_ref());
+        let found = [&first, &second].map(|place| place.as_ref().map(|place| place.key.clone()));
+        assert_eq!((found, after(second.as_ref())), ([Some(a), Some(b)], None));
     }
 
     #[test]

@@ -63,6 +63,7 @@
 //! | `strings` | changes a value: numbers, and parts of texts |
 //! | `float` | decimal numbers, added as Redis does |
 //! | `expiry` | changes deadlines, and removes expired keys |
+//! | `snapshot` | the state as a stream of bytes, and back |
 //! | `chunk` | some requests that one client made in a row |
 //! | `session` | the requests of one client that were done |
 //! | `sessions` | the sessions of all clients, and how they expire |
@@ -81,8 +82,13 @@ mod session;
 mod sessions;
 mod set;
 mod settings;
+pub mod snapshot;
 mod strings;
 mod trash;
+
+use std::ops::Bound;
+
+use imbl::OrdMap;
 
 use crate::bytes::Bytes;
 use crate::command::{Batch, Command, MAX_BATCH, Proposal};
@@ -168,6 +174,18 @@ impl StateMachine {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The index of the last entry that was applied.
+    pub fn applied(&self) -> Revision {
+        self.applied
+    }
+
+    /// Takes a state machine that is no longer needed, to give its memory back by and by. To drop one
+    /// with a million keys takes a few hundred milliseconds.
+    pub fn discard(&mut self, other: Self) {
+        let Self { keys, deletions, sessions, .. } = other;
+        self.keys.discard(keys, deletions, sessions);
     }
 
     /// How many sessions there are, and how many bytes they take, about.
@@ -266,6 +284,14 @@ impl StateMachine {
     fn check_len(&self, len: usize) -> Result<(), Refusal> {
         if len > self.settings.max_value_bytes { Err(Refusal::TooLong) } else { Ok(()) }
     }
+}
+
+/// The elements of a map after this key; all of them without one.
+fn after<'a, K: Ord, V>(
+    map: &'a OrdMap<K, V>,
+    key: Option<&K>,
+) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V> {
+    map.range::<_, K>((key.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use imbl::{OrdMap, OrdSet};
 
+use super::after;
 use crate::operation::Revision;
 
 /// How many deletions a state machine remembers.
@@ -32,6 +33,37 @@ impl Deletions {
             self.by_digest.remove(&digest);
             self.floor = self.floor.max(revision);
         }
+    }
+
+    /// Deletions that were remembered before, none of them so far.
+    pub fn restored(floor: Revision) -> Self {
+        Self { floor, ..Self::default() }
+    }
+
+    /// Adds a deletion that was remembered before, of a digest that has none.
+    pub fn restore(&mut self, digest: u64, revision: Revision) {
+        self.by_digest.insert(digest, revision);
+        self.by_age.insert((revision, digest));
+    }
+
+    /// The revision that stands for all deletions that are forgotten.
+    pub fn floor(&self) -> Revision {
+        self.floor
+    }
+
+    /// How many deletions are remembered.
+    pub fn len(&self) -> usize {
+        self.by_digest.len()
+    }
+
+    /// The deletions of digests after this one: digests and revisions.
+    pub fn after(&self, digest: Option<u64>) -> impl Iterator<Item = (&u64, &Revision)> {
+        after(&self.by_digest, digest.as_ref())
+    }
+
+    /// Frees one, and returns whether there was one.
+    pub fn free_one(&mut self) -> bool {
+        self.by_age.remove_max().is_some_and(|(_, digest)| self.by_digest.remove(&digest).is_some())
     }
 
     /// Remembers that all keys were deleted.

@@ -31,6 +31,9 @@
 //! a client's texts. It keeps replies up to a number of bytes, and drops the oldest beyond that. The
 //! requests stand in chunks ([`chunk`](super::chunk)), which copies of the session share.
 
+#[path = "session_parts.rs"]
+mod parts;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -40,6 +43,8 @@ use crate::digest::digest;
 use crate::operation::Revision;
 use crate::reply::{Refusal, Reply};
 use crate::request::RequestId;
+
+pub(super) use parts::Parts;
 
 /// How many of a client's latest requests its session remembers at least.
 pub const SESSION_WINDOW: usize = 1_024;
@@ -94,8 +99,8 @@ pub(super) struct Request {
 /// The remains of a session that expired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tombstone {
-    settled: Option<u64>,  // no number up to this one may be done
-    greatest: Option<u64>, // no greater number was done
+    pub settled: Option<u64>,  // no number up to this one may be done
+    pub greatest: Option<u64>, // no greater number was done
 }
 
 /// The requests of one client that were done.
@@ -161,12 +166,13 @@ impl Session {
         let bytes = reply_bytes(reply);
         let kept = bytes <= max_reply_bytes;
         let remembered = Remembered {
+            mid: request.mid,
             content: request.content,
             number: request.number,
             reply: kept.then(|| reply.clone()),
         };
         self.reply_bytes += if kept { bytes } else { 0 };
-        self.open_chunk().push(request.mid, remembered);
+        self.open_chunk().push(remembered);
         self.next += 1;
         self.greatest = self.greatest.max(request.number);
         self.rising += usize::from(self.rises(0));

@@ -241,3 +241,57 @@ fn request_with_a_greater_number_than_all_others_is_new_without_a_search() {
     }
     assert_eq!(session.fate(&request("21")), Fate::New);
 }
+
+#[test]
+fn session_is_the_same_after_it_was_taken_apart() {
+    let counting: fn(usize) -> String = hex;
+    let names: fn(usize) -> String = |n| format!("name-{n}");
+    let late: fn(usize) -> String = |n| hex(if n.is_multiple_of(4) { n.saturating_sub(30) } else { n + 1 });
+    let begins_to_count: fn(usize) -> String = |n| if n < 3_000 { format!("-{n}") } else { hex(n) };
+    for mids in [counting, names, late, begins_to_count] {
+        let mut session = fresh();
+        for n in 0..9_000 {
+            let reply = if n % 7 == 0 { Reply::Bytes(hex(n).into()) } else { Reply::Integer(n as i64) };
+            let request = request(&mids(n));
+            if session.fate(&request) == Fate::New {
+                session.record(&request, &reply, LIMIT);
+            }
+            if n < 40 || n % 97 == 0 || (1_000..1_100).contains(&n) {
+                let parts = session.parts();
+                let requests = session.requests(parts.base).cloned().collect();
+                assert_eq!(Session::restore(&parts, requests).as_ref(), Some(&session), "{n}");
+            }
+        }
+        assert!(session.first == 0 || session.rising > RISING, "it is worth a test");
+    }
+}
+
+#[test]
+fn parts_that_no_session_has_are_refused() {
+    let session = session((0..3 * SESSION_WINDOW).map(hex));
+    let parts = session.parts();
+    let requests: Vec<Remembered> = session.requests(parts.base).cloned().collect();
+    let restore = |change: fn(&mut Parts)| {
+        let mut parts = parts.clone();
+        change(&mut parts);
+        Session::restore(&parts, requests.clone())
+    };
+    assert_eq!(restore(|_| {}), Some(session));
+    let changes: [fn(&mut Parts); 12] = [
+        |parts| parts.first = parts.base + parts.chunks[0],
+        |parts| parts.first = 0,
+        |parts| parts.first += SESSION_WINDOW as u64,
+        |parts| parts.chunks = Vec::new(),
+        |parts| parts.chunks[0] += 1,
+        |parts| parts.chunks.push(0),
+        |parts| parts.chunks[0] = u64::MAX,
+        |parts| parts.base = u64::MAX,
+        |parts| parts.base -= 1,
+        |parts| parts.greatest = Some(5),
+        |parts| parts.settled = Some(u64::MAX),
+        |parts| parts.replies_from = u64::MAX,
+    ];
+    for (n, change) in changes.into_iter().enumerate() {
+        assert_eq!(restore(change), None, "{n}");
+    }
+}

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
+use super::after;
 use super::session::{Fate, Request, Session, Tombstone};
 use super::settings::SessionLimits;
 use crate::id::Id;
@@ -86,6 +87,47 @@ impl Sessions {
     /// How many sessions there are, and how many bytes they take, about.
     pub fn size(&self) -> (usize, usize) {
         (self.open.len(), self.bytes)
+    }
+
+    /// The sessions of clients after this one.
+    pub fn after(&self, client: Option<Id>) -> impl Iterator<Item = (&Id, &Session)> {
+        after(&self.open, client.as_ref()).map(|(client, session)| (client, &**session))
+    }
+
+    /// The tombstones of clients after this one.
+    pub fn tombstones_after(&self, client: Option<Id>) -> impl Iterator<Item = (&Id, &Tombstone)> {
+        after(&self.tombstones, client.as_ref())
+    }
+
+    /// The session of a client.
+    pub fn get(&self, client: Id) -> Option<&Session> {
+        self.open.get(&client).map(|session| &**session)
+    }
+
+    /// How many tombstones there are.
+    pub fn tombstones(&self) -> usize {
+        self.tombstones.len()
+    }
+
+    /// Adds the session of a client that has none.
+    pub fn restore(&mut self, client: Id, session: Session) {
+        self.bytes += session.bytes();
+        self.by_use.insert((session.last_used, client));
+        self.open.insert(client, Arc::new(session));
+    }
+
+    /// Adds the tombstone of a client that has none.
+    pub fn restore_tombstone(&mut self, client: Id, tombstone: Tombstone) {
+        self.tombstones.insert(client, tombstone);
+    }
+
+    /// Frees a session or a tombstone, and returns how many parts it had; 0 if there is none.
+    pub fn free_one(&mut self) -> usize {
+        if let Some((_, client)) = self.by_use.remove_max() {
+            return self.open.remove(&client).map_or(1, |session| session.parts().len().max(1));
+        }
+        let last = self.tombstones.get_max().map(|(client, _)| *client);
+        usize::from(last.is_some_and(|client| self.tombstones.remove(&client).is_some()))
     }
 
     /// Ends the session that was used least recently.

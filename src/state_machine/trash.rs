@@ -1,7 +1,8 @@
-//! Keys that were deleted all at once. To free a million keys takes a few hundred milliseconds:
-//! longer than a leader may stand still. So each entry that is applied frees a few of them.
+//! Keys that were deleted all at once, and states that another state has replaced. To free a million
+//! keys takes a few hundred milliseconds: longer than a leader may stand still. So each entry that is
+//! applied frees a few of them.
 //!
-//! They are no part of the state, so two state machines are equal whatever is left of them here.
+//! They are no part of the state: it does not matter to equality how many of them are left.
 
 use std::fmt;
 
@@ -9,6 +10,8 @@ use imbl::OrdMap;
 
 use super::deadlines::Deadlines;
 use super::keys::{Place, Value};
+use super::revisions::Deletions;
+use super::sessions::Sessions;
 
 /// How many keys a step frees at least.
 const STEP: usize = 256;
@@ -21,16 +24,24 @@ const PART: usize = 128;
 #[derive(Default)]
 pub(super) struct Trash(Vec<Deleted>);
 
-/// What is left of keys that were deleted at once.
-struct Deleted {
-    values: OrdMap<Place, Value>,
-    deadlines: Deadlines,
+/// The rest of keys that were deleted at once, and of the state with them.
+#[derive(Default)]
+pub(super) struct Deleted {
+    pub values: OrdMap<Place, Value>,
+    pub deadlines: Deadlines,
+    pub deletions: Deletions,
+    pub sessions: Sessions,
 }
 
 impl Trash {
     /// Adds all of these keys.
-    pub fn add(&mut self, values: OrdMap<Place, Value>, deadlines: Deadlines) {
-        self.0.push(Deleted { values, deadlines });
+    pub fn add(&mut self, deleted: Deleted) {
+        self.0.push(deleted);
+    }
+
+    /// Adds all that another one holds.
+    pub fn add_all(&mut self, mut trash: Self) {
+        self.0.append(&mut trash.0);
     }
 
     /// Frees some.
@@ -38,10 +49,12 @@ impl Trash {
         if self.0.is_empty() {
             return;
         }
-        for _ in 0..STEP.max(self.len() / PART) {
+        let (mut freed, step) = (0, STEP.max(self.len() / PART));
+        while freed < step {
             let Some(deleted) = self.0.last_mut() else { return };
-            if !deleted.free_one() {
-                self.0.pop();
+            match deleted.free_one() {
+                0 => self.0.truncate(self.0.len() - 1),
+                parts => freed += parts,
             }
         }
     }
@@ -53,12 +66,14 @@ impl Trash {
 }
 
 impl Deleted {
-    /// Frees a key or a deadline, and returns whether there was one.
-    fn free_one(&mut self) -> bool {
-        match self.values.get_max().map(|(place, _)| place.clone()) {
-            Some(place) => self.values.remove(&place).is_some(),
-            None => self.deadlines.pop(),
+    /// Frees a key, a deadline, a deletion or a session, and returns how many parts it had; 0 if
+    /// none is left.
+    fn free_one(&mut self) -> usize {
+        if let Some(place) = self.values.get_max().map(|(place, _)| place.clone()) {
+            self.values.remove(&place);
+            return 1;
         }
+        if self.deadlines.pop() || self.deletions.free_one() { 1 } else { self.sessions.free_one() }
     }
 }
 
@@ -86,8 +101,13 @@ impl fmt::Debug for Trash {
 #[cfg(test)]
 mod tests {
     use super::super::keys::Wanted;
+    use super::super::{Settings, StateMachine};
     use super::*;
     use crate::bytes::Bytes;
+    use crate::command::Proposal;
+    use crate::id::Id;
+    use crate::operation::{Deadline, Operation};
+    use crate::request::RequestId;
 
     #[test]
     fn keys_that_were_deleted_at_once_are_freed_in_small_steps() {
@@ -100,7 +120,8 @@ mod tests {
         }
         let mut trash = Trash::default();
         for _ in 0..2 {
-            trash.add(values.clone(), deadlines.clone());
+            let (values, deadlines) = (values.clone(), deadlines.clone());
+            trash.add(Deleted { values, deadlines, ..Deleted::default() });
         }
         let mut steps = 0;
         while !trash.0.is_empty() {
@@ -111,7 +132,43 @@ mod tests {
         }
         assert!((100..=40_000 / STEP + 1).contains(&steps), "{steps}");
         assert_eq!((values.len(), deadlines.len()), (10_000, 10_000));
-        trash.add(values, deadlines);
+        trash.add(Deleted { values, deadlines, ..Deleted::default() });
         assert_eq!(trash.clone().len(), 0);
+    }
+
+    #[test]
+    fn state_that_was_replaced_is_freed_in_small_steps() {
+        let mut old = StateMachine::new(Settings::default());
+        let client = |n: u64| Id::new(n as u16 % 50).expect("not reserved");
+        for index in 1..=6_000 {
+            let key = Bytes::from((index / 3).to_string());
+            let operation = match index % 3 {
+                0 => Operation::set(key, "v"),
+                1 => Operation::Expire { key, deadline: Deadline::After(1_000), condition: None },
+                _ => Operation::Delete { keys: vec![key] },
+            };
+            let request = Some(RequestId { client: client(index), mid: index.to_string().into() });
+            old.apply(index, &Proposal { at: 1, request, command: operation.into() });
+        }
+        let mut state = StateMachine::new(Settings::default());
+        state.discard(old);
+        let left = |state: &StateMachine| {
+            let left = |deleted: &Deleted| {
+                let (sessions, _) = deleted.sessions.size();
+                (deleted.values.len() + deleted.deadlines.len() + deleted.deletions.len(), sessions)
+            };
+            state.keys.trash().0.first().map_or((0, 0), left)
+        };
+        assert_eq!(left(&state).1, 50);
+        let mut steps = 0;
+        while left(&state) != (0, 0) {
+            let before = left(&state);
+            steps += 1;
+            state.apply(steps, &Proposal { at: 1, request: None, command: Operation::Count.into() });
+            let now = left(&state);
+            assert!(before.0 - now.0 <= STEP && before.1 - now.1 <= STEP / 120 + 1, "{before:?} {now:?}");
+        }
+        assert!(steps > 20, "{steps}");
+        assert_eq!(state.applied(), steps);
     }
 }

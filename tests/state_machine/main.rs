@@ -6,4 +6,5 @@ mod generate;
 mod model;
 mod properties;
 mod redis;
+mod snapshot;
 mod translate;

@@ -17,12 +17,12 @@ const SEQUENCES: u64 = 20_000;
 const STEPS: u64 = 20;
 
 /// The model forgets no reply.
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     let sessions = SessionLimits { reply_bytes: usize::MAX, ..SessionLimits::default() };
     Settings { max_value_bytes: MAX_VALUE_BYTES, sessions, ..Settings::default() }
 }
 
-fn number(name: &str, default: u64) -> u64 {
+pub fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: {text}")))
 }
 
@@ -38,7 +38,12 @@ fn command(generator: &mut Generator, index: u64) -> Command {
 }
 
 /// A proposal: often a new request, sometimes a repetition of `before`, or of its name alone.
-fn proposal(generator: &mut Generator, index: u64, at: UnixMillis, before: Option<&Proposal>) -> Proposal {
+pub fn proposal(
+    generator: &mut Generator,
+    index: u64,
+    at: UnixMillis,
+    before: Option<&Proposal>,
+) -> Proposal {
     let client = Id::new(generator.rng.u16(..3)).expect("not reserved");
     let new = RequestId { client, mid: format!("{index:x}").into() };
     match (generator.rng.u8(..12), before) {
