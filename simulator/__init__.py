@@ -7,7 +7,8 @@ A run, in the order in which its files matter:
     workload       Scenario + seed -> the time and the random choices of each request
     operations     the requests beside get and put: their choice, their answers
     loop           the event loop; lets time pass for one cluster, or for two side by side
-    simulation     one cluster and its clients; owns the processes
+    simulation     one cluster and its clients
+    lives          the lives of the replicas; owns the processes
     replica        one process: start, output, end
     transport      the three dialects: bytes to and from a replica
     messages       bytes -> a message with its common fields checked

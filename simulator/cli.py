@@ -18,12 +18,12 @@ from simulator import build, config, contradiction, history, output, report, sui
 from simulator.config import ConfigError, Scenario
 from simulator.console import Console
 from simulator.judge import judge
+from simulator.lives import Cluster
 from simulator.loop import JOIN_SECONDS, simulate
 from simulator.maelstrom import cli as maelstrom
 from simulator.replica import OptionsRefused, StartError
 from simulator.result import Result
 from simulator.signals import Signals
-from simulator.simulation import Cluster
 from simulator.transport import TRANSPORTS
 
 CORRECT, INCORRECT, BAD_USAGE = 0, 1, 2

@@ -16,10 +16,11 @@ from random import SystemRandom
 from simulator.config import Scenario
 from simulator.console import Console, Labelled
 from simulator.guard import Guard
+from simulator.lives import Cluster, Surroundings
 from simulator.replica import StartError
 from simulator.result import Result
 from simulator.signals import Signals
-from simulator.simulation import Cluster, Simulation
+from simulator.simulation import Simulation
 from simulator.workspace import private_directory
 
 # The simulator declares a replica dead that has not joined by then; a busy machine may be slow.
@@ -77,7 +78,7 @@ def _set_up(
         Simulation(
             scenario, cluster, seed,
             Labelled(console, cluster.name) if len(clusters) > 1 else console,
-            selector, directory, guard.environment,
+            Surroundings(selector, directory, guard.environment),
         )
         for cluster, directory in zip(clusters, directories, strict=True)
     ]

@@ -6,15 +6,11 @@ The event loop decides when.
 from __future__ import annotations
 
 import heapq
-import selectors
-import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import partial
 from operator import itemgetter
-from pathlib import Path
 from random import Random
 
 from simulator import messages
@@ -23,12 +19,11 @@ from simulator.chronicle import Chronicle
 from simulator.clients import Clients, Rules
 from simulator.config import Event, Scenario
 from simulator.console import Output
-from simulator.diagnosis import dialect_of
 from simulator.events import KILL_LEADER_ON_ACK, Events
 from simulator.figures import collect
+from simulator.lives import Cluster, Lives, Surroundings
 from simulator.messages import BROADCAST, HELLO, Malformed, excerpt, identifier
 from simulator.network import Network
-from simulator.replica import REFUSAL, OptionsRefused, Replica, StartError
 from simulator.result import Result
 from simulator.transport import TRANSPORTS
 from simulator.workload import CLIENTS, Intent, plan
@@ -36,24 +31,10 @@ from simulator.workload import CLIENTS, Intent, plan
 FIRST_CLIENT_OFFSET = 16
 # Messages that the simulator keeps until all replicas have joined.
 MOST_EARLY_BYTES = 16 << 20
-# A replica that closes its connection is usually about to exit. At the end of the run the simulator
-# waits so long for its exit code.
-EXIT_AFTER_CLOSE_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """The program of a cluster's replicas, and their dialect."""
-
-    program: Path
-    name: str = "replica"
-    replica_options: tuple[str, ...] = ()
-    transport: str = "seqpacket"
-    silence: bool = False
 
 
 class Simulation:
-    """The owner of the replicas, with a clock whose zero is the moment when all have joined."""
+    """A cluster and its clients, with a clock whose zero is the moment when all have joined."""
 
     def __init__(
         self,
@@ -61,19 +42,12 @@ class Simulation:
         cluster: Cluster,
         seed: int,
         console: Output,
-        selector: selectors.BaseSelector,
-        directory: Path,
-        environment: Mapping[str, str],
+        surroundings: Surroundings,
     ) -> None:
-        """The replicas run in `directory`, with `environment` added to that of the simulator."""
         self._scenario = scenario
         self._cluster = cluster
         self._seed = seed
         self._console = console
-        self._selector = selector
-        self._directory = directory
-        self._environment = environment
-        self._join_seconds = 0.0
         # One generator per purpose, so that the draws for one do not change those for another.
         root = Random(seed)
         workload, drops, choices, targets, client_drops = (
@@ -83,7 +57,13 @@ class Simulation:
         self._intents = plan(scenario, workload)
         ids = [identifier(number) for number in range(scenario.replicas)]
         self.network = Network(ids, scenario.drops, drops, scenario.client_drops, client_drops)
-        self._transport = TRANSPORTS[cluster.transport](directory, ids, selector, self)
+        self._transport = TRANSPORTS[cluster.transport](
+            surroundings.directory, ids, surroundings.selector, self
+        )
+        self._lives = Lives(
+            cluster, surroundings, self.network, self._transport, self._chronicle, console,
+            self._since_start,
+        )
         first_client = scenario.replicas + FIRST_CLIENT_OFFSET
         self._clients = Clients(
             [identifier(first_client + number) for number in range(CLIENTS)],
@@ -93,9 +73,7 @@ class Simulation:
             self.network, targets, self._transport.send, self._elapsed, self._report_fault,
             self._acknowledged, self._chronicle, self._tell,
         )
-        self._events = Events(self.network, self._clients, choices, self._kill)
-        self._replicas: dict[str, Replica] = {}
-        self.missing = set(ids)
+        self._events = Events(self.network, self._clients, choices, self._lives.kill)
         self._early: list[tuple[str, bytes]] | None = []
         self._early_bytes = 0
         self._early_drops = 0
@@ -103,9 +81,6 @@ class Simulation:
         self._packets = Packets()
         self._started = 0
         self._incorrect_messages = 0
-        self._deaf: set[str] = set()  # have closed their connection, and may be about to exit
-        self._died = 0
-        self._killed = 0
         self.storm = False
 
     def _elapsed(self) -> float:
@@ -114,36 +89,14 @@ class Simulation:
     # Before time zero.
 
     def launch(self, join_seconds: float) -> None:
-        """Start the replicas, which must join within so many seconds."""
-        self._join_seconds = join_seconds
-        show = None if self._cluster.silence else self._show_output
-        for id in self.network.replicas:
-            command = [*self._command, *self._transport.arguments(id)]
-            self._replicas[id] = Replica(
-                id, command, self._directory, self._selector, show, self._environment
-            )
+        self._lives.launch(join_seconds)
 
     @property
-    def _command(self) -> list[str]:
-        return [str(self._cluster.program), *self._cluster.replica_options]
+    def missing(self) -> set[str]:
+        return self._lives.missing
 
     def drop_missing(self, reason: str) -> None:
-        if len(self.missing) == len(self.network.replicas):
-            self._guess_dialect()
-        for id in sorted(self.missing):
-            self.network.remove(id)
-            self._report_death(id, reason)
-
-    def _guess_dialect(self) -> None:
-        """Help a user who has started the replicas in the wrong dialect."""
-        dialect = dialect_of(
-            self._command, self.network.replicas, self._cluster.transport, self._environment,
-            self._join_seconds,
-        )
-        if dialect is not None:
-            self._console.notice(
-                f"this looks like a replica of the {dialect} dialect: try --transport {dialect}"
-            )
+        self._lives.drop_missing(reason)
 
     def begin(self, origin: float) -> None:
         """Start the clock, whose zero is `origin`, and carry the early messages of replicas.
@@ -160,9 +113,6 @@ class Simulation:
         for id, raw in early:
             if id in self.network.living:
                 self.received(id, raw)
-
-    def _show_output(self, id: str, line: str) -> None:
-        self._console.notice(f"[{self._since_start():7.3f} {id}] {line}")
 
     def _since_start(self) -> float:
         """The time for the user: seconds since all have joined, zero before."""
@@ -224,9 +174,7 @@ class Simulation:
 
     def tell_what_is_left(self) -> None:
         """Say why the run ended early, and which planned requests and kills did not happen."""
-        for id in sorted(self._deaf):
-            self._replicas[id].has_exited(within=EXIT_AFTER_CLOSE_SECONDS)
-            self._lose(id)
+        self._lives.drop_deaf()
         if self.storm:
             self._report_fault(
                 f"possible packet storm: more than {self._scenario.max_packets:,} messages between "
@@ -247,7 +195,7 @@ class Simulation:
     # Calls of the transport.
 
     def joined(self, replica: str) -> None:
-        self.missing.discard(replica)
+        self._lives.joined(replica)
 
     def received(self, replica: str, raw: bytes) -> None:
         """Route one message, on the path of all: so it parses once and copies nothing."""
@@ -300,60 +248,10 @@ class Simulation:
         )
 
     def left(self, replica: str) -> None:
-        """Note a closed connection. The report waits for the exit that mostly follows."""
-        if replica in self.network.living:
-            self.network.remove(replica)
-            self._deaf.add(replica)
-
-    # The end of replicas.
+        self._lives.left(replica)
 
     def drop_exited(self) -> None:
-        for id, replica in self._replicas.items():
-            if replica.has_exited():
-                self._lose(id)
-
-    def _lose(self, id: str) -> None:
-        """Report the failure of a replica that exited or is deaf, once, unless it was killed."""
-        if id in self._deaf:
-            self._deaf.remove(id)
-        elif id in self.network.living:
-            self.network.remove(id)
-        else:
-            return
-        replica = self._replicas[id]
-        if replica.process.returncode is None:
-            reason = "closed its connection but did not exit"
-        else:
-            reason = f"quit with {replica.describe_end()}"
-        if id in self.missing:
-            self._check_refusal(replica)
-            self._report_fault(f"replica {id} did not start: it {reason}")
-            self._guess_dialect()
-            raise StartError(f"replica {id} did not start, so nothing was simulated")
-        self._report_death(id, reason)
-
-    def _check_refusal(self, replica: Replica) -> None:
-        options = self._cluster.replica_options
-        if options and replica.process.returncode == REFUSAL:
-            said = replica.last_errors[-1] if replica.last_errors else "nothing on stderr"
-            option = f"--{self._cluster.name}-options"
-            raise OptionsRefused(f"{option}: {shlex.join(options)}: refused by the replica: {said}")
-
-    def _report_death(self, id: str, reason: str) -> None:
-        self._report_fault(f"replica {id} {reason}")
-        self._died += 1
-        self._chronicle.end(id, "died", self._elapsed())
-        self._end(id)
-
-    def _kill(self, id: str) -> None:
-        self._killed += 1
-        self._chronicle.end(id, "killed", self._elapsed())
-        self.network.remove(id)
-        self._end(id)
-
-    def _end(self, id: str) -> None:
-        self._transport.close(id)
-        self._replicas[id].terminate()
+        self._lives.drop_exited()
 
     # After the run.
 
@@ -369,8 +267,8 @@ class Simulation:
             self._clients,
             self._chronicle,
             seconds=self._seconds(),
-            died=self._died,
-            killed=self._killed,
+            died=self._lives.died,
+            killed=self._lives.killed,
             incorrect_messages=self._incorrect_messages,
             kernel_drops=sum(kernel_drops.values()),
             queue_drops=sum(queue_drops.values()) + self._early_drops,
@@ -397,14 +295,11 @@ class Simulation:
             self._console.error(f"the {owner} {dropped}")
 
     def terminate(self) -> None:
-        for replica in self._replicas.values():
-            replica.terminate()
+        self._lives.terminate()
         self._transport.close_all()
 
     def kill(self) -> None:
-        for replica in self._replicas.values():
-            if not replica.has_exited():
-                replica.kill()
+        self._lives.kill_all()
 
     def has_exited(self) -> bool:
-        return all([replica.has_exited() for replica in self._replicas.values()])
+        return self._lives.have_exited()

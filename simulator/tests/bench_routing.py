@@ -14,9 +14,10 @@ from pathlib import Path
 
 from simulator import messages
 from simulator.console import Console
+from simulator.lives import Cluster, Surroundings
 from simulator.loop import Loop
 from simulator.signals import Signals
-from simulator.simulation import Cluster, Simulation
+from simulator.simulation import Simulation
 from simulator.tests.support import small_scenario
 
 MESSAGES = 50_000
@@ -29,7 +30,8 @@ def seconds_per_message(standard_library: bool) -> float:
     scenario = small_scenario(max_packets=900_000)
     with Signals() as signals, selectors.EpollSelector() as selector, \
             tempfile.TemporaryDirectory() as directory:
-        run = Simulation(scenario, Cluster(Path()), 1, Console(), selector, Path(directory), {})
+        surroundings = Surroundings(selector, Path(directory), {})
+        run = Simulation(scenario, Cluster(Path()), 1, Console(), surroundings)
         loop = Loop(scenario, [run], Console(), signals, selector)
         replicas = []
         for id in run.network.replicas:

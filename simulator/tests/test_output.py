@@ -13,9 +13,9 @@ from unittest import mock
 from simulator import loop
 from simulator.console import Console
 from simulator.judge import judge
+from simulator.lives import Cluster
 from simulator.replica import StartError
 from simulator.signals import Signals
-from simulator.simulation import Cluster
 from simulator.tests.support import FAKE_CHECKER, ROOT, Run, small_scenario
 
 FULL = "No space left on device"

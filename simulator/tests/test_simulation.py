@@ -12,7 +12,8 @@ from unittest import mock
 
 from simulator import messages, simulation
 from simulator.console import Console
-from simulator.simulation import Cluster, Simulation
+from simulator.lives import Cluster, Surroundings
+from simulator.simulation import Simulation
 from simulator.tests.support import small_scenario
 
 
@@ -20,8 +21,8 @@ from simulator.tests.support import small_scenario
 def cluster(said: io.StringIO) -> Iterator[Simulation]:
     with selectors.EpollSelector() as selector, tempfile.TemporaryDirectory() as directory:
         run = Simulation(
-            small_scenario(), Cluster(Path()), 1, Console(said, said), selector, Path(directory),
-            {},
+            small_scenario(), Cluster(Path()), 1, Console(said, said),
+            Surroundings(selector, Path(directory), {}),
         )
         try:
             yield run

@@ -18,12 +18,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 from unittest import mock
 
-from simulator import loop, messages, report, simulation
+from simulator import lives, loop, messages, report, simulation
 from simulator.config import Scenario
 from simulator.console import Console
 from simulator.figures import Figures
+from simulator.lives import Cluster
 from simulator.result import Result
-from simulator.simulation import Cluster
 from simulator.tests.behaviour import FakeReplica
 from simulator.transport import Listener
 
@@ -158,7 +158,7 @@ class VirtualRun:
             mock.patch.object(loop, "selectors", SimpleNamespace(EpollSelector=lambda: time, EVENT_READ=1)),
             mock.patch.object(loop, "Guard", lambda: nullcontext(SimpleNamespace(environment={}))),
             mock.patch.object(simulation, "time", time),
-            mock.patch.object(simulation, "Replica", VirtualReplica),
+            mock.patch.object(lives, "Replica", VirtualReplica),
             mock.patch.dict(simulation.TRANSPORTS, virtual=VirtualTransport),
         ):
             self.results = loop.simulate(scenario, clusters, seed, Console(said, said), cast(Any, signals))
