@@ -11,6 +11,7 @@ A run, in the order in which its files matter:
     lives          the lives of the replicas; owns the processes
     replica        one process: start, output, end
     transport      the three dialects: bytes to and from a replica
+    outbox         the bytes that wait for a slow reader
     messages       bytes -> a message with its common fields checked
     network        counts, drops, partitions; follows the leader
     clients        requests, answers, retries; judges every answer

@@ -7,12 +7,12 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from simulator import messages, transport
+from simulator import messages, outbox
+from simulator.outbox import Outbox
 from simulator.tests.support import HANG_SECONDS
 from simulator.transport import (
     MESSAGE_BYTES,
     DatagramTransport,
-    Outbox,
     SeqpacketTransport,
     StreamTransport,
     Transport,
@@ -126,7 +126,7 @@ class Seqpacket(ConnectionCase):
     def test_replica_that_never_reads_is_owed_a_bounded_queue(self) -> None:
         message = b"x" * 1000
         sent = 0
-        with mock.patch.object(transport, "MOST_WAITING_BYTES", 50_000):
+        with mock.patch.object(outbox, "MOST_WAITING_BYTES", 50_000):
             while not self.transport.queue_drops() and sent < 10_000:
                 self.transport.send("0000", message)
                 sent += 1

@@ -1,0 +1,59 @@
+"""The queue of the bytes that the full socket of a replica refuses, until the socket drains."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+# Messages that wait for a replica that does not read. A replica that pauses for ten seconds under
+# the heaviest load of `configs` misses less, and a deaf one costs no more memory.
+MOST_WAITING_BYTES = 8 << 20
+
+
+class Outbox:
+    """A queue that sends in order; bytes that do not fit wait until the socket is writable again.
+
+    At most `MOST_WAITING_BYTES` wait. The queue drops each message beyond that as a whole, and
+    counts it.
+    """
+
+    def __init__(self, transmit: Callable[[bytes], int], blocked: Callable[[], None]) -> None:
+        """`transmit` returns how many bytes it took; `blocked` runs when messages start to wait."""
+        self._transmit = transmit
+        self._blocked = blocked
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self.dropped = 0
+
+    def send(self, raw: bytes) -> None:
+        if not self._waiting:
+            raw = self._try(raw)
+            if not raw:
+                return
+            self._blocked()
+        elif self._waiting_bytes + len(raw) > MOST_WAITING_BYTES:
+            self.dropped += 1
+            return
+        self._waiting.append(raw)
+        self._waiting_bytes += len(raw)
+
+    def flush(self) -> bool:
+        """Send the waiting messages; true when the queue is empty."""
+        while self._waiting:
+            first = self._waiting[0]
+            rest = self._try(first)
+            self._waiting_bytes -= len(first) - len(rest)
+            if rest:
+                self._waiting[0] = rest
+                return False
+            self._waiting.popleft()
+        return True
+
+    def _try(self, raw: bytes) -> bytes:
+        """Send as much as the socket takes; returns the rest."""
+        try:
+            return raw[self._transmit(raw):]
+        except BlockingIOError:
+            return raw
+        except (BrokenPipeError, ConnectionResetError):
+            return b""  # The replica is gone. The code that sees its exit deals with that.
