@@ -3,6 +3,7 @@
 A run, in the order in which its files matter:
 
     cli            the command line; exit codes
+    schedule       the types of events; refuses events that contradict each other
     config         the scenario file -> Scenario, or a refusal
     workload       Scenario + seed -> the time and the random choices of each request
     operations     the requests beside get and put: their choice, their answers
@@ -19,7 +20,7 @@ A run, in the order in which its files matter:
     client         one client's record of its own keys
     causes         the kinds of messages in a packet storm, and the answers behind a circle
     chronicle      the events of the cluster, with their times
-    events         kills and partitions
+    events         kills, restarts, pauses and partitions
     figures        all counts of a run in one record
     checks         figures and the verdict on the history -> correct or not
     tiers          figures -> performance tiers

@@ -31,7 +31,7 @@ class Chronicle:
         return happening
 
     def end(self, replica: str, how: str, time: float) -> None:
-        """Note that `replica` was "killed" or "died"."""
+        """Note that `replica` was "killed" or "restarted", or "died"."""
         self._ends[replica] = f"{how} at {time:.3f}"
 
     def describe(self, leader: str) -> str:

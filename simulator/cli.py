@@ -201,7 +201,10 @@ def _set_up(
     if chosen.beside:
         asked.append(("beside", chosen.beside, beside_options))
     clusters = [
-        Cluster(_program(program, name), name, options, chosen.transport, silence)
+        Cluster(
+            _program(program, name), name, options, chosen.transport, silence,
+            is_own=program is None or program is _OWN,
+        )
         for name, program, options in asked
     ]
     checker = _program(chosen.checker, "checker") if chosen.check else None

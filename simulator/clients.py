@@ -113,6 +113,11 @@ class Clients:
         self._missed = leader, self._clock()
         self.forget_leader()
 
+    def rejoined(self, replica: str) -> None:
+        """From now on the ok of a leader that was restarted ends the failover, too."""
+        if self._missed is not None and self._missed[0] == replica:
+            self._missed = UNKNOWN_LEADER, self._missed[1]
+
     def forget_leader(self) -> None:
         for client in self._clients:
             client.leader = UNKNOWN_LEADER
@@ -162,13 +167,16 @@ class Clients:
     def _request(
         self, client: Client, call: Call, target: str | None = None, before: Request | None = None
     ) -> None:
-        """Send a new request: to `target`, else to the leader, else to a random living replica."""
+        """Send a new request: to `target`, else to the leader, else to a random living replica.
+
+        While all are down, it goes to one of those that come back, and is lost.
+        """
         target = target or client.leader
-        living = self._network.living
-        if target not in living:
-            if not living:
+        if target not in self._network.living:
+            reachable = self._network.reachable
+            if not reachable:
                 return  # No replica can ever answer: the operation stays unanswered.
-            target = self._random.choice(living)
+            target = self._random.choice(reachable)
         mid = f"{len(self.requests):08x}"
         request = Request(mid, client.id, call, self._clock())
         request.settled = len(client.acknowledged.get(call.key, ()))
@@ -186,7 +194,7 @@ class Clients:
             "src": client.id, "dst": target, "leader": client.leader,
             "type": request.type, "MID": request.mid, "key": request.key, **request.call.arguments,
         }
-        if not self._network.drops_client_message():
+        if not self._network.drops_client_message() and self._network.reaches(target):
             if request.type == "put":
                 client.waiting_since.setdefault(request.key, self._clock())
             self._send(target, messages.encode(message))
@@ -215,7 +223,7 @@ class Clients:
     def _send_again(self, request: Request) -> None:
         client = self._by_id[request.client]
         client.leader = UNKNOWN_LEADER
-        targets = self._others(request.target) or self._network.living
+        targets = self._others(request.target) or self._network.reachable
         if targets:
             self.sent_again += 1
             self._transmit(client, request, self._random.choice(targets))

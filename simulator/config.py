@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from simulator import schedule
 from simulator.messages import printable
+from simulator.schedule import DEFAULT_DURATION, EVENT_TYPES, LASTING, Event
 
-EVENT_TYPES = (
-    "kill_leader", "kill_non_leader", "kill_leader_on_ack", "part_easy", "part_hard", "part_end",
-)
 # The operations beside get and put, in the order in which their shares divide the writes.
 OPERATIONS = ("cas", "increment", "append", "delete")
 METRICS = ("total_msgs", "failures", "duplicates", "median_latency")
@@ -71,14 +70,6 @@ def _cut(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Event:
-    """An event of the network, `time` seconds after the start wait."""
-
-    type: str
-    time: float
-
-
-@dataclass(frozen=True)
 class Tests:
     """The limits of the checks, and three rising thresholds per metric, or no metric at all."""
 
@@ -107,6 +98,7 @@ class Scenario:
     read_back: bool
     max_packets: int
     poll: float
+    persist: bool
     events: tuple[Event, ...]
     tests: Tests
 
@@ -215,6 +207,7 @@ def _scenario(name: str, file: _Section, defaults: Defaults) -> Scenario:
         whole_lifetime = lifetime
     else:
         file.refuse("end_wait", end_wait, "start_wait + end_wait must be at most lifetime")
+    events = _events(file, lifetime)
     scenario = Scenario(
         name=name,
         lifetime=whole_lifetime,
@@ -232,12 +225,14 @@ def _scenario(name: str, file: _Section, defaults: Defaults) -> Scenario:
         read_back=file.flag("read_back"),
         max_packets=file.number("max_packets", requests, MAX_PACKETS_LIMIT, 20_000, whole=True),
         poll=file.number("poll", 0, 1, 0),
-        events=_events(file, lifetime),
+        persist=file.flag("persist"),
+        events=tuple(sorted(events, key=lambda event: event.time)),
         tests=_tests(file),
     )
     # Some files have this key here, where the simulators that they are made for do not look.
     file.number("maximum_get_generation_fail_fraction", 0, 1, 0)
     file.refuse_unknown()
+    _check_schedule(file, events, scenario)
     if scenario.client_drops and scenario.client_timeout is None:
         rule = "needs client_timeout, because clients must repeat lost requests"
         file.refuse("client_drops", scenario.client_drops, rule)
@@ -283,12 +278,24 @@ def _seed(file: _Section) -> int | None:
     file.refuse("seed", seed, "must be an integer")
 
 
-def _events(file: _Section, lifetime: float) -> tuple[Event, ...]:
+def _events(file: _Section, lifetime: float) -> list[Event]:
+    """The events in the order of the file."""
     events = []
     for item in file.sections("events"):
-        events.append(Event(item.choice("type", EVENT_TYPES), item.number("time", 0, lifetime)))
+        type, time = item.choice("type", EVENT_TYPES), item.number("time", 0, lifetime)
+        duration = item.number("duration", 0, lifetime, DEFAULT_DURATION) if type in LASTING else None
+        events.append(Event(type, time, duration))
         item.refuse_unknown()
-    return tuple(sorted(events, key=lambda event: event.time))
+    return events
+
+
+def _check_schedule(file: _Section, events: list[Event], scenario: Scenario) -> None:
+    end = scenario.lifetime - scenario.start_wait
+    refused = schedule.refusal(events, scenario.replicas, scenario.persist, end)
+    if refused is not None:
+        number = events.index(refused.event)
+        value = getattr(refused.event, refused.key)
+        file.refuse(f"events[{number}].{refused.key}", value, refused.rule)
 
 
 def _tests(file: _Section) -> Tests:

@@ -52,6 +52,9 @@ class Figures:
     # seconds from the kill of a leader to the first ok from another replica
     failovers: tuple[float, ...]
     operations: dict[str, Count] = field(default_factory=dict)  # those beside get and put, if used
+    restarts: int = 0
+    pauses: int = 0
+    sent_to_down: int = 0  # messages of replicas and of clients to a replica between two lives
 
     @property
     def dropped(self) -> int:
@@ -79,6 +82,8 @@ def collect(
     seconds: float,
     died: int,
     killed: int,
+    restarts: int,
+    pauses: int,
     incorrect_messages: int,
     kernel_drops: int,
     queue_drops: int,
@@ -119,6 +124,9 @@ def collect(
         p99_latency=sorted(latencies)[len(latencies) * 99 // 100] if latencies else None,
         failovers=tuple(clients.failovers),
         operations=clients.operations.used(),
+        restarts=restarts,
+        pauses=pauses,
+        sent_to_down=network.sent_to_down,
     )
 
 

@@ -1,11 +1,14 @@
-"""The lives of the replicas of one cluster: start, join, kill, end.
+"""The lives of the replicas of one cluster: start, join, pause, kill, restart, end.
 
 A replica lives while its process runs, is connected and was not killed. The network delivers
-messages to living replicas only.
+messages to living replicas only. A replica that is restarted is down from the kill until its new
+process has joined; it has the arguments, the working directory and the data directory of the old
+one. A paused replica lives: its messages wait in its socket, as those of any slow reader.
 """
 
 from __future__ import annotations
 
+import math
 import selectors
 import shlex
 from collections.abc import Callable, Mapping
@@ -16,23 +19,26 @@ from simulator.chronicle import Chronicle
 from simulator.console import Output
 from simulator.diagnosis import dialect_of
 from simulator.network import Network
-from simulator.replica import REFUSAL, OptionsRefused, Replica, StartError
+from simulator.replica import DATA_DIRECTORY, REFUSAL, OptionsRefused, Replica, StartError
 from simulator.transport import Transport
 
 # A replica that closes its connection is usually about to exit. At the end of the run the simulator
 # waits so long for its exit code.
 EXIT_AFTER_CLOSE_SECONDS = 2.0
+# The option of our own program; other programs learn their directory from the environment.
+_DATA_OPTION = "--data-dir"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The program of a cluster's replicas, and their dialect."""
+    """The program of a cluster's replicas, and their dialect; `is_own` for our own program."""
 
     program: Path
     name: str = "replica"
     replica_options: tuple[str, ...] = ()
     transport: str = "seqpacket"
     silence: bool = False
+    is_own: bool = False
 
     @property
     def command(self) -> list[str]:
@@ -41,11 +47,15 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The world of the processes: `environment` is added to that of the simulator."""
+    """The world of the processes: `environment` is added to that of the simulator.
+
+    All replicas run in `directory`. With `persist`, each has a directory of its own in it.
+    """
 
     selector: selectors.BaseSelector
     directory: Path
     environment: Mapping[str, str]
+    persist: bool = False
 
 
 class Lives:
@@ -73,8 +83,13 @@ class Lives:
         self._replicas: dict[str, Replica] = {}
         self.missing = set(network.replicas)
         self._deaf: set[str] = set()  # have closed their connection, and may be about to exit
+        self._due: set[str] = set()  # shall start again as soon as their old process is gone
+        self._joining: dict[str, float] = {}  # have started again, and must join by this time
         self.died = 0
         self.killed = 0
+        self.restarts = 0
+        self.pauses = 0
+        self.ever_paused: set[str] = set()
 
     # Start.
 
@@ -86,16 +101,28 @@ class Lives:
 
     def _start(self, id: str) -> None:
         around = self._surroundings
+        command, environment = self._cluster.command, around.environment
+        if around.persist:
+            data = around.directory / "data" / id
+            data.mkdir(parents=True, exist_ok=True)
+            command += [_DATA_OPTION, str(data)] if self._cluster.is_own else []
+            environment = {**environment, DATA_DIRECTORY: str(data)}
         self._replicas[id] = Replica(
-            id, [*self._cluster.command, *self._transport.arguments(id)], around.directory, around.selector,
-            None if self._cluster.silence else self._show_output, around.environment,
+            id, [*command, *self._transport.arguments(id)], around.directory, around.selector,
+            None if self._cluster.silence else self._show_output, environment,
         )
 
     def _show_output(self, id: str, line: str) -> None:
         self._console.notice(f"[{self._clock():7.3f} {id}] {line}")
 
-    def joined(self, id: str) -> None:
+    def joined(self, id: str) -> bool:
+        """Note a new connection; true for a replica that is back after a restart."""
         self.missing.discard(id)
+        if self._joining.pop(id, None) is None:
+            return False
+        self._network.bring_back(id)
+        self._tell(f"replica {id} joined again")
+        return True
 
     def drop_missing(self, reason: str) -> None:
         if len(self.missing) == len(self._network.replicas):
@@ -123,6 +150,52 @@ class Lives:
         self._network.remove(id)
         self._end(id)
 
+    def take_down(self, id: str) -> None:
+        self.restarts += 1
+        self._chronicle.end(id, "restarted", self._clock())
+        self._network.take_down(id)
+        self._transport.close(id)
+        self._replicas[id].kill()
+
+    def start_again(self, id: str) -> None:
+        """Start a replica that is down, at once or as soon as its old process is gone."""
+        if not self._replicas[id].has_exited():
+            self._due.add(id)
+            return
+        self._due.discard(id)
+        self._transport.reopen(id)
+        self._joining[id] = self._clock() + self._join_seconds
+        try:
+            self._start(id)
+        except StartError as error:
+            self._give_up(id, f"did not start again: {error}")
+
+    def next_deadline(self) -> float:
+        """The time by which a replica must have joined again."""
+        return min(self._joining.values(), default=math.inf)
+
+    def drop_late(self) -> None:
+        """Give up the replicas that have not joined again in time."""
+        if not self._joining:
+            return
+        late = [id for id, deadline in self._joining.items() if deadline <= self._clock()]
+        for id in late:
+            self._give_up(id, f"did not join again within {self._join_seconds:g} seconds")
+
+    def _give_up(self, id: str, reason: str) -> None:
+        del self._joining[id]
+        self._network.remove(id)
+        self._report_death(id, reason)
+
+    def is_paused(self, id: str) -> bool:
+        return id in self._replicas and self._replicas[id].is_paused
+
+    def pause(self, id: str) -> Callable[[], bool]:
+        self.pauses += 1
+        self.ever_paused.add(id)
+        self._replicas[id].pause()
+        return self._replicas[id].resume
+
     def _end(self, id: str) -> None:
         self._transport.close(id)
         self._replicas[id].terminate()
@@ -136,18 +209,27 @@ class Lives:
             self._deaf.add(id)
 
     def drop_exited(self) -> None:
-        for id, replica in self._replicas.items():
-            if replica.has_exited():
+        for id, replica in list(self._replicas.items()):
+            if not replica.has_exited():
+                continue
+            if id in self._due:
+                self.start_again(id)
+            else:
                 self._lose(id)
 
-    def drop_deaf(self) -> None:
-        """At the end of the run, report the replicas whose exit did not follow."""
+    def tell_what_is_left(self) -> None:
+        """At the end of the run, report replicas that are deaf and did not exit, or are down."""
         for id in sorted(self._deaf):
             self._replicas[id].has_exited(within=EXIT_AFTER_CLOSE_SECONDS)
             self._lose(id)
+        for id in self._network.down:
+            self._tell(f"replica {id} is still down at the end of the run")
 
     def _lose(self, id: str) -> None:
         """Report the failure of a replica that exited or is deaf, once, unless it was killed."""
+        if id in self._joining:
+            self._give_up(id, f"did not start again: it quit with {self._replicas[id].describe_end()}")
+            return
         if id in self._deaf:
             self._deaf.remove(id)
         elif id in self._network.living:
@@ -178,6 +260,9 @@ class Lives:
         self.died += 1
         self._chronicle.end(id, "died", self._clock())
         self._end(id)
+
+    def _tell(self, text: str) -> None:
+        self._console.notice(str(self._chronicle.tell(self._clock(), text)))
 
     def _report_fault(self, kind: str) -> None:
         self._console.fault(self._clock(), kind)

@@ -78,7 +78,7 @@ def _set_up(
         Simulation(
             scenario, cluster, seed,
             Labelled(console, cluster.name) if len(clusters) > 1 else console,
-            Surroundings(selector, directory, guard.environment),
+            Surroundings(selector, directory, guard.environment, scenario.persist),
         )
         for cluster, directory in zip(clusters, directories, strict=True)
     ]
@@ -170,11 +170,11 @@ class Loop:
         if poll and due <= self._woken:
             return
         while True:
-            wake = min(due, *[simulation.next_resend() for simulation in self._simulations])
+            wake = min(due, *[simulation.next_deadline() for simulation in self._simulations])
             self.wait(poll or wake - time.monotonic())
             self._woken = time.monotonic()
             for simulation in self._simulations:
-                simulation.resend()
+                simulation.meet_deadlines()
             if self._woken >= due or self._is_over():
                 return
 

@@ -24,6 +24,7 @@ class Network:
     ) -> None:
         self.replicas = tuple(replicas)
         self.living = list(replicas)
+        self.down: list[str] = []  # killed by a restart, and not connected again yet
         self.majority_side: frozenset[str] | None = None
         self.leader = UNKNOWN_LEADER
         self.leaders = [UNKNOWN_LEADER]  # in order, the first `MOST_LEADERS` of them
@@ -32,6 +33,7 @@ class Network:
         self.dropped_by_chance = 0
         self.dropped_by_partition = 0
         self.sent_to_dead = 0
+        self.sent_to_down = 0  # by replicas and by clients
         self.client_messages_dropped = 0
         self._drops = drops
         self._random = drop_random
@@ -65,6 +67,9 @@ class Network:
         return [target for target in targets if self._passes(sender, target)]
 
     def _passes(self, sender: str, target: str) -> bool:
+        if target in self.down:
+            self.sent_to_down += 1
+            return False
         if target not in self.living:
             self.sent_to_dead += 1
             return False
@@ -83,8 +88,30 @@ class Network:
         self.client_messages_dropped += lost
         return lost
 
+    def reaches(self, replica: str) -> bool:
+        """Whether a client's message arrives at `replica`. It is lost while the replica is down."""
+        is_down = replica in self.down
+        self.sent_to_down += is_down
+        return not is_down
+
+    @property
+    def reachable(self) -> list[str]:
+        """The replicas that a client may ask: the living ones, or else those that come back."""
+        return self.living or self.down
+
     def remove(self, replica: str) -> None:
+        """A living replica is dead, or a replica that was down does not come back."""
+        (self.living if replica in self.living else self.down).remove(replica)
+
+    def take_down(self, replica: str) -> None:
+        """Messages to a living replica are lost until `bring_back`."""
         self.living.remove(replica)
+        self.down.append(replica)
+
+    def bring_back(self, replica: str) -> None:
+        self.down.remove(replica)
+        self.living.append(replica)
+        self.living.sort()
 
     def partition(self, random: Random, with_leader: bool) -> None:
         """Put floor(n/2)+1 replicas on one side, the current leader among them if `with_leader`.

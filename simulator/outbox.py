@@ -17,13 +17,18 @@ class Outbox:
     counts it.
     """
 
-    def __init__(self, transmit: Callable[[bytes], int], blocked: Callable[[], None]) -> None:
-        """`transmit` returns how many bytes it took; `blocked` runs when messages start to wait."""
+    def __init__(
+        self, transmit: Callable[[bytes], int], blocked: Callable[[], None], dropped: int = 0
+    ) -> None:
+        """`transmit` returns how many bytes it took; `blocked` runs when messages start to wait.
+
+        Earlier lives of the replica have lost `dropped` messages.
+        """
         self._transmit = transmit
         self._blocked = blocked
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
-        self.dropped = 0
+        self.dropped = dropped
 
     def send(self, raw: bytes) -> None:
         if not self._waiting:
@@ -48,6 +53,11 @@ class Outbox:
                 return False
             self._waiting.popleft()
         return True
+
+    def clear(self) -> None:
+        """Lose the waiting messages, because their receiver is gone."""
+        self._waiting.clear()
+        self._waiting_bytes = 0
 
     def _try(self, raw: bytes) -> bytes:
         """Send as much as the socket takes; returns the rest."""

@@ -1,4 +1,4 @@
-"""One replica process: starts it, shows its output, ends it, and lets it not outlive us."""
+"""One replica process: starts, pauses and ends it, shows its output, and lets it not outlive us."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from simulator.signals import name_of
 
 # The exit code of a program that does not understand its command line.
 REFUSAL = 2
+# The name of the variable that tells a replica its own directory, which survives its restarts.
+DATA_DIRECTORY = "KVSTORE_DATA_DIR"
 _PR_SET_PDEATHSIG = 1
 _LAST_LINES = 5
 _LONGEST_LINE_BYTES = 16_384
@@ -53,6 +55,7 @@ class Replica:
     ) -> None:
         """`show` takes each line of output; `environment` adds to that of the simulator."""
         self.id = id
+        self.is_paused = False
         self.last_errors: deque[str] = deque(maxlen=_LAST_LINES)
         try:
             self.process = subprocess.Popen(
@@ -62,7 +65,7 @@ class Replica:
                 stdout=subprocess.DEVNULL if show is None else subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-                env={**os.environ, **_ENVIRONMENT, **environment},
+                env={**_inherited(), **_ENVIRONMENT, **environment},
                 preexec_fn=die_with_simulator,  # noqa: PLW1509 (the simulator has one thread)
             )
         except OSError as error:
@@ -99,15 +102,34 @@ class Replica:
         said = "".join(f"\n    {line}" for line in self.last_errors)
         return f"{how}, last lines of stderr:{said}" if said else f"{how}, nothing on stderr"
 
+    def pause(self) -> None:
+        self.is_paused = True
+        self._signal_group(signal.SIGSTOP)
+
+    def resume(self) -> bool:
+        """Let a paused process continue; false if it is not paused, or is killed."""
+        if not self.is_paused:
+            return False
+        self.is_paused = False
+        self._signal_group(signal.SIGCONT)
+        return True
+
     def terminate(self) -> None:
         self._signal_group(signal.SIGTERM)
+        self.resume()  # A process that stands still would not see the signal.
 
     def kill(self) -> None:
+        self.is_paused = False
         self._signal_group(signal.SIGKILL)
 
     def _signal_group(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
+
+
+def _inherited() -> dict[str, str]:
+    """The environment of the simulator, without a directory that all replicas would share."""
+    return {name: value for name, value in os.environ.items() if name != DATA_DIRECTORY}
 
 
 class _Pipe:

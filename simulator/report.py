@@ -86,6 +86,10 @@ def _statistics(figures: Figures) -> list[str]:
         f"Total get() with incorrect response: {figures.incorrect_gets}",
         f"Mean/Median query latency: {mean}/{median}",
     ]
+    if figures.restarts or figures.pauses:
+        lines.append(f"Replicas that were restarted/paused: {figures.restarts}/{figures.pauses}")
+    if figures.sent_to_down:
+        lines.append(f"Total messages lost to replicas that were down: {figures.sent_to_down}")
     lines += [_operation_line(type, count) for type, count in figures.operations.items()]
     if figures.failovers:
         lines.append(f"Failover time: {' '.join(map(_latency, figures.failovers))}")

@@ -17,7 +17,7 @@ from simulator import messages
 from simulator.causes import Packets
 from simulator.chronicle import Chronicle
 from simulator.clients import Clients, Rules
-from simulator.config import Event, Scenario
+from simulator.config import Scenario
 from simulator.console import Output
 from simulator.events import KILL_LEADER_ON_ACK, Events
 from simulator.figures import collect
@@ -25,6 +25,7 @@ from simulator.lives import Cluster, Lives, Surroundings
 from simulator.messages import BROADCAST, HELLO, Malformed, excerpt, identifier
 from simulator.network import Network
 from simulator.result import Result
+from simulator.schedule import Event
 from simulator.transport import TRANSPORTS
 from simulator.workload import CLIENTS, Intent, plan
 
@@ -73,7 +74,7 @@ class Simulation:
             self.network, targets, self._transport.send, self._elapsed, self._report_fault,
             self._acknowledged, self._chronicle, self._tell,
         )
-        self._events = Events(self.network, self._clients, choices, self._lives.kill)
+        self._events = Events(self.network, self._clients, choices, self._lives)
         self._early: list[tuple[str, bytes]] | None = []
         self._early_bytes = 0
         self._early_drops = 0
@@ -128,8 +129,19 @@ class Simulation:
         """All acts whose time is known beforehand, in order."""
         start = self._origin + self._scenario.start_wait
         requests = ((self._origin + i.time, partial(self._start, i)) for i in self._intents)
-        events = ((start + event.time, partial(self._happen, event)) for event in self._scenario.events)
+        acts = sorted(self._acts(), key=itemgetter(0, 1))
+        events = ((start + time, act) for time, _, act in acts)
         return heapq.merge(requests, events, key=itemgetter(0))
+
+    def _acts(self) -> Iterator[tuple[float, int, Callable[[], None]]]:
+        """The begin and the end of each event: its time, its rank within that time, the act.
+
+        An event that lasts ends before another one of the same time begins.
+        """
+        for event in self._scenario.events:
+            yield event.time, 1, partial(self._begin, event)
+            if event.duration is not None:
+                yield event.end, 0 if event.duration else 2, partial(self._end, event)
 
     def _start(self, intent: Intent) -> None:
         self._started += 1
@@ -137,21 +149,28 @@ class Simulation:
 
     @property
     def is_extinct(self) -> bool:
-        """Whether no replica lives. Then nothing more can happen."""
-        return not self.network.living
+        """Whether no replica lives or comes back. Then nothing more can happen."""
+        return not self.network.reachable
 
     @property
     def end(self) -> float:
         return self._origin + self._scenario.lifetime
 
-    def next_resend(self) -> float:
-        return self._origin + self._clients.next_resend()
+    def next_deadline(self) -> float:
+        """The time of the next act that is not on the agenda."""
+        return self._origin + min(self._clients.next_resend(), self._lives.next_deadline())
 
-    def resend(self) -> None:
+    def meet_deadlines(self) -> None:
         self._clients.resend()
+        self._lives.drop_late()
 
-    def _happen(self, event: Event) -> None:
-        self._tell_event(event.type, self._events.happen(event.type))
+    def _begin(self, event: Event) -> None:
+        self._tell_event(event.type, self._events.begin(event))
+
+    def _end(self, event: Event) -> None:
+        done = self._events.end(event)
+        if done is not None:
+            self._tell_event(event.type, done)
 
     def _acknowledged(self, replica: str) -> None:
         """Carry out an armed kill before any message that the replica has sent later."""
@@ -174,7 +193,7 @@ class Simulation:
 
     def tell_what_is_left(self) -> None:
         """Say why the run ended early, and which planned requests and kills did not happen."""
-        self._lives.drop_deaf()
+        self._lives.tell_what_is_left()
         if self.storm:
             self._report_fault(
                 f"possible packet storm: more than {self._scenario.max_packets:,} messages between "
@@ -195,7 +214,8 @@ class Simulation:
     # Calls of the transport.
 
     def joined(self, replica: str) -> None:
-        self._lives.joined(replica)
+        if self._lives.joined(replica):
+            self._clients.rejoined(replica)
 
     def received(self, replica: str, raw: bytes) -> None:
         """Route one message, on the path of all: so it parses once and copies nothing."""
@@ -242,6 +262,8 @@ class Simulation:
         self._report_fault(f"malformed message: {reason}", excerpt(raw))
 
     def congested(self, replica: str) -> None:
+        if self._lives.is_paused(replica):
+            return
         self._console.remark(
             self._since_start(), f"replica {replica} does not keep up with reading",
             "its messages wait in a queue",
@@ -261,7 +283,7 @@ class Simulation:
             self._tell_kernel_drops(owner, count)
         queue_drops = self._transport.queue_drops()
         for id, count in queue_drops.items():
-            self._report_fault(f"replica {id} did not read: {count:,} messages to it were dropped")
+            self._tell_drops(id, f"did not read: {count:,} messages to it were dropped")
         figures = collect(
             self.network,
             self._clients,
@@ -269,6 +291,8 @@ class Simulation:
             seconds=self._seconds(),
             died=self._lives.died,
             killed=self._lives.killed,
+            restarts=self._lives.restarts,
+            pauses=self._lives.pauses,
             incorrect_messages=self._incorrect_messages,
             kernel_drops=sum(kernel_drops.values()),
             queue_drops=sum(queue_drops.values()) + self._early_drops,
@@ -290,9 +314,16 @@ class Simulation:
     def _tell_kernel_drops(self, owner: str, count: int) -> None:
         dropped = f"reads too slowly: the kernel dropped {count:,} datagrams that its buffer could not take"
         if owner in self.network:
-            self._report_fault(f"replica {owner} {dropped}")
+            self._tell_drops(owner, dropped)
         else:
             self._console.error(f"the {owner} {dropped}")
+
+    def _tell_drops(self, replica: str, what: str) -> None:
+        """A replica that was paused is not to blame."""
+        if replica in self._lives.ever_paused:
+            self._console.notice(f"[{self._since_start():7.3f}] replica {replica} was paused and {what}")
+        else:
+            self._report_fault(f"replica {replica} {what}")
 
     def terminate(self) -> None:
         self._lives.terminate()

@@ -57,7 +57,11 @@ class Transport(Protocol):
     def send(self, replica: str, raw: bytes) -> None:
         """Send one message to a replica that has joined."""
 
-    def close(self, replica: str) -> None: ...
+    def close(self, replica: str) -> None:
+        """End the connection, and drop the messages of the replica that wait in it."""
+
+    def reopen(self, replica: str) -> None:
+        """Expect a new life of a replica whose connection is closed and whose process is gone."""
 
     def close_all(self) -> None: ...
 
@@ -85,17 +89,21 @@ class _UnixTransport:
         self._listener = listener
         self._sockets: dict[str, socket.socket] = {}
         self._outboxes: dict[str, Outbox] = {}
+        self._directory = directory
         self._replicas = tuple(replicas)
+        for replica in replicas:
+            self._listen(replica)
+
+    def _listen(self, replica: str) -> None:
+        server = socket.socket(socket.AF_UNIX, self._KIND)
         # The path of a socket has at most 107 bytes, and the path of the directory may be longer.
-        handle = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+        handle = os.open(self._directory, os.O_PATH | os.O_DIRECTORY)
         try:
-            for replica in replicas:
-                server = socket.socket(socket.AF_UNIX, self._KIND)
-                server.bind(f"/proc/self/fd/{handle}/{replica}")
-                server.listen(1)
-                self._watch(replica, server, partial(self._accept, replica))
+            server.bind(f"/proc/self/fd/{handle}/{replica}")
         finally:
             os.close(handle)
+        server.listen(1)
+        self._watch(replica, server, partial(self._accept, replica))
 
     def arguments(self, replica: str) -> list[str]:
         return [replica, *(other for other in self._replicas if other != replica)]
@@ -112,7 +120,9 @@ class _UnixTransport:
     def adopt(self, replica: str, connection: socket.socket) -> None:
         """Talk to `replica` through a connected socket."""
         connection.setblocking(False)
-        self._outboxes[replica] = Outbox(connection.send, lambda: self._block(replica))
+        self._outboxes[replica] = Outbox(
+            connection.send, lambda: self._block(replica), _dropped(self._outboxes, replica)
+        )
         receive = connection.recv
         take = self._taker(replica, connection)
 
@@ -167,6 +177,10 @@ class _UnixTransport:
         if sock is not None:
             self._selector.unregister(sock)
             sock.close()
+
+    def reopen(self, replica: str) -> None:
+        (self._directory / replica).unlink(missing_ok=True)
+        self._listen(replica)
 
     def close_all(self) -> None:
         for replica in list(self._sockets):
@@ -223,6 +237,10 @@ def _has_hung_up(connection: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
+def _dropped(outboxes: dict[str, Outbox], replica: str) -> int:
+    return outboxes[replica].dropped if replica in outboxes else 0
+
+
 def _queue_drops(outboxes: dict[str, Outbox]) -> dict[str, int]:
     return {replica: outbox.dropped for replica, outbox in outboxes.items() if outbox.dropped}
 
@@ -243,6 +261,8 @@ class DatagramTransport:
         self._outboxes: dict[str, Outbox] = {}
         self._replica_at: dict[tuple[str, int], str] = {}
         self._closed: set[str] = set()
+        self._awaited = set(replicas)  # have not said hello in this life
+        self._former: set[tuple[str, int]] = set()  # the places of earlier lives
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
@@ -270,15 +290,18 @@ class DatagramTransport:
             message = messages.parse(raw)
             if message["type"] != messages.HELLO:
                 raise Malformed('the first datagram of a replica must be a "hello"')
-            if message["src"] not in self._replicas or message["src"] in self._outboxes:
+            if message["src"] not in self._awaited:
                 raise Malformed('"src" of a "hello" must be a replica that has not said hello')
         except Malformed as error:
-            self._listener.stray(raw, str(error))
+            if address not in self._former:
+                self._listener.stray(raw, str(error))
             return
         replica = message["src"]
+        self._awaited.remove(replica)
         self._replica_at[address] = replica
         self._outboxes[replica] = Outbox(
-            lambda raw: self._socket.sendto(raw, address), lambda: self._block(replica)
+            lambda raw: self._socket.sendto(raw, address), lambda: self._block(replica),
+            _dropped(self._outboxes, replica),
         )
         if replica not in self._closed:
             self._listener.joined(replica)
@@ -298,6 +321,16 @@ class DatagramTransport:
 
     def close(self, replica: str) -> None:
         self._closed.add(replica)
+
+    def reopen(self, replica: str) -> None:
+        """Forget the place of the earlier life; its datagrams that still arrive are no mistake."""
+        self._closed.discard(replica)
+        self._awaited.add(replica)
+        places = [place for place, owner in self._replica_at.items() if owner == replica]
+        for place in places:
+            del self._replica_at[place]
+        self._former.update(places)
+        self._outboxes[replica].clear()
 
     def close_all(self) -> None:
         self._selector.unregister(self._socket)

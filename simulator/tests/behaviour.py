@@ -44,13 +44,16 @@ class Voice(Protocol):
 
 
 class FakeReplica:
-    """0000 always leads. `behaviour` names the way in which the replica misbehaves."""
+    """0000 always leads. `behaviour` names the way in which the replica misbehaves.
 
-    def __init__(self, voice: Voice, behaviour: str) -> None:
+    A "durable" one keeps all that it is told in `disk`.
+    """
+
+    def __init__(self, voice: Voice, behaviour: str, disk: dict[str, str] | None = None) -> None:
         self.voice = voice
         self.id = voice.id
         self.behaviour = behaviour
-        self.store: dict[str, str] = {}
+        self.store = disk if disk is not None and behaviour == "durable" else {}
         self.requests = 0
         self.declined: list[str] = []
         self.late: dict[str, str] = {}

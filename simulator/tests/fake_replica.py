@@ -3,6 +3,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -14,14 +15,37 @@ from endpoint import Endpoint
 
 BURST = 2000
 ALL_SENT = "all-sent"
+DATA = "KVSTORE_DATA_DIR"
 BEHAVIOUR = os.environ.get("FAKE_BEHAVIOUR", "correct")
+
+
+class Disk(dict):
+    """A store that is kept in a file: a new process finds all that an earlier one has put in it."""
+
+    def __init__(self, directory):
+        self.path = os.path.join(directory, "puts")
+        with open(self.path, "a+") as file:
+            file.seek(0)
+            super().__init__(json.loads(line) for line in file)
+
+    def __setitem__(self, key, value):
+        super().__setitem__(key, value)
+        with open(self.path, "a") as file:
+            print(json.dumps([key, value]), file=file)
+
+
+def count_lives(directory):
+    """The number of processes that were started with this directory, this one included."""
+    with open(os.path.join(directory, "lives"), "a") as file:
+        file.write(".")
+        return file.tell()
 
 
 class Replica(FakeReplica):
     """Adds the misbehaviour that needs a process or a socket."""
 
     def __init__(self, endpoint):
-        super().__init__(endpoint, BEHAVIOUR)
+        super().__init__(endpoint, BEHAVIOUR, Disk(os.environ[DATA]) if BEHAVIOUR == "durable" else None)
         self.endpoint = endpoint
         self.burst = 0
 
@@ -95,6 +119,12 @@ def main(arguments):
     if BEHAVIOUR == "takes_two_options":
         print("options", arguments[:2], flush=True)
         arguments = arguments[2:]
+    if DATA in os.environ:
+        life = count_lives(os.environ[DATA])
+        print(f"life {life} of {os.environ[DATA]} in {os.getcwd()} with {arguments}", flush=True)
+        if BEHAVIOUR == "starts_once" and life > 1:
+            print("one life", "is enough", sep="\n", file=sys.stderr)
+            sys.exit(3)
     if BEHAVIOUR == "launches":
         # A launcher that does not exec: its child is no child of the simulator.
         sys.exit(subprocess.call([sys.executable, *sys.argv], env=os.environ | {"FAKE_BEHAVIOUR": "daemon"}))

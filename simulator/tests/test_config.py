@@ -8,8 +8,13 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from simulator import config, suite
+from simulator import config, schedule, suite
 from simulator.tests.support import ROOT, SMALL, small_scenario, write_config
+
+
+def event(type: str, time: float, **keys: Any) -> list[dict[str, Any]]:
+    return [{"type": type, "time": time, **keys}]
+
 
 THREE = {metric: [0, 1, 2] for metric in config.METRICS}
 
@@ -170,6 +175,46 @@ class Refusals(unittest.TestCase):
             "events[0].time: 6: must be a number from 0 to 5", events=[{"type": "part_end", "time": 6}]
         )
 
+    def test_restart_without_a_directory_is_refused(self) -> None:
+        rule = "needs persist, because a replica that forgets its vote and its log is unsafe"
+        for type in schedule.RESTARTS:
+            with self.subTest(type):
+                self.assert_refused(f'events[1].type: "{type}": {rule}', events=[*event("part_hard", 1), *event(type, 2)])
+                self.assert_refused("persist: 1: must be true or false", events=event(type, 2), persist=1)
+
+    def test_duration_out_of_range_or_of_another_event_is_refused(self) -> None:
+        for type in schedule.LASTING:
+            for duration in (-0.1, 6, "1", None):
+                said = f"events[0].duration: {json.dumps(duration)}: must be a number from 0 to 5"
+                self.assert_refused(said, events=event(type, 1, duration=duration), persist=True)
+            # The run ends 4 seconds after `start_wait`.
+            said = "must end before the run does, 4 seconds after start_wait"
+            self.assert_refused(f"events[0].duration: 1: {said}", events=event(type, 3, duration=1), persist=True)
+            self.assert_refused(f"events[0].duration: 1.0: {said}", events=event(type, 3.5), persist=True)
+        self.assert_refused(
+            "events[0].duration: 1: unknown key; known are type, time", events=event("kill_leader", 1, duration=1)
+        )
+
+    def test_events_that_contradict_each_other_are_refused(self) -> None:
+        whole = event("restart_all", 1, duration=1)
+        killed = event("kill_leader", 0) + event("kill_leader_on_ack", 0.1) + event("kill_non_leader", 0.2)
+        paused = event("pause_leader", 1, duration=2) + event("pause_non_leader", 1.5)
+        for number, time, rule, events in (
+            (1, 1.5, "no replica is up then, because of restart_all at 1 for 1", whole + event("restart_leader", 1.5)),
+            (0, 1.5, "no replica is up then, because of restart_all at 1 for 1", event("kill_leader", 1.5) + whole),
+            (1, 1, "no replica is up then, because of restart_all at 1 for 1", whole + event("pause_leader", 1)),
+            (1, 1.9, "no replica is up then, because of restart_all at 1 for 1", whole + event("restart_all", 1.9)),
+            (1, 1, "must not be before the end of pause_leader at 0.5 for 1", event("pause_leader", 0.5) + whole),
+            (1, 1, "must not be before the end of restart_leader at 1 for 1", event("restart_leader", 1) + whole),
+            (3, 1, "no replica is left, because 3 are killed and 0 down or paused by then", killed + whole),
+            (3, 2, "no replica is left, because 1 are killed and 2 down or paused by then",
+             killed[:1] + paused + event("restart_non_leader", 2)),
+            (3, 2, "no replica is left, because 1 are killed and 2 down or paused by then",
+             killed[:1] + paused + event("pause_non_leader", 2)),
+        ):
+            with self.subTest(events=events):
+                self.assert_refused(f"events[{number}].time: {time}: {rule}", events=events, persist=True)
+
     def test_fraction_out_of_range_is_refused(self) -> None:
         tests = {"benchmarks": THREE, "maximum_put_fail_fraction": 2}
         self.assert_refused("tests.maximum_put_fail_fraction: 2: must be a number", tests=tests)
@@ -275,6 +320,18 @@ class Accepted(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             scenario = config.load(write_config(Path(directory), events=events))
         self.assertEqual([event.type for event in scenario.events], ["part_hard", "part_end"])
+
+    def test_events_that_follow_each_other_or_hit_different_replicas_are_accepted(self) -> None:
+        events = [
+            *event("restart_all", 0, duration=0.5), *event("restart_all", 0.5, duration=0.5),
+            *event("restart_leader", 1), *event("pause_non_leader", 1.5), *event("kill_leader", 1.9),
+            *event("part_hard", 1), *event("restart_non_leader", 2.5, duration=0),
+        ]
+        scenario = small_scenario(events=events, persist=True)
+        self.assertTrue(scenario.persist)
+        self.assertEqual([e.duration for e in scenario.events], [0.5, 0.5, 1, None, 1, None, 0])
+        self.assertFalse(small_scenario(events=event("pause_leader", 1)).persist)
+        self.assertTrue(small_scenario(persist=True).persist)
 
     def test_keys_for_the_behaviour_of_clients_are_read(self) -> None:
         with tempfile.TemporaryDirectory() as directory:

@@ -35,10 +35,10 @@ class Joined:
     def agenda(self) -> Iterator[Any]:
         return iter(())
 
-    def next_resend(self) -> float:
+    def next_deadline(self) -> float:
         return math.inf
 
-    def resend(self) -> None:
+    def meet_deadlines(self) -> None:
         """No message was sent."""
 
     def progress(self) -> str:

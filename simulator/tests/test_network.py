@@ -1,18 +1,58 @@
 """Counting, dropping, partitions and the leader, without a process."""
 
 import unittest
+from collections.abc import Callable
 from random import Random
 
 from simulator.chronicle import Chronicle
 from simulator.clients import Clients, Rules
 from simulator.events import Events
 from simulator.network import Network
+from simulator.schedule import LASTING, Event
 
 FIVE = ["0000", "0001", "0002", "0003", "0004"]
 
 
 def network(drops: float = 0.0) -> Network:
     return Network(FIVE, drops, Random(1), 0, Random(2))
+
+
+def event(type: str) -> Event:
+    return Event(type, 1.0, 2.0 if type in LASTING else None)
+
+
+class Processes:
+    """The processes of a network, without any process."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.killed: list[str] = []
+        self.started: list[str] = []
+        self.paused: set[str] = set()
+
+    def kill(self, replica: str) -> None:
+        self.killed.append(replica)
+        self.network.remove(replica)
+
+    def take_down(self, replica: str) -> None:
+        self.network.take_down(replica)
+
+    def start_again(self, replica: str) -> None:
+        self.started.append(replica)
+        self.network.bring_back(replica)
+
+    def is_paused(self, replica: str) -> bool:
+        return replica in self.paused
+
+    def pause(self, replica: str) -> Callable[[], bool]:
+        self.paused.add(replica)
+
+        def resume() -> bool:
+            is_paused = replica in self.paused
+            self.paused.discard(replica)
+            return is_paused
+
+        return resume
 
 
 class Counting(unittest.TestCase):
@@ -26,6 +66,16 @@ class Counting(unittest.TestCase):
         net.remove("0003")
         self.assertEqual(net.route("0001", "FFFF"), ["0000", "0002", "0004"])
         self.assertEqual((net.sent, net.sent_to_dead), (4, 1))
+
+    def test_messages_to_a_replica_that_is_down_have_a_count_of_their_own(self) -> None:
+        net = network()
+        net.take_down("0003")
+        self.assertEqual(net.route("0001", "FFFF"), ["0000", "0002", "0004"])
+        self.assertEqual((net.reaches("0003"), net.reaches("0002")), (False, True))
+        self.assertEqual((net.sent_to_down, net.sent_to_dead), (2, 0))
+        net.bring_back("0003")
+        self.assertEqual(net.route("0001", "FFFF"), ["0000", "0002", "0003", "0004"])
+        self.assertEqual((net.sent_to_down, net.living, net.down), (2, FIVE, []))
 
     def test_message_counts_although_it_is_dropped(self) -> None:
         net = network(drops=1.0)
@@ -143,35 +193,32 @@ class Trouble(unittest.TestCase):
         )
         self.client = self.clients._by_id["0015"]
         self.client.leader = "0002"
-        self.killed: list[str] = []
-        self.events = Events(self.network, self.clients, Random(1), self.kill)
-
-    def kill(self, replica: str) -> None:
-        self.killed.append(replica)
-        self.network.remove(replica)
+        self.processes = Processes(self.network)
+        self.killed = self.processes.killed
+        self.events = Events(self.network, self.clients, Random(1), self.processes)
 
     def test_kill_of_the_leader_ends_no_replica_without_a_leader(self) -> None:
-        self.events.happen("kill_leader")
+        self.events.begin(event("kill_leader"))
         self.assertEqual(self.killed, [])
 
     def test_killing_the_leader_makes_clients_forget_it(self) -> None:
         self.network.hear("0000", "0002")
-        self.events.happen("kill_leader")
+        self.events.begin(event("kill_leader"))
         self.assertEqual((self.killed, self.client.leader), (["0002"], "FFFF"))
-        self.events.happen("kill_leader")
+        self.events.begin(event("kill_leader"))
         self.assertEqual(self.killed, ["0002"])
 
     def test_killing_others_spares_the_leader(self) -> None:
         self.network.hear("0000", "0002")
         for _ in range(5):
-            self.events.happen("kill_non_leader")
+            self.events.begin(event("kill_non_leader"))
         self.assertEqual(sorted(self.killed), ["0000", "0001", "0003", "0004"])
         self.assertEqual(self.client.leader, "0002")
 
     def test_armed_kill_ends_the_replica_that_acknowledges_next(self) -> None:
         self.network.hear("0000", "0002")
         self.assertIsNone(self.events.acknowledged("0003"))
-        self.assertEqual(self.events.happen("kill_leader_on_ack"), "armed")
+        self.assertEqual(self.events.begin(event("kill_leader_on_ack")), "armed")
         self.assertEqual((self.killed, self.client.leader, self.events.armed), ([], "0002", 1))
         self.assertEqual(self.events.acknowledged("0003"), "struck, killed 0003")
         self.assertEqual((self.killed, self.client.leader, self.events.armed), (["0003"], "FFFF", 0))
@@ -180,15 +227,79 @@ class Trouble(unittest.TestCase):
 
     def test_each_armed_kill_ends_one_replica(self) -> None:
         for _ in range(2):
-            self.events.happen("kill_leader_on_ack")
+            self.events.begin(event("kill_leader_on_ack"))
         for replica in ("0003", "0001", "0000"):
             self.events.acknowledged(replica)
         self.assertEqual(self.killed, ["0003", "0001"])
 
-    def test_only_a_hard_partition_makes_clients_forget_the_leader(self) -> None:
-        self.events.happen("part_easy")
+    def test_restart_takes_its_replicas_down_and_its_end_starts_them(self) -> None:
+        self.network.hear("0000", "0002")
+        for type, victims, leader in (
+            ("restart_non_leader", 1, "0002"), ("restart_leader", 1, "FFFF"), ("restart_all", 5, "FFFF"),
+        ):
+            with self.subTest(type):
+                self.client.leader = "0002"
+                self.processes.started.clear()
+                restart = event(type)
+                said = self.events.begin(restart)
+                down = list(self.network.down)
+                self.assertEqual(said, f"killed {' '.join(down)}, down for 2 s")
+                self.assertEqual((len(down), len(self.network.living)), (victims, 5 - victims))
+                self.assertEqual("0002" in down, type != "restart_non_leader")
+                self.assertEqual(self.client.leader, leader)
+                self.assertEqual(self.events.end(restart), f"started {' '.join(down)} again")
+                self.assertEqual((self.processes.started, self.network.living), (down, FIVE))
+
+    def test_restarts_of_one_moment_take_different_replicas(self) -> None:
+        self.network.hear("0000", "0002")
+        restarts = [event("restart_non_leader") for _ in range(5)]
+        said = [self.events.begin(restart) for restart in restarts]
+        self.assertEqual(sorted(self.network.down), ["0000", "0001", "0003", "0004"])
+        self.assertEqual(said[-1], "no replica left to restart")
+        self.assertIsNone(self.events.end(restarts[-1]))
+        for restart in restarts[:4]:
+            self.events.end(restart)
+        self.assertEqual(self.network.living, FIVE)
+
+    def test_restart_spares_the_killed_and_a_leader_that_is_down(self) -> None:
+        self.network.hear("0000", "0002")
+        self.events.begin(event("kill_leader"))
+        self.assertEqual(self.events.begin(event("restart_leader")), "no replica restarted, the leader is 0002")
+        restart = event("restart_all")
+        self.events.begin(restart)
+        self.assertEqual(self.network.reachable, ["0000", "0001", "0003", "0004"])
+        self.assertEqual(self.events.begin(event("restart_all")), "no replica left to restart")
+        self.events.end(restart)
+        self.assertEqual(self.network.living, ["0000", "0001", "0003", "0004"])
+
+    def test_pause_stops_one_replica_that_is_not_paused_yet(self) -> None:
+        self.network.hear("0000", "0002")
+        self.assertEqual(self.events.begin(pause := event("pause_leader")), "paused 0002 for 2 s")
+        self.assertEqual(
+            self.events.begin(again := event("pause_leader")), "no replica paused, the leader 0002 is paused already"
+        )
+        self.assertIsNone(self.events.end(again))
+        self.assertEqual(self.processes.paused, {"0002"})
+        for _ in range(4):
+            self.assertRegex(self.events.begin(event("pause_non_leader")), "paused 000[0134] for 2 s")
+        self.assertEqual(self.events.begin(event("pause_non_leader")), "no replica left to pause")
+        self.assertEqual(self.events.end(pause), "continued 0002")
+        self.assertEqual(self.processes.paused, {"0000", "0001", "0003", "0004"})
         self.assertEqual(self.client.leader, "0002")
-        self.events.happen("part_hard")
+
+    def test_end_of_a_pause_says_nothing_if_the_replica_was_killed_meanwhile(self) -> None:
+        self.network.hear("0000", "0002")
+        self.events.begin(pause := event("pause_leader"))
+        self.processes.paused.clear()
+        self.assertIsNone(self.events.end(pause))
+
+    def test_pause_of_an_unknown_leader_stops_no_replica(self) -> None:
+        self.assertEqual(self.events.begin(event("pause_leader")), "no replica paused, the leader is FFFF")
+
+    def test_only_a_hard_partition_makes_clients_forget_the_leader(self) -> None:
+        self.events.begin(event("part_easy"))
+        self.assertEqual(self.client.leader, "0002")
+        self.events.begin(event("part_hard"))
         self.assertEqual(self.client.leader, "FFFF")
-        self.events.happen("part_end")
+        self.events.begin(event("part_end"))
         self.assertIsNone(self.network.majority_side)

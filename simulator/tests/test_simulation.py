@@ -46,5 +46,29 @@ class BeforeTheStart(unittest.TestCase):
         self.assertIn(f"Error - {1000 - kept} messages were lost, because more than 1,000 bytes", said.getvalue())
 
 
+class PausedReplicas(unittest.TestCase):
+    def test_paused_replica_is_not_blamed_for_messages_that_it_does_not_read(self) -> None:
+        said = io.StringIO()
+        with cluster(said) as run:
+            run.begin(time.monotonic())
+            with mock.patch.object(run._lives, "is_paused", lambda id: id == "0000"):
+                run.congested("0000")
+                self.assertEqual(said.getvalue(), "")
+                run.congested("0001")
+            self.assertIn("replica 0001 does not keep up with reading", said.getvalue())
+            run._lives.ever_paused.add("0000")
+            drops = {"0000": 2, "0001": 1}
+            with mock.patch.object(run._transport, "queue_drops", lambda: drops), \
+                    mock.patch.object(run._transport, "kernel_drops", lambda: drops):
+                self.assertEqual(run.result().figures.queue_drops, 3)
+        for line in (
+            "] replica 0000 was paused and did not read: 2 messages to it were dropped\n",
+            "] replica 0000 was paused and reads too slowly: the kernel dropped 2 datagrams ",
+            "] *** Replica Error - replica 0001 did not read: 1 messages to it were dropped\n",
+            "] *** Replica Error - replica 0001 reads too slowly: the kernel dropped 1 datagrams ",
+        ):
+            self.assertIn(line, said.getvalue())
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -105,6 +105,26 @@ class Seqpacket(ConnectionCase):
         self.assertEqual(self.listener.events, [("joined", "0000")])
 
 
+    def test_new_life_of_a_replica_connects_and_gets_no_message_of_the_old_one(self) -> None:
+        self.replica.send(b"from the old life")
+        with mock.patch.object(outbox, "MOST_WAITING_BYTES", 50_000):
+            while not self.transport.queue_drops():
+                self.transport.send("0000", b"to the old life")
+        self.listener.events.clear()
+        self.transport.close("0000")
+        self.transport.reopen("0000")
+        self.turn()
+        self.assertEqual(self.listener.events, [])
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as anew:
+            anew.connect(str(self.directory / "0000"))
+            self.turn()
+            anew.send(b"hi")
+            self.transport.send("0000", b"welcome back")
+            self.turn()
+            self.assertEqual(anew.recv(100), b"welcome back")
+        self.assertEqual(self.listener.events, [("joined", "0000"), ("received", "hi")])
+        self.assertEqual(self.transport.queue_drops(), {"0000": 1})
+
     def test_empty_packet_is_malformed_and_does_not_end_the_connection(self) -> None:
         self.replica.send(b"")
         self.turn()
@@ -271,6 +291,41 @@ class Datagram(TransportCase):
         self.transport.close("0000")
         self.say(sock, "append")
         self.assertEqual(self.listener.events, [("joined", "0000")])
+
+    def test_new_life_of_a_replica_says_hello_and_the_old_one_is_not_heard(self) -> None:
+        old, new = self.replica(), self.replica()
+        self.say(old, "hello")
+        old.send(b"from the old life")
+        self.transport.close("0000")
+        self.transport.reopen("0000")
+        self.turn(HANG_SECONDS)
+        self.assertEqual(self.listener.events, [("joined", "0000")])
+        self.say(new, "hello")
+        self.say(new, "append")
+        self.assertEqual([name for name, _ in self.listener.events], ["joined", "joined", "received"])
+        self.transport.send("0000", b"to the new life")
+        self.assertEqual(new.recv(100), b"to the new life")
+        # It has said hello now.
+        self.say(self.replica(), "hello")
+        self.assertEqual(self.listener.events[-1][0], "stray")
+
+    def test_messages_that_wait_for_the_old_life_are_lost_and_drops_are_still_counted(self) -> None:
+        old, new = self.replica(), self.replica()
+        self.say(old, "hello")
+        waiting = self.transport._outboxes["0000"]
+        with mock.patch.object(waiting, "_transmit", side_effect=BlockingIOError), \
+                mock.patch.object(outbox, "MOST_WAITING_BYTES", 20):
+            for _ in range(2):
+                self.transport.send("0000", b"to the old life")
+        self.transport.close("0000")
+        self.transport.reopen("0000")
+        self.turn(HANG_SECONDS)  # The socket of the simulator is writable.
+        self.say(new, "hello")
+        self.transport.send("0000", b"to the new life")
+        self.assertEqual(new.recv(100), b"to the new life")
+        old.setblocking(False)
+        self.assertRaises(BlockingIOError, old.recv, 100)
+        self.assertEqual(self.transport.queue_drops(), {"0000": 1})
 
     def test_datagrams_that_the_kernel_drops_are_counted(self) -> None:
         sock = self.replica()

@@ -10,6 +10,7 @@ import heapq
 import io
 import json
 import selectors
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from itertools import count
@@ -83,6 +84,9 @@ class VirtualTransport:
         self.time = cast(VirtualTime, selector)
         self.listener = listener
         self.living: dict[str, FakeReplica] = {}
+        self.lives: Counter[str] = Counter()
+        self.disks: dict[str, dict[str, str]] = {replica: {} for replica in replicas}
+        self.paused: dict[str, list[bytes]] = {}
         self._replicas = replicas
         self.time.transports[directory] = self
 
@@ -90,14 +94,30 @@ class VirtualTransport:
         return [replica, *(other for other in self._replicas if other != replica)]
 
     def send(self, replica: str, raw: bytes) -> None:
-        self.time.after(DELAY_SECONDS, lambda: self._deliver(replica, raw))
+        life = self.lives[replica]
+        self.time.after(DELAY_SECONDS, lambda: self._deliver(replica, life, raw))
 
-    def _deliver(self, replica: str, raw: bytes) -> None:
-        if replica in self.living:
+    def _deliver(self, replica: str, life: int, raw: bytes) -> None:
+        if replica not in self.living or life != self.lives[replica]:
+            return
+        if replica in self.paused:
+            self.paused[replica].append(raw)
+        else:
             self.living[replica].take(json.loads(raw))
+
+    def resume(self, replica: str) -> bool:
+        life = self.lives[replica]
+        waiting = self.paused.pop(replica, None)
+        for raw in waiting or ():
+            self._deliver(replica, life, raw)
+        return waiting is not None
 
     def close(self, replica: str) -> None:
         self.living.pop(replica, None)
+        self.paused.pop(replica, None)
+
+    def reopen(self, replica: str) -> None:
+        self.lives[replica] += 1
 
     def close_all(self) -> None:
         self.living.clear()
@@ -117,8 +137,11 @@ class VirtualReplica:
     ) -> None:
         self.id = id
         self._transport = cast(VirtualTime, selector).transports[directory]
-        self._replica = FakeReplica(self, command[0])
-        self._transport.time.after(JOIN_SECONDS * int(id, 16), self._join)
+        self._life = self._transport.lives[id]
+        behaviour = command[0]
+        self._replica = FakeReplica(self, behaviour, self._transport.disks[id])
+        if self._life == 0 or behaviour != "joins_once":
+            self._transport.time.after(JOIN_SECONDS * int(id, 16), self._join)
 
     def _join(self) -> None:
         self._transport.living[self.id] = self._replica
@@ -133,7 +156,7 @@ class VirtualReplica:
         self._transport.time.after(DELAY_SECONDS, lambda: self._arrive(raw))
 
     def _arrive(self, raw: bytes) -> None:
-        if self.id in self._transport.living:
+        if self._transport.living.get(self.id) is self._replica:
             self._transport.listener.received(self.id, raw)
 
     def has_exited(self, within: float = 0) -> bool:
@@ -143,6 +166,16 @@ class VirtualReplica:
         self._transport.close(self.id)
 
     kill = terminate
+
+    @property
+    def is_paused(self) -> bool:
+        return self.id in self._transport.paused
+
+    def pause(self) -> None:
+        self._transport.paused[self.id] = []
+
+    def resume(self) -> bool:
+        return self._transport.resume(self.id)
 
 
 class VirtualRun:
