@@ -23,6 +23,9 @@ pub(super) const DELAY_US: (Micros, Micros) = (30, 90);
 /// The time that a stage of the pipeline takes to wake up and work.
 pub(super) const STAGE_US: (Micros, Micros) = (5, 30);
 
+/// The least and the greatest time of a sync with `persist`, as on a disk in good health.
+const SYNC_US: (Micros, Micros) = (50, 500);
+
 /// The reason why a file is no plan, in one line.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
@@ -63,6 +66,8 @@ pub struct Scenario {
     #[serde(default)]
     poll: f64,
     #[serde(default)]
+    persist: bool,
+    #[serde(default)]
     events: Vec<TimedEvent>,
 }
 
@@ -86,6 +91,9 @@ impl From<Shares> for Operations {
 struct TimedEvent {
     r#type: EventType,
     time: f64,
+    /// The length of a restart or a pause, in seconds.
+    #[serde(default = "default_duration")]
+    duration: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -94,13 +102,36 @@ enum EventType {
     KillLeader,
     KillLeaderOnAck,
     KillNonLeader,
+    RestartLeader,
+    RestartNonLeader,
+    RestartAll,
+    PauseLeader,
+    PauseNonLeader,
     PartEasy,
     PartHard,
     PartEnd,
 }
 
+impl EventType {
+    fn is_restart(self) -> bool {
+        matches!(self, Self::RestartLeader | Self::RestartNonLeader | Self::RestartAll)
+    }
+
+    fn is_pause(self) -> bool {
+        matches!(self, Self::PauseLeader | Self::PauseNonLeader)
+    }
+
+    fn is_partition(self) -> bool {
+        matches!(self, Self::PartEasy | Self::PartHard | Self::PartEnd)
+    }
+}
+
 fn default_mix() -> f64 {
     0.8
+}
+
+fn default_duration() -> f64 {
+    1.0
 }
 
 fn default_wait() -> f64 {
@@ -225,7 +256,7 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
 
 impl Scenario {
     fn check(&self) -> Result<(), &'static str> {
-        let times = self.events.iter().map(|event| event.time);
+        let times = self.events.iter().flat_map(|event| [event.time, event.duration]);
         match () {
             () if !(5.0..=1e6).contains(&self.lifetime) => Err("lifetime must be at least 5 seconds"),
             () if !(3..=21).contains(&self.replicas) => Err("replicas must be 3 to 21"),
@@ -246,6 +277,9 @@ impl Scenario {
                 Err("the shares of operations must be 0 to 1 and add up to at most 1")
             }
             () if !(0.0..=1.0).contains(&self.poll) => Err("poll must be 0 to 1 second"),
+            () if !self.persist && self.events.iter().any(|event| event.r#type.is_restart()) => {
+                Err("a restart needs persist")
+            }
             () if self.client_timeout.is_some_and(|t| !(t > 0.0 && t.is_finite())) => {
                 Err("client_timeout must be above 0")
             }
@@ -270,7 +304,7 @@ impl Scenario {
                 max_datagram: SEQPACKET_MAX_DATAGRAM,
                 stage_us: STAGE_US,
             },
-            storage: Storage::Memory,
+            storage: if self.persist { Storage::Disk { sync_us: SYNC_US } } else { Storage::Memory },
             clock_ppm: vec![0; self.replicas],
             clock_origin: ClockOrigin::Zero,
             wall_clocks: Vec::new(),
@@ -301,28 +335,40 @@ impl Scenario {
         }
     }
 
-    /// A partition lasts until the next event that makes or ends one.
+    /// A restart and a pause last as long as they say, a partition until the next event that makes
+    /// or ends one.
     fn faults(&self) -> Vec<Fault> {
         let mut events = self.events.clone();
         events.sort_by(|a, b| a.time.total_cmp(&b.time));
-        let is_partition = |event: &&TimedEvent| {
-            matches!(event.r#type, EventType::PartEasy | EventType::PartHard | EventType::PartEnd)
-        };
-        let fault = |(number, event): (usize, &TimedEvent)| {
-            let kind = match event.r#type {
-                EventType::KillLeader => FaultKind::Crash(Target::Leader),
-                EventType::KillNonLeader => FaultKind::Crash(Target::Follower),
-                EventType::KillLeaderOnAck => FaultKind::CrashOn(Trigger::Ack),
-                EventType::PartEasy => FaultKind::Halve { with_leader: true },
-                EventType::PartHard => FaultKind::Halve { with_leader: false },
-                EventType::PartEnd => return None,
+        let faults = |(number, event): (usize, &TimedEvent)| {
+            let r#type = event.r#type;
+            let for_us = if r#type.is_restart() || r#type.is_pause() {
+                Some(micros(event.duration))
+            } else {
+                let end = events[number + 1..].iter().find(|other| other.r#type.is_partition());
+                end.filter(|_| r#type.is_partition()).map(|end| micros(end.time - event.time))
             };
-            let divides = matches!(kind, FaultKind::Halve { .. });
-            let end = events[number + 1..].iter().find(is_partition).filter(|_| divides);
-            let for_us = end.map(|end| micros(end.time - event.time));
-            Some(Fault { at_us: micros(self.start_wait + event.time), for_us, kind })
+            let at_us = micros(self.start_wait + event.time);
+            self.kinds(r#type).into_iter().map(move |kind| Fault { at_us, for_us, kind })
         };
-        events.iter().enumerate().filter_map(fault).collect()
+        events.iter().enumerate().flat_map(faults).collect()
+    }
+
+    fn kinds(&self, event: EventType) -> Vec<FaultKind> {
+        let kind = match event {
+            EventType::KillLeader | EventType::RestartLeader => FaultKind::Crash(Target::Leader),
+            EventType::KillNonLeader | EventType::RestartNonLeader => FaultKind::Crash(Target::Follower),
+            EventType::KillLeaderOnAck => FaultKind::CrashOn(Trigger::Ack),
+            EventType::PauseLeader => FaultKind::Pause(Target::Leader),
+            EventType::PauseNonLeader => FaultKind::Pause(Target::Follower),
+            EventType::PartEasy => FaultKind::Halve { with_leader: true },
+            EventType::PartHard => FaultKind::Halve { with_leader: false },
+            EventType::RestartAll => {
+                return (0..self.replicas).map(|at| FaultKind::Crash(Target::Replica(at))).collect();
+            }
+            EventType::PartEnd => return Vec::new(),
+        };
+        vec![kind]
     }
 }
 

@@ -159,6 +159,29 @@ fn scenario_of_run_py_becomes_a_plan() {
     assert_eq!(plan.faults, expected);
 }
 
+#[test]
+fn restarts_and_pauses_of_run_py_become_faults_that_end() {
+    let text = r#"{"lifetime": 30, "replicas": 3, "requests": 300, "persist": true,
+        "events": [{"type": "restart_all", "time": 1, "duration": 0.5}, {"type": "part_easy", "time": 2},
+                   {"type": "restart_leader", "time": 3}, {"type": "restart_non_leader", "time": 4, "duration": 0},
+                   {"type": "pause_leader", "time": 5}, {"type": "pause_non_leader", "time": 6, "duration": 2}]}"#;
+    let plan = read(text).expect("a scenario");
+    assert!(matches!(plan.storage, Storage::Disk { .. }));
+    let fault = |at_us, for_us, kind| Fault { at_us, for_us, kind };
+    let crash = |target| FaultKind::Crash(target);
+    let expected = [
+        fault(3_000_000, Some(500_000), crash(Target::Replica(0))),
+        fault(3_000_000, Some(500_000), crash(Target::Replica(1))),
+        fault(3_000_000, Some(500_000), crash(Target::Replica(2))),
+        fault(4_000_000, None, FaultKind::Halve { with_leader: true }),
+        fault(5_000_000, Some(1_000_000), crash(Target::Leader)),
+        fault(6_000_000, Some(0), crash(Target::Follower)),
+        fault(7_000_000, Some(1_000_000), FaultKind::Pause(Target::Leader)),
+        fault(8_000_000, Some(2_000_000), FaultKind::Pause(Target::Follower)),
+    ];
+    assert_eq!(plan.faults, expected);
+}
+
 /// Number of messages of a quiet cluster for 400 puts in 20 s, if the clients' loop sleeps at most
 /// this long.
 fn messages_under_poll(poll: f64) -> u64 {
@@ -232,6 +255,10 @@ fn file_that_is_no_plan_is_refused_with_its_reason() {
         refusal(&scenario(r#""events": [{"type": "kill_leader", "time": 31}]"#)).contains("times must be")
     );
     assert!(refusal(&scenario(r#""poll": 1.5"#)).contains("poll must be"));
+    let restart = r#""events": [{"type": "restart_all", "time": 1}]"#;
+    assert!(refusal(&scenario(restart)).contains("a restart needs persist"));
+    let negative = r#""events": [{"type": "pause_leader", "time": 1, "duration": -1}]"#;
+    assert!(refusal(&scenario(negative)).contains("times must be"));
     assert!(refusal(&scenario(r#""events": [{"type": "quake", "time": 1}]"#)).contains("unknown variant"));
     assert!(refusal(r#"{"lifetime": 1, "replicas": 5, "requests": 5}"#).contains("lifetime"));
     assert!(refusal(r#"{"lifetime": 30, "replicas": 99, "requests": 5}"#).contains("replicas must be"));
