@@ -96,6 +96,10 @@ impl Files for Directory {
         sync_directory(&self.path)
     }
 
+    fn directory(&self) -> String {
+        self.path.display().to_string()
+    }
+
     fn path(&self, name: &str) -> String {
         self.path.join(name).display().to_string()
     }

@@ -15,6 +15,12 @@ pub enum OpenError {
         /// The directory.
         directory: String,
     },
+    /// It has no files of a replica.
+    #[error("{directory} is not the directory of a replica")]
+    NoReplica {
+        /// The directory.
+        directory: String,
+    },
     /// It belongs to another replica of this cluster.
     #[error("{directory} belongs to replica {found}, not to {expected}")]
     OtherReplica {
@@ -52,7 +58,7 @@ pub enum OpenError {
         file: String,
         /// Where its damage begins.
         offset: u64,
-        /// What is wrong.
+        /// The fault.
         reason: Reason,
     },
     /// A system call failed.
@@ -60,11 +66,11 @@ pub enum OpenError {
     Io(#[from] io::Error),
 }
 
-/// What people can do about damage.
+/// The remedies that people have.
 const REMEDY: &str = "Nothing was changed. Restore the directory, or remove the replica from its cluster and add it \
                       with an empty one; `kvstore repair` shows what else is possible, and what that would lose";
 
-/// What is wrong with a file.
+/// The fault of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// Its end is missing.

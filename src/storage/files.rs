@@ -33,7 +33,10 @@ pub trait Files: Clone + Send + Sync + 'static {
     /// Returns when the names of all files would survive a power cut.
     fn sync_directory(&self) -> io::Result<()>;
 
-    /// The file's name for people.
+    /// The directory's name for people.
+    fn directory(&self) -> String;
+
+    /// A file's name for people.
     fn path(&self, name: &str) -> String;
 }
 

@@ -89,6 +89,7 @@
 //! | `open` | reads and checks a directory, then takes it over |
 //! | `writer` | appends batches to the log |
 //! | `recovery` | reads the log, and tells torn from damaged |
+//! | `repair` | cuts damage off when the operator asks for it |
 //! | `snapshots` | saves and loads snapshots |
 //! | `pool` | prepares segments ahead of need, and recycles them |
 //! | `segment`, `record`, `changes` | the format of the log: files, their records, their contents |
@@ -109,6 +110,7 @@ mod open;
 mod pool;
 mod record;
 mod recovery;
+mod repair;
 mod segment;
 mod snapshots;
 mod terms;
@@ -126,6 +128,7 @@ pub use files::{FileHandle, Files};
 pub use identity::{Identity, MAX_NAME_BYTES};
 pub use open::open;
 pub use recovery::Progress;
+pub use repair::{Repair, examine};
 pub use snapshots::{MAX_CHUNK_BYTES, Snapshots, Unfinished};
 pub use writer::LogWriter;
 

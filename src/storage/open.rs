@@ -56,7 +56,7 @@ pub fn open<F: Files>(
 /// Keeps other processes out.
 pub(super) fn lock<F: Files>(files: &F) -> Result<F::Lock, OpenError> {
     files.lock(LOCK).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => OpenError::InUse { directory: files.path("") },
+        io::ErrorKind::WouldBlock => OpenError::InUse { directory: files.directory() },
         _ => OpenError::Io(error),
     })
 }
@@ -68,7 +68,7 @@ fn check_identity<F: Files>(
     expected: &Identity,
 ) -> Result<Option<Owner>, OpenError> {
     let Some((found, owner)) = read_identity(files, names)? else { return Ok(None) };
-    let directory = files.path("");
+    let directory = files.directory();
     if (&found.cluster, &found.members) != (&expected.cluster, &expected.members) {
         let (found, expected) = (found.describe_cluster(), expected.describe_cluster());
         return Err(OpenError::OtherCluster { directory, found, expected });
@@ -77,6 +77,11 @@ fn check_identity<F: Files>(
         return Err(OpenError::OtherReplica { directory, found: found.own, expected: expected.own });
     }
     Ok(Some(owner))
+}
+
+/// The owner of the directory. `None` if it has none.
+pub(super) fn owner_of<F: Files>(files: &F, names: &[String]) -> Result<Option<Owner>, OpenError> {
+    Ok(read_identity(files, names)?.map(|(_, owner)| owner))
 }
 
 fn read_identity<F: Files>(files: &F, names: &[String]) -> Result<Option<(Identity, Owner)>, OpenError> {

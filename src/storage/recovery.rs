@@ -18,7 +18,7 @@ use super::error::{OpenError, Reason};
 use super::files::{FileHandle, Files, read_into};
 use super::identity::{Owner, VERSION};
 use super::record::{self, Record, Salt};
-use super::segment::{self, Extent};
+use super::segment::{self, Extent, Position};
 use super::terms::Terms;
 use crate::replication::Entry;
 
@@ -83,7 +83,7 @@ pub struct Fault {
     pub segment: u64,
     /// Where the damage begins in it.
     pub offset: u64,
-    /// What is wrong.
+    /// The fault.
     pub reason: Reason,
 }
 
@@ -108,6 +108,19 @@ pub fn read<F: Files>(
     let (replay, fault) = replay(files, names, owner, progress)?;
     let result = fault.map_or_else(|| replay.finish(), Err);
     result.map_err(|fault| fault.into_error(files))
+}
+
+/// Reads the log up to the first damage. Returns the end of the log at this place, if there is a
+/// record before it, and the damage, if there is any.
+pub fn examine<F: Files>(
+    files: &F,
+    names: &[String],
+    owner: Owner,
+) -> io::Result<(Option<Position>, Option<Fault>)> {
+    let (replay, fault) = replay(files, names, owner, &mut |_, _| {})?;
+    let hard_state = replay.hard_state;
+    let position = replay.terms.as_ref().map(|terms| Position { hard_state, last: terms.last() });
+    Ok((position, fault.or_else(|| replay.finish().err())))
 }
 
 /// Reads the log up to the first damage.

@@ -32,14 +32,13 @@ fn refusal(files: &Faulty, identity: &Identity) -> OpenError {
 #[test]
 fn directory_of_another_replica_is_refused() {
     let error = refusal(&used(), &Identity { own: id(2), ..identity() });
-    assert_eq!(error.to_string(), "faulty/ belongs to replica 0001, not to 0002");
+    assert_eq!(error.to_string(), "faulty belongs to replica 0001, not to 0002");
 }
 
 #[test]
 fn directory_of_another_cluster_is_refused() {
     let error = refusal(&used(), &Identity { cluster: "other".into(), ..identity() });
-    let expected =
-        "faulty/ belongs to cluster \"test\" of 0000 0001 0002, not to \"other\" of 0000 0001 0002";
+    let expected = "faulty belongs to cluster \"test\" of 0000 0001 0002, not to \"other\" of 0000 0001 0002";
     assert_eq!(error.to_string(), expected);
     let error = refusal(&used(), &Identity { members: (0..5).map(id).collect(), ..identity() });
     assert!(matches!(error, OpenError::OtherCluster { .. }), "{error}");

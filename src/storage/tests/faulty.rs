@@ -27,7 +27,7 @@ pub enum Fault {
     Error(io::ErrorKind),
 }
 
-/// What is left after a stop.
+/// The effect of a stop on contents that were not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The process was killed. The machine goes on, and its cache with it.
@@ -378,6 +378,10 @@ impl Files for Faulty {
             disk.durable_names = disk.names.clone();
         }
         result_of(fault)
+    }
+
+    fn directory(&self) -> String {
+        "faulty".to_owned()
     }
 
     fn path(&self, name: &str) -> String {

@@ -1,9 +1,10 @@
 //! Each byte of a directory changed: the change is found, or it is harmless.
 
-use super::faulty::Faulty;
+use super::faulty::{Faulty, Outcome};
 use super::model::{Model, Script, Step, open_checked, perform, run, settings};
+use crate::storage::Files;
 
-/// A directory that was closed, with its state.
+/// A directory that was closed before a power cut, with its state.
 fn closed() -> (Faulty, Model) {
     let files = Faulty::new(0);
     let mut script = Script::new(0, Model::default());
@@ -15,10 +16,13 @@ fn closed() -> (Faulty, Model) {
         script.compact(2, 0);
     }
     script.append(&[60]);
-    script.push(Step::Reopen);
     let (mut states, is_done) = run(&files, &settings(), Model::default(), &script.steps);
     assert!(is_done);
-    (files, states.remove(0))
+    let mut model = states.remove(0);
+    model.restart();
+    open_checked(&files, &settings()).expect("fine").log.close().expect("no fault is planned");
+    files.restart(Outcome::LoseAll);
+    (files, model)
 }
 
 /// Opens a damaged directory. It is refused, or it has this state and can be used.
@@ -54,7 +58,6 @@ fn each_changed_byte_is_found_or_harmless() {
     for (name, bytes) in &contents {
         for at in 0..bytes.len() {
             let copy = files.fork(0);
-            // Zeros are most of the bytes, and one pattern for them is enough.
             let pattern = if at % 2 == 0 { 0xFF } else { 1 << (at % 8) };
             copy.edit(name, |bytes| bytes[at] ^= pattern);
             found += usize::from(is_found(&copy, &model, &format!("{name}, byte {at} ^ {pattern:#x}")));
@@ -80,7 +83,7 @@ fn each_missing_file_is_found_or_harmless() {
     let (files, model) = closed();
     for name in files.contents().into_keys() {
         let copy = files.fork(0);
-        crate::storage::Files::remove(&copy, &name).expect("it is there");
+        copy.remove(&name).expect("it is there");
         let is_spare = name.starts_with("spare")
             || files.contents().keys().rfind(|name| name.starts_with("log")) == Some(&name);
         assert_eq!(is_found(&copy, &model, &name), !is_spare, "{name}");

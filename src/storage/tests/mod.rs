@@ -7,3 +7,4 @@ mod faulty;
 mod flips;
 mod model;
 mod real;
+mod repairs;

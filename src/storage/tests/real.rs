@@ -47,7 +47,7 @@ fn lock_keeps_a_second_owner_out() {
     let opened = open_checked(&files, &background()).expect("ours");
     let second = open(&files, &identity(), &background(), &mut |_, _| {});
     let error = second.err().expect("refused").to_string();
-    assert_eq!(error, format!("{}/ is in use by another process", directory.path().display()));
+    assert_eq!(error, format!("{} is in use by another process", directory.path().display()));
     drop(opened);
     open_checked(&files, &background()).expect("free");
 }
