@@ -10,6 +10,7 @@ use kvstore::tuning::{self, Tuning};
 use tracing::level_filters::LevelFilter;
 
 use crate::check::CheckOptions;
+use crate::repair::RepairOptions;
 
 /// A replica of a linearizable key-value store.
 #[derive(Debug, Parser)]
@@ -18,7 +19,7 @@ use crate::check::CheckOptions;
     version,
     about = "One replica of a linearizable key-value store replicated by Raft.",
     override_usage = "kvstore [OPTIONS] <MY ID> <ID>...\n       kvstore [OPTIONS] <PORT> <MY ID> <ID>...\n       \
-        kvstore check <HISTORY>\n       kvstore maelstrom [OPTIONS]",
+        kvstore check <HISTORY>\n       kvstore maelstrom [OPTIONS]\n       kvstore repair [--yes] --data-dir <DIR>",
     after_help = AFTER_HELP,
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
@@ -162,6 +163,8 @@ pub enum Subcommand {
     Check(CheckOptions),
     /// Runs a node of Maelstrom's workload lin-kv on standard input and output.
     Maelstrom(RunOptions),
+    /// Cuts damage off the log of a replica, or shows it.
+    Repair(RepairOptions),
 }
 
 /// The options that a replica has under every simulator.

@@ -3,6 +3,7 @@
 
 mod check;
 mod cli;
+mod repair;
 #[path = "../tests/testkit/mod.rs"]
 #[cfg(test)]
 mod testkit;
@@ -52,6 +53,7 @@ fn run() -> Result<ExitCode, Failure> {
     match &options.subcommand {
         Some(Subcommand::Check(options)) => check::run(options),
         Some(Subcommand::Maelstrom(options)) => run_in_maelstrom(options).map(|()| ExitCode::SUCCESS),
+        Some(Subcommand::Repair(options)) => repair::run(options),
         None => replicate(&options).map(|()| ExitCode::SUCCESS),
     }
 }

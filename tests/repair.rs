@@ -1,0 +1,113 @@
+//! `kvstore repair` as an operator starts it.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use assert_cmd::cargo::cargo_bin;
+use kvstore::replication::{Entry, Payload, Persist};
+use kvstore::storage::{Directory, Identity, Settings, open};
+use raft::id::Id;
+use raft::types::HardState;
+
+fn identity() -> Identity {
+    let id = |number| Id::new(number).expect("not reserved");
+    Identity { cluster: "test".into(), own: id(0), members: (0..3).map(id).collect() }
+}
+
+/// Makes the directory of a replica with three entries, each of its own batch.
+fn make(path: &Path) {
+    let files = Directory::create(path).expect("writable");
+    let settings = Settings { segment_bytes: 1 << 16, ..Settings::default() };
+    let mut log = open(&files, &identity(), &settings, &mut |_, _| {}).expect("empty").log;
+    for index in 1..=3 {
+        let hard_state = HardState { current_term: 7, voted_for: Id::new(2) };
+        let entries = vec![Entry { index, term: 7, payload: Payload::Noop }];
+        log.write(&[Persist { number: index, hard_state, base: None, first_index: index, entries }])
+            .expect("writable");
+    }
+    log.close().expect("writable");
+}
+
+/// Damages the second entry.
+fn damage(path: &Path) {
+    let segment = path.join("log-0000000001");
+    let mut bytes = fs::read(&segment).expect("there");
+    // The last bytes of the log are those of the mark and of two records, each of 40 bytes at most.
+    let end = bytes.iter().rposition(|&byte| byte != 0).expect("not empty");
+    bytes[end - 50] ^= 1;
+    fs::write(&segment, bytes).expect("writable");
+}
+
+fn repair(path: &Path, options: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(cargo_bin!("kvstore"));
+    let Output { status, stdout, stderr } =
+        command.arg("repair").arg("--data-dir").arg(path).args(options).output().expect("it starts");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn directory_without_damage_is_left_as_it_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    make(directory.path());
+    let (code, said, errors) = repair(directory.path(), &["--yes"]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert!(said.contains("has no damage"), "{said}");
+}
+
+#[test]
+fn damage_is_cut_off_only_when_the_operator_says_yes() {
+    let directory = tempfile::tempdir().expect("a directory");
+    make(directory.path());
+    damage(directory.path());
+    let files = Directory::open(directory.path()).expect("readable");
+    let start = || open(&files, &identity(), &Settings::default(), &mut |_, _| {});
+    let refusal = start().err().expect("damaged").to_string();
+    assert!(refusal.contains("log-0000000001 is damaged at byte "), "{refusal}");
+    assert!(refusal.contains("kvstore repair"), "{refusal}");
+
+    let (code, said, errors) = repair(directory.path(), &[]);
+    assert_eq!((code, errors.as_str()), (Some(1), ""));
+    for part in
+        ["log-0000000001 is damaged at byte ", "What a repair can lose: every write", "Nothing was changed"]
+    {
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!(start().err().map(|error| error.to_string()), Some(refusal));
+
+    let (code, said, errors) = repair(directory.path(), &["--yes"]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert!(said.ends_with("Repaired.\n"), "{said}");
+    assert!(directory.path().join("cut-log-0000000001").exists());
+    let state = start().expect("repaired").state;
+    assert!(state.entries.len() < 3, "{state:?}");
+    assert_eq!(state.hard_state.current_term, 7);
+}
+
+#[test]
+fn directory_of_no_replica_is_refused_in_one_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let missing = directory.path().join("missing");
+    for (path, reason) in
+        [(&*missing, "cannot read the directory"), (directory.path(), "is not the directory of a")]
+    {
+        let (code, said, errors) = repair(path, &[]);
+        assert_eq!((code, said.as_str()), (Some(2), ""));
+        assert!(errors.contains(reason) && errors.lines().count() == 1, "{errors}");
+    }
+    assert_eq!(fs::read_dir(directory.path()).expect("readable").count(), 0, "nothing was made");
+}
+
+#[test]
+fn damage_without_a_state_before_it_is_not_repaired() {
+    let directory = tempfile::tempdir().expect("a directory");
+    make(directory.path());
+    fs::remove_file(directory.path().join("identity")).expect("there");
+    let (code, said, errors) = repair(directory.path(), &["--yes"]);
+    assert_eq!((code, said.as_str()), (Some(1), ""));
+    assert!(
+        errors.contains("identity is damaged at byte 0: it is missing. No cut can repair this."),
+        "{errors}"
+    );
+}
