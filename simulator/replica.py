@@ -65,7 +65,7 @@ class Replica:
                 stdout=subprocess.DEVNULL if show is None else subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-                env={**_inherited(), **_ENVIRONMENT, **environment},
+                env={**inherited_environment(), **_ENVIRONMENT, **environment},
                 preexec_fn=die_with_simulator,  # noqa: PLW1509 (the simulator has one thread)
             )
         except OSError as error:
@@ -127,7 +127,7 @@ class Replica:
             os.killpg(self.process.pid, number)
 
 
-def _inherited() -> dict[str, str]:
+def inherited_environment() -> dict[str, str]:
     """The environment of the simulator, without a directory that all replicas would share."""
     return {name: value for name, value in os.environ.items() if name != DATA_DIRECTORY}
 

@@ -14,7 +14,7 @@ from typing import IO
 
 from simulator.maelstrom.message import Broken
 from simulator.messages import printable
-from simulator.replica import StartError, die_with_simulator
+from simulator.replica import StartError, die_with_simulator, inherited_environment
 from simulator.signals import name_of
 
 _LAST_LINES = 5
@@ -45,7 +45,8 @@ class Node:
         try:
             self._process = subprocess.Popen(
                 command, cwd=directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, start_new_session=True, env={**os.environ, **environment},
+                stderr=subprocess.PIPE, start_new_session=True,
+                env={**inherited_environment(), **environment},
                 preexec_fn=die_with_simulator,  # noqa: PLW1509 (the simulator has one thread)
             )
         except OSError as error:

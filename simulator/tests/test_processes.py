@@ -22,6 +22,7 @@ from simulator.chronicle import Chronicle
 from simulator.console import Console, Output
 from simulator.lives import Cluster, Lives, Surroundings
 from simulator.loop import simulate
+from simulator.maelstrom.node import Node
 from simulator.replica import DATA_DIRECTORY, Replica
 from simulator.signals import Signals
 from simulator.tests.support import FAKE_REPLICA, HANG_SECONDS, Run, small_scenario
@@ -278,6 +279,17 @@ class Directories(unittest.TestCase):
                 replica = Replica("0000", ["env"], Path("/"), selector, lambda _, line: said.append(line), environment)
                 self.assertTrue(replica.has_exited(within=HANG_SECONDS))
         self.assertEqual([line for line in said if DATA_DIRECTORY in line], [f"{DATA_DIRECTORY}=/own"])
+
+    def test_node_of_maelstrom_does_not_inherit_a_directory_either(self) -> None:
+        said: list[bytes] = []
+        with selectors.EpollSelector() as selector, mock.patch.dict(os.environ, {DATA_DIRECTORY: "/shared"}):
+            node = Node("n0", ["env"], Path("/"), selector, {"MARK": "7"}, lambda _, line: said.append(line), mock.Mock())
+            self.addCleanup(node.kill)
+            # The last variable of the environment.
+            while b"MARK=7" not in said:
+                for key, _ in selector.select(HANG_SECONDS):
+                    key.data()
+        self.assertNotIn(f"{DATA_DIRECTORY}=/shared".encode(), said)
 
     def test_own_program_is_known_by_the_missing_option(self) -> None:
         for arguments, owned in (
