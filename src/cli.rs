@@ -3,9 +3,11 @@
 
 use std::fmt;
 use std::num::NonZeroU16;
+use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use kvstore::id::{Id, IdError};
+use kvstore::replica::LogLimits;
 use kvstore::tuning::{self, Tuning};
 use tracing::level_filters::LevelFilter;
 
@@ -178,9 +180,55 @@ pub struct RunOptions {
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
 
+    /// Where the replica keeps its state.
+    #[command(flatten)]
+    pub storage: StorageOptions,
+
     /// The switches of `kvstore::tuning`.
     #[command(flatten)]
     pub tuning: TuningOptions,
+}
+
+/// Where a replica keeps its state, and how much of it.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "State")]
+pub struct StorageOptions {
+    /// Keep the state in this directory, across restarts; without it the state is in memory only.
+    #[arg(long, value_name = "DIRECTORY", env = "KVSTORE_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// The name of the cluster, which a new directory keeps, at most 255 bytes.
+    #[arg(long, value_name = "NAME", default_value = "kvstore", env = "KVSTORE_CLUSTER")]
+    pub cluster: String,
+
+    /// Take a snapshot when the log has grown by so many megabytes of memory, 1 to 1048576.
+    #[arg(long, value_name = "MEGABYTES", default_value = "64", value_parser = megabytes(1))]
+    pub snapshot_after: u64,
+
+    /// Keep so many megabytes of the log behind a snapshot for slow followers, 0 to 1048576.
+    #[arg(long, value_name = "MEGABYTES", default_value = "16", value_parser = megabytes(0))]
+    pub log_tail: u64,
+
+    /// Refuse writes while so many megabytes of the log are not committed, 1 to 1048576.
+    #[arg(long, value_name = "MEGABYTES", default_value = "64", value_parser = megabytes(1))]
+    pub max_uncommitted: u64,
+}
+
+/// A number of megabytes that is still a number of bytes.
+fn megabytes(least: u64) -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(least..=1 << 20)
+}
+
+impl StorageOptions {
+    /// The bounds of the log.
+    pub fn log_limits(&self) -> LogLimits {
+        LogLimits {
+            snapshot_after_bytes: self.snapshot_after << 20,
+            tail_bytes: self.log_tail << 20,
+            max_uncommitted_bytes: self.max_uncommitted << 20,
+            ..LogLimits::default()
+        }
+    }
 }
 
 const AFTER_HELP: &str = "\
@@ -198,7 +246,12 @@ the kind of a socket when it connects. --transport overrides all of this.
 
 The replica runs until the simulator closes the socket, or until SIGTERM or SIGINT.
 
-Exit codes: 0 clean stop, 1 simulator not reached, 2 bad command line, 70 internal error.
+With --data-dir a write that was acknowledged survives crashes and power cuts. The
+directory belongs to one replica of one cluster; `docs/storage.md` describes it.
+
+Exit codes: 0 clean stop, 1 simulator not reached, or a disk that failed or is full,
+2 bad command line, or a directory that is in use, damaged or another replica's,
+70 internal error.
 
 Examples:
   kvstore 0000 0001 0002             replica 0000 of three, at the socket ./0000

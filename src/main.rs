@@ -15,11 +15,14 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use clap::error::ErrorKind;
 use kvstore::dialect::Dialect;
 use kvstore::id::Id;
+use kvstore::pipeline::StageFailed;
+use kvstore::storage::{self, Directory, Identity, MAX_NAME_BYTES, OpenError, Opened};
 use kvstore::transport::{Seqpacket, Stdio, Stream, Transport, Udp};
 use kvstore::{log, maelstrom, pipeline, replica, transport};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -27,14 +30,18 @@ use signal_hook::iterator::Signals;
 use tracing::info;
 use tracing::level_filters::LevelFilter;
 
-use cli::{Options, Role, RunOptions, Simulator, Subcommand};
+use cli::{Options, Role, RunOptions, Simulator, StorageOptions, Subcommand};
 
-/// The simulator cannot be reached, or stdout cannot be written to.
+/// The simulator cannot be reached, stdout cannot be written to, or the disk failed.
 const EXIT_UNREACHABLE: u8 = 1;
-/// The command line makes no sense; clap and most programs use this code.
+/// The command line makes no sense, or the directory is not this replica's; clap and most programs
+/// use this code.
 const EXIT_USAGE: u8 = 2;
 /// A defect of the program: EX_SOFTWARE of sysexits.h.
 const EXIT_SOFTWARE: u8 = 70;
+
+/// How often a replica says how much of its log it has read.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A reason to end, as a line for the user and an exit code.
 struct Failure(u8, String);
@@ -63,6 +70,7 @@ fn replicate(options: &Options) -> Result<(), Failure> {
     options.run.tuning.tuning().check().map_err(|error| usage(&error.to_string()))?;
     log::start(LevelFilter::from(options.run.log_level));
 
+    let files = open_directory(&options.run.storage, role.own, &role.peers)?;
     // Before the connection, so that a simulator can stop every replica that has connected.
     let signals = Signals::new([SIGTERM, SIGINT])
         .map_err(|error| Failure(EXIT_SOFTWARE, format!("can't listen for signals: {error}")))?;
@@ -73,15 +81,61 @@ fn replicate(options: &Options) -> Result<(), Failure> {
     info!(id = %role.own, peers = ?role.peers, simulator = %role.simulator, seed, "starts");
     let replica = replica::Options {
         tuning: options.run.tuning.tuning(),
+        log: options.run.storage.log_limits(),
         ..replica::Options::new(role.own, role.peers, seed)
     };
-    serve(Dialect::of_simulators(replica.own, &replica.peers), network, &replica)
+    serve(Dialect::of_simulators(replica.own, &replica.peers), network, &replica, files)
+}
+
+/// Opens the directory of a replica that has one. Reading a long log says how far it is.
+fn open_directory(
+    options: &StorageOptions,
+    own: Id,
+    peers: &[Id],
+) -> Result<Option<Opened<Directory>>, Failure> {
+    let Some(path) = &options.data_dir else { return Ok(None) };
+    if options.cluster.len() > MAX_NAME_BYTES {
+        return Err(usage(&format!("the name of the cluster has more than {MAX_NAME_BYTES} bytes")));
+    }
+    let directory = Directory::create(path).map_err(|error| storage_failure(&error.into()))?;
+    let members = peers.iter().copied().chain([own]).collect();
+    let identity = Identity { cluster: options.cluster.clone(), own, members };
+    let mut said = Instant::now();
+    let mut progress = |read: u64, of: u64| {
+        if said.elapsed() >= PROGRESS_INTERVAL {
+            said = Instant::now();
+            log::write_line(&format!("kvstore: has read {} of {} MB of the log", read >> 20, of >> 20));
+        }
+    };
+    let opened = storage::open(&directory, &identity, &storage::Settings::default(), &mut progress)
+        .map_err(|error| storage_failure(&error))?;
+    if let Some(cut) = &opened.cut {
+        log::write_line(&format!(
+            "kvstore: cut a record that was never finished off {} at byte {}",
+            cut.file, cut.offset
+        ));
+    }
+    Ok(Some(opened))
+}
+
+/// A directory that cannot be used is a mistake of its user; a system call that fails is not.
+fn storage_failure(error: &OpenError) -> Failure {
+    let code = if matches!(error, OpenError::Io(_)) { EXIT_UNREACHABLE } else { EXIT_USAGE };
+    Failure(code, error.to_string())
 }
 
 /// Runs a replica until its network is closed.
-fn serve(dialect: Dialect, network: Arc<dyn Transport>, replica: &replica::Options) -> Result<(), Failure> {
-    let counts = pipeline::run_in(dialect, network, replica)
-        .map_err(|error| Failure(EXIT_SOFTWARE, error.to_string()))?;
+fn serve(
+    dialect: Dialect,
+    network: Arc<dyn Transport>,
+    replica: &replica::Options,
+    files: Option<Opened<Directory>>,
+) -> Result<(), Failure> {
+    let counts = pipeline::run_in(dialect, network, replica, files).map_err(|error| match &error {
+        StageFailed::Storage(error) => storage_failure(error),
+        failed if failed.is_of_disk() => Failure(EXIT_UNREACHABLE, error.to_string()),
+        _ => Failure(EXIT_SOFTWARE, error.to_string()),
+    })?;
     info!(?counts, "stopped");
     Ok(())
 }
@@ -100,10 +154,12 @@ fn run_in_maelstrom(options: &RunOptions) -> Result<(), Failure> {
     stop_on_signal(signals, Arc::clone(&network) as _)?;
 
     let (own, peers) = (names.own(), names.peers());
+    let files = open_directory(&options.storage, own, &peers)?;
     let seed = options.seed.unwrap_or_else(|| random_seed(own));
     info!(name = %names.name(own), peers = peers.len(), seed, "starts");
-    let replica = replica::Options { tuning, forwards: true, ..replica::Options::new(own, peers, seed) };
-    serve(maelstrom::dialect(&names), network, &replica)
+    let log = options.storage.log_limits();
+    let replica = replica::Options { tuning, log, forwards: true, ..replica::Options::new(own, peers, seed) };
+    serve(maelstrom::dialect(&names), network, &replica, files)
 }
 
 /// `None` if the user only asked for help or the version.

@@ -27,8 +27,13 @@ use crate::state_machine::{self, MAX_REMOVED, StateMachine};
 use crate::tuning::{Detection, Reads, Tuning};
 use crate::wire::Limits;
 
+mod snapshots;
 #[cfg(test)]
 mod tests;
+
+pub use snapshots::Snapshot;
+
+use snapshots::{Incoming, Outgoing};
 
 /// The least election time-out, and so the vote lease: for this time after a follower has heard its
 /// leader, it grants no vote. It bounds from below how long clients wait for a new leader, and from
@@ -138,6 +143,9 @@ impl Default for LogLimits {
 pub enum Effect {
     /// Write this to disk, and call [`Replica::persisted`] when it is there.
     Persist(Persist),
+    /// Save this snapshot, and call [`Replica::snapshot_saved`] when no crash can lose it. Snapshots
+    /// are saved one after the other, beside all other effects.
+    SaveSnapshot(Box<Snapshot>),
     /// The log on disk may lose the entries up to this one.
     Compact(EntryId),
     /// Send this.
@@ -233,6 +241,10 @@ pub struct Replica {
     forwards: bool,
     log_limits: LogLimits,
     applied: Index, // the last entry that the state machine has; equal to the core's commit index after a drain
+    snapshot_index: Index, // the last entry of the latest snapshot that was saved
+    saving: Option<EntryId>, // the snapshot that was taken and is not saved yet
+    outgoing: BTreeMap<Id, Outgoing>, // by follower
+    incoming: Option<Incoming>,
     out: Vec<Effect>,
 }
 
@@ -284,6 +296,10 @@ impl Replica {
             forwards: options.forwards,
             log_limits: options.log,
             applied: snapshot_index,
+            snapshot_index,
+            saving: None,
+            outgoing: BTreeMap::new(),
+            incoming: None,
             out: Vec::new(),
         }
     }
@@ -327,6 +343,7 @@ impl Replica {
         self.batch_at = now;
         self.remove_expired(now);
         self.perform_actions(now);
+        self.take_snapshot();
         self.send_abandoned_on();
         let seen = (self.node.leader(), self.node.last_leader_contact());
         if seen != self.seen || self.hold_deadline().is_some_and(|until| until <= now) {
@@ -363,17 +380,25 @@ impl Replica {
         // The inputs make nearly all changes of a batch; the loop finds the few others.
         self.node.keep_in_memory();
         loop {
-            let mut persisted = None;
+            let (mut persisted, mut saved) = (None, None);
             self.end_batch(now);
             for effect in self.out.drain(..) {
                 match effect {
                     Effect::Persist(persist) => persisted = Some(persist.number),
+                    Effect::SaveSnapshot(snapshot) => saved = Some(snapshot.id),
                     Effect::Compact(_) => {}
                     Effect::Send(outbound) => out.push(outbound),
                 }
             }
-            let Some(number) = persisted else { return };
-            self.persisted(now, number);
+            if (persisted, saved) == (None, None) {
+                return;
+            }
+            if let Some(number) = persisted {
+                self.persisted(now, number);
+            }
+            if let Some(id) = saved {
+                self.snapshot_saved(now, id);
+            }
         }
     }
 
@@ -562,6 +587,7 @@ impl Replica {
     /// Performs the actions of the core, in their order.
     fn perform_actions(&mut self, now: Micros) {
         let mut reads_to_log = Vec::new();
+        let mut has_input = false;
         for action in self.node.drain(now) {
             match action {
                 Action::Send { to, message } => {
@@ -570,23 +596,31 @@ impl Replica {
                 }
                 Action::Persist(persist) => self.out.push(Effect::Persist(persist)),
                 Action::Compact(base) => self.out.push(Effect::Compact(base)),
-                Action::ReadSnapshot { to, .. } => self.node.step(now, Input::SnapshotLost(to)),
-                Action::ReceiveSnapshot { snapshot, .. } => {
-                    self.node.step(now, Input::SnapshotRefused(snapshot));
+                Action::ReadSnapshot { to, snapshot, chunk } => {
+                    self.read_snapshot(now, to, snapshot, chunk);
+                    has_input = true;
                 }
-                Action::InstallSnapshot(_) => {}
+                Action::ReceiveSnapshot { snapshot, chunk, is_last, data } => {
+                    self.receive_snapshot(now, snapshot, (chunk, is_last), &data);
+                }
+                Action::InstallSnapshot(snapshot) => {
+                    self.install_snapshot(now, snapshot);
+                    has_input = true;
+                }
                 Action::Apply(entry) => self.apply(entry),
                 Action::ReadReady(read) => reads_to_log.extend(self.serve(now, read)),
                 Action::DropPending => self.abandon(),
             }
         }
-        let has_input = !reads_to_log.is_empty();
+        has_input |= !reads_to_log.is_empty();
         for (request, operation) in reads_to_log {
             self.propose(now, request, operation.into());
         }
         if has_input {
-            self.perform_actions(now);
+            return self.perform_actions(now);
         }
+        self.forget_outgoing();
+        self.forget_incoming(self.node.commit_index());
     }
 
     fn apply(&mut self, entry: Entry) {

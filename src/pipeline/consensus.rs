@@ -9,6 +9,7 @@ use tracing::debug;
 
 use super::StageFailed;
 use super::counts::Counts;
+use super::disk::{Change, Disk, News};
 use super::load::Load;
 use super::receiver::Taken;
 use super::sender::weight_of;
@@ -16,7 +17,7 @@ use super::stages::Stages;
 use crate::clock::{BootTime, unix_millis};
 use crate::exchange::{Inbound, Outbound};
 use crate::micros::Micros;
-use crate::replica::Replica;
+use crate::replica::{Effect, Replica};
 
 /// How many inputs make a batch at most, so that timers and the sender get their turn.
 pub(super) const MAX_BATCH: usize = 256;
@@ -78,17 +79,51 @@ impl Consensus {
             let now = BootTime::now().as_micros();
             self.replica.set_wall_clock(now, unix_millis());
             let inputs = self.waiting.drain(..arrived.min(self.max_batch));
-            self.replica.step_in_memory(now, inputs, &mut self.backlog);
-            self.counts.overflowed += self.stages.send(&mut self.backlog)?;
+            if let Some(disk) = self.stages.disk() {
+                while let Some(news) = disk.news() {
+                    match news {
+                        News::Persisted(number) => self.replica.persisted(now, number),
+                        News::Saved(id) => self.replica.snapshot_saved(now, id),
+                    }
+                }
+                inputs.for_each(|inbound| self.replica.handle(now, inbound));
+                self.replica.tick(now);
+                self.finish(now)?;
+            } else {
+                self.replica.step_in_memory(now, inputs, &mut self.backlog);
+                self.counts.overflowed += self.stages.send(&mut self.backlog)?;
+            }
             if let Some(taken) = taken {
                 self.balance(now, arrived, taken);
             }
         }
     }
 
+    /// Ends a batch of a replica with a disk. Messages that need not wait for the disk leave before the
+    /// log writer begins, so that the followers' disks work at the same time as this one.
+    fn finish(&mut self, mut now: Micros) -> Result<(), StageFailed> {
+        loop {
+            for effect in self.replica.finish(now) {
+                match (effect, self.stages.disk()) {
+                    (Effect::Send(outbound), _) => self.backlog.push(outbound),
+                    (Effect::Persist(persist), Some(disk)) => disk.change(Change::Persist(persist)),
+                    (Effect::Compact(base), Some(disk)) => disk.change(Change::Compact(base)),
+                    (Effect::SaveSnapshot(snapshot), Some(disk)) => disk.save(snapshot),
+                    (Effect::Persist(_) | Effect::Compact(_) | Effect::SaveSnapshot(_), None) => {}
+                }
+            }
+            self.counts.overflowed += self.stages.send(&mut self.backlog)?;
+            let written = self.stages.disk().map_or(Ok(None), Disk::write)?;
+            let Some(number) = written else { return Ok(()) };
+            now = BootTime::now().as_micros();
+            self.replica.persisted(now, number);
+        }
+    }
+
     /// Waits for an input or a timer, and takes all inputs that are there.
     fn collect(&mut self) -> Result<Taken, StageFailed> {
-        if self.backlog.len() >= MAX_BACKLOG || weight_of(&self.backlog) >= MAX_BACKLOG_BYTES {
+        let is_behind = self.stages.disk().is_some_and(|disk| disk.is_behind());
+        if is_behind || self.backlog.len() >= MAX_BACKLOG || weight_of(&self.backlog) >= MAX_BACKLOG_BYTES {
             std::thread::sleep(Duration::from_micros(RETRY_US));
             return Ok(Taken::All);
         }
@@ -101,18 +136,22 @@ impl Consensus {
         let retry =
             if self.backlog.is_empty() { Micros::MAX } else { BootTime::now().as_micros() + RETRY_US };
         let look = if self.stages.are_inline() { Micros::MAX } else { self.load.until() };
-        self.replica.deadline().min(retry).min(look)
+        let disk = self.stages.disk_due().unwrap_or(Micros::MAX);
+        self.replica.deadline().min(retry).min(look).min(disk)
     }
 
     /// Offloads the other stages when there is much to do, and recalls them when there is little.
     fn balance(&mut self, now: Micros, arrived: usize, taken: Taken) {
+        if self.stages.disk_due().is_some_and(|due| due <= now) && self.stages.are_inline() {
+            self.stages.disk().into_iter().for_each(|disk| disk.recall(now));
+        }
         if self.stages.are_inline() {
             if self.load.is_too_much(now, taken == Taken::Full) {
                 self.counts.busy += 1;
                 self.stages.offload();
             }
         } else if self.load.is_little(now, arrived) {
-            self.stages.recall();
+            self.stages.recall(now);
         }
     }
 }

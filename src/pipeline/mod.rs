@@ -1,9 +1,15 @@
-//! The replica as a pipeline of three stages:
+//! The replica as a pipeline of stages:
 //!
 //! ```text
 //! network --> receiver --------------> consensus ---------------------> sender --> network
 //!             parse, validate          Raft, state machine              merge, pack, encode
+//!                                          |  ^
+//!                                  changes |  | durable up to n
+//!                                          v  |
+//!                                      log writer, snapshot writer --> files of a directory
 //! ```
+//!
+//! A replica in memory only has no log writer and no snapshot writer.
 //!
 //! | file | job |
 //! |---|---|
@@ -11,7 +17,8 @@
 //! | `consensus` | the second stage: steps the replica with all inputs that wait |
 //! | `sender` | the third stage: merges, packs and sends per destination |
 //! | `offload` | moves any stage to a thread of its own, and back |
-//! | `stages` | where the first and the third stage run: inline, or offloaded |
+//! | `disk` | the log writer and the snapshot writer, for a replica with a disk |
+//! | `stages` | where the other stages run: inline, or offloaded |
 //! | `load` | whether one thread is enough |
 //! | `counts` | the counts of a pipeline at its end |
 //!
@@ -38,6 +45,7 @@
 
 mod consensus;
 mod counts;
+mod disk;
 mod load;
 mod offload;
 mod receiver;
@@ -60,10 +68,13 @@ use crate::outbox::Outbox;
 use crate::replica::{Options, Replica, Saved};
 
 use crate::state_machine::Settings;
+use crate::state_machine::snapshot::Decoder;
+use crate::storage::{Directory, OpenError, Opened, Reason};
 use crate::transport::Transport;
 use crate::tuning::Tuning;
 use crate::wire::Limits;
 use consensus::{Consensus, MAX_BATCH};
+use disk::{Disk, LogWriter, SnapshotWriter};
 use offload::{Offloadable, Stage, Worker};
 use receiver::Receiver;
 use sender::Sender;
@@ -71,6 +82,7 @@ use stages::Stages;
 
 const CONSENSUS: &str = "consensus";
 const STAGES: usize = 3;
+const DISK_STAGES: usize = 2;
 
 /// Why a pipeline did not come to a clean end.
 #[derive(Debug, thiserror::Error)]
@@ -81,9 +93,19 @@ pub enum StageFailed {
     /// The operating system refused what the stage cannot do without.
     #[error("the {0} stage can't go on: {1}")]
     Io(&'static str, io::Error),
+    /// The disk has what this replica cannot start from.
+    #[error(transparent)]
+    Storage(#[from] OpenError),
     /// The operating system refused a thread.
     #[error("can't start a thread: {0}")]
     NotStarted(#[from] io::Error),
+}
+
+impl StageFailed {
+    /// Whether the disk failed.
+    pub fn is_of_disk(&self) -> bool {
+        matches!(self, Self::Io(LogWriter::NAME | SnapshotWriter::NAME, _))
+    }
 }
 
 /// Runs a replica that speaks with a simulator until its transport is closed, and returns its
@@ -94,10 +116,10 @@ pub enum StageFailed {
 /// [`StageFailed`] as soon as a stage fails. Other stages may still run then, and the process is
 /// expected to end.
 pub fn run(transport: Arc<dyn Transport>, options: &Options) -> Result<Counts, StageFailed> {
-    run_in(Dialect::of_simulators(options.own, &options.peers), transport, options)
+    run_in(Dialect::of_simulators(options.own, &options.peers), transport, options, None)
 }
 
-/// The same in any dialect.
+/// The same in any dialect, with the files of a directory that is open, or else in memory only.
 ///
 /// # Errors
 ///
@@ -106,10 +128,12 @@ pub fn run_in(
     dialect: Dialect,
     transport: Arc<dyn Transport>,
     options: &Options,
+    files: Option<Opened<Directory>>,
 ) -> Result<Counts, StageFailed> {
     let &Options { ref peers, tuning, .. } = options;
     let Dialect { decoder, encoder } = dialect;
-    let (ended, ends) = bounded(STAGES);
+    let stages = STAGES + if files.is_some() { DISK_STAGES } else { 0 };
+    let (ended, ends) = bounded(stages);
     let (receiver, receiver_worker) = Offloadable::new(Receiver::new(Arc::clone(&transport), decoder));
     let max_message = transport.max_datagram().saturating_sub(encoder.envelope_bytes());
     let limits = Limits::new(max_message, tuning.topology, peers.len());
@@ -120,8 +144,16 @@ pub fn run_in(
     let max_value_bytes = options.state_machine.max_value_bytes.min(limits.max_value_bytes());
     let state_machine = Settings { max_value_bytes, ..options.state_machine };
     let options = Options { state_machine, ..options.clone() };
-    let replica = Replica::new(&options, limits, Saved::default(), BootTime::now().as_micros());
-    let consensus = Consensus::new(replica, tuning.batch_of(MAX_BATCH), Stages::new(receiver, sender));
+    let (saved, disk) = match files {
+        Some(opened) => {
+            let (saved, disk) = start_disk(opened, state_machine, &transport, &ended)?;
+            (saved, Some(disk))
+        }
+        None => (Saved::default(), None),
+    };
+    let replica = Replica::new(&options, limits, saved, BootTime::now().as_micros());
+    let stages_of_consensus = Stages::new(receiver, sender, disk);
+    let consensus = Consensus::new(replica, tuning.batch_of(MAX_BATCH), stages_of_consensus);
 
     spawn_worker(receiver_worker, &ended)?;
     spawn_worker(sender_worker, &ended)?;
@@ -134,13 +166,37 @@ pub fn run_in(
     })?;
 
     let mut counts = Counts::default();
-    for end in ends.iter().take(STAGES) {
+    for end in ends.iter().take(stages) {
         transport.stop(); // no stage is of use without the others
         if let Some(counted) = end? {
             counts = counted;
         }
     }
     Ok(counts)
+}
+
+/// Loads the state machine of the newest snapshot, and starts the threads of the two stages that own
+/// the files.
+fn start_disk(
+    opened: Opened<Directory>,
+    settings: Settings,
+    transport: &Arc<dyn Transport>,
+    ended: &Channel<End>,
+) -> Result<(Saved, Disk), StageFailed> {
+    let Opened { log, snapshots, state: persistent, .. } = opened;
+    let state_machine = match snapshots.newest() {
+        Some(_) => {
+            let mut decoder = Decoder::new(settings);
+            snapshots.load(|chunk| decoder.push(chunk).map_err(|_| Reason::Contents))?;
+            Some(decoder.finish().map_err(|_| snapshots.damaged(Reason::Contents))?)
+        }
+        None => None,
+    };
+    let (log, log_worker) = Offloadable::new(LogWriter::new(log));
+    let (snapshots, snapshots_worker) = Offloadable::new(SnapshotWriter::new(snapshots));
+    spawn_worker(log_worker, ended)?;
+    spawn_worker(snapshots_worker, ended)?;
+    Ok((Saved { persistent, state_machine }, Disk::new(log, snapshots, Arc::clone(transport))))
 }
 
 /// Does a part of a stage's work; a failure carries the name of the stage. A stage that panicked is

@@ -48,7 +48,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crossbeam_channel as channel;
-use crossbeam_channel::{RecvTimeoutError, TryRecvError, TrySendError};
+use crossbeam_channel::{RecvTimeoutError, Select, TryRecvError, TrySendError};
 
 use super::{StageFailed, guard};
 use crate::clock::BootTime;
@@ -243,6 +243,14 @@ impl<S: Stage> Offloadable<S> {
             Err(RecvTimeoutError::Timeout) => Event::Nothing,
             Err(RecvTimeoutError::Disconnected) => Event::Gone,
         }
+    }
+
+    /// Waits until then for something from this stage or from another one.
+    pub(super) fn wait_for_either<T: Stage>(&self, other: &Offloadable<T>, until: BootTime) {
+        let mut select = Select::new();
+        select.recv(&self.arrivals);
+        select.recv(&other.arrivals);
+        let _timed_out = select.ready_timeout(until.left());
     }
 
     /// Takes what is there already from a stage that is not inline.

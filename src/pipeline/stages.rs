@@ -1,22 +1,24 @@
-//! The receiver and the sender, and the policy that decides where they run.
+//! The other stages, and the policy that decides where they run.
 //!
-//! * An idle replica runs both inline: nothing is handed from thread to thread, which is what costs
+//! * An idle replica runs them inline: nothing is handed from thread to thread, which is what costs
 //!   most when there is little to do.
-//! * Under load, and when the network takes no more, both are offloaded.
-//! * They return one after the other: first the sender, once it has sent all that it was handed,
-//!   then the receiver, together with the next datagram. So while the receiver is inline, the
-//!   sender is too, and the consensus thread never waits for the network while something could come
-//!   from elsewhere.
+//! * Under load, and when the network takes no more, they are offloaded.
+//! * The sender and the receiver return one after the other: first the sender, once it has sent all
+//!   that it was handed, then the receiver, together with the next datagram. So while the receiver is
+//!   inline, the sender is too, and the consensus thread never waits for the network while messages
+//!   could come from elsewhere. An offloaded log writer ends such a wait.
 
 use std::time::Duration;
 
 use super::counts::Counts;
+use super::disk::{Disk, LogWriter};
 use super::offload::{Event, Offloadable, Stage};
 use super::receiver::{self, Receiver, Taken};
 use super::sender::{Sender, WhenFull};
 use super::{StageFailed, guard};
 use crate::clock::BootTime;
 use crate::exchange::{Inbound, Outbound};
+use crate::micros::Micros;
 
 #[cfg(test)]
 mod tests;
@@ -28,15 +30,25 @@ const RETURN_LIMIT: Duration = Duration::from_millis(1);
 /// How many messages are kept for a recalled sender that does not return.
 const MAX_KEPT: usize = 1_024;
 
-/// The two other stages, as the consensus thread sees them.
+/// The other stages, as the consensus thread sees them.
 pub(super) struct Stages {
     receiver: Offloadable<Receiver>,
     sender: Offloadable<Sender>,
+    disk: Option<Disk>, // None for a replica that is in memory only
 }
 
 impl Stages {
-    pub(super) fn new(receiver: Offloadable<Receiver>, sender: Offloadable<Sender>) -> Self {
-        Self { receiver, sender }
+    pub(super) fn new(
+        receiver: Offloadable<Receiver>,
+        sender: Offloadable<Sender>,
+        disk: Option<Disk>,
+    ) -> Self {
+        Self { receiver, sender, disk }
+    }
+
+    /// The disk, if the replica has one.
+    pub(super) fn disk(&mut self) -> Option<&mut Disk> {
+        self.disk.as_mut()
     }
 
     /// Whether this thread does all the work.
@@ -55,7 +67,13 @@ impl Stages {
         if let Some(taken) = self.receiver.run_inline(inline) {
             return taken;
         }
-        let mut event = self.receiver.next_until(until);
+        let mut event = match &self.disk {
+            Some(disk) => {
+                self.receiver.wait_for_either(disk.log(), until);
+                self.receiver.try_next()
+            }
+            None => self.receiver.next_until(until),
+        };
         loop {
             match event {
                 Event::Output(mut messages) => into.append(&mut messages),
@@ -98,19 +116,26 @@ impl Stages {
         Ok(drop_peer_messages(batch))
     }
 
+    /// When the log writer may return although the replica is idle.
+    pub(super) fn disk_due(&self) -> Option<Micros> {
+        self.disk.as_ref().and_then(Disk::due)
+    }
+
     /// When the sender is due to send although no message was handed over.
     pub(super) fn due(&self) -> Option<BootTime> {
         self.sender.inline().and_then(Sender::due)
     }
 
-    /// Moves both to their own threads.
+    /// Moves them to their own threads.
     pub(super) fn offload(&mut self) {
         self.sender.offload(None);
         self.receiver.offload(None);
+        self.disk.iter_mut().for_each(Disk::offload);
     }
 
-    /// Recalls the sender or, once that is inline, the receiver.
-    pub(super) fn recall(&mut self) {
+    /// Recalls the log writer and the sender or, once that is inline, the receiver.
+    pub(super) fn recall(&mut self, now: Micros) {
+        self.disk.iter_mut().for_each(|disk| disk.recall(now));
         if self.sender.is_inline() {
             self.receiver.recall();
         } else if self.sender.has_taken_all() {
@@ -118,8 +143,12 @@ impl Stages {
         }
     }
 
-    /// Sends every message that is left, also one that waits for the window, and ends both stages.
+    /// Makes durable what waits for the disk, sends every message that is left, also one that waits
+    /// for the window, and ends the stages.
     pub(super) fn end(self, owed: Vec<Outbound>, counts: &mut Counts) -> Result<(), StageFailed> {
+        if let Some(disk) = self.disk {
+            guard(LogWriter::NAME, || disk.end())?;
+        }
         // A stage that does not return has failed on its own thread, which reports it.
         if let Some(mut sender) = self.sender.into_stage() {
             guard(Sender::NAME, || {

@@ -42,6 +42,10 @@ fn step_on_disk(replica: &mut Replica, now: Micros, inputs: Vec<Inbound>, out: &
                 replica.persisted(now, persist.number);
                 effects.extend(replica.finish(now));
             }
+            Effect::SaveSnapshot(snapshot) => {
+                replica.snapshot_saved(now, snapshot.id);
+                effects.extend(replica.finish(now));
+            }
             Effect::Compact(_) => {}
         }
     }

@@ -396,7 +396,7 @@ impl Cluster {
                         self.sync_later(at);
                     }
                 }
-                Effect::Compact(_) => {}
+                Effect::SaveSnapshot(_) | Effect::Compact(_) => {}
                 Effect::Send(outbound) => self.push(at, outbound),
             }
         }

@@ -117,6 +117,7 @@ impl Trace {
                         persist.hard_state.current_term
                     )
                 }
+                Effect::SaveSnapshot(snapshot) => format!("saves the snapshot {}", snapshot.id),
                 Effect::Compact(base) => format!("compacts its log up to {base}"),
                 Effect::Send(Outbound::Peer { to, message, .. }) => format!("→ {to} {message}"),
                 Effect::Send(Outbound::Client(response)) => {

@@ -121,6 +121,11 @@ impl StateMachine {
         Self { settings, ..Self::default() }
     }
 
+    /// Its limits.
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
     /// Applies a committed proposal, and returns the reply to its client. A request that is not new
     /// changes no key, and is answered from its session.
     pub fn apply(&mut self, index: u64, proposal: &Proposal) -> Reply {

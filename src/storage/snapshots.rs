@@ -132,6 +132,12 @@ impl<F: Files> Snapshots<F> {
         }
     }
 
+    /// The refusal of a newest snapshot that makes no sense, although its checksums fit.
+    pub fn damaged(&self, reason: Reason) -> OpenError {
+        let file = self.files.path(&name(self.newest.unwrap_or_default()));
+        OpenError::Damaged { file, offset: 0, reason }
+    }
+
     fn guard<T>(&mut self, work: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
         if self.has_failed {
             return Err(io::Error::other("a write of a snapshot failed before"));

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kvstore::exchange::{Inbound, Outbound};
 use kvstore::id::Id;
 use kvstore::micros::Micros;
-use kvstore::replica::{Options, Replica, Saved};
+use kvstore::replica::{LogLimits, Options, Replica, Saved};
 use kvstore::request::{Outcome, Request, Response};
 use kvstore::transport::SEQPACKET_MAX_DATAGRAM;
 use kvstore::wire::Limits;
@@ -35,18 +35,29 @@ impl Cluster {
 
     /// The same, but each replica takes its batches in this way.
     pub fn stepping(size: u16, step: Step) -> Self {
-        Self::of(size, false, step)
+        Self::with(size, |options| options, step)
     }
 
     /// The same as [`new`](Self::new), but the replicas forward requests.
     pub fn forwarding(size: u16) -> Self {
-        Self::of(size, true, Box::new(|replica, now, inbox, out| replica.step_in_memory(now, inbox, out)))
+        let step = Box::new(|replica: &mut Replica, now, inbox, out: &mut _| {
+            replica.step_in_memory(now, inbox, out)
+        });
+        Self::with(size, |options| Options { forwards: true, ..options }, step)
     }
 
-    fn of(size: u16, forwards: bool, step: Step) -> Self {
+    /// The same as [`new`](Self::new), but with these bounds of the logs.
+    pub fn with_log(size: u16, log: LogLimits) -> Self {
+        let step = Box::new(|replica: &mut Replica, now, inbox, out: &mut _| {
+            replica.step_in_memory(now, inbox, out)
+        });
+        Self::with(size, |options| Options { log, ..options }, step)
+    }
+
+    fn with(size: u16, change: impl Fn(Options) -> Options, step: Step) -> Self {
         let replica = |own| {
             let peers = (0..size).filter(|&peer| peer != own).map(id).collect();
-            let options = Options { forwards, ..Options::new(id(own), peers, u64::from(own)) };
+            let options = change(Options::new(id(own), peers, u64::from(own)));
             let limits = Limits::new(SEQPACKET_MAX_DATAGRAM, options.tuning.topology, options.peers.len());
             (id(own), Replica::new(&options, limits, Saved::default(), 0))
         };

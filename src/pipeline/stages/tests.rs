@@ -85,7 +85,7 @@ impl Script {
         let (sender, sender_worker) = Offloadable::new(sender);
         thread::spawn(|| receiver_worker.run());
         thread::spawn(|| sender_worker.run());
-        Self { stages: Stages::new(receiver, sender), hub, network, permits }
+        Self { stages: Stages::new(receiver, sender, None), hub, network, permits }
     }
 
     /// A script whose stages are offloaded because the network has refused the answer "0".
@@ -137,7 +137,7 @@ impl Script {
     /// Recalls the sender, which has sent everything, until it is inline.
     fn recall_sender(&mut self) {
         self.wait_until(|stages| stages.sender.has_taken_all());
-        self.stages.recall();
+        self.stages.recall(0);
         self.wait_until(|stages| {
             stages.send(&mut Vec::new()).expect("no failure");
             stages.sender.is_inline()
@@ -185,7 +185,7 @@ fn stages_are_offloaded_when_the_network_takes_no_more_and_return_without_reorde
     script.permit(1);
     script.send(vec![answer(2)]);
     assert_eq!(script.answers(1), [2]);
-    script.stages.recall();
+    script.stages.recall(0);
     script.receive_request();
     script.wait_until(|stages| {
         let mut none = Vec::new();
@@ -201,7 +201,7 @@ fn receiver_that_returns_while_the_sender_is_offloaded_is_offloaded_again() {
     script.permit(1);
     assert_eq!(script.answers(1), [0]);
     script.recall_sender();
-    script.stages.recall();
+    script.stages.recall(0);
     script.send(vec![answer(1)]); // the network takes no more
     assert!(!script.stages.sender.is_inline());
     script.receive_request(); // the receiver returns together with this request

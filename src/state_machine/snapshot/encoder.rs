@@ -100,6 +100,11 @@ impl Encoder {
         (!chunk.is_empty()).then_some(chunk)
     }
 
+    /// Whether the last chunk was returned.
+    pub fn is_done(&self) -> bool {
+        self.position.record == Record::End
+    }
+
     /// The position of the next chunk.
     pub fn position(&self) -> Position {
         self.position.clone()
