@@ -98,6 +98,18 @@ fn snapshot_that_the_log_does_not_reach_is_refused() {
 }
 
 #[test]
+fn damaged_snapshot_does_not_cost_the_log() {
+    let files = used();
+    let mut opened = open_checked(&files, &settings()).expect("fine");
+    // A snapshot from the leader is saved; the process ends before the log begins anew.
+    opened.snapshots.save(EntryId { index: 50, term: 2 }, || None).expect("no fault is planned");
+    drop(opened);
+    files.edit("snapshot-50-2", |bytes| bytes[30] ^= 1);
+    let error = refusal(&files, &identity()).to_string();
+    assert!(error.starts_with("faulty/snapshot-50-2 is damaged at byte 0: its checksum"), "{error}");
+}
+
+#[test]
 fn torn_record_is_cut_and_said() {
     let files = used();
     let name = "log-0000000001";

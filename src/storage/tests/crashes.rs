@@ -162,3 +162,17 @@ fn disk_stays_bounded_while_the_log_is_compacted() {
     files.restart(Outcome::LoseAll);
     check(&files, &allowed, 0, "after 100 compactions");
 }
+
+#[test]
+fn installed_snapshot_frees_the_longer_log_before_it() {
+    let files = Faulty::new(0);
+    let mut script = Script::new(0, Model::default());
+    (0..20).for_each(|_| script.append(&[300]));
+    script.install(1, &[]);
+    let (allowed, is_done) = run(&files, &settings(), Model::default(), &script.steps);
+    assert!(is_done);
+    let segments = files.contents().into_keys().filter(|name| name.starts_with("log")).count();
+    assert_eq!(segments, 2, "the current one and the next");
+    files.restart(Outcome::LoseAll);
+    check(&files, &allowed, 0, "after the install");
+}

@@ -15,6 +15,8 @@ fn closed() -> (Faulty, Model) {
         script.append(&[150]);
         script.compact(2, 0);
     }
+    // Its segment is longer than others.
+    script.append(&[1_200]);
     script.append(&[60]);
     let (mut states, is_done) = run(&files, &settings(), Model::default(), &script.steps);
     assert!(is_done);
