@@ -36,10 +36,11 @@ const MAX_WAITING_BYTES: usize = 16 << 20;
 /// and another one should lead.
 const MAX_BACKLOG_BYTES: usize = 64 << 20;
 
-/// An inline write that takes longer than this shows a slow disk: as long as many batches take.
+/// A write that takes longer than this shows a slow disk: as long as many batches take.
 const SLOW_US: Micros = 5_000;
 
-/// How long the log writer stays offloaded after a slow write.
+/// How long the log writer stays offloaded after a slow write. A disk that hangs again and again so
+/// stops the consensus thread once at most.
 const OFFLOADED_US: Micros = 1_000_000;
 
 /// How many bytes of a snapshot are encoded at a time.
@@ -98,8 +99,9 @@ impl LogWriter {
         }
     }
 
-    /// Makes all changes that wait durable. Returns the number of the last one.
-    fn write(&mut self) -> io::Result<Option<u64>> {
+    /// Makes all changes that wait durable.
+    fn write(&mut self) -> io::Result<Option<Written>> {
+        let began = BootTime::now().as_micros();
         let number = self.waiting.last().map(|persist| persist.number);
         if number.is_some() {
             self.log.write(&self.waiting)?;
@@ -108,8 +110,16 @@ impl LogWriter {
         if let Some(base) = self.compact_to.take() {
             self.log.compact(base.index)?;
         }
-        Ok(number)
+        let took_us = BootTime::now().as_micros() - began;
+        Ok(number.map(|number| Written { number, is_slow: took_us > SLOW_US }))
     }
+}
+
+/// The end of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    number: u64, // of the last change that is durable
+    is_slow: bool,
 }
 
 impl Stage for LogWriter {
@@ -123,8 +133,7 @@ impl Stage for LogWriter {
 
     type Input = Change;
 
-    /// The number of the last change that is durable.
-    type Output = u64;
+    type Output = Written;
 
     fn weight(change: &Change) -> usize {
         change.weight()
@@ -132,8 +141,8 @@ impl Stage for LogWriter {
 
     fn serve(&mut self, port: &mut Port<Self>) -> io::Result<()> {
         loop {
-            if let Some(number) = self.write()?
-                && !port.send(number)
+            if let Some(written) = self.write()?
+                && !port.send(written)
             {
                 return Ok(());
             }
@@ -252,7 +261,6 @@ impl Disk {
         if self.changes.is_empty() {
             return Ok(None);
         }
-        let began = BootTime::now().as_micros();
         let changes = &mut self.changes;
         let inline = self.log.run_inline(|log| {
             changes.drain(..).for_each(|change| log.take(change));
@@ -260,12 +268,7 @@ impl Disk {
         });
         if let Some(written) = inline {
             self.changes_bytes = 0;
-            let now = BootTime::now().as_micros();
-            if now - began > SLOW_US {
-                self.offload();
-                self.recall_at = Some(now + OFFLOADED_US);
-            }
-            return written;
+            return Ok(written?.map(|written| self.note_written(written)));
         }
         while let Some(change) = self.changes.pop_front() {
             let bytes = change.weight();
@@ -280,8 +283,20 @@ impl Disk {
 
     /// Takes the next news that are there. A stage that has failed has none.
     pub(super) fn news(&mut self) -> Option<News> {
-        let persisted = next_output(&mut self.log).map(News::Persisted);
-        persisted.or_else(|| next_output(&mut self.snapshots).map(News::Saved))
+        if let Some(written) = next_output(&mut self.log) {
+            return Some(News::Persisted(self.note_written(written)));
+        }
+        next_output(&mut self.snapshots).map(News::Saved)
+    }
+
+    /// After a slow write the log writer is offloaded for a while. Returns the number of the last
+    /// change that is durable.
+    fn note_written(&mut self, Written { number, is_slow }: Written) -> u64 {
+        if is_slow {
+            self.offload();
+            self.recall_at = Some(BootTime::now().as_micros() + OFFLOADED_US);
+        }
+        number
     }
 
     /// When [`recall`](Self::recall) is due although the replica is idle.
@@ -301,7 +316,7 @@ impl Disk {
         }
     }
 
-    /// Takes the log writer back, unless its last inline write was slow a moment ago.
+    /// Takes the log writer back, unless a write was slow a moment ago.
     pub(super) fn recall(&mut self, now: Micros) {
         if self.recall_at.is_none_or(|at| at <= now) {
             self.recall_at = None;
@@ -330,3 +345,6 @@ fn next_output<S: Stage>(stage: &mut Offloadable<S>) -> Option<S::Output> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;
