@@ -62,13 +62,14 @@ impl<C: Command> Node<C> {
     pub(super) fn compact(&mut self, index: Index) {
         let index = index.min(self.commit_index);
         let mut cut = self.log.start_of_tail(index, self.settings.tail_bytes);
-        let is_too_long = self.log.bytes_after(index.min(cut)) > self.settings.max_log_bytes;
         if let Role::Leader(leader) = &mut self.role {
             for progress in leader.followers.values_mut() {
+                let Some((snapshot, _)) = progress.transfer() else { continue };
                 // The snapshot of a follower that does not answer takes memory, perhaps for ever.
+                let is_too_long = self.log.bytes_after(snapshot.index) > self.settings.max_log_bytes;
                 if is_too_long || !progress.is_responsive() {
                     progress.end_transfer();
-                } else if let Some((snapshot, _)) = progress.transfer() {
+                } else {
                     cut = cut.min(snapshot.index);
                 }
             }
@@ -177,5 +178,123 @@ impl<C: Command> Node<C> {
     /// The chunks that this replica has received are no snapshot: the leader must begin again.
     pub(super) fn refuse_snapshot(&mut self, snapshot: EntryId) {
         self.reception.take_if(|reception| reception.snapshot == snapshot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Input;
+    use crate::harness::{Cluster, SETTINGS, id, put};
+    use crate::message::AppendEntries;
+    use crate::node::Settings;
+    use crate::types::{Entry, Payload};
+
+    /// 1 leads three replicas and has begun to send a snapshot to 3, which is behind.
+    fn transferring(settings: crate::harness::Settings) -> Cluster {
+        let mut cluster = Cluster::new(3, 1, settings);
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        cluster.partition(&[vec![id(1), id(2)], vec![id(3)]]);
+        put_some(&mut cluster, 20);
+        cluster.take_snapshot(id(1));
+        cluster.blocked.clear();
+        while cluster.nodes[&id(1)].sends_snapshot(id(3)).is_none() {
+            if cluster.network.is_empty() { cluster.timeout(id(1)) } else { cluster.deliver(0) }
+        }
+        cluster
+    }
+
+    /// The leader commits so many puts with the help of 2; 3 hears nothing.
+    fn put_some(cluster: &mut Cluster, puts: usize) {
+        for _ in 0..puts {
+            put_one(cluster);
+            cluster.elapse(20_000, false);
+        }
+    }
+
+    fn put_one(cluster: &mut Cluster) {
+        cluster.step(id(1), [put("k", "v")]);
+        let to_others = |cluster: &Cluster| cluster.network.iter().position(|envelope| envelope.to != id(3));
+        while let Some(position) = to_others(cluster) {
+            cluster.deliver(position);
+        }
+    }
+
+    fn base(cluster: &Cluster) -> Index {
+        cluster.nodes[&id(1)].log().base().index
+    }
+
+    #[test]
+    fn leader_keeps_the_entries_behind_a_snapshot_that_a_follower_receives() {
+        let mut cluster = transferring(SETTINGS);
+        let (snapshot, _) = cluster.nodes[&id(1)].sends_snapshot(id(3)).expect("it sends one");
+        (0..10).for_each(|_| put_one(&mut cluster));
+        cluster.take_snapshot(id(1));
+        assert_eq!(base(&cluster), snapshot.index, "the tail alone would be three entries");
+        assert!(cluster.nodes[&id(1)].sends_snapshot(id(3)).is_some());
+    }
+
+    #[test]
+    fn leader_gives_up_a_transfer_rather_than_keep_too_many_entries_for_it() {
+        let mut cluster = transferring(Settings { max_log_bytes: 0, ..SETTINGS });
+        put_some(&mut cluster, 1);
+        cluster.take_snapshot(id(1));
+        assert!(cluster.nodes[&id(1)].sends_snapshot(id(3)).is_none());
+    }
+
+    #[test]
+    fn transfer_to_a_follower_that_does_not_answer_ends_with_the_next_snapshot() {
+        let mut cluster = transferring(SETTINGS);
+        cluster.partition(&[vec![id(1), id(2)], vec![id(3)]]);
+        put_some(&mut cluster, 60);
+        assert!(cluster.nodes[&id(1)].sends_snapshot(id(3)).is_some());
+        cluster.take_snapshot(id(1));
+        assert!(cluster.nodes[&id(1)].sends_snapshot(id(3)).is_none());
+        assert!(base(&cluster) > 50);
+    }
+
+    #[test]
+    fn chunks_of_another_leader_do_not_continue_a_snapshot() {
+        let mut cluster = Cluster::new(3, 1, SETTINGS);
+        let mut answer = |from: u16, term: Term, chunk: u64| {
+            let snapshot = EntryId { index: 9, term: 1 };
+            let install =
+                InstallSnapshot { sent_at: 1, snapshot, chunk, is_last: false, data: vec![chunk as u8] };
+            let message = Message { term, body: Body::InstallSnapshot(install) };
+            cluster.step(id(2), [Input::Receive { from: id(from), message }]);
+            match cluster.network.pop_back().map(|envelope| envelope.message.body) {
+                Some(Body::AppendEntriesResponse(AppendEntriesResponse { outcome, .. })) => outcome,
+                other => panic!("{other:?}"),
+            }
+        };
+        let receiving = |chunks| AppendOutcome::Receiving { snapshot: EntryId { index: 9, term: 1 }, chunks };
+        assert_eq!([answer(1, 1, 0), answer(1, 1, 1)], [receiving(1), receiving(2)]);
+        assert_eq!(answer(1, 1, 3), receiving(2), "a chunk was lost");
+        assert_eq!(answer(3, 2, 2), receiving(0));
+        assert_eq!(answer(3, 2, 0), receiving(1));
+    }
+
+    #[test]
+    fn append_that_begins_before_the_base_is_acknowledged_as_far_as_it_goes() {
+        let mut cluster = Cluster::new(3, 1, SETTINGS);
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        put_some(&mut cluster, 9);
+        cluster.elapse(2 * SETTINGS.heartbeat_interval_us, true);
+        cluster.take_snapshot(id(2));
+        let base = cluster.nodes[&id(2)].log().base().index;
+        assert!(base > 5);
+        let entries = (2..=4).map(|index| Entry { index, term: 1, payload: Payload::Noop }).collect();
+        let append =
+            AppendEntries { prev_log_index: 1, prev_log_term: 1, leader_commit: 9, sent_at: 1, entries };
+        let message = Message { term: 1, body: Body::AppendEntries(append) };
+        let before = cluster.nodes[&id(2)].log().entries().to_vec();
+        cluster.step(id(2), [Input::Receive { from: id(1), message }]);
+        let answer = cluster.network.pop_back().expect("an answer").message;
+        let outcome = AppendOutcome::Matched { match_index: 4 };
+        let response = AppendEntriesResponse { sent_at: 1, outcome };
+        assert_eq!(answer.body, Body::AppendEntriesResponse(response));
+        assert_eq!(cluster.nodes[&id(2)].log().entries(), before);
     }
 }
