@@ -36,13 +36,13 @@ fn main() {
     println!("at rest: {:.0} MB, {:.0} MB of them before the first key", memory_mb(), begun);
     log.updates("without a copy", UPDATES);
 
-    let (encoder, stream_bytes) = log.while_encoding();
-    println!("stream: {:.1} bytes per key", stream_bytes as f64 / f64::from(KEYS));
+    log.while_encoding();
+    let copy = log.machine.clone();
     log.updates("with a copy that lives", UPDATES);
     println!("with a copy that lives: {:.0} MB", memory_mb());
     log.updates("with a copy that shares little", 3 * KEYS);
     println!("with a copy that shares little: {:.0} MB", memory_mb());
-    log.while_dropping(encoder);
+    log.beside(move || drop(copy), "a copy that shares little is dropped");
     println!("without the copy: {:.0} MB", memory_mb());
 
     let chunks = chunks(&log.machine);
@@ -98,45 +98,39 @@ impl Log {
         println!("{name}: {mean:.2} us per update, longest {:.2} ms", longest / 1e3);
     }
 
-    /// Applies updates until another thread has encoded the state.
-    fn while_encoding(&mut self) -> (Encoder, usize) {
+    /// Takes a copy, which another thread encodes and drops.
+    fn while_encoding(&mut self) {
         let begun = Instant::now();
         let mut encoder = Encoder::new(self.machine.clone());
         println!("copy: {:.3} ms", begun.elapsed().as_secs_f64() * 1e3);
-        let worker = thread::spawn(move || {
-            let begun = Instant::now();
+        let encode = move || {
             let mut bytes = 0;
             while let Some(chunk) = encoder.next_chunk(CHUNK_BYTES) {
                 bytes += chunk.len();
             }
-            println!("encode beside updates: {:.2} s", begun.elapsed().as_secs_f64());
-            (encoder, bytes)
-        });
+            println!("stream: {:.1} bytes per key", bytes as f64 / f64::from(KEYS));
+        };
+        self.beside(encode, "a copy is encoded and dropped");
+    }
+
+    /// Applies updates until another thread has done this, and some more.
+    fn beside(&mut self, work: impl FnOnce() + Send + 'static, name: &str) {
+        let begun = Instant::now();
+        let worker = thread::spawn(work);
         let (mut count, mut longest, mut memory) = (0, 0.0_f64, 0.0_f64);
-        while !worker.is_finished() {
+        let mut more = UPDATES / 4;
+        while more > 0 {
             longest = longest.max(self.update());
             count += 1;
             if count % 1_000 == 0 {
                 memory = memory.max(memory_mb());
             }
+            if more == UPDATES / 4 && worker.is_finished() {
+                println!("{name} in {:.2} s, beside {count} updates", begun.elapsed().as_secs_f64());
+            }
+            more -= u32::from(worker.is_finished());
         }
-        println!("meanwhile: {count} updates, longest {:.2} ms, at most {memory:.0} MB", longest / 1e3);
-        worker.join().expect("it does not panic")
-    }
-
-    /// Applies updates until another thread has dropped a copy, and after that.
-    fn while_dropping(&mut self, encoder: Encoder) {
-        let worker = thread::spawn(move || {
-            let begun = Instant::now();
-            drop(encoder);
-            println!("a copy that shares little is dropped in {:.0} ms", begun.elapsed().as_secs_f64() * 1e3);
-        });
-        let (mut count, mut longest) = (0, 0.0_f64);
-        while !worker.is_finished() || count < UPDATES {
-            longest = longest.max(self.update());
-            count += 1;
-        }
-        println!("meanwhile: {count} updates, longest {:.2} ms", longest / 1e3);
+        println!("meanwhile and after it: longest {:.2} ms, at most {memory:.0} MB", longest / 1e3);
     }
 }
 

@@ -200,6 +200,7 @@ impl Keys {
     /// Takes a key away.
     pub fn remove(&mut self, wanted: Wanted<'_>) -> Option<Value> {
         let value = self.values.remove(&wanted)?;
+        self.trash.count_freed(1);
         if let Some(deadline) = value.deadline {
             self.deadlines.remove(deadline, wanted);
         }

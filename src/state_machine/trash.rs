@@ -18,15 +18,18 @@ use super::sessions::Sessions;
 const STEP: usize = 256;
 
 /// The part of all keys that a step frees. A step that adds keys adds more than 256 only if as many
-/// stand in its entry, so the trash never holds much more than 128 of the largest entries.
-const PART: usize = 128;
+/// stand in its entry, so the trash never holds much more than 256 of the largest entries.
+const PART: usize = 256;
 
 /// Large for the allocator of glibc: it has 1,024 bytes or more.
 const LARGE_BYTES: usize = 2_048;
 
 /// The rest of the keys that were deleted.
 #[derive(Default)]
-pub(super) struct Trash(Vec<Deleted>);
+pub(super) struct Trash {
+    deleted: Vec<Deleted>,
+    freed: usize, // keys that were freed, and whose memory is not merged yet
+}
 
 /// The rest of keys that were deleted at once, and of the state with them.
 #[derive(Default)]
@@ -40,33 +43,44 @@ pub(super) struct Deleted {
 impl Trash {
     /// Adds all of these keys.
     pub fn add(&mut self, deleted: Deleted) {
-        self.0.push(deleted);
+        self.deleted.push(deleted);
     }
 
     /// Adds all that another one holds.
     pub fn add_all(&mut self, mut trash: Self) {
-        self.0.append(&mut trash.0);
+        self.deleted.append(&mut trash.deleted);
     }
 
     /// Frees some.
     pub fn shrink(&mut self) {
-        if self.0.is_empty() {
+        if self.deleted.is_empty() {
             return;
         }
         let (mut freed, step) = (0, STEP.max(self.len() / PART));
-        while freed < step {
-            let Some(deleted) = self.0.last_mut() else { return };
+        while freed < step
+            && let Some(deleted) = self.deleted.last_mut()
+        {
             match deleted.free_one() {
-                0 => self.0.truncate(self.0.len() - 1),
+                0 => self.deleted.truncate(self.deleted.len() - 1),
                 parts => freed += parts,
             }
         }
-        merge_freed_memory();
+        self.count_freed(freed);
+    }
+
+    /// Takes note that so many keys were freed, here or elsewhere, and merges their memory when there
+    /// are enough of them.
+    pub fn count_freed(&mut self, keys: usize) {
+        self.freed += keys;
+        if self.freed >= STEP {
+            self.freed = 0;
+            merge_freed_memory();
+        }
     }
 
     /// How many keys and deadlines are left.
     fn len(&self) -> usize {
-        self.0.iter().map(|deleted| deleted.values.len() + deleted.deadlines.len()).sum()
+        self.deleted.iter().map(|deleted| deleted.values.len() + deleted.deadlines.len()).sum()
     }
 }
 
@@ -85,8 +99,8 @@ impl Deleted {
 /// Makes the allocator merge the blocks that were freed.
 ///
 /// The one of glibc keeps small blocks apart when they are freed, and merges all of them at the next
-/// large allocation. After a million keys were freed, that takes 0.3 s. So each step makes a large
-/// allocation of its own.
+/// large allocation. After a million keys were freed, that takes 0.3 s. So a large allocation follows
+/// every few hundred keys.
 fn merge_freed_memory() {
     drop(black_box(Vec::<u8>::with_capacity(LARGE_BYTES)));
 }
@@ -138,7 +152,7 @@ mod tests {
             trash.add(Deleted { values, deadlines, ..Deleted::default() });
         }
         let mut steps = 0;
-        while !trash.0.is_empty() {
+        while !trash.deleted.is_empty() {
             let before = trash.len();
             trash.shrink();
             assert!(before - trash.len() <= STEP.max(before / PART));
@@ -171,7 +185,7 @@ mod tests {
                 let (sessions, _) = deleted.sessions.size();
                 (deleted.values.len() + deleted.deadlines.len() + deleted.deletions.len(), sessions)
             };
-            state.keys.trash().0.first().map_or((0, 0), left)
+            state.keys.trash().deleted.first().map_or((0, 0), left)
         };
         assert_eq!(left(&state).1, 50);
         let mut steps = 0;
