@@ -19,7 +19,7 @@
 //! | [`output`] | lines for stdout, which may be closed or full | |
 //! | [`transport`] | the networks: addressed sends, and waits that a waker can end | `clock` |
 //! | [`storage`] | the files of one replica: log and snapshots, which survive power cuts | `replication`, `codec` |
-//! | [`pipeline`] | three stages around a replica, on one to three threads: receive, decide, send | everything |
+//! | [`pipeline`] | stages around a replica, on one thread or on several: receive, decide, send, write to disk | everything |
 //! | [`sim`] | a whole cluster in virtual time, its faults and its invariants; no part of a replica | everything but `pipeline` |
 //! | `testkit` | requests, answers and replicas in memory for tests; no part of the program | `replica` |
 //!

@@ -26,8 +26,7 @@ pub struct RepairOptions {
 }
 
 /// The remedies if there is no state before the damage.
-const REMEDY: &str =
-    "Restore the directory, or remove the replica from its cluster and add it with an empty one";
+const REMEDY: &str = "Restore a copy, if the replica has not run since it was made";
 
 const AFTER_HELP: &str = "\
 A replica refuses to start from a damaged log, because acknowledged writes can be

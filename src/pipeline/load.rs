@@ -33,7 +33,7 @@ impl Load {
         too_much
     }
 
-    /// Whether the load of three threads, to which so many messages are added, is so low that one
+    /// Whether the load of several threads, to which so many messages are added, is so low that one
     /// thread is enough.
     pub(super) fn is_little(&mut self, now: Micros, messages: usize) -> bool {
         self.messages += messages;

@@ -67,8 +67,9 @@ pub enum OpenError {
 }
 
 /// The remedies that people have.
-const REMEDY: &str = "Nothing was changed. Restore the directory, or remove the replica from its cluster and add it \
-                      with an empty one; `kvstore repair` shows what else is possible, and what that would lose";
+const REMEDY: &str = "Nothing was changed. Restore a copy, if the replica has not run since it was made; `kvstore \
+                      repair` shows what else is possible, and what that would lose. With an empty directory \
+                      this replica would have forgotten its votes";
 
 /// The fault of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
