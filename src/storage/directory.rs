@@ -25,6 +25,12 @@ pub struct DirectoryFile {
     file: File,
 }
 
+/// A lock of the operating system.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    file: File,
+}
+
 impl Directory {
     /// The directory at this path. It is created if it does not exist, so that a power cut does not
     /// undo it.
@@ -55,14 +61,14 @@ impl Directory {
 
 impl Files for Directory {
     type File = DirectoryFile;
-    type Lock = File;
+    type Lock = DirectoryLock;
 
-    fn lock(&self, name: &str) -> io::Result<File> {
+    fn lock(&self, name: &str) -> io::Result<DirectoryLock> {
         let options = File::options().create(true).read(true).write(true).truncate(false).clone();
         let DirectoryFile { path, file } = self.file(name, "open", &options)?;
         flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive)
             .map_err(|error| say(error.into(), "lock", &path))?;
-        Ok(file)
+        Ok(DirectoryLock { file })
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
@@ -105,6 +111,14 @@ impl Files for Directory {
     }
 }
 
+/// A child process that has not executed its program yet has a copy of the file, so to close ours is
+/// not enough.
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        let _ = flock(self.file.as_fd(), FlockOperation::Unlock);
+    }
+}
+
 impl FileHandle for DirectoryFile {
     fn size(&self) -> io::Result<u64> {
         Ok(self.file.metadata().map_err(|error| say(error, "examine", &self.path))?.len())
@@ -141,4 +155,21 @@ fn say(error: io::Error, verb: &str, path: &Path) -> io::Error {
         _ => "",
     };
     io::Error::new(error.kind(), format!("cannot {verb} {}: {error}{remedy}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lock_ends_with_its_owner_although_a_child_has_a_copy_of_its_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let files = Directory::create(directory.path()).expect("writable");
+        let lock = files.lock("lock").expect("free");
+        let copy = lock.file.try_clone().expect("a copy");
+        assert_eq!(files.lock("lock").expect_err("taken").kind(), io::ErrorKind::WouldBlock);
+        drop(lock);
+        files.lock("lock").expect("free");
+        drop(copy);
+    }
 }
