@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use super::faulty::{Fault, Faulty, OUTCOMES, Outcome};
-use super::model::{Model, Script, Step, open_checked, run, settings};
+use super::model::{Model, SEGMENT_BYTES, Script, Step, open_checked, run, settings};
 
 /// Segment switches, a batch of several records, an entry that is larger than a segment, replaced
 /// entries, snapshots, recycled segments, an installed snapshot, and a restart.
@@ -175,4 +175,19 @@ fn installed_snapshot_frees_the_longer_log_before_it() {
     assert_eq!(segments, 2, "the current one and the next");
     files.restart(Outcome::LoseAll);
     check(&files, &allowed, 0, "after the install");
+}
+
+#[test]
+fn large_batch_of_small_entries_needs_no_longer_segment() {
+    let files = Faulty::new(0);
+    let mut script = Script::new(0, Model::default());
+    script.append(&[100; 60]);
+    let (allowed, is_done) = run(&files, &settings(), Model::default(), &script.steps);
+    assert!(is_done);
+    let contents = files.contents();
+    let segments = contents.iter().filter(|(name, _)| name.starts_with("log"));
+    let lengths: Vec<u64> = segments.map(|(_, bytes)| bytes.len() as u64).collect();
+    assert!(lengths.len() > 6 && lengths.iter().all(|&length| length == SEGMENT_BYTES), "{lengths:?}");
+    files.restart(Outcome::LoseAll);
+    check(&files, &allowed, 0, "after the batch");
 }

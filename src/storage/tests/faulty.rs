@@ -7,16 +7,12 @@
 //!   then each change is kept or undone, independent of the others.
 //! * After a sync that failed, the cache keeps the data and takes it for written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::inode::Inode;
 use crate::storage::{FileHandle, Files};
-
-/// A sector and a page: a power cut keeps or loses units of one of these sizes.
-const UNITS: [usize; 2] = [512, 4_096];
-/// Writes are noted in these units.
-const UNIT: usize = UNITS[0];
 
 /// An error that a system call returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,16 +56,6 @@ pub struct FaultyFile {
 pub struct FaultyLock {
     disk: Arc<Mutex<Disk>>,
     life: u64,
-}
-
-#[derive(Clone, Default)]
-struct Inode {
-    cache: Vec<u8>,
-    durable: Vec<u8>,
-    /// The units of the cache that were written and not synced.
-    dirty: BTreeSet<usize>,
-    /// Whether the length was changed and not synced.
-    is_resized: bool,
 }
 
 #[derive(Clone)]
@@ -162,67 +148,11 @@ impl Faulty {
     pub fn edit(&self, name: &str, edit: impl FnOnce(&mut Vec<u8>)) {
         let mut disk = self.disk();
         let inode = disk.names[name];
-        let inode = &mut disk.inodes[inode];
-        edit(&mut inode.cache);
-        inode.durable = inode.cache.clone();
+        disk.inodes[inode].edit(edit);
     }
 
     fn file(&self, inode: usize, life: u64) -> FaultyFile {
         FaultyFile { disk: self.disk.clone(), inode, life }
-    }
-}
-
-impl Inode {
-    fn write(&mut self, bytes: &[u8], offset: usize) {
-        let end = offset + bytes.len();
-        if end > self.cache.len() {
-            self.cache.resize(end, 0);
-            self.is_resized = true;
-        }
-        self.cache[offset..end].copy_from_slice(bytes);
-        if !bytes.is_empty() {
-            self.dirty.extend(offset / UNIT..=(end - 1) / UNIT);
-        }
-    }
-
-    /// Makes the dirty units durable, and no others: data that a failed sync has dropped stays lost.
-    fn sync(&mut self) {
-        self.durable.resize(self.cache.len(), 0);
-        for unit in std::mem::take(&mut self.dirty) {
-            self.keep(unit);
-        }
-        self.is_resized = false;
-    }
-
-    /// Makes one unit durable.
-    fn keep(&mut self, unit: usize) {
-        let end = self.cache.len().min((unit + 1) * UNIT);
-        if self.durable.len() < end {
-            self.durable.resize(end, 0);
-        }
-        self.durable[unit * UNIT..end].copy_from_slice(&self.cache[unit * UNIT..end]);
-    }
-
-    /// Makes any part of the dirty units durable; which ones depends on the page or sector.
-    fn keep_some(&mut self, random: &mut fastrand::Rng) {
-        let units_each = UNITS[random.usize(..UNITS.len())] / UNIT;
-        let (salt, keeps) = (random.u64(..), random.u8(1..=3));
-        let keeps = |place: usize| fastrand::Rng::with_seed(salt ^ place as u64).u8(0..4) < keeps;
-        if self.is_resized && random.bool() {
-            self.durable.resize(self.cache.len(), 0);
-        }
-        for unit in self.dirty.clone() {
-            if keeps(unit / units_each) {
-                self.keep(unit);
-            }
-        }
-    }
-
-    /// The machine starts again from the durable contents.
-    fn reload(&mut self) {
-        self.cache = self.durable.clone();
-        self.dirty.clear();
-        self.is_resized = false;
     }
 }
 
@@ -430,11 +360,7 @@ impl FileHandle for FaultyFile {
             // The machine stops before, within or after the sync.
             Some(Fault::Stop) if random.bool() => inode.sync(),
             Some(Fault::Stop) => {}
-            Some(Fault::Error(_)) => {
-                inode.keep_some(random);
-                inode.dirty.clear();
-                inode.is_resized = false;
-            }
+            Some(Fault::Error(_)) => inode.fail_sync(random),
         }
         result_of(fault)
     }

@@ -5,6 +5,7 @@ mod cost;
 mod crashes;
 mod faulty;
 mod flips;
+mod inode;
 mod model;
 mod real;
 mod repairs;
