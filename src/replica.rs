@@ -33,7 +33,7 @@ mod tests;
 
 pub use snapshots::Snapshot;
 
-use snapshots::{Incoming, Outgoing};
+use snapshots::{Incoming, MAX_CHUNK_BYTES, Outgoing};
 
 /// The least election time-out, and so the vote lease: for this time after a follower has heard its
 /// leader, it grants no vote. It bounds from below how long clients wait for a new leader, and from
@@ -125,6 +125,8 @@ pub struct LogLimits {
     pub max_bytes: u64,
     /// A leader refuses new writes while the entries that are not committed take so many bytes.
     pub max_uncommitted_bytes: u64,
+    /// The most bytes of a snapshot in one message, also where messages may be longer.
+    pub max_chunk_bytes: usize,
 }
 
 impl Default for LogLimits {
@@ -134,6 +136,7 @@ impl Default for LogLimits {
             tail_bytes: 16 << 20,
             max_bytes: 512 << 20,
             max_uncommitted_bytes: 64 << 20,
+            max_chunk_bytes: MAX_CHUNK_BYTES,
         }
     }
 }
@@ -242,6 +245,7 @@ pub struct Replica {
     log_limits: LogLimits,
     applied: Index, // the last entry that the state machine has; equal to the core's commit index after a drain
     snapshot_index: Index, // the last entry of the latest snapshot that was saved
+    installed: Index, // the last entry of the latest snapshot that replaced the state machine; 0 before
     saving: Option<EntryId>, // the snapshot that was taken and is not saved yet
     outgoing: BTreeMap<Id, Outgoing>, // by follower
     incoming: Option<Incoming>,
@@ -297,6 +301,7 @@ impl Replica {
             log_limits: options.log,
             applied: snapshot_index,
             snapshot_index,
+            installed: 0,
             saving: None,
             outgoing: BTreeMap::new(),
             incoming: None,
@@ -438,6 +443,12 @@ impl Replica {
     /// The last entry whose effect the state machine has.
     pub fn applied(&self) -> Index {
         self.applied
+    }
+
+    /// The last entry that the latest snapshot from a leader covers; 0 if there was none since the
+    /// start.
+    pub fn installed(&self) -> Index {
+        self.installed
     }
 
     /// The state machine, to look at.

@@ -23,9 +23,8 @@ use crate::replication::Input;
 use crate::state_machine::StateMachine;
 use crate::state_machine::snapshot::{Decoder, Encoder, Malformed, Position};
 
-/// The most bytes of a snapshot in one message, also where messages may be longer: a tenth of a
-/// millisecond of work.
-const MAX_CHUNK_BYTES: usize = 64 << 10;
+/// The usual bound of a snapshot's part in one message: a tenth of a millisecond of work.
+pub(super) const MAX_CHUNK_BYTES: usize = 64 << 10;
 
 /// A state machine as it was after an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,7 +136,7 @@ impl Replica {
             self.outgoing.insert(to, Outgoing::new(snapshot, self.state_machine.clone()));
         }
         let outgoing = self.outgoing.get_mut(&to).filter(|outgoing| outgoing.snapshot == snapshot);
-        let max_bytes = self.limits.max_chunk_bytes().min(MAX_CHUNK_BYTES);
+        let max_bytes = self.limits.max_chunk_bytes().min(self.log_limits.max_chunk_bytes);
         let input = match outgoing.and_then(|outgoing| outgoing.read(chunk, max_bytes)) {
             Some((data, is_last)) => {
                 Input::SnapshotChunk(SnapshotChunk { to, snapshot, chunk, is_last, data })
@@ -205,6 +204,7 @@ impl Replica {
             self.state_machine.discard(before);
             self.applied = snapshot.index;
             self.snapshot_index = snapshot.index;
+            self.installed = snapshot.index;
             self.node.step(now, Input::SnapshotTaken(snapshot.index));
         }
     }

@@ -10,6 +10,7 @@ const SMALL: LogLimits = LogLimits {
     tail_bytes: 1_000,
     max_bytes: 20_000,
     max_uncommitted_bytes: 4_000,
+    max_chunk_bytes: usize::MAX,
 };
 
 /// Three replicas with small logs and a leader.
