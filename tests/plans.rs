@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use kvstore::sim::coverage::Coverage;
 use kvstore::sim::scenario::Source;
 use kvstore::sim::{Figures, run};
 use kvstore::tuning::Tuning;
@@ -15,6 +16,17 @@ fn source(name: &str) -> Source {
 
 /// The number of seeds of each plan.
 const SEEDS: u64 = 8;
+
+/// What each seed of a plan reaches. No rule may be broken.
+fn coverage(name: &str) -> Vec<Coverage> {
+    let source = source(name);
+    let coverage = |seed| {
+        let outcome = run(&source.plan(seed), None, false);
+        assert_eq!(outcome.violation, None, "{name}, seed {seed}");
+        outcome.coverage
+    };
+    (0..SEEDS).map(coverage).collect()
+}
 
 /// The figures of each seed of a plan, with its tuning changed. No rule may be broken.
 fn figures(name: &str, change: impl Fn(&mut Tuning)) -> Vec<Figures> {
@@ -67,6 +79,22 @@ fn leader_whose_answers_wait_in_long_queues_gets_through() {
 #[test]
 fn put_takes_no_longer_than_in_plain_raft_while_the_disk_of_the_leader_hangs() {
     assert!(every_put_takes_at_most("leader-disk-hangs", 20_000, |_| ()));
+}
+
+/// Disks take up to 0.4 s for a sync, and much longer for a while. Followers are away, and come back
+/// when the leader has compacted the entries that they need.
+#[test]
+fn slow_disk_deposes_no_leader() {
+    for name in ["leader-disk-hangs", "slow-disks-and-snapshots"] {
+        for (seed, coverage) in coverage(name).into_iter().enumerate() {
+            let changes = (coverage.elections, coverage.step_downs);
+            assert_eq!(changes, (1, 0), "{name}, seed {seed}");
+            assert!(coverage.slow_disks > 0);
+        }
+    }
+    let installed =
+        coverage("slow-disks-and-snapshots").iter().all(|reached| reached.snapshots_installed > 0);
+    assert!(installed, "the followers that were away need a snapshot");
 }
 
 /// The leader is cut off for 0.3 s in each second, and 90 puts come per second. A leader that is

@@ -15,8 +15,9 @@ use super::plan::{Plan, Storage};
 use super::queue::{Event, Queue};
 use super::requester::Requester;
 use super::server::Server;
-use super::trace::{Place, Trace};
+use super::trace::Trace;
 use super::traffic::Traffic;
+use super::transfers::Transfers;
 use super::wall_clock;
 use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
@@ -45,6 +46,7 @@ pub struct Cluster {
     held: Vec<(usize, usize, Vec<Message>)>,
     requester: Requester,
     pub(super) traffic: Traffic,
+    transfers: Transfers,
     pub(super) elected_at: Vec<Micros>, // when a replica began to lead, in order
     scales: Option<Vec<u8>>,            // holds each encoded datagram if bytes are counted
 }
@@ -63,7 +65,9 @@ impl Cluster {
             let peers = ids.iter().copied().filter(|&id| id != own).collect();
             let max_datagram = plan.network.max_datagram;
             let (applied_at_once, tuning) = (plan.applied_at_once, plan.tuning);
-            let options = Options { applied_at_once, state_machine, tuning, ..Options::new(own, peers, 0) };
+            let log = plan.log.limits();
+            let options =
+                Options { applied_at_once, log, state_machine, tuning, ..Options::new(own, peers, 0) };
             let (rate, wall_clock) = (plan.clock_rate(n), plan.wall_clock(n));
             Server::new(options, max_datagram, plan.storage, plan.clock_origin, rate, wall_clock, bug)
         };
@@ -82,6 +86,7 @@ impl Cluster {
             held: Vec::new(),
             requester: Requester::new(plan.workload.poll_us),
             traffic: Traffic::default(),
+            transfers: Transfers::default(),
             elected_at: Vec::new(),
             scales: None,
             rng: rng.fork(),
@@ -93,7 +98,7 @@ impl Cluster {
 
     fn begin(&mut self) {
         for at in 0..self.servers.len() {
-            self.start(at);
+            self.start(at).unwrap_or_else(|_| unreachable!("an empty disk is not damaged"));
         }
         for (number, at) in self.clients.times().into_iter().enumerate() {
             self.schedule(at, Event::Start(number));
@@ -221,11 +226,12 @@ impl Cluster {
                 self.wake_sender(at);
             }
             Event::Wake { at, life } if self.lives(at, life) => self.wake(at),
-            Event::Synced { at, life, number } if self.lives(at, life) => self.synced(at, number),
+            Event::Synced { at, life, number } if self.lives(at, life) => return self.synced(at, number),
+            Event::Saved { at, life, number } if self.lives(at, life) => self.end_stage(at, number),
             Event::Batch { .. } | Event::Transmit { .. } | Event::Release { .. } => {}
-            Event::Wake { .. } | Event::Synced { .. } => {}
+            Event::Wake { .. } | Event::Synced { .. } | Event::Saved { .. } => {}
             Event::Fault(number) => self.begin_fault(number),
-            Event::Undo(number) => self.end_fault(number),
+            Event::Undo(number) => return self.end_fault(number),
         }
         Ok(())
     }
@@ -238,12 +244,6 @@ impl Cluster {
     pub(super) fn up(&self) -> Vec<bool> {
         let asks_all = self.plan.workload.asks_the_dead;
         self.servers.iter().map(|server| asks_all || server.replica().is_some()).collect()
-    }
-
-    pub(super) fn start(&mut self, at: usize) {
-        self.servers[at].start(self.now, &mut self.rng);
-        self.trace.say(self.now, Place::Replica(at), || format!("starts (life {})", self.servers[at].life));
-        self.set_timer(at);
     }
 
     // Clients.
@@ -326,33 +326,8 @@ impl Cluster {
         }
     }
 
-    fn synced(&mut self, at: usize, sync: u64) {
-        if self.servers[at].disk.sync_number() != sync {
-            return; // the end of a fault has already ended this sync
-        }
-        let (number, again) = self.servers[at].disk.synced();
-        self.servers[at].synced(number);
-        self.trace.say(self.now, Place::Replica(at), || format!("has synced {number}"));
-        if again {
-            self.sync_later(at);
-        }
-        self.wake_consensus(at);
-    }
-
-    fn sync_later(&mut self, at: usize) {
-        let Storage::Disk { sync_us: (least, most) } = self.plan.storage else { return };
-        let sync_us = self.rng.u64(least..=most).max(self.servers[at].disk.slowness_us());
-        self.synced_at(self.now + sync_us, at);
-    }
-
-    /// The current sync ends at this time.
-    pub(super) fn synced_at(&mut self, due: Micros, at: usize) {
-        let (life, number) = (self.servers[at].life, self.servers[at].disk.sync_number());
-        self.schedule(due, Event::Synced { at, life, number });
-    }
-
     /// The consensus stage of a replica takes all that waits for it.
-    fn batch(&mut self, at: usize) -> Result<(), Violation> {
+    pub(super) fn batch(&mut self, at: usize) -> Result<(), Violation> {
         if self.servers[at].paused > 0 {
             return Ok(()); // the stage stays woken, and runs when the pause ends
         }
@@ -370,6 +345,7 @@ impl Cluster {
         };
         self.invariants.after_batch(&moment)?;
         self.coverage.note(&moment, self.invariants.knowledge());
+        self.coverage.transfers_resumed += self.transfers.note(&moment);
         if !before.led && moment.node().is_leader() {
             self.elected_at.push(self.now);
         }
@@ -388,16 +364,19 @@ impl Cluster {
     }
 
     fn perform(&mut self, at: usize, effects: Vec<Effect>) {
+        let has_disk = self.plan.storage != Storage::Memory;
+        if !has_disk {
+            self.servers[at].forget_compacted();
+        }
         for effect in effects {
             match effect {
-                Effect::Persist(_) if self.plan.storage == Storage::Memory => {}
-                Effect::Persist(persist) => {
-                    if self.servers[at].disk.write(persist) {
-                        self.sync_later(at);
+                Effect::Send(outbound) => self.push(at, outbound),
+                effect if has_disk => {
+                    if let Err(failed) = self.write(at, effect) {
+                        return self.end_by_disk(at, failed);
                     }
                 }
-                Effect::SaveSnapshot(_) | Effect::Compact(_) => {}
-                Effect::Send(outbound) => self.push(at, outbound),
+                _ => {}
             }
         }
         self.wake_sender(at);
@@ -430,7 +409,7 @@ impl Cluster {
         }
     }
 
-    fn set_timer(&mut self, at: usize) {
+    pub(super) fn set_timer(&mut self, at: usize) {
         let server = &mut self.servers[at];
         let Some(deadline) = server.deadline() else { return };
         let due = deadline.max(self.now + 1);
@@ -442,7 +421,7 @@ impl Cluster {
     }
 
     /// The sender stage of a replica sends all that waits for it.
-    fn transmit(&mut self, at: usize) -> Result<(), Violation> {
+    pub(super) fn transmit(&mut self, at: usize) -> Result<(), Violation> {
         if self.servers[at].paused > 0 || self.servers[at].clogged > 0 {
             return Ok(());
         }

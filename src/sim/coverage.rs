@@ -11,7 +11,8 @@ use super::operations::Step;
 use crate::command::Command;
 use crate::micros::Micros;
 use crate::operation::Operation;
-use crate::replication::{Body, Payload};
+use crate::replica::Effect;
+use crate::replication::{Body, Payload, Persist};
 use crate::reply::{Refusal, Reply};
 use crate::request::Outcome;
 
@@ -49,8 +50,35 @@ counters! {
     restarts true,
     /// Changes that were written and lost in a crash.
     unsynced_lost true,
-    /// Messages that were lost.
+    /// Changes that a crash cut in the middle.
     torn true,
+    /// Snapshots that were being saved and that a crash lost.
+    lost_snapshots true,
+    /// Snapshots that a replica took of its own state.
+    snapshots_taken true,
+    /// Snapshots of a leader that replaced the state of a follower.
+    snapshots_installed true,
+    /// Snapshots of a leader that replaced the log of a follower, which contradicted it or ended
+    /// before it.
+    logs_replaced true,
+    /// Logs that lost the entries behind a snapshot.
+    logs_compacted true,
+    /// Replicas that started from a snapshot.
+    restarts_from_snapshot true,
+    /// Parts of snapshots that were sent once more, so that the transfer could go on.
+    transfers_resumed true,
+    /// Replicas that ended because their disk was full.
+    full_disks true,
+    /// Replicas that ended because a write failed.
+    write_errors true,
+    /// Replicas that ended because a sync failed.
+    sync_errors true,
+    /// Starts that were refused because a sector was damaged.
+    damaged_refused true,
+    /// Disks that were slow for a while.
+    slow_disks true,
+    /// Requests that a replica refused at once, because too many wait or are not committed.
+    refused_at_once true,
     /// Messages that were lost.
     lost true,
     /// Messages that arrived twice.
@@ -126,8 +154,9 @@ impl Coverage {
         self.elections += u64::from(node.is_leader() && !led_on);
         self.step_downs += u64::from(before.led && !led_on);
         self.note_messages(moment);
-        let cuts = moment.persists().filter(|persist| persist.first_index <= before.last_index);
-        self.conflict_truncations += cuts.count() as u64;
+        let is_cut = |persist: &&Persist| persist.base.is_none() && persist.first_index <= before.last_index;
+        self.conflict_truncations += moment.persists().filter(is_cut).count() as u64;
+        self.note_snapshots(moment);
         let applied = before.commit_index + 1..=node.commit_index();
         let repeats =
             applied.filter_map(|index| knowledge.at(index)).filter(|committed| committed.does_nothing);
@@ -135,6 +164,18 @@ impl Coverage {
         self.note_commands(moment, knowledge);
         self.note_lease(moment, led_on);
         self.figure_8 += u64::from(led_on && is_figure_8(moment));
+    }
+
+    fn note_snapshots(&mut self, moment: &Observation<'_>) {
+        let (node, installed) = (moment.node(), moment.installed());
+        let is_compacted = node.log().base() != moment.before.base;
+        let is_own = |effect: &&Effect| matches!(effect, Effect::SaveSnapshot(snapshot) if snapshot.id.index == node.commit_index());
+        // Without a disk, the snapshot is taken and the log compacted in one batch.
+        let taken_in_memory = u64::from(is_compacted && !installed && !moment.server().has_disk());
+        self.snapshots_taken += moment.effects.iter().filter(is_own).count() as u64 + taken_in_memory;
+        self.snapshots_installed += u64::from(installed);
+        self.logs_replaced += u64::from(installed && moment.persists().any(|persist| persist.base.is_some()));
+        self.logs_compacted += u64::from(is_compacted && !installed);
     }
 
     fn note_messages(&mut self, moment: &Observation<'_>) {
@@ -200,6 +241,7 @@ impl Coverage {
         self.lease_expiries += u64::from(led_on && !leased && until.is_some() && !was_renewed);
         for response in moment.responses() {
             self.answers += 1;
+            self.refused_at_once += u64::from(response.outcome == Outcome::Fail);
             if response.outcome.value().is_some() {
                 self.leased_reads += u64::from(leased);
                 self.confirmed_reads += u64::from(!leased);

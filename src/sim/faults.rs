@@ -1,6 +1,7 @@
 //! The faults of the plan: each fault begins at its time, and its effects end with it.
 
 use super::cluster::Cluster;
+use super::disk::Trouble;
 use super::invariants::{Before, Violation};
 use super::plan::{FaultKind, Shape, Storage, Target, Trigger};
 use super::queue::Event;
@@ -29,6 +30,7 @@ pub(super) enum Undo {
     Resume(usize),
     Unclog(usize),
     SpeedUp(usize, Micros),
+    Repair(usize, Trouble),
     ClockRate(usize),
     Mend(Vec<(usize, usize)>),
     Release(Vec<(usize, usize)>),
@@ -92,8 +94,13 @@ impl Cluster {
             FaultKind::SlowDisk(target, least_us) => {
                 let at = self.resolve(target)?;
                 self.servers[at].disk.slow_down(least_us);
+                self.coverage.slow_disks += u64::from(self.plan.storage != Storage::Memory);
                 Some(Undo::SpeedUp(at, least_us))
             }
+            FaultKind::FullDisk(target) => self.trouble(target, Trouble::Full),
+            FaultKind::WriteError(target) => self.trouble(target, Trouble::Write),
+            FaultKind::SyncError(target) => self.trouble(target, Trouble::Sync),
+            FaultKind::DamagedSector(at) => self.damage(at),
             FaultKind::SlowClock(target) => {
                 let at = self.resolve(target)?;
                 self.set_clock_rate(at, SLOW_CLOCK_PPM);
@@ -135,16 +142,21 @@ impl Cluster {
         }
     }
 
-    pub(super) fn end_fault(&mut self, number: usize) {
-        let Some(undo) = self.faults.undo[number].take() else { return };
+    pub(super) fn end_fault(&mut self, number: usize) -> Result<(), Violation> {
+        let Some(undo) = self.faults.undo[number].take() else { return Ok(()) };
         self.trace.say(self.now, Place::Network, || format!("fault {number} ends"));
         match undo {
-            Undo::Start(at) => self.restart(at),
+            Undo::Start(at) => return self.restart(at),
             Undo::Resume(at) => self.resume(at),
             Undo::Unclog(at) => self.unclog(at),
             Undo::SpeedUp(at, least_us) => {
-                if self.servers[at].disk.speed_up(least_us) {
-                    self.synced_at(self.now, at);
+                let freed = self.servers[at].disk.speed_up(least_us);
+                self.end_now(at, freed);
+            }
+            Undo::Repair(at, trouble) => {
+                self.servers[at].disk.end_trouble(trouble);
+                if self.servers[at].ended_by_disk {
+                    return self.restart(at);
                 }
             }
             Undo::ClockRate(at) => self.set_clock_rate(at, self.plan.clock_rate(at)),
@@ -159,6 +171,24 @@ impl Cluster {
             Undo::EndLoss(probability) => self.network.end_loss(probability),
             Undo::EndDelay(at, by_us) => self.network.end_delay(at, by_us),
         }
+        Ok(())
+    }
+
+    /// Operations of a disk fail from now on. Without disks this has no effect.
+    fn trouble(&mut self, target: Target, trouble: Trouble) -> Option<Undo> {
+        let at = self.resolve(target)?;
+        self.servers[at].disk.begin_trouble(trouble);
+        Some(Undo::Repair(at, trouble))
+    }
+
+    /// A replica stops, and a sector of its disk goes bad.
+    fn damage(&mut self, at: usize) -> Option<Undo> {
+        if self.plan.storage == Storage::Memory {
+            return None;
+        }
+        self.crash(at);
+        self.servers[at].disk.damage(&mut self.rng);
+        Some(Undo::Start(at))
     }
 
     fn resolve(&mut self, target: Target) -> Option<usize> {
@@ -192,16 +222,18 @@ impl Cluster {
         self.coverage.crashes += 1;
         self.coverage.unsynced_lost += damage.lost as u64;
         self.coverage.torn += u64::from(damage.torn);
+        self.coverage.lost_snapshots += u64::from(damage.lost_snapshot);
         self.trace.say(self.now, Place::Replica(at), || format!("crashes: {damage:?}"));
         true
     }
 
     /// A replica that has a disk starts again.
-    pub(super) fn restart(&mut self, at: usize) {
-        if self.plan.storage != Storage::Memory && self.servers[at].replica().is_none() {
-            self.coverage.restarts += 1;
-            self.start(at);
+    pub(super) fn restart(&mut self, at: usize) -> Result<(), Violation> {
+        if self.plan.storage == Storage::Memory || self.servers[at].replica().is_some() {
+            return Ok(());
         }
+        self.coverage.restarts += 1;
+        self.start(at)
     }
 
     pub(super) fn resume(&mut self, at: usize) {

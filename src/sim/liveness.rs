@@ -47,7 +47,7 @@ const NAME: &str = "liveness";
 /// Heals the majority, breaks the other replicas, and checks that the cluster makes progress.
 pub(super) fn run(cluster: &mut Cluster, liveness: &Liveness) -> Result<(), Violation> {
     cluster.trace.say(cluster.now, Place::Network, || format!("from now on {liveness:?}"));
-    heal(cluster, liveness);
+    heal(cluster, liveness)?;
     let term_before = highest_term(cluster);
     let up = cluster.up();
     let sending = cluster.clients.probe(cluster.now, &up);
@@ -131,7 +131,7 @@ fn settle(cluster: &mut Cluster, majority: &[usize]) -> Result<(), Violation> {
     }
 }
 
-fn heal(cluster: &mut Cluster, liveness: &Liveness) {
+fn heal(cluster: &mut Cluster, liveness: &Liveness) -> Result<(), Violation> {
     cluster.faults.forget();
     cluster.network.heal();
     cluster.clients.heal();
@@ -139,11 +139,10 @@ fn heal(cluster: &mut Cluster, liveness: &Liveness) {
         // The clocks of the other replicas heal, too: a deaf leader steps down only by its own
         // clock.
         cluster.set_clock_rate(at, cluster.plan.clock_rate(at));
-        if cluster.servers[at].disk.heal() {
-            cluster.synced_at(cluster.now, at);
-        }
+        let freed = cluster.servers[at].disk.heal();
+        cluster.end_now(at, freed);
         if liveness.majority.contains(&at) {
-            cluster.restart(at);
+            cluster.restart(at)?;
             cluster.servers[at].paused = 1;
             cluster.resume(at);
             cluster.servers[at].clogged = 1;
@@ -156,6 +155,7 @@ fn heal(cluster: &mut Cluster, liveness: &Liveness) {
     for from in 0..cluster.servers.len() {
         (0..cluster.servers.len()).for_each(|to| cluster.release(from, to));
     }
+    Ok(())
 }
 
 fn break_for_good(cluster: &mut Cluster, at: usize, how: Broken) {

@@ -9,7 +9,7 @@ use super::clients::Asked;
 use super::cluster::Cluster;
 use super::invariants::Violation;
 use super::operations::Operations;
-use super::plan::{Bounds, ClockOrigin, Network, Plan, Storage, Workload};
+use super::plan::{Bounds, ClockOrigin, LogBounds, Network, Plan, Storage, Workload};
 use super::scenario::{CLIENTS, DELAY_US, STAGE_US};
 use super::traffic::Traffic;
 use crate::micros::Micros;
@@ -163,6 +163,7 @@ impl Experiment {
             clock_origin: ClockOrigin::Zero,
             wall_clocks: Vec::new(),
             bounds: Bounds::default(),
+            log: LogBounds::default(),
             applied_at_once: APPLIED_AT_ONCE,
             tuning: self.tuning,
             workload: Workload {

@@ -4,7 +4,7 @@
 
 use super::bugs::Bug;
 use super::invariants::Violation;
-use super::plan::{Bounds, Fault, Plan};
+use super::plan::{Bounds, Fault, LogBounds, Plan};
 use super::run::run;
 
 /// The greatest number of runs that the search may take.
@@ -83,7 +83,7 @@ impl Search {
 
     /// Removes one difficulty of the network, the clocks and the clients after the other.
     fn simplify(&mut self) {
-        let changes: [fn(&mut Plan); 10] = [
+        let changes: [fn(&mut Plan); 11] = [
             |plan| plan.network.wire = false,
             |plan| plan.network.duplicate = 0.0,
             |plan| plan.network.slow = 0.0,
@@ -92,6 +92,7 @@ impl Search {
             |plan| plan.clock_ppm.iter_mut().for_each(|ppm| *ppm = 0),
             |plan| plan.wall_clocks.clear(),
             |plan| plan.bounds = Bounds::default(),
+            |plan| plan.log = LogBounds::default(),
             |plan| plan.workload.loss = 0.0,
             |plan| plan.workload.read_back = false,
         ];

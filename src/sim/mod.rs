@@ -11,7 +11,8 @@
 //! | `queue` | the events and their times |
 //! | `server` | one replica: its stages, its clock, whether it is up |
 //! | `bugs` | known bugs, each a layer around a replica |
-//! | `disk` | a disk, and the part of it that survives a crash |
+//! | `disk` | a disk: log, snapshot, and the part of both that survives a crash |
+//! | `disks` | how long the disks take, and what follows when an operation ends or fails |
 //! | `network` | whether and when a message arrives |
 //! | `wall_clock` | the clocks that show the date |
 //! | `intents` | the requests of the clients, drawn before the run |
@@ -28,6 +29,7 @@
 //! | `coverage` | counts of the situations that runs reach |
 //! | `trace` | a space-time transcript of a run |
 //! | `traffic` | counts of the messages between replicas |
+//! | `transfers` | the snapshots on their way to followers |
 //! | `run` | a plan becomes an outcome |
 //! | `measure` | the cost of requests in a running cluster |
 //! | `batch` | many seeds on all processors |
@@ -44,12 +46,13 @@
 //!
 //! Messages between replicas are lost, late, repeated or reordered. A cut stops them in one
 //! direction or both, and a hold releases them all at once. A replica crashes between two batches
-//! and restarts with the state that its disk kept, which may end in the middle of the unsynced
-//! changes. A replica also pauses for a while, and its clock does not. Clocks run at different
+//! and restarts with the snapshot and the log that its disk kept. The log may end in the middle of
+//! the unsynced changes, and a snapshot whose directory was not synced may be gone. A disk may be
+//! slow or full, may fail to write or to sync, and may lose a sector. A replica also pauses for a while, and its clock does not. Clocks run at different
 //! rates, and wall clocks differ, drift and jump. Clients share keys, lose messages, wait in vain,
 //! and repeat requests under the same name.
 //!
-//! Some faults are not modelled: disks that lie or rot, messages that change on their way, and
+//! Some faults are not modelled: disks that lie, messages that change on their way, and
 //! replicas that lie. Clocks do not drift further apart than the lease allows. No crash happens in
 //! the middle of a batch; to all other processes it looks like a crash before or after the batch.
 
@@ -61,6 +64,7 @@ pub mod clients;
 pub mod cluster;
 pub mod coverage;
 mod disk;
+mod disks;
 #[cfg(test)]
 mod failover;
 mod faults;
@@ -82,6 +86,7 @@ mod server;
 pub mod swarm;
 pub mod trace;
 pub mod traffic;
+mod transfers;
 pub mod wall_clock;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::operations::Operations;
 use super::wall_clock::WallClock;
 use crate::micros::Micros;
-use crate::replica::APPLIED_AT_ONCE;
+use crate::replica::{APPLIED_AT_ONCE, LogLimits};
 use crate::state_machine::{SessionLimits, Settings};
 use crate::tuning::Tuning;
 
@@ -40,6 +40,9 @@ pub struct Plan {
     /// The bounds of the state machines.
     #[serde(default)]
     pub bounds: Bounds,
+    /// The bounds of the logs.
+    #[serde(default)]
+    pub log: LogBounds,
     /// The tuning of the replicas.
     pub tuning: Tuning,
     /// Number of committed entries that a replica applies in one batch, at least 1.
@@ -91,6 +94,37 @@ impl Bounds {
             ..usual.sessions
         };
         Settings { deletions: self.deletions.unwrap_or(usual.deletions), sessions, ..usual }
+    }
+}
+
+/// The bounds of the logs, if they are not those of the program, in bytes of memory. An entry takes
+/// some 200 bytes besides its texts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogBounds {
+    /// A replica takes a snapshot after so many bytes of entries.
+    pub snapshot_after: Option<u64>,
+    /// So many bytes of entries stay behind a snapshot.
+    pub tail: Option<u64>,
+    /// A follower that receives a snapshot keeps the log from shrinking up to this length.
+    pub most: Option<u64>,
+    /// A leader refuses writes while so many bytes are not committed.
+    pub uncommitted: Option<u64>,
+    /// The most bytes of a part of a snapshot.
+    pub chunk: Option<usize>,
+}
+
+impl LogBounds {
+    /// The limits of a log with these bounds.
+    pub fn limits(&self) -> LogLimits {
+        let usual = LogLimits::default();
+        LogLimits {
+            snapshot_after_bytes: self.snapshot_after.unwrap_or(usual.snapshot_after_bytes),
+            tail_bytes: self.tail.unwrap_or(usual.tail_bytes),
+            max_bytes: self.most.unwrap_or(usual.max_bytes),
+            max_uncommitted_bytes: self.uncommitted.unwrap_or(usual.max_uncommitted_bytes),
+            max_chunk_bytes: self.chunk.unwrap_or(usual.max_chunk_bytes),
+        }
     }
 }
 
@@ -227,6 +261,19 @@ pub enum FaultKind {
     /// fault ends the current sync. With a time as long as the fault, the disk hangs. Without disks
     /// the fault has no effect.
     SlowDisk(Target, Micros),
+    /// A replica's disk has no space. Its process ends at the first write, and starts again when the
+    /// fault ends. Without disks the fault has no effect; the same is true of the other faults of
+    /// disks.
+    FullDisk(Target),
+    /// Each write to a replica's disk fails. Its process ends at the first one, and starts again when
+    /// the fault ends.
+    WriteError(Target),
+    /// Each sync of a replica's disk fails, and what it covers may be lost. Its process ends at the
+    /// first one, and starts again when the fault ends.
+    SyncError(Target),
+    /// A replica stops, and a sector of its log or of its snapshot goes bad. When the fault ends, the
+    /// replica refuses to start. It never comes back.
+    DamagedSector(usize),
     /// A replica's clock runs at a tenth of its rate. The fault is fair only without leases.
     SlowClock(Target),
     /// These replicas and the others do not hear each other.
@@ -355,6 +402,10 @@ impl fmt::Display for FaultKind {
             Self::SlowDisk(target, least_us) => {
                 write!(f, "each sync of {target} takes at least {least_us} us")
             }
+            Self::FullDisk(target) => write!(f, "the disk of {target} is full"),
+            Self::WriteError(target) => write!(f, "writes of {target} fail"),
+            Self::SyncError(target) => write!(f, "syncs of {target} fail"),
+            Self::DamagedSector(at) => write!(f, "{at:04X} is down, and a sector of its disk is bad"),
             Self::SlowClock(target) => write!(f, "the clock of {target} runs at a tenth of its rate"),
             Self::Partition(side) => write!(f, "{side:?} and the others do not hear each other"),
             Self::Halve { with_leader: true } => write!(f, "half of the replicas is cut off, not the leader"),

@@ -34,6 +34,8 @@ pub(super) enum Event {
     Wake { at: usize, life: u32 },
     /// A disk has ended the sync with this number.
     Synced { at: usize, life: u32, number: u64 },
+    /// A stage of a snapshot with this number has ended.
+    Saved { at: usize, life: u32, number: u64 },
     /// A fault begins.
     Fault(usize),
     /// A fault ends.

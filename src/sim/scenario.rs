@@ -7,7 +7,9 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::operations::Operations;
-use super::plan::{Bounds, ClockOrigin, Fault, FaultKind, Network, Plan, Storage, Target, Trigger, Workload};
+use super::plan::{
+    Bounds, ClockOrigin, Fault, FaultKind, LogBounds, Network, Plan, Storage, Target, Trigger, Workload,
+};
 use super::wall_clock::WallClock;
 use crate::micros::Micros;
 use crate::replica::APPLIED_AT_ONCE;
@@ -199,11 +201,15 @@ const LONGEST_DELAY_US: Micros = 3_600_000_000;
 
 fn check_plan(plan: &Plan) -> Result<(), &'static str> {
     let named = |target: &Target| matches!(target, Target::Replica(at) if *at >= plan.replicas);
+    let is_needed =
+        |at: usize| plan.liveness.as_ref().is_some_and(|liveness| liveness.majority.contains(&at));
     let fault_is_wrong = |fault: &Fault| match &fault.kind {
         FaultKind::Crash(target) | FaultKind::Pause(target) | FaultKind::Isolate(target) => named(target),
         FaultKind::Deaf(target) | FaultKind::Mute(target) | FaultKind::Clog(target) => named(target),
         FaultKind::Lag(target) | FaultKind::Stall(target) | FaultKind::SlowClock(target) => named(target),
-        FaultKind::SlowDisk(target, _) => named(target),
+        FaultKind::SlowDisk(target, _) | FaultKind::FullDisk(target) => named(target),
+        FaultKind::WriteError(target) | FaultKind::SyncError(target) => named(target),
+        FaultKind::DamagedSector(at) => *at >= plan.replicas || is_needed(*at),
         FaultKind::Delay(target, by_us) => named(target) || *by_us > LONGEST_DELAY_US,
         FaultKind::Cut(from, to) => *from.max(to) >= plan.replicas,
         FaultKind::Partition(side) | FaultKind::Partial(_, side) => {
@@ -229,9 +235,9 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
             Err("a least time exceeds its greatest")
         }
         () if probabilities.iter().any(|p| !(0.0..=1.0).contains(p)) => Err("probabilities must be 0 to 1"),
-        () if plan.faults.iter().any(fault_is_wrong) => {
-            Err("a fault names a replica that is not there, no probability, or a delay above an hour")
-        }
+        () if plan.faults.iter().any(fault_is_wrong) => Err(
+            "a fault names a replica that is not there or that must heal, no probability, or a delay above an hour",
+        ),
         () if majority_is_wrong => Err("the majority must be more than half of the replicas"),
         () if !(1..=1_000).contains(&network.uneven) => Err("uneven must be 1 to 1000"),
         () if network.max_datagram < 2_000 || workload.value_bytes > 300 => {
@@ -309,6 +315,7 @@ impl Scenario {
             clock_origin: ClockOrigin::Zero,
             wall_clocks: Vec::new(),
             bounds: Bounds::default(),
+            log: LogBounds::default(),
             applied_at_once: APPLIED_AT_ONCE,
             tuning: Tuning::DEFAULT,
             workload: Workload {

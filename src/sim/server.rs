@@ -5,10 +5,10 @@
 use std::collections::VecDeque;
 
 use fastrand::Rng;
-use raft::types::{Index, Term};
+use raft::types::{EntryId, Index, Term};
 
-use super::bugs::{Adapter, Bug};
-use super::disk::Disk;
+use super::bugs::{Adapter, AfterFailedSync, Bug};
+use super::disk::{Disk, Refusal};
 use super::plan::{ClockOrigin, Storage};
 use super::wall_clock::WallClock;
 use crate::exchange::{Inbound, Outbound};
@@ -16,7 +16,7 @@ use crate::id::Id;
 use crate::micros::Micros;
 use crate::operation::UnixMillis;
 use crate::outbox::{Datagram, Outbox};
-use crate::replica::{Effect, Options, Replica, Saved};
+use crate::replica::{Effect, Options, Replica};
 use crate::replication::{Body, Entry, Node, Persist};
 use crate::tuning::Detection;
 use crate::wire::Limits;
@@ -80,7 +80,7 @@ impl Arrivals {
         let leader = match &message.body {
             Body::RequestVote(_) if node.is_leader() => return self.missed_by.push(*from),
             Body::RequestVote(request) if request.pre_vote => return self.pre_votes.push(*from),
-            Body::AppendEntries(_) => *from,
+            Body::AppendEntries(_) | Body::InstallSnapshot(_) => *from,
             Body::RelayEntries(relay) => relay.leader,
             _ => return,
         };
@@ -109,6 +109,8 @@ pub struct Server {
     pub arrivals: Arrivals,
     /// The time of its timer.
     pub wake_at: Option<Micros>,
+    /// Whether it is down because an operation of its disk failed.
+    pub ended_by_disk: bool,
     options: Options,
     max_datagram: usize,
     storage: Storage,
@@ -121,6 +123,7 @@ pub struct Server {
     replica: Option<Replica>,          // None while it is down
     inbox: VecDeque<Inbound>,
     persisted: Option<u64>, // news of the disk
+    saved: Vec<EntryId>,    // more news: the snapshots that it has
     known_durable: u64,     // the last change that this life knows to be on disk
     outbox: Outbox,
     waiting: Vec<Outbound>, // messages to replicas, until a coalescing window ends
@@ -147,6 +150,7 @@ impl Server {
             transmit_due: false,
             arrivals: Arrivals::default(),
             wake_at: None,
+            ended_by_disk: false,
             options,
             max_datagram,
             storage,
@@ -159,6 +163,7 @@ impl Server {
             replica: None,
             inbox: VecDeque::new(),
             persisted: None,
+            saved: Vec::new(),
             known_durable: 0,
             waiting: Vec::new(),
         }
@@ -180,8 +185,14 @@ impl Server {
     }
 
     /// Starts from the state on its disk.
-    pub fn start(&mut self, now: Micros, rng: &mut Rng) {
+    ///
+    /// # Errors
+    ///
+    /// The reason why it stays down.
+    pub fn start(&mut self, now: Micros, rng: &mut Rng) -> Result<(), Refusal> {
+        let mut saved = self.disk.recover()?;
         self.life += 1;
+        self.ended_by_disk = false;
         self.known_durable = 0;
         self.options.seed = rng.u64(..);
         let origin = match self.clock_origin {
@@ -191,10 +202,9 @@ impl Server {
         };
         self.clock = Clock { started_at: now, origin, ..self.clock };
         self.began = (now, origin);
-        let mut saved = self.disk.durable().clone();
         self.adapter = self.bug.map(Bug::adapter);
         if let Some(adapter) = &mut self.adapter {
-            adapter.start(&mut saved);
+            adapter.start(&mut saved.persistent);
         }
         let Options { tuning, ref peers, .. } = self.options;
         let limits = Limits::new(self.max_datagram, tuning.topology, peers.len());
@@ -202,8 +212,8 @@ impl Server {
         if let Some(adapter) = &mut self.adapter {
             adapter.options(&mut options);
         }
-        let saved = Saved { persistent: saved, state_machine: None };
         self.replica = Some(Replica::new(&options, limits, saved, self.clock.shows(now)));
+        Ok(())
     }
 
     /// Stops at once. Its pending inputs and outputs are lost.
@@ -211,6 +221,7 @@ impl Server {
         self.replica = None;
         self.inbox.clear();
         self.persisted = None;
+        self.saved.clear();
         self.waiting.clear();
         self.outbox = outbox(&self.options, self.max_datagram);
         (self.batch_due, self.transmit_due, self.wake_at) = (false, false, None);
@@ -263,6 +274,21 @@ impl Server {
         self.persisted = Some(number);
     }
 
+    /// The snapshot with this last entry is on disk.
+    pub fn saved(&mut self, id: EntryId) {
+        self.saved.push(id);
+    }
+
+    /// What it does when a sync fails.
+    pub fn after_failed_sync(&self) -> AfterFailedSync {
+        self.adapter.as_ref().map_or(AfterFailedSync::End, |adapter| adapter.after_failed_sync())
+    }
+
+    /// Whether it takes a snapshot for saved before the directory is synced.
+    pub fn skips_directory_sync(&self) -> bool {
+        self.adapter.as_ref().is_some_and(|adapter| adapter.skips_directory_sync())
+    }
+
     /// How it detects that its leader is dead.
     pub fn detection(&self) -> Detection {
         self.options.tuning.detection
@@ -287,6 +313,9 @@ impl Server {
         if let Some(number) = self.persisted.take() {
             self.known_durable = number;
             replica.persisted(now, number);
+        }
+        for id in self.saved.drain(..) {
+            replica.snapshot_saved(now, id);
         }
         let size = self.inbox.len().min(self.options.tuning.batch_of(MAX_BATCH));
         self.arrivals.clear();
@@ -316,17 +345,15 @@ impl Server {
             replica.finish_in_memory(now, &mut sent);
         }
         let change = self.memory_change();
-        if let Some(persist) = &change {
-            // Without a disk, memory is as durable at once as it will ever be.
-            self.disk.write(persist.clone());
-            self.disk.synced();
-        }
+        let base = self.replica.as_ref().map(|replica| replica.node().log().base());
+        // Without a disk, memory is as durable at once as it will ever be.
+        self.disk.mirror(change.clone(), base.unwrap_or_default());
         change.map(Effect::Persist).into_iter().chain(sent.into_iter().map(Effect::Send)).collect()
     }
 
     /// The change in memory since the last batch, as a disk would receive it.
     fn memory_change(&self) -> Option<Persist> {
-        let (node, before) = (self.replica.as_ref()?.node(), self.disk.durable());
+        let (node, before) = (self.replica.as_ref()?.node(), self.disk.log());
         let (hard_state, log) = (node.hard_state(), node.log());
         let base = Some(log.base()).filter(|base| !before.contains(*base));
         // Logs that have an entry in common have all entries before it in common (paper, 5.3).
@@ -342,9 +369,16 @@ impl Server {
         (!is_same).then_some(Persist { number, hard_state, base, first_index, entries })
     }
 
+    /// Its memory forgets the entries that its log has compacted, once the rules have seen them.
+    pub fn forget_compacted(&mut self) {
+        if let Some(replica) = &self.replica {
+            self.disk.forget_up_to(replica.node().log().base());
+        }
+    }
+
     /// Whether another batch waits already.
     pub fn has_input(&self) -> bool {
-        !self.inbox.is_empty() || self.persisted.is_some()
+        !self.inbox.is_empty() || self.persisted.is_some() || !self.saved.is_empty()
     }
 
     /// The time of its next action if no input arrives, in true time.

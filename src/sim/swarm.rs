@@ -2,6 +2,8 @@
 //! *Swarm Testing*, 2012). A run with all faults at once hides failures that only a part of them
 //! shows.
 
+mod disks;
+
 use fastrand::Rng;
 
 use super::operations::Operations;
@@ -69,6 +71,11 @@ pub fn plan(seed: u64) -> Plan {
     }
     let wall_clocks = wall_clocks(&mut root.fork(), replicas, lifetime_us);
     let bounds = bounds(&mut root.fork(), &mut workload);
+    let log = disks::log_bounds(&mut root.fork(), &network);
+    add_pattern_of_disks(&mut root.fork(), replicas, lifetime_us, storage, &mut faults);
+    if storage != Storage::Memory {
+        disks::add_faults(&mut root.fork(), replicas, lifetime_us, &liveness, &mut faults);
+    }
     let liveness = Some(liveness);
     Plan {
         seed,
@@ -80,6 +87,7 @@ pub fn plan(seed: u64) -> Plan {
         clock_origin,
         wall_clocks,
         bounds,
+        log,
         tuning,
         applied_at_once,
         workload,
@@ -156,6 +164,22 @@ fn add_pattern(rng: &mut Rng, replicas: usize, lifetime_us: Micros, faults: &mut
         5 => constrain(rng, replicas, lifetime_us, faults),
         6 => outlive(rng, replicas, faults),
         7 => restart_under_promise(rng, replicas, lifetime_us, faults),
+        _ => {}
+    }
+    faults.retain(|fault| fault.at_us < lifetime_us);
+}
+
+/// The same for snapshots and disks. A replica without a disk can't restart.
+fn add_pattern_of_disks(
+    rng: &mut Rng,
+    replicas: usize,
+    lifetime_us: Micros,
+    storage: Storage,
+    faults: &mut Vec<Fault>,
+) {
+    match rng.u8(0..8) {
+        0 if storage != Storage::Memory => disks::restart_all(rng, replicas, lifetime_us, faults),
+        1..4 => disks::leave_behind(rng, replicas, lifetime_us, storage != Storage::Memory, faults),
         _ => {}
     }
     faults.retain(|fault| fault.at_us < lifetime_us);

@@ -8,7 +8,7 @@ use super::cluster::Cluster;
 use super::coverage::Coverage;
 use super::minimise::minimise;
 use super::operations::Operations;
-use super::plan::{Bounds, Fault, FaultKind, Plan, Storage, Target, Workload};
+use super::plan::{Bounds, Fault, FaultKind, LogBounds, Plan, Storage, Target, Workload};
 use super::scenario::Source;
 use super::trace::excerpt;
 use super::{Outcome, run, swarm};
@@ -283,9 +283,10 @@ fn file_that_is_no_plan_is_refused_with_its_reason() {
 /// A plan of the time before there were other operations than puts and gets.
 #[test]
 fn plan_without_operations_and_wall_clocks_means_puts_and_gets_at_the_right_time() {
-    let plan = Plan { wall_clocks: Vec::new(), bounds: Bounds::default(), ..swarm::plan(1) };
+    let (bounds, log) = (Bounds::default(), LogBounds::default());
+    let plan = Plan { wall_clocks: Vec::new(), bounds, log, ..swarm::plan(1) };
     let mut json = serde_json::to_value(&plan).expect("JSON");
-    for key in ["wall_clocks", "bounds"] {
+    for key in ["wall_clocks", "bounds", "log"] {
         json.as_object_mut().expect("an object").remove(key).expect("it is there");
     }
     json["workload"].as_object_mut().expect("an object").remove("operations").expect("it is there");

@@ -104,18 +104,24 @@ impl Trace {
         if (term, led) != (before.term, before.led) {
             self.say(now, Place::Replica(at), || describe(node));
         }
-        for index in before.commit_index + 1..=node.commit_index() {
-            let entry = node.log().get(index).map(ToString::to_string).unwrap_or_default();
+        let installed = after.replica().map_or(0, crate::replica::Replica::installed);
+        if installed != before.installed {
+            self.say(now, Place::Replica(at), || {
+                format!("installs the snapshot of the entries up to {installed}")
+            });
+        }
+        let applied_from = if installed == before.installed { before.commit_index } else { installed };
+        for index in applied_from + 1..=node.commit_index() {
+            let entry = node.log().get(index).map_or_else(|| index.to_string(), ToString::to_string);
             self.say(now, Place::Replica(at), || format!("applies {entry}"));
         }
         for effect in effects {
             self.say(now, Place::Replica(at), || match effect {
                 Effect::Persist(persist) => {
                     let (number, first, count) = (persist.number, persist.first_index, persist.entries.len());
-                    format!(
-                        "writes {number}: term {}, {count} entries from {first}",
-                        persist.hard_state.current_term
-                    )
+                    let term = persist.hard_state.current_term;
+                    let anew = persist.base.map_or(String::new(), |base| format!(", a new log after {base}"));
+                    format!("writes {number}: term {term}{anew}, {count} entries from {first}")
                 }
                 Effect::SaveSnapshot(snapshot) => format!("saves the snapshot {}", snapshot.id),
                 Effect::Compact(base) => format!("compacts its log up to {base}"),

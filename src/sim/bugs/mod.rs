@@ -10,6 +10,7 @@
 //! | `answers` | clients get false answers, or answers in another order |
 //! | `datagrams` | two messages of one datagram become one that says more than both |
 //! | `early_disk` | the disk reports each change as soon as it is handed out |
+//! | `disks` | a replica goes on after its disk has failed, or does not wait for it |
 //! | `forgets_vote` | the disk of a replica that restarts has no vote |
 //! | `pre_vote_term` | a request for a pre-vote raises the term |
 //! | `reads` | a read is answered without a question to the core, or as an earlier one |
@@ -24,6 +25,7 @@
 mod acknowledgements;
 mod answers;
 mod datagrams;
+mod disks;
 mod early_disk;
 mod forgets_vote;
 mod pre_vote_term;
@@ -47,6 +49,7 @@ use crate::replication::{Message, PersistentState};
 use acknowledgements::{AckTwice, AcksBeyond};
 use answers::{OutOfOrder, StaleLeaderAnswersOk};
 use datagrams::{JoinsGaps, MergesRefusals};
+use disks::{InstallsEarly, SkipsDirectorySync, TriesSyncAgain, VotesAfterFailedSync};
 use early_disk::EarlyDisk;
 use forgets_vote::ForgetsVote;
 use pre_vote_term::PreVoteRaisesTerm;
@@ -75,8 +78,29 @@ pub(super) trait Adapter: fmt::Debug {
     /// Changes the effects of a batch.
     fn output(&mut self, _replica: &mut Replica, _now: Micros, _effects: &mut Vec<Effect>) {}
 
+    /// What the replica does when a sync fails.
+    fn after_failed_sync(&self) -> AfterFailedSync {
+        AfterFailedSync::End
+    }
+
+    /// Whether the replica takes a snapshot for saved before the directory is synced.
+    fn skips_directory_sync(&self) -> bool {
+        false
+    }
+
     /// Changes the messages of a datagram to another replica.
     fn datagram(&mut self, _messages: &mut Vec<Message>) {}
+}
+
+/// What a replica does when a sync fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterFailedSync {
+    /// Its process ends.
+    End,
+    /// Its process ends after it has sent the messages that waited for the sync.
+    SendAndEnd,
+    /// It syncs once more. The disk, which has dropped the data, reports a success.
+    TryAgain,
 }
 
 /// Makes the enumeration, its names, its texts and its adapters from one list.
@@ -131,6 +155,15 @@ bugs! {
     AcksBeforeFsync = "acks-before-fsync": EarlyDisk { of_leader: false },
     /// A leader counts its own entries for a quorum before they are on its disk.
     CountsOwnUnsyncedEntry = "own-unsynced": EarlyDisk { of_leader: true },
+    /// A snapshot from the leader counts as soon as it has arrived, before it is on disk.
+    InstallsBeforeFsync = "installs-before-fsync": InstallsEarly,
+    /// A snapshot counts as soon as it has its name, before its directory is synced.
+    SkipsDirectorySync = "no-directory-sync": SkipsDirectorySync,
+    /// A replica whose sync has failed sends the votes and acknowledgements that waited for it, and
+    /// ends only then.
+    VotesAfterFailedSync = "votes-after-failed-sync": VotesAfterFailedSync,
+    /// A replica whose sync has failed syncs once more, which succeeds although the data is lost.
+    TriesSyncAgain = "tries-sync-again": TriesSyncAgain,
     /// A leader serves reads without a lease and without a question to a quorum.
     ServesReadsUnproven = "unproven-reads": Reads::new(Serves::Unproven),
     /// A new leader serves reads before its no-op is committed.

@@ -1,5 +1,5 @@
-//! The commit index of a replica never decreases while it is up. A replica that restarts begins at
-//! 0.
+//! The commit index of a replica never decreases while it is up. A replica that restarts begins with
+//! its snapshot, or at 0 without one.
 
 use raft::types::Index;
 
@@ -29,7 +29,7 @@ impl Invariant for CommitMonotone {
         if now < before { Err(format!("it had committed {before} and has {now}")) } else { Ok(()) }
     }
 
-    fn crashed(&mut self, _: Micros, at: usize, _: &[Server]) {
-        self.committed[at] = 0;
+    fn crashed(&mut self, _: Micros, at: usize, servers: &[Server]) {
+        self.committed[at] = servers[at].disk.snapshot().index;
     }
 }

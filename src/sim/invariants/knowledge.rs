@@ -32,9 +32,9 @@ pub struct Committed {
 /// What the replicas have reached when they have applied an entry.
 #[derive(Clone, Debug)]
 struct Reached {
-    state: StateMachine, // without sessions
+    state: StateMachine,   // without sessions
+    machine: StateMachine, // with sessions
     time: UnixMillis,
-    sessions: (usize, usize), // how many, and their bytes
 }
 
 /// The committed sequence, and its meaning.
@@ -51,7 +51,7 @@ impl Knowledge {
     /// Knows nothing so far, of replicas with these settings.
     pub fn new(settings: Settings) -> Self {
         let machine = StateMachine::new(settings);
-        let start = Reached { state: machine.clone(), time: machine.time(), sessions: machine.sessions() };
+        let start = Reached { state: machine.clone(), machine: machine.clone(), time: machine.time() };
         Self {
             committed: Vec::new(),
             effects: BTreeMap::new(),
@@ -65,13 +65,13 @@ impl Knowledge {
     pub(super) fn learn(&mut self, moment: &Observation<'_>) {
         let node = moment.node();
         for index in self.committed.len() as Index + 1..=node.commit_index() {
-            let Some(entry) = node.log().get(index) else { break };
+            let Some(entry) = moment.entry(index) else { break };
             let Reached { mut state, mut time, .. } = self.reached[self.reached.len() - 1].clone();
             let does_nothing = !self.apply(entry, &mut state);
             if let Payload::Command(proposal) = &entry.payload {
                 time = time.max(proposal.at);
             }
-            self.reached.push(Reached { state, time, sessions: self.machine.sessions() });
+            self.reached.push(Reached { state, machine: self.machine.clone(), time });
             self.committed.push(Committed { entry: entry.clone(), in_term: moment.term(), does_nothing });
         }
     }
@@ -142,7 +142,12 @@ impl Knowledge {
     /// bytes there are.
     pub fn state_at(&self, index: Index) -> (&StateMachine, (usize, usize)) {
         let reached = &self.reached[index as usize];
-        (&reached.state, reached.sessions)
+        (&reached.state, reached.machine.sessions())
+    }
+
+    /// The whole state of each replica that has applied the entries up to `index`.
+    pub fn machine_at(&self, index: Index) -> &StateMachine {
+        &self.reached[index as usize].machine
     }
 
     /// How many sessions have expired.

@@ -30,9 +30,12 @@ impl Invariant for LogMatching {
         "log matching"
     }
 
-    fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
+    fn check(&mut self, moment: &Observation<'_>, knowledge: &Knowledge) -> Result<(), String> {
         for persist in moment.persists() {
-            let mut before = moment.node().log().term_at(persist.first_index - 1).unwrap_or(0);
+            let index = persist.first_index - 1;
+            // If the entry before was compacted, it is committed.
+            let compacted = || knowledge.at(index).map_or(0, |committed| committed.entry.term);
+            let mut before = moment.node().log().term_at(index).unwrap_or_else(|_| compacted());
             for entry in &persist.entries {
                 self.check_entry(before, entry)?;
                 before = entry.term;

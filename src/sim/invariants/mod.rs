@@ -12,6 +12,7 @@ mod answers_in_order;
 mod applied_once;
 mod at_most_once;
 mod commit_monotone;
+mod compacted_is_covered;
 mod contacts_are_true;
 mod election_safety;
 mod knowledge;
@@ -31,6 +32,7 @@ mod promises_are_kept;
 mod refusals_are_right;
 mod replies_are_true;
 mod silent_leaders_are_not_named;
+mod snapshots_are_true;
 mod stale_leaders_are_told;
 mod state_machine_safety;
 mod states_equal;
@@ -43,7 +45,7 @@ mod watches_hold;
 
 use std::fmt;
 
-use raft::types::{Index, Term};
+use raft::types::{EntryId, Index, Term};
 
 use super::clients::Clients;
 use super::server::Server;
@@ -52,7 +54,7 @@ use crate::id::Id;
 use crate::micros::Micros;
 use crate::operation::UnixMillis;
 use crate::replica::Effect;
-use crate::replication::{Message, Node, Persist};
+use crate::replication::{Entry, Message, Node, Persist};
 use crate::request::Response;
 use crate::state_machine::Settings;
 
@@ -102,10 +104,14 @@ pub struct Before {
     pub last_leader_contact: Option<Micros>,
     /// Whether it led.
     pub led: bool,
+    /// The entry before the first one of its log.
+    pub base: EntryId,
     /// The end of its log.
     pub last_index: Index,
     /// Its commit index.
     pub commit_index: Index,
+    /// The last entry of the latest snapshot that it has installed.
+    pub installed: Index,
     /// The end of its lease, in true time.
     pub leased_until: Option<Micros>,
 }
@@ -113,14 +119,17 @@ pub struct Before {
 impl Before {
     /// The state of a replica now.
     pub fn of(server: &Server) -> Self {
-        let Some(node) = server.replica().map(crate::replica::Replica::node) else { return Self::default() };
+        let Some(replica) = server.replica() else { return Self::default() };
+        let node = replica.node();
         Self {
             term: node.hard_state().current_term,
             voted_for: node.hard_state().voted_for,
             leader: node.leader(),
             last_leader_contact: node.last_leader_contact(),
             led: node.is_leader(),
+            base: node.log().base(),
             last_index: node.log().last_index(),
+            installed: replica.installed(),
             commit_index: node.commit_index(),
             leased_until: server.leased_until(),
         }
@@ -163,6 +172,20 @@ impl<'a> Observation<'a> {
     /// The date on its wall clock.
     pub fn date(&self) -> UnixMillis {
         self.server().date(self.now)
+    }
+
+    /// An entry of its log at the end of the batch. Without a disk, memory still has the entries that
+    /// the batch has compacted.
+    pub fn entry(&self, index: Index) -> Option<&'a Entry> {
+        self.node().log().get(index).or_else(|| {
+            let memory = Some(self.server()).filter(|server| !server.has_disk());
+            memory.and_then(|server| server.disk.log().get(index))
+        })
+    }
+
+    /// Whether it has installed a snapshot in the batch.
+    pub fn installed(&self) -> bool {
+        self.server().replica().is_some_and(|replica| replica.installed() != self.before.installed)
     }
 
     /// Its term.
@@ -241,6 +264,8 @@ impl Invariants {
                 Box::new(log_matching::LogMatching::default()),
                 Box::new(commit_monotone::CommitMonotone::new(replicas)),
                 Box::new(term_monotone::TermMonotone::new(replicas)),
+                Box::new(compacted_is_covered::CompactedIsCovered),
+                Box::new(snapshots_are_true::SnapshotsAreTrue::default()),
                 Box::new(state_machine_safety::StateMachineSafety),
                 Box::new(leader_completeness::LeaderCompleteness),
                 Box::new(lease_exclusivity::LeaseExclusivity::new(replicas)),
