@@ -97,6 +97,23 @@ fn slow_disk_deposes_no_leader() {
     assert!(installed, "the followers that were away need a snapshot");
 }
 
+/// Replicas without a disk compact their logs, too. Followers that were cut off or stood still get a
+/// snapshot, and so does a leader that was cut off with entries of its own.
+#[test]
+fn replica_without_a_disk_gets_the_snapshot_of_another() {
+    for reached in coverage("left-behind-in-memory") {
+        assert!(reached.snapshots_installed >= 2 && reached.logs_compacted > 0, "{reached:?}");
+    }
+}
+
+/// All replicas stop at once, four times. The rules know each write that was acknowledged before.
+#[test]
+fn cluster_restarts_from_its_snapshots() {
+    for reached in coverage("all-restart-from-snapshots") {
+        assert!(reached.restarts_from_snapshot >= 9, "{reached:?}");
+    }
+}
+
 /// The leader is cut off for 0.3 s in each second, and 90 puts come per second. A leader that is
 /// deposed costs 0.48 s.
 #[test]

@@ -98,6 +98,19 @@ impl fmt::Display for Refusal {
     }
 }
 
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "loses {} changes", self.lost)?;
+        if self.torn {
+            write!(f, ", one of them in part")?;
+        }
+        if self.lost_snapshot {
+            write!(f, ", and the snapshot that was being saved")?;
+        }
+        Ok(())
+    }
+}
+
 /// The damage that a crash did to a disk.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Damage {

@@ -14,6 +14,7 @@
 //! | `disk` | a disk: log, snapshot, and the part of both that survives a crash |
 //! | `disks` | how long the disks take, and what follows when an operation ends or fails |
 //! | `network` | whether and when a message arrives |
+//! | `clock` | the clock of a replica, by which it measures spans of time |
 //! | `wall_clock` | the clocks that show the date |
 //! | `intents` | the requests of the clients, drawn before the run |
 //! | `requester` | when the loop that sends all requests is awake |
@@ -61,6 +62,7 @@ pub mod batch;
 pub mod bugs;
 mod circle;
 pub mod clients;
+mod clock;
 pub mod cluster;
 pub mod coverage;
 mod disk;

@@ -8,6 +8,7 @@ use fastrand::Rng;
 use raft::types::{EntryId, Index, Term};
 
 use super::bugs::{Adapter, AfterFailedSync, Bug};
+use super::clock::Clock;
 use super::disk::{Disk, Refusal};
 use super::plan::{ClockOrigin, Storage};
 use super::wall_clock::WallClock;
@@ -23,38 +24,6 @@ use crate::wire::Limits;
 
 /// The greatest number of inputs in a batch, as in the pipeline.
 const MAX_BATCH: usize = 256;
-
-/// A clock that runs at its own rate from its own origin.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    started_at: Micros, // true time
-    origin: Micros,     // the time that it showed then
-    ppm: i64,
-}
-
-impl Clock {
-    const MILLION: i128 = 1_000_000;
-
-    fn rate(self) -> i128 {
-        Self::MILLION + i128::from(self.ppm)
-    }
-
-    fn shows(self, now: Micros) -> Micros {
-        let since = i128::from(now - self.started_at);
-        self.origin + (since * self.rate() / Self::MILLION) as Micros
-    }
-
-    /// The time by which it advances in a span of true time.
-    fn span(self, true_us: Micros) -> Micros {
-        (i128::from(true_us) * self.rate() / Self::MILLION) as Micros
-    }
-
-    /// The first true time at which it shows this time or a later one.
-    fn when(self, shown: Micros) -> Micros {
-        let since = i128::from(shown.saturating_sub(self.origin).min(Micros::MAX / 4));
-        self.started_at + ((since * Self::MILLION + self.rate() - 1) / self.rate()) as Micros
-    }
-}
 
 /// The messages of other replicas that must be answered, by the role of the receiver on arrival.
 #[derive(Debug, Default)]
@@ -416,20 +385,4 @@ impl Server {
 /// An empty outbox.
 fn outbox(options: &Options, max_datagram: usize) -> Outbox {
     Outbox::new(options.own, max_datagram, options.tuning.coalesce)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clock_reaches_a_deadline_exactly_at_the_true_time_of_it() {
-        for ppm in [-50_000, -7, 0, 3, 50_000] {
-            let clock = Clock { started_at: 1_000, origin: 77, ppm };
-            for shown in [78, 500, 12_345, 800_001] {
-                let at = clock.when(shown);
-                assert!(clock.shows(at) >= shown && clock.shows(at - 1) < shown, "{ppm} {shown}");
-            }
-        }
-    }
 }

@@ -55,6 +55,10 @@ fn bugs_that_show_easily_are_found_within_a_hundred_seeds() {
         OutOfOrder,
         AcksForTheWay,
         RecallsAsNew,
+        InstallsBeforeFsync,
+        SkipsDirectorySync,
+        VotesAfterFailedSync,
+        TriesSyncAgain,
     ];
     for bug in bugs {
         assert!(explore(100, Some(bug)).0.is_some(), "{bug}");
