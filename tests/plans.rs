@@ -17,7 +17,7 @@ fn source(name: &str) -> Source {
 /// The number of seeds of each plan.
 const SEEDS: u64 = 8;
 
-/// What each seed of a plan reaches. No rule may be broken.
+/// The situations that each seed of a plan reaches. No rule may be broken.
 fn coverage(name: &str) -> Vec<Coverage> {
     let source = source(name);
     let coverage = |seed| {

@@ -52,7 +52,7 @@ pub enum Trouble {
     Full,
     /// Each write fails.
     Write,
-    /// Each sync fails, and what it covers may be lost.
+    /// Each sync fails, and the changes under it may be lost.
     Sync,
 }
 

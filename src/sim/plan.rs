@@ -268,8 +268,8 @@ pub enum FaultKind {
     /// Each write to a replica's disk fails. Its process ends at the first one, and starts again when
     /// the fault ends.
     WriteError(Target),
-    /// Each sync of a replica's disk fails, and what it covers may be lost. Its process ends at the
-    /// first one, and starts again when the fault ends.
+    /// Each sync of a replica's disk fails, and the changes under it may be lost. Its process ends at
+    /// the first one, and starts again when the fault ends.
     SyncError(Target),
     /// A replica stops, and a sector of its log or of its snapshot goes bad. When the fault ends, the
     /// replica refuses to start. It never comes back.

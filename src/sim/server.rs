@@ -248,7 +248,7 @@ impl Server {
         self.saved.push(id);
     }
 
-    /// What it does when a sync fails.
+    /// Its behaviour when a sync fails.
     pub fn after_failed_sync(&self) -> AfterFailedSync {
         self.adapter.as_ref().map_or(AfterFailedSync::End, |adapter| adapter.after_failed_sync())
     }

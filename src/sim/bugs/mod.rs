@@ -78,7 +78,7 @@ pub(super) trait Adapter: fmt::Debug {
     /// Changes the effects of a batch.
     fn output(&mut self, _replica: &mut Replica, _now: Micros, _effects: &mut Vec<Effect>) {}
 
-    /// What the replica does when a sync fails.
+    /// The replica's behaviour when a sync fails.
     fn after_failed_sync(&self) -> AfterFailedSync {
         AfterFailedSync::End
     }
@@ -92,7 +92,7 @@ pub(super) trait Adapter: fmt::Debug {
     fn datagram(&mut self, _messages: &mut Vec<Message>) {}
 }
 
-/// What a replica does when a sync fails.
+/// The behaviour of a replica whose sync has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterFailedSync {
     /// Its process ends.
