@@ -11,6 +11,7 @@
 //!       rename, directory sync: only then is it overwritten
 //! ```
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -101,7 +102,7 @@ enum Task {
     Free(u64),
 }
 
-/// Where the work is done. The tasks are done in their order, one after the other.
+/// Where the work is done.
 pub struct Worker<F: Files> {
     place: Place<F>,
     /// The segment that was asked for, as soon as it is ready.
@@ -126,25 +127,13 @@ impl<F: Files> Worker<F> {
         Ok(Self { place, ready })
     }
 
-    fn spawn(mut pool: Pool<F>) -> io::Result<Place<F>> {
+    fn spawn(pool: Pool<F>) -> io::Result<Place<F>> {
         // The log writer asks for one segment at a time, and it must not wait for room: a snapshot
         // can free many segments at once.
         let (tasks, waiting) = unbounded();
         let (done, ready) = bounded(2);
-        let work = move || {
-            for task in waiting {
-                let result = match task {
-                    Task::Prepare(number) => pool.prepare(number).map(Some),
-                    Task::Free(number) => pool.free(number).map(|()| None),
-                };
-                let is_failure = result.is_err();
-                let is_heard = result.transpose().is_none_or(|result| done.send(result).is_ok());
-                if is_failure || !is_heard {
-                    return;
-                }
-            }
-        };
-        let thread = thread::Builder::new().name("segments".into()).spawn(work)?;
+        let thread =
+            thread::Builder::new().name("segments".into()).spawn(move || work(pool, &waiting, &done))?;
         Ok(Place::Thread { tasks: Some(tasks), ready, thread: Some(thread) })
     }
 
@@ -193,6 +182,31 @@ impl<F: Files> Worker<F> {
     }
 }
 
+/// Does the tasks until there are no more, or until one fails. The oldest segments are freed first; but
+/// the log writer may wait for the next segment, and nothing waits for a free one.
+fn work<F: Files>(mut pool: Pool<F>, tasks: &Receiver<Task>, done: &Sender<io::Result<Prepared<F>>>) {
+    let mut to_free = VecDeque::new();
+    loop {
+        let task = if to_free.is_empty() { tasks.recv().ok() } else { tasks.try_recv().ok() };
+        let result = match task {
+            Some(Task::Prepare(number)) => pool.prepare(number).map(Some),
+            Some(Task::Free(number)) => {
+                to_free.push_back(number);
+                continue;
+            }
+            None => match to_free.pop_front() {
+                Some(number) => pool.free(number).map(|()| None),
+                None => return,
+            },
+        };
+        let has_failed = result.is_err();
+        let is_heard = result.transpose().is_none_or(|result| done.send(result).is_ok());
+        if has_failed || !is_heard {
+            return;
+        }
+    }
+}
+
 /// A thread that has ended left its error in the other channel.
 fn submit(tasks: &Option<Sender<Task>>, task: Task) {
     if let Some(tasks) = tasks {
@@ -209,5 +223,35 @@ impl<F: Files> Drop for Worker<F> {
                 let _ = thread.join();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::tests::faulty::Faulty;
+
+    #[test]
+    fn next_segment_is_prepared_before_others_are_freed() {
+        let files = Faulty::new(0);
+        let counters = Arc::default();
+        let segment_bytes = segment::MIN_BYTES;
+        let spares = Vec::new();
+        let mut pool =
+            Pool { files: files.clone(), owner: 1, segment_bytes, most_spares: 2, spares, counters };
+        for number in 1..=3 {
+            pool.prepare(number).expect("no fault is planned");
+        }
+        let (tasks, waiting) = unbounded();
+        let (done, ready) = unbounded();
+        for task in [Task::Free(1), Task::Free(2), Task::Prepare(4), Task::Free(3)] {
+            tasks.send(task).expect("it is not closed");
+        }
+        drop(tasks);
+        work(pool, &waiting, &done);
+        assert_eq!(ready.recv().expect("prepared").expect("no fault is planned").number, 4);
+        // A segment that is freed first would have become the next one.
+        let names: Vec<_> = files.contents().into_keys().collect();
+        assert_eq!(names, ["log-0000000004", "spare-0000000001", "spare-0000000002"]);
     }
 }

@@ -3,7 +3,7 @@
 mod bad_input;
 mod cost;
 mod crashes;
-mod faulty;
+pub mod faulty;
 mod flips;
 mod inode;
 mod model;
