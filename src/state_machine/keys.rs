@@ -20,7 +20,7 @@ use super::after;
 use super::deadlines::Deadlines;
 use super::revisions::Deletions;
 use super::sessions::Sessions;
-use super::trash::{Deleted, Trash};
+use super::trash::{Deleted, Remains, Trash};
 use crate::bytes::Bytes;
 use crate::digest::digest;
 use crate::operation::{Revision, UnixMillis};
@@ -210,6 +210,7 @@ impl Keys {
     /// Moves the time forward, and gives back some of the memory that is no longer used.
     pub fn advance(&mut self, time: UnixMillis) {
         self.deadlines.advance(time);
+        self.trash.count_freed(1); // by this entry, or by another thread meanwhile
         self.trash.shrink();
     }
 
@@ -234,11 +235,15 @@ impl Keys {
         &self.trash
     }
 
-    /// Takes the state of another state machine, to give its memory back by and by.
-    pub fn discard(&mut self, keys: Self, deletions: Deletions, sessions: Sessions) {
-        let Self { values, deadlines, trash } = keys;
-        self.trash.add_all(trash);
-        self.trash.add(Deleted { values, deadlines, deletions, sessions });
+    /// Takes the memory of another state machine, to give it back by and by.
+    pub fn discard(&mut self, remains: Remains) {
+        self.trash.add_all(remains);
+    }
+
+    /// The memory of these keys and of the rest of the state.
+    pub fn into_remains(self, deletions: Deletions, sessions: Sessions) -> Remains {
+        let Self { values, deadlines, trash } = self;
+        Remains::new(trash, Deleted { values, deadlines, deletions, sessions })
     }
 
     /// The keys whose digests are not less than this, in the order of the tree: each with its

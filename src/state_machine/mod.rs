@@ -104,6 +104,7 @@ use sessions::Sessions;
 pub use expiry::MAX_REMOVED;
 pub use session::{NAMES_WINDOW, SESSION_WINDOW};
 pub use settings::{SessionLimits, Settings};
+pub use trash::Remains;
 
 /// The state that every replica reaches by applying the same log. A clone is cheap and independent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -189,8 +190,13 @@ impl StateMachine {
     /// Takes a state machine that is no longer needed, to give its memory back by and by. To drop one
     /// with a million keys takes a few hundred milliseconds.
     pub fn discard(&mut self, other: Self) {
-        let Self { keys, deletions, sessions, .. } = other;
-        self.keys.discard(keys, deletions, sessions);
+        self.keys.discard(other.into_remains());
+    }
+
+    /// The memory of a state machine that is no longer needed, for a thread with time to free it.
+    pub fn into_remains(self) -> Remains {
+        let Self { keys, deletions, sessions, .. } = self;
+        keys.into_remains(deletions, sessions)
     }
 
     /// How many sessions there are, and how many bytes they take, about.

@@ -28,7 +28,29 @@ const LARGE_BYTES: usize = 2_048;
 #[derive(Default)]
 pub(super) struct Trash {
     deleted: Vec<Deleted>,
-    freed: usize, // keys that were freed, and whose memory is not merged yet
+    freed: usize, // keys that may have been freed, and whose memory is not merged yet
+}
+
+/// The memory of a state machine that is no longer needed.
+///
+/// A thread that dropped all of it at once would hold the allocator's lock again and again. A thread
+/// that applies entries then gets hardly one of ten done. So the owner frees it in steps, with pauses
+/// between them.
+#[derive(Debug)]
+pub struct Remains(Trash);
+
+impl Remains {
+    pub(super) fn new(mut trash: Trash, state: Deleted) -> Self {
+        trash.add(state);
+        Self(trash)
+    }
+
+    /// Frees a few hundred keys, and returns whether some are left. This takes a fraction of a
+    /// millisecond.
+    pub fn free_some(&mut self) -> bool {
+        self.0.free(STEP);
+        !self.0.deleted.is_empty()
+    }
 }
 
 /// The rest of keys that were deleted at once, and of the state with them.
@@ -46,9 +68,9 @@ impl Trash {
         self.deleted.push(deleted);
     }
 
-    /// Adds all that another one holds.
-    pub fn add_all(&mut self, mut trash: Self) {
-        self.deleted.append(&mut trash.deleted);
+    /// Adds the memory of another state machine.
+    pub fn add_all(&mut self, mut remains: Remains) {
+        self.deleted.append(&mut remains.0.deleted);
     }
 
     /// Frees some.
@@ -56,8 +78,12 @@ impl Trash {
         if self.deleted.is_empty() {
             return;
         }
-        let (mut freed, step) = (0, STEP.max(self.len() / PART));
-        while freed < step
+        self.free(STEP.max(self.len() / PART));
+    }
+
+    fn free(&mut self, keys: usize) {
+        let mut freed = 0;
+        while freed < keys
             && let Some(deleted) = self.deleted.last_mut()
         {
             match deleted.free_one() {
@@ -68,8 +94,8 @@ impl Trash {
         self.count_freed(freed);
     }
 
-    /// Takes note that so many keys were freed, here or elsewhere, and merges their memory when there
-    /// are enough of them.
+    /// Takes note that so many keys may have been freed, here or elsewhere, and merges their memory
+    /// when there are enough of them.
     pub fn count_freed(&mut self, keys: usize) {
         self.freed += keys;
         if self.freed >= STEP {
@@ -198,5 +224,19 @@ mod tests {
         }
         assert!(steps > 20, "{steps}");
         assert_eq!(state.applied(), steps);
+    }
+
+    #[test]
+    fn remains_of_a_state_are_freed_in_small_steps_and_its_copies_stay() {
+        let mut state = StateMachine::new(Settings::default());
+        for index in 1..=2_000 {
+            let operation = Operation::set(index.to_string(), "v");
+            state.apply(index, &Proposal { at: 1, request: None, command: operation.into() });
+        }
+        let copy = state.clone();
+        let mut remains = copy.clone().into_remains();
+        let steps = 1 + std::iter::from_fn(|| remains.free_some().then_some(())).count();
+        assert!((2_000 / STEP..=2_000 / STEP + 2).contains(&steps), "{steps}");
+        assert_eq!((copy.len(), state), (2_000, copy));
     }
 }
