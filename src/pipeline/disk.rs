@@ -15,6 +15,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use raft::types::EntryId;
 
@@ -24,6 +26,7 @@ use crate::clock::BootTime;
 use crate::micros::Micros;
 use crate::replica::Snapshot;
 use crate::replication::{Entry, Payload, Persist};
+use crate::state_machine::Remains;
 use crate::state_machine::snapshot::Encoder;
 use crate::storage::{self, Directory};
 use crate::transport::Transport;
@@ -45,6 +48,9 @@ const OFFLOADED_US: Micros = 1_000_000;
 
 /// How many bytes of a snapshot are encoded at a time.
 const CHUNK_BYTES: usize = 256 << 10;
+
+/// Between the steps in which a snapshot is freed: a million keys take two seconds.
+const FREE_PAUSE: Duration = Duration::from_micros(200);
 
 /// About how many bytes an entry takes in memory besides its texts.
 const ENTRY_BYTES: usize = 128;
@@ -164,18 +170,26 @@ impl SnapshotWriter {
         Self { snapshots, stops: Arc::default() }
     }
 
-    /// Saves a snapshot. False if the replica ended meanwhile.
-    fn save(&mut self, Snapshot { id, state }: Snapshot) -> io::Result<bool> {
+    /// Saves a snapshot, and returns its memory. `None` if the replica ended meanwhile.
+    fn save(&mut self, Snapshot { id, state }: Snapshot) -> io::Result<Option<Remains>> {
         let mut encoder = Encoder::new(state);
         let mut unfinished = self.snapshots.begin(id)?;
         while let Some(chunk) = encoder.next_chunk(CHUNK_BYTES) {
             if self.stops.load(Ordering::Relaxed) {
-                return Ok(false);
+                return Ok(None);
             }
             unfinished.push(&chunk)?;
         }
         self.snapshots.finish(unfinished)?;
-        Ok(true)
+        Ok(Some(encoder.into_state().into_remains()))
+    }
+
+    /// Frees the memory of a snapshot, so slowly that the other threads hardly wait for the
+    /// allocator.
+    fn free(&self, mut remains: Remains) {
+        while remains.free_some() && !self.stops.load(Ordering::Relaxed) {
+            thread::sleep(FREE_PAUSE);
+        }
     }
 }
 
@@ -201,9 +215,11 @@ impl Stage for SnapshotWriter {
             }
             for snapshot in waiting.drain(..) {
                 let id = snapshot.id;
-                if !self.save(*snapshot)? || !port.send(id) {
+                let Some(remains) = self.save(*snapshot)? else { return Ok(()) };
+                if !port.send(id) {
                     return Ok(());
                 }
+                self.free(remains);
             }
         }
     }
