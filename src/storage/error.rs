@@ -94,6 +94,8 @@ pub enum Reason {
     Missing,
     /// A record is invalid, and there are later ones.
     Middle,
+    /// Neither this segment nor another one has a record.
+    Empty,
     /// A record is not the successor of the one before it.
     Order,
     /// The log begins behind the end of the snapshot.
@@ -120,6 +122,7 @@ impl fmt::Display for Reason {
             Self::Entry => "an entry in it makes no sense",
             Self::Missing => "it is missing",
             Self::Middle => "a record is damaged, and later ones are not",
+            Self::Empty => "it has no valid record, and no other segment has one",
             Self::Order => "a record does not continue the log",
             Self::Gap { snapshot, base } => {
                 return write!(

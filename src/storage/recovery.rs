@@ -306,7 +306,7 @@ impl Replay {
 
     fn finish(self) -> Result<Recovered, Fault> {
         let Some((terms, next_record)) = self.terms.clone().zip(self.next_record) else {
-            return Err(self.fault_at_tail());
+            return Err(Fault { reason: Reason::Empty, ..self.fault_at_tail() });
         };
         if self.tail.is_sealed && self.empty.is_empty() {
             let segment = self.extents.last().map_or(1, |extent| extent.number + 1);
