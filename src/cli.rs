@@ -250,8 +250,8 @@ With --data-dir a write that was acknowledged survives crashes and power cuts. T
 directory belongs to one replica of one cluster; `docs/storage.md` describes it.
 
 Exit codes: 0 clean stop, 1 simulator not reached, or a disk that failed or is full,
-2 bad command line, or a directory that is in use, damaged or another replica's,
-70 internal error.
+2 bad command line, or a directory that is in use, damaged, another replica's or not
+writable, 70 internal error.
 
 Examples:
   kvstore 0000 0001 0002             replica 0000 of three, at the socket ./0000

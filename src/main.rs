@@ -118,10 +118,32 @@ fn open_directory(
     Ok(Some(opened))
 }
 
-/// A directory that cannot be used is a mistake of its user; a system call that fails is not.
+/// A directory that cannot be used is a mistake of its user; a disk that fails or is full is not.
 fn storage_failure(error: &OpenError) -> Failure {
-    let code = if matches!(error, OpenError::Io(_)) { EXIT_UNREACHABLE } else { EXIT_USAGE };
+    let code = match error {
+        OpenError::Io(error) if !is_of_path(error.kind()) => EXIT_UNREACHABLE,
+        _ => EXIT_USAGE,
+    };
     Failure(code, error.to_string())
+}
+
+/// Whether no disk but the path of a directory, or its permissions, is the reason of an error.
+fn is_of_path(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{
+        AlreadyExists, InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound,
+        PermissionDenied, ReadOnlyFilesystem,
+    };
+    matches!(
+        kind,
+        AlreadyExists
+            | InvalidFilename
+            | InvalidInput
+            | IsADirectory
+            | NotADirectory
+            | NotFound
+            | PermissionDenied
+            | ReadOnlyFilesystem
+    )
 }
 
 /// Runs a replica until its network is closed.
