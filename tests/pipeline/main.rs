@@ -1,9 +1,12 @@
 //! The stages together, on a network inside this process, and whole processes.
 
 mod cluster;
+mod durable;
 mod flood;
 mod hostile;
 mod logging;
+#[path = "../testkit/mount.rs"]
+mod mount;
 mod process;
 mod suspension;
 #[path = "../testkit/mod.rs"]

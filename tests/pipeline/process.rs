@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a client of the datagram dialect waits before it asks again.
 const REPEAT: Duration = Duration::from_secs(1);
 
+/// How long messages are carried before a condition is looked at again.
+const CARRY: Duration = Duration::from_millis(20);
+
 /// How many other messages of the replica, or waits, come before an answer at most.
 const REPEATS: u32 = 100;
 
@@ -53,20 +56,31 @@ pub struct Voice {
 impl Voice {
     /// Hands a message to the replica.
     pub fn say(&self, bytes: &[u8]) {
+        self.try_say(bytes).expect("the replica reads");
+    }
+
+    fn try_say(&self, bytes: &[u8]) -> Result<(), Errno> {
         match self.dialect {
             Dialect::Seqpacket | Dialect::Udp => {
-                assert_eq!(send(&self.fd, bytes, SendFlags::NOSIGNAL), Ok(bytes.len()));
+                let sent = send(&self.fd, bytes, SendFlags::NOSIGNAL)?;
+                assert_eq!(sent, bytes.len());
+                Ok(())
             }
-            Dialect::Stream => self.write(&[bytes, b"\n"].concat()),
+            Dialect::Stream => self.try_write(&[bytes, b"\n"].concat()),
         }
     }
 
     /// Writes these bytes to a stream, without regard to lines.
-    pub fn write(&self, mut bytes: &[u8]) {
+    pub fn write(&self, bytes: &[u8]) {
+        self.try_write(bytes).expect("the replica reads");
+    }
+
+    fn try_write(&self, mut bytes: &[u8]) -> Result<(), Errno> {
         while !bytes.is_empty() {
-            let length = send(&self.fd, bytes, SendFlags::NOSIGNAL).expect("the replica reads");
+            let length = send(&self.fd, bytes, SendFlags::NOSIGNAL)?;
             bytes = &bytes[length..];
         }
+        Ok(())
     }
 }
 
@@ -77,6 +91,7 @@ pub struct Process {
     voice: Voice,
     begun: Vec<u8>,           // the beginning of a line that has not ended
     heard: VecDeque<Vec<u8>>, // read from the socket and not returned yet
+    has_hung_up: bool,
     _directory: TempDir,
 }
 
@@ -125,7 +140,7 @@ impl Process {
         };
         let voice = Voice { dialect, fd };
         let (begun, heard) = (Vec::new(), VecDeque::new());
-        Self { own: id(own), child, voice, begun, heard, _directory: directory }
+        Self { own: id(own), child, voice, begun, heard, has_hung_up: false, _directory: directory }
     }
 
     pub fn pid(&self) -> u32 {
@@ -136,6 +151,11 @@ impl Process {
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
         assert!(status.expect("kill is there").success());
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("it can be waited for").is_none()
     }
 
     /// Waits for its end.
@@ -216,6 +236,7 @@ impl Process {
     /// The next message, if there is one before the time-out of the socket.
     fn hear_soon(&mut self) -> Option<Vec<u8>> {
         while self.heard.is_empty() && self.read() {}
+        assert!(!self.has_hung_up, "{} has hung up", self.own);
         self.heard.pop_front()
     }
 
@@ -225,9 +246,12 @@ impl Process {
         let mut buffer = vec![0; ROOM];
         let length = match recv(self.fd(), &mut buffer[..], RecvFlags::empty()) {
             Err(Errno::AGAIN) => return false,
+            Ok((_, 0)) | Err(Errno::CONNREFUSED | Errno::CONNRESET) => {
+                self.has_hung_up = true;
+                return false;
+            }
             received => received.expect("the connection lives").1,
         };
-        assert!(length > 0, "{} has hung up", self.own);
         buffer.truncate(length);
         if self.voice.dialect == Dialect::Stream {
             self.begun.append(&mut buffer);
@@ -286,7 +310,7 @@ impl Processes {
     }
 
     pub fn get(&self, id: Id) -> &Process {
-        &self.0[usize::from(id.number())]
+        self.0.iter().find(|process| process.own == id).expect("it runs")
     }
 
     /// Carries messages between the replicas that `passes` allows, until an answer comes for the
@@ -304,9 +328,11 @@ impl Processes {
             if to == CLIENT.to_string() {
                 return Some((from, message));
             }
-            for other in self.0.iter().filter(|other| other.own != from) {
-                if (to == "FFFF" || to == other.own.to_string()) && passes(from, other.own) {
-                    other.say(&bytes);
+            let others: Vec<Id> =
+                self.0.iter().map(|other| other.own).filter(|&other| other != from).collect();
+            for other in others {
+                if (to == "FFFF" || to == other.to_string()) && passes(from, other) {
+                    self.say(other, &bytes);
                 }
             }
         }
@@ -335,42 +361,65 @@ impl Processes {
         value: &str,
         passes: impl Fn(Id) -> bool,
     ) -> (Id, Value) {
-        let others: Vec<Id> = self.0.iter().map(|process| process.own).filter(|&id| passes(id)).collect();
         let deadline = Instant::now() + PATIENCE;
         for attempt in 0.. {
             assert!(Instant::now() < deadline, "no replica answers {mid} with {outcome}");
+            let others: Vec<Id> =
+                self.connected().map(|process| process.own).filter(|&id| passes(id)).collect();
             let to = others[attempt % others.len()];
             let mid = format!("{mid}-{attempt}");
-            self.get(to).ask(kind, &mid, key, value);
-            let until = Instant::now() + PATIENCE / 4;
-            while let Some((from, answer)) = self.answer_until(until, |from, to| passes(from) && passes(to)) {
-                if answer["MID"] == mid && answer["type"] == outcome {
-                    return (from, answer);
-                }
-                if answer["MID"] == mid {
-                    break;
-                }
+            self.say(to, &request(to, kind, &mid, key, value));
+            match self.answer_to(&mid, to, |from, to| passes(from) && passes(to)) {
+                Some((from, answer)) if answer["type"] == outcome => return (from, answer),
+                _ => {}
             }
         }
         unreachable!("there are more attempts than time");
     }
 
+    /// The answer to a request to this replica, if it does not take too long.
+    fn answer_to(&mut self, mid: &str, to: Id, passes: impl Fn(Id, Id) -> bool) -> Option<(Id, Value)> {
+        let until = Instant::now() + PATIENCE / 4;
+        while Instant::now() < until && self.connected().any(|process| process.own == to) {
+            let answer = self.answer_until(Instant::now() + CARRY, &passes);
+            if answer.as_ref().is_some_and(|(_, answer)| answer["MID"] == mid) {
+                return answer;
+            }
+        }
+        None
+    }
+
+    /// Hands a message to a replica that may have ended.
+    fn say(&mut self, to: Id, bytes: &[u8]) {
+        for process in self.0.iter_mut().filter(|process| process.own == to && !process.has_hung_up) {
+            process.has_hung_up = process.voice.try_say(bytes).is_err();
+        }
+    }
+
+    fn connected(&self) -> impl Iterator<Item = &Process> {
+        self.0.iter().filter(|process| !process.has_hung_up)
+    }
+
     /// The next message of any replica, if there is one until then.
     fn message_until(&mut self, until: Instant) -> Option<(Id, Vec<u8>)> {
         loop {
-            if let Some(process) = self.0.iter_mut().find(|process| !process.heard.is_empty()) {
-                return Some((process.own, process.hear()));
+            let heard = self.0.iter_mut().find_map(|process| Some((process.own, process.heard.pop_front()?)));
+            if heard.is_some() {
+                return heard;
             }
             if Instant::now() >= until {
                 return None;
             }
-            let mut fds: Vec<_> =
-                self.0.iter().map(|process| PollFd::from_borrowed_fd(process.fd(), PollFlags::IN)).collect();
+            let mut fds: Vec<_> = self
+                .connected()
+                .map(|process| PollFd::from_borrowed_fd(process.fd(), PollFlags::IN))
+                .collect();
             let left = until.saturating_duration_since(Instant::now());
             let timeout = Timespec::try_from(left).expect("a short span");
             poll(&mut fds, Some(&timeout)).expect("they can be polled");
             let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-            for (process, _) in self.0.iter_mut().zip(ready).filter(|&(_, ready)| ready) {
+            let connected = self.0.iter_mut().filter(|process| !process.has_hung_up);
+            for (process, _) in connected.zip(ready).filter(|&(_, ready)| ready) {
                 process.read();
             }
         }

@@ -2,32 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
-use assert_cmd::cargo::cargo_bin;
-use kvstore::replication::{Entry, Payload, Persist};
-use kvstore::storage::{Directory, Identity, Settings, open};
-use raft::id::Id;
-use raft::types::HardState;
+use kvstore::storage::{Directory, Settings, open};
 
-fn identity() -> Identity {
-    let id = |number| Id::new(number).expect("not reserved");
-    Identity { cluster: "test".into(), own: id(0), members: (0..3).map(id).collect() }
-}
-
-/// Makes the directory of a replica with three entries, each of its own batch.
-fn make(path: &Path) {
-    let files = Directory::create(path).expect("writable");
-    let settings = Settings { segment_bytes: 1 << 16, ..Settings::default() };
-    let mut log = open(&files, &identity(), &settings, &mut |_, _| {}).expect("empty").log;
-    for index in 1..=3 {
-        let hard_state = HardState { current_term: 7, voted_for: Id::new(2) };
-        let entries = vec![Entry { index, term: 7, payload: Payload::Noop }];
-        log.write(&[Persist { number: index, hard_state, base: None, first_index: index, entries }])
-            .expect("writable");
-    }
-    log.close().expect("writable");
-}
+use crate::{Ended, ended, identity, kvstore, make};
 
 /// Damages the second entry.
 fn damage(path: &Path) {
@@ -40,11 +18,10 @@ fn damage(path: &Path) {
 }
 
 fn repair(path: &Path, options: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(cargo_bin!("kvstore"));
-    let Output { status, stdout, stderr } =
-        command.arg("repair").arg("--data-dir").arg(path).args(options).output().expect("it starts");
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    (status.code(), text(stdout), text(stderr))
+    let mut command = kvstore();
+    let Ended { code, stdout, stderr } =
+        ended(command.arg("repair").arg("--data-dir").arg(path).args(options));
+    (code, stdout, stderr)
 }
 
 #[test]
