@@ -72,8 +72,8 @@ class Client:
     another may yet store it. `circling` holds declined requests that go round in circles. The
     client repeats one of them at a time, `pause` seconds after the one before, and the next one at
     `due`. `waiting_since` has the keys with a put that has reached a replica and is not
-    acknowledged, each with the time at which it reached one. `known` is of use with keys that all
-    clients share.
+    acknowledged, each with the time at which it reached one. At the end of the run the client gets
+    the `unread` keys one after the other. `known` is of use with keys that all clients share.
     """
 
     id: str
@@ -87,6 +87,7 @@ class Client:
     circling: deque[Request] = field(default_factory=deque)
     pause: float = 0.0
     due: float = math.inf
+    unread: deque[str] = field(default_factory=deque)
     known: Knowledge = field(default_factory=Knowledge)
 
     def key_to_get(self, choice: float) -> str | None:

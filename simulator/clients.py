@@ -139,6 +139,28 @@ class Clients:
         client.in_flight[key] = intent.value
         self._begin(client, put(key, intent.value))
 
+    def read_all(self) -> int:
+        """Begin to get each key with an acknowledged write; returns their number.
+
+        The client of the last such write gets the key, for no other one may know it.
+        """
+        writes = (r for r in self.requests.values() if r.type != "get" and r.outcome == "ok")
+        readers = {write.key: self._by_id[write.client] for write in writes}
+        for key, client in readers.items():
+            client.unread.append(key)
+        for client in self._clients:
+            self._read_next(client)
+        return len(readers)
+
+    @property
+    def unread(self) -> int:
+        """How many keys are left of those that `read_all` has begun to get."""
+        return sum(len(client.unread) for client in self._clients)
+
+    def _read_next(self, client: Client) -> None:
+        if client.unread:
+            self._get(client, client.unread.popleft())
+
     def _key_to_get(self, client: Client, intent: Intent) -> str | None:
         if self._rules.shared_keys:
             return self._shared_key(intent)
@@ -347,6 +369,7 @@ class Clients:
         elif isinstance(answer, str) and not (self._rules.shared_keys or self._operations):
             # A client cannot know the value of a key that other clients put, too.
             self._judge(client, request, answer, replica)
+        self._read_next(client)
 
     def _judge(self, client: Client, get: Request, value: str, replica: str) -> None:
         if not client.may_read(get, value):

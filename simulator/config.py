@@ -16,7 +16,10 @@ from simulator.schedule import DEFAULT_DURATION, EVENT_TYPES, LASTING, Event
 OPERATIONS = ("cas", "increment", "append", "delete")
 METRICS = ("total_msgs", "failures", "duplicates", "median_latency")
 MAX_PACKETS_LIMIT = 900_000
+MOST_RESTARTS = 10_000
 MOST_SHARED_KEYS = 1_000_000
+# Every value is different: it has 32 random digits. Two of the longest fit into a message.
+LEAST_VALUE_BYTES, MOST_VALUE_BYTES = 32, 4_096
 # Eleven days. The kernel takes no longer wait.
 MOST_SECONDS = 1_000_000
 _REQUIRED = object()
@@ -96,9 +99,12 @@ class Scenario:
     client_drops: float
     client_timeout: float | None
     read_back: bool
+    read_all: bool
+    value_bytes: int
     max_packets: int
     poll: float
     persist: bool
+    restarts: int
     events: tuple[Event, ...]
     tests: Tests
 
@@ -223,9 +229,14 @@ def _scenario(name: str, file: _Section, defaults: Defaults) -> Scenario:
         client_drops=file.number("client_drops", 0, 1, 0),
         client_timeout=_client_timeout(file),
         read_back=file.flag("read_back"),
+        read_all=file.flag("read_all"),
+        value_bytes=file.number(
+            "value_bytes", LEAST_VALUE_BYTES, MOST_VALUE_BYTES, LEAST_VALUE_BYTES, whole=True
+        ),
         max_packets=file.number("max_packets", requests, MAX_PACKETS_LIMIT, 20_000, whole=True),
         poll=file.number("poll", 0, 1, 0),
         persist=file.flag("persist"),
+        restarts=file.number("restarts", 0, MOST_RESTARTS, 0, whole=True),
         events=tuple(sorted(events, key=lambda event: event.time)),
         tests=_tests(file),
     )
@@ -233,10 +244,16 @@ def _scenario(name: str, file: _Section, defaults: Defaults) -> Scenario:
     file.number("maximum_get_generation_fail_fraction", 0, 1, 0)
     file.refuse_unknown()
     _check_schedule(file, events, scenario)
-    if scenario.client_drops and scenario.client_timeout is None:
-        rule = "needs client_timeout, because clients must repeat lost requests"
-        file.refuse("client_drops", scenario.client_drops, rule)
+    if scenario.client_timeout is None:
+        _check_patience(file, scenario)
     return scenario
+
+
+def _check_patience(file: _Section, scenario: Scenario) -> None:
+    for key in ("client_drops", "read_all"):
+        value = getattr(scenario, key)
+        if value:
+            file.refuse(key, value, "needs client_timeout, because clients must repeat lost requests")
 
 
 def _start_wait(file: _Section, lifetime: float, defaults: Defaults) -> float:
@@ -296,6 +313,10 @@ def _check_schedule(file: _Section, events: list[Event], scenario: Scenario) -> 
         number = events.index(refused.event)
         value = getattr(refused.event, refused.key)
         file.refuse(f"events[{number}].{refused.key}", value, refused.rule)
+    if scenario.restarts and not scenario.persist:
+        file.refuse("restarts", scenario.restarts, schedule.NEEDS_PERSIST)
+    if scenario.restarts and any(event.type in LASTING for event in events):
+        file.refuse("restarts", scenario.restarts, "needs events without restarts and pauses of their own")
 
 
 def _tests(file: _Section) -> Tests:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from random import Random
 
 KILLS = ("kill_leader", "kill_non_leader", "kill_leader_on_ack")
 RESTARTS = ("restart_leader", "restart_non_leader", "restart_all")
@@ -14,6 +15,7 @@ EVENT_TYPES = KILLS + RESTARTS + PAUSES + PARTITIONS
 LASTING = RESTARTS + PAUSES
 # Longer than a cluster needs for the election of another leader.
 DEFAULT_DURATION = 1.0
+NEEDS_PERSIST = "needs persist, because a replica that forgets its vote and its log is unsafe"
 _RESTART_ALL = "restart_all"
 
 
@@ -34,6 +36,18 @@ class Event:
 
     def __str__(self) -> str:
         return f"{self.type} at {self.time:g}" + ("" if self.duration is None else f" for {self.duration:g}")
+
+
+def draw_restarts(count: int, seconds: float, random: Random) -> Iterator[Event]:
+    """Restarts of random kinds and lengths at random moments of the first `seconds`.
+
+    Each begins in the first half of its part of the time, and ends within that part. So no two
+    overlap, and the replicas serve clients in between. Short ones are more likely than long ones.
+    """
+    half = seconds / max(1, count) / 2
+    for number in range(count):
+        type = random.choice(RESTARTS)
+        yield Event(type, (2 * number + random.random()) * half, random.random() ** 2 * half)
 
 
 @dataclass(frozen=True)
@@ -58,8 +72,7 @@ def refusal(events: Iterable[Event], replicas: int, persist: bool, end: float) -
 
 def _refuse_alone(event: Event, persist: bool, end: float) -> Refusal | None:
     if event.type in RESTARTS and not persist:
-        rule = "needs persist, because a replica that forgets its vote and its log is unsafe"
-        return Refusal(event, "type", rule)
+        return Refusal(event, "type", NEEDS_PERSIST)
     if event.type in LASTING and event.end >= end:
         return Refusal(event, "duration", f"must end before the run does, {end:g} seconds after start_wait")
     return None

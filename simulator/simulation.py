@@ -25,13 +25,14 @@ from simulator.lives import Cluster, Lives, Surroundings
 from simulator.messages import BROADCAST, HELLO, Malformed, excerpt, identifier
 from simulator.network import Network
 from simulator.result import Result
-from simulator.schedule import Event
+from simulator.schedule import Event, draw_restarts
 from simulator.transport import TRANSPORTS
 from simulator.workload import CLIENTS, Intent, plan
 
 FIRST_CLIENT_OFFSET = 16
 # Messages that the simulator keeps until all replicas have joined.
 MOST_EARLY_BYTES = 16 << 20
+READ_ALL = "read_all"
 
 
 class Simulation:
@@ -51,11 +52,13 @@ class Simulation:
         self._console = console
         # One generator per purpose, so that the draws for one do not change those for another.
         root = Random(seed)
-        workload, drops, choices, targets, client_drops = (
-            Random(root.getrandbits(64)) for _ in range(5)
+        workload, drops, choices, targets, client_drops, restarts = (
+            Random(root.getrandbits(64)) for _ in range(6)
         )
         self._chronicle = Chronicle()
         self._intents = plan(scenario, workload)
+        busy = scenario.lifetime - scenario.end_wait - scenario.start_wait
+        self._planned = (*scenario.events, *draw_restarts(scenario.restarts, busy, restarts))
         ids = [identifier(number) for number in range(scenario.replicas)]
         self.network = Network(ids, scenario.drops, drops, scenario.client_drops, client_drops)
         self._transport = TRANSPORTS[cluster.transport](
@@ -131,14 +134,15 @@ class Simulation:
         requests = ((self._origin + i.time, partial(self._start, i)) for i in self._intents)
         acts = sorted(self._acts(), key=itemgetter(0, 1))
         events = ((start + time, act) for time, _, act in acts)
-        return heapq.merge(requests, events, key=itemgetter(0))
+        end = [(self.end - self._scenario.end_wait, self._read_all)] if self._scenario.read_all else []
+        return heapq.merge(requests, events, end, key=itemgetter(0))
 
     def _acts(self) -> Iterator[tuple[float, int, Callable[[], None]]]:
         """The begin and the end of each event: its time, its rank within that time, the act.
 
         An event that lasts ends before another one of the same time begins.
         """
-        for event in self._scenario.events:
+        for event in self._planned:
             yield event.time, 1, partial(self._begin, event)
             if event.duration is not None:
                 yield event.end, 0 if event.duration else 2, partial(self._end, event)
@@ -146,6 +150,9 @@ class Simulation:
     def _start(self, intent: Intent) -> None:
         self._started += 1
         self._clients.start(intent)
+
+    def _read_all(self) -> None:
+        self._tell_event(READ_ALL, f"reads {self._clients.read_all():,} keys")
 
     @property
     def is_extinct(self) -> bool:
@@ -207,6 +214,8 @@ class Simulation:
             )
             for intent in left:
                 self._start(intent)
+        if self._clients.unread:
+            self._tell_event(READ_ALL, f"{self._clients.unread:,} keys were not read in time")
         for _ in range(self._events.armed):
             self._tell_event(KILL_LEADER_ON_ACK, "never struck")
         self._console.tell_repeated(self._since_start())

@@ -42,6 +42,10 @@ def _write_at(place: float, shares: Mapping[str, float]) -> str:
     return "put"
 
 
+def _lengthen(value: str, length: int) -> str:
+    return (value * -(-length // len(value)))[:length]
+
+
 def plan(scenario: Scenario, random: Random) -> list[Intent]:
     """Spread the requests evenly over the time between the two waits."""
     return [
@@ -52,7 +56,7 @@ def plan(scenario: Scenario, random: Random) -> list[Intent]:
             wants_own_key=random.random() < REWRITE_PROBABILITY,
             choice=random.random(),
             new_key=f"{random.getrandbits(128):032x}",
-            value=f"{random.getrandbits(128):032x}",
+            value=_lengthen(f"{random.getrandbits(128):032x}", scenario.value_bytes),
             # No draw without `operations`, so that a scenario without them keeps its requests.
             write=_write_at(random.random(), scenario.operations) if scenario.operations else "put",
         )

@@ -55,6 +55,14 @@ class Plan(unittest.TestCase):
             "442e3d437204e52db2221a58008a05a6", "put",
         ))
 
+    def test_values_are_as_long_as_the_scenario_says_and_differ_all(self) -> None:
+        short = [intent.value for intent in plan(small_scenario(), Random(1))]
+        for length in (32, 33, 4096):
+            values = [intent.value for intent in plan(small_scenario(value_bytes=length), Random(1))]
+            self.assertEqual({len(value) for value in values}, {length})
+            self.assertEqual([value[:32] for value in values], short)
+        self.assertEqual(len(set(short)), len(short))
+
     def test_seed_decides_everything(self) -> None:
         scenario = small_scenario()
         self.assertEqual(plan(scenario, Random(5)), plan(scenario, Random(5)))

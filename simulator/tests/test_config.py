@@ -68,6 +68,10 @@ class Refusals(unittest.TestCase):
             ("drops", -0.1, "must be a number from 0 to 1"),
             ("poll", -0.1, "must be a number from 0 to 1"),
             ("poll", 1.1, "must be a number from 0 to 1"),
+            ("restarts", -1, "must be an integer from 0 to 10000"),
+            ("restarts", 10001, "must be an integer from 0 to 10000"),
+            ("value_bytes", 31, "must be an integer from 32 to 4096"),
+            ("value_bytes", 4097, "must be an integer from 32 to 4096"),
             ("shared_keys", -1, "must be an integer from 0 to 1000000"),
             ("shared_keys", 1000001, "must be an integer from 0 to 1000000"),
             ("client_drops", 1.1, "must be a number from 0 to 1"),
@@ -98,6 +102,9 @@ class Refusals(unittest.TestCase):
             ("client_timeout", True, "must be a number above 0"),
             ("read_back", 1, "must be true or false"),
             ("read_back", None, "must be true or false"),
+            ("read_all", 1, "must be true or false"),
+            ("value_bytes", 32.5, "must be an integer"),
+            ("restarts", True, "must be an integer"),
             ("events", {}, "must be a list of objects"),
             ("events", [1], "must be an object"),
             ("tests", [], "must be an object"),
@@ -149,8 +156,9 @@ class Refusals(unittest.TestCase):
     def test_two_names_for_one_wait_are_refused(self) -> None:
         self.assert_refused("wait: 1: is another name of start_wait", wait=1)
 
-    def test_lossy_clients_without_time_out_are_refused(self) -> None:
+    def test_lossy_or_thorough_clients_without_time_out_are_refused(self) -> None:
         self.assert_refused("client_drops: 0.1: needs client_timeout", client_drops=0.1)
+        self.assert_refused("read_all: true: needs client_timeout", read_all=True)
 
     def test_unknown_key_is_refused(self) -> None:
         self.assert_refused("lifetimes: 5: unknown key; known are lifetime, ", lifetimes=5)
@@ -181,6 +189,12 @@ class Refusals(unittest.TestCase):
             with self.subTest(type):
                 self.assert_refused(f'events[1].type: "{type}": {rule}', events=[*event("part_hard", 1), *event(type, 2)])
                 self.assert_refused("persist: 1: must be true or false", events=event(type, 2), persist=1)
+
+    def test_drawn_restarts_need_directories_and_no_restarts_or_pauses_besides(self) -> None:
+        self.assert_refused("restarts: 3: needs persist, because a replica that forgets", restarts=3)
+        for type in schedule.LASTING:
+            rule = "needs events without restarts and pauses of their own"
+            self.assert_refused(f"restarts: 3: {rule}", restarts=3, persist=True, events=event(type, 1))
 
     def test_duration_out_of_range_or_of_another_event_is_refused(self) -> None:
         for type in schedule.LASTING:
@@ -308,6 +322,7 @@ class Accepted(unittest.TestCase):
             (scenario.shared_keys, scenario.client_drops, scenario.client_timeout, scenario.read_back),
             (0, 0, None, False),
         )
+        self.assertEqual((scenario.value_bytes, scenario.read_all, scenario.restarts), (32, False, 0))
         self.assertEqual(
             (scenario.tests.maximum_get_fail_fraction, scenario.tests.maximum_put_fail_fraction,
              scenario.tests.maximum_get_generation_fail_fraction,
@@ -332,6 +347,11 @@ class Accepted(unittest.TestCase):
         self.assertEqual([e.duration for e in scenario.events], [0.5, 0.5, 1, None, 1, None, 0])
         self.assertFalse(small_scenario(events=event("pause_leader", 1)).persist)
         self.assertTrue(small_scenario(persist=True).persist)
+
+    def test_restarts_that_are_drawn_are_accepted_beside_kills_and_partitions(self) -> None:
+        events = event("kill_leader", 1) + event("part_hard", 2) + event("part_end", 3)
+        scenario = small_scenario(events=events, persist=True, restarts=5)
+        self.assertEqual((scenario.restarts, len(scenario.events)), (5, 3))
 
     def test_keys_for_the_behaviour_of_clients_are_read(self) -> None:
         with tempfile.TemporaryDirectory() as directory:

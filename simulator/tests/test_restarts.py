@@ -1,8 +1,10 @@
 """Restarts and pauses in virtual time: what the user is told, and what clients see."""
 
 import unittest
+from random import Random
 from typing import Any
 
+from simulator import schedule
 from simulator.tests.support import small_scenario
 from simulator.tests.virtual import DELAY_SECONDS, VirtualRun
 
@@ -96,6 +98,65 @@ class Restarts(unittest.TestCase):
         finished = run("durable", events=events, **PATIENT)
         self.assertRegex(finished.said, r"restart_all: killed 0000 000[12], down for 1 s\n")
         self.assertEqual((finished.figures.restarts, finished.figures.replicas_killed), (2, 1))
+
+
+class DrawnRestarts(unittest.TestCase):
+    def test_each_ends_in_its_part_of_the_time_and_the_seed_decides_all(self) -> None:
+        count, seconds = 300, 150
+        drawn = list(schedule.draw_restarts(count, seconds, Random(1)))
+        self.assertEqual({event.type for event in drawn}, set(schedule.RESTARTS))
+        part = seconds / count
+        for number, event in enumerate(drawn):
+            self.assertLessEqual(number * part, event.time)
+            self.assertLess(event.time, (number + 0.5) * part)
+            self.assertLess(event.end, (number + 1) * part)
+        self.assertIsNone(schedule.refusal(drawn, 3, True, seconds + 1))
+
+        def repeated(seed: int) -> list[str]:
+            return [str(event) for event in schedule.draw_restarts(count, seconds, Random(seed))]
+
+        self.assertEqual(repeated(1), [str(event) for event in drawn])
+        self.assertNotEqual(repeated(1), repeated(2))
+
+    def test_replicas_that_remember_pass_and_others_are_caught(self) -> None:
+        finished = run("durable", restarts=4, read_all=True, value_bytes=100, **PATIENT)
+        self.assertIn("     All correctness tests passed\n", finished.told)
+        self.assertEqual(sum("restart_" in line and "killed" in line for line in finished.said.splitlines()), 4)
+        self.assertFalse(run("correct", restarts=4, read_all=True, **PATIENT).result.is_correct)
+
+    def test_run_without_drawn_restarts_keeps_its_seeds(self) -> None:
+        def outcomes(**changes: Any) -> list[tuple[str, str, str | None]]:
+            return [(r.type, r.key, r.value) for r in run("durable", **changes).result.history]
+
+        self.assertEqual(outcomes(), outcomes(restarts=0))
+        self.assertEqual(outcomes(read_all=True, **PATIENT)[:100], outcomes()[:100])
+
+
+class ReadingAll(unittest.TestCase):
+    LOST = {"events": RESTART_ALL, "mix": 0, **PATIENT}
+
+    def test_write_that_no_other_get_asks_for_is_missed_at_the_end(self) -> None:
+        self.assertTrue(run("correct", **self.LOST).result.is_correct)
+        finished = run("correct", read_all=True, **self.LOST)
+        self.assertFalse(finished.result.is_correct)
+        self.assertIn("*** Replica Error - incorrect value: from replica 0000", finished.said)
+
+    def test_each_written_key_is_read_once_by_a_client_that_wrote_it(self) -> None:
+        for changes in ({}, {"shared_keys": 7}, {"operations": {"increment": 0.3, "delete": 0.1}}):
+            finished = run("durable", mix=0, read_all=True, **PATIENT, **changes)
+            history = finished.result.history
+            end = TIMES["lifetime"] - TIMES["end_wait"]
+            reads = [r for r in history if r.type == "get"]
+            self.assertTrue(all(r.invoked >= end and r.outcome == "ok" for r in reads if r.attempt == 1))
+            written = {r.key for r in history if r.type != "get"}
+            self.assertEqual(sorted(r.key for r in reads if r.outcome == "ok"), sorted(written))
+            writers = {(r.key, r.client) for r in history if r.type != "get"}
+            self.assertLessEqual({(r.key, r.client) for r in reads}, writers)
+            self.assertIn(f"[  4.000] read_all: reads {len(written)} keys\n", finished.said)
+
+    def test_keys_that_are_left_at_the_end_are_told(self) -> None:
+        finished = run("durable", mix=0, read_all=True, end_wait=0.2, requests=400, **PATIENT)
+        self.assertRegex(finished.said, r"\[ 12.000\] read_all: [0-9]+ keys were not read in time\n")
 
 
 class Pauses(unittest.TestCase):

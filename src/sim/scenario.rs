@@ -67,8 +67,12 @@ pub struct Scenario {
     read_back: bool,
     #[serde(default)]
     poll: f64,
+    #[serde(default = "default_value_bytes")]
+    value_bytes: usize,
     #[serde(default)]
     persist: bool,
+    #[serde(default)]
+    restarts: usize,
     #[serde(default)]
     events: Vec<TimedEvent>,
 }
@@ -140,6 +144,10 @@ fn default_wait() -> f64 {
     2.0
 }
 
+fn default_value_bytes() -> usize {
+    32
+}
+
 /// The seed of a plan, if its file names one.
 #[derive(Debug, Deserialize)]
 struct OwnSeed {
@@ -196,6 +204,12 @@ impl Source {
     }
 }
 
+/// The longest values of a plan. Those of a scenario may be longer where processes run it.
+const MAX_VALUE_BYTES: usize = 300;
+
+/// The most restarts that a scenario may draw.
+const MAX_RESTARTS: usize = 10_000;
+
 /// The longest delay of a message that a fault may have.
 const LONGEST_DELAY_US: Micros = 3_600_000_000;
 
@@ -240,7 +254,7 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
         ),
         () if majority_is_wrong => Err("the majority must be more than half of the replicas"),
         () if !(1..=1_000).contains(&network.uneven) => Err("uneven must be 1 to 1000"),
-        () if network.max_datagram < 2_000 || workload.value_bytes > 300 => {
+        () if network.max_datagram < 2_000 || workload.value_bytes > MAX_VALUE_BYTES => {
             Err("max_datagram must be at least 2000, value_bytes at most 300")
         }
         () if workload.requests > 900_000 => Err("requests must be at most 900000"),
@@ -283,14 +297,17 @@ impl Scenario {
                 Err("the shares of operations must be 0 to 1 and add up to at most 1")
             }
             () if !(0.0..=1.0).contains(&self.poll) => Err("poll must be 0 to 1 second"),
-            () if !self.persist && self.events.iter().any(|event| event.r#type.is_restart()) => {
-                Err("a restart needs persist")
-            }
+            () if !self.persist && self.has_restarts() => Err("a restart needs persist"),
+            () if self.restarts > MAX_RESTARTS => Err("restarts must be at most 10000"),
             () if self.client_timeout.is_some_and(|t| !(t > 0.0 && t.is_finite())) => {
                 Err("client_timeout must be above 0")
             }
             () => Ok(()),
         }
+    }
+
+    fn has_restarts(&self) -> bool {
+        self.restarts > 0 || self.events.iter().any(|event| event.r#type.is_restart())
     }
 
     fn plan(&self, seed: u64) -> Plan {
@@ -328,7 +345,7 @@ impl Scenario {
                 gets: self.mix,
                 shared_keys: self.shared_keys,
                 operations: self.operations.into(),
-                value_bytes: 32,
+                value_bytes: self.value_bytes.min(MAX_VALUE_BYTES),
                 loss: self.client_drops,
                 wander: 0.0,
                 timeout_us: self.client_timeout.map(micros),
@@ -337,7 +354,7 @@ impl Scenario {
                 read_back: self.read_back,
                 poll_us: micros(self.poll),
             },
-            faults: self.faults(),
+            faults: self.faults().into_iter().chain(self.drawn_restarts(seed)).collect(),
             liveness: None,
         }
     }
@@ -359,6 +376,22 @@ impl Scenario {
             self.kinds(r#type).into_iter().map(move |kind| Fault { at_us, for_us, kind })
         };
         events.iter().enumerate().flat_map(faults).collect()
+    }
+
+    /// The restarts that the seed draws: each has a part of the time, begins in the first half of it
+    /// and ends within it.
+    fn drawn_restarts(&self, seed: u64) -> Vec<Fault> {
+        const TYPES: [EventType; 3] =
+            [EventType::RestartLeader, EventType::RestartNonLeader, EventType::RestartAll];
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let half = (self.lifetime - self.end_wait - self.start_wait) / (2 * self.restarts.max(1)) as f64;
+        let faults = |number: usize| {
+            let r#type = TYPES[rng.usize(..TYPES.len())];
+            let at_us = micros(self.start_wait + half * ((2 * number) as f64 + rng.f64()));
+            let for_us = Some(micros(half * rng.f64().powi(2)));
+            self.kinds(r#type).into_iter().map(move |kind| Fault { at_us, for_us, kind })
+        };
+        (0..self.restarts).flat_map(faults).collect()
     }
 
     fn kinds(&self, event: EventType) -> Vec<FaultKind> {

@@ -137,12 +137,17 @@ fn minimised_failure_needs_each_of_its_faults() {
     assert!(minimise(&plan, None).is_none());
 }
 
-/// The file `text` as a plan.
-fn read(text: &str) -> Result<Plan, String> {
+/// The contents of the file `text`.
+fn source(text: &str) -> Result<Source, String> {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("file.json");
     std::fs::write(&path, text).expect("written");
-    Source::read(&path).map(|source| source.plan(1)).map_err(|error| error.to_string())
+    Source::read(&path).map_err(|error| error.to_string())
+}
+
+/// The file `text` as a plan.
+fn read(text: &str) -> Result<Plan, String> {
+    source(text).map(|source| source.plan(1))
 }
 
 #[test]
@@ -184,6 +189,27 @@ fn restarts_and_pauses_of_run_py_become_faults_that_end() {
         fault(8_000_000, Some(2_000_000), FaultKind::Pause(Target::Follower)),
     ];
     assert_eq!(plan.faults, expected);
+}
+
+#[test]
+fn drawn_restarts_end_before_the_next_one_begins() {
+    let text = r#"{"lifetime": 24, "replicas": 3, "requests": 5, "persist": true, "restarts": 100}"#;
+    let source = source(text).expect("a scenario");
+    let faults = source.plan(1).faults;
+    let mut begins: Vec<_> = faults.iter().map(|fault| fault.at_us).collect();
+    begins.dedup();
+    assert_eq!(begins.len(), 100);
+    for (number, at_us) in (0..).zip(begins) {
+        let (begin_us, end_us) = (2_000_000 + number * 200_000, 2_200_000 + number * 200_000);
+        let ends =
+            faults.iter().filter(|fault| fault.at_us == at_us).map(|fault| at_us + fault.for_us.unwrap_or(0));
+        assert!(at_us >= begin_us && ends.max() < Some(end_us), "{number}");
+    }
+    for target in [Target::Leader, Target::Follower, Target::Replica(2)] {
+        assert!(faults.iter().any(|fault| fault.kind == FaultKind::Crash(target)), "{target:?}");
+    }
+    assert_eq!(source.plan(1).faults, faults);
+    assert_ne!(source.plan(2).faults, faults);
 }
 
 /// Number of messages of a quiet cluster for 400 puts in 20 s, if the clients' loop sleeps at most
@@ -261,6 +287,9 @@ fn file_that_is_no_plan_is_refused_with_its_reason() {
     assert!(refusal(&scenario(r#""poll": 1.5"#)).contains("poll must be"));
     let restart = r#""events": [{"type": "restart_all", "time": 1}]"#;
     assert!(refusal(&scenario(restart)).contains("a restart needs persist"));
+    assert!(refusal(&scenario(r#""restarts": 1"#)).contains("a restart needs persist"));
+    let many = r#""persist": true, "restarts": 10001"#;
+    assert!(refusal(&scenario(many)).contains("restarts must be at most"));
     let negative = r#""events": [{"type": "pause_leader", "time": 1, "duration": -1}]"#;
     assert!(refusal(&scenario(negative)).contains("times must be"));
     assert!(refusal(&scenario(r#""events": [{"type": "quake", "time": 1}]"#)).contains("unknown variant"));
