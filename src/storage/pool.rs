@@ -137,8 +137,7 @@ impl<F: Files> Worker<F> {
         Ok(Place::Thread { tasks: Some(tasks), ready, thread: Some(thread) })
     }
 
-    /// Whether a segment is ready or on its way need not be asked: it is asked for once, when the
-    /// one before it is taken.
+    /// Asks for the next segment. The log writer does so once, when it takes the one before.
     pub fn prepare(&mut self, number: u64) -> io::Result<()> {
         match &mut self.place {
             Place::Inline(pool) => self.ready = Some(pool.prepare(number)?),

@@ -2,7 +2,7 @@
 
 use super::faulty::{Faulty, Outcome};
 use super::model::{Model, Script, Step, open_checked, perform, run, settings};
-use crate::storage::Files;
+use crate::storage::{Files, examine};
 
 /// A directory that was closed before a power cut, with its state.
 fn closed() -> (Faulty, Model) {
@@ -89,5 +89,40 @@ fn each_missing_file_is_found_or_harmless() {
         let is_spare = name.starts_with("spare")
             || files.contents().keys().rfind(|name| name.starts_with("log")) == Some(&name);
         assert_eq!(is_found(&copy, &model, &name), !is_spare, "{name}");
+    }
+}
+
+#[test]
+fn any_damage_is_refused_or_survived_without_a_panic() {
+    let (files, _) = closed();
+    let contents: Vec<_> = files.contents().into_iter().collect();
+    for seed in 0..400 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let copy = files.fork(seed);
+        for _ in 0..random.usize(1..4) {
+            let (name, _) = &contents[random.usize(..contents.len())];
+            let (_, source) = &contents[random.usize(..contents.len())];
+            copy.edit(name, |bytes| damage(bytes, source, &mut random));
+        }
+        let is_refused = open_checked(&copy, &settings()).is_err();
+        if let Ok(Some(repair)) = examine(&copy) {
+            assert!(is_refused, "seed {seed}: damage that a start did not see");
+            repair.carry_out().expect("no fault is planned");
+            open_checked(&copy, &settings()).expect("repaired");
+        }
+    }
+}
+
+/// Puts random bytes, zeros, or a part of another file over a part of a file.
+fn damage(bytes: &mut [u8], source: &[u8], random: &mut fastrand::Rng) {
+    let length = 1 + random.usize(..bytes.len().min(source.len()).min(200));
+    let (to, from) = (random.usize(..=bytes.len() - length), random.usize(..=source.len() - length));
+    // Records begin at multiples of 8 bytes.
+    let (to, from) = if random.bool() { (to & !7, from & !7) } else { (to, from) };
+    let target = &mut bytes[to..to + length];
+    match random.u8(0..3) {
+        0 => target.fill_with(|| random.u8(..)),
+        1 => target.fill(0),
+        _ => target.copy_from_slice(&source[from..from + length]),
     }
 }
