@@ -33,9 +33,10 @@ pub const MAX_CHUNK_BYTES: usize = 64 << 20;
 const PREFIX: &str = "snapshot-";
 /// Chunks are gathered to writes of this size.
 const WRITE_BYTES: usize = 256 << 10;
-/// The file is synced each time it has grown by this. One sync of a whole snapshot would hold up the
-/// log writer's syncs for a long time.
-const SYNC_BYTES: u64 = 8 << 20;
+/// The file is synced each time it has grown by this, because the log writer's syncs wait behind it.
+/// Their 99th percentile beside snapshots of 150 MB: 24 ms with one sync, 14 ms with one per 8 MiB,
+/// 7 ms with one per MiB, which makes a snapshot take 0.34 s instead of 0.18 s.
+const SYNC_BYTES: u64 = 1 << 20;
 
 /// The name of the snapshot that ends with this entry.
 pub fn name(id: EntryId) -> String {
