@@ -97,6 +97,15 @@ fn slow_disk_deposes_no_leader() {
     assert!(installed, "the followers that were away need a snapshot");
 }
 
+/// A replica crashes twice before its disk has a term. It has answered no leader, so it may vote when
+/// it starts, and the rule "promises are kept" must know that.
+#[test]
+fn replica_that_crashed_before_its_first_term_was_on_disk_has_promised_nothing() {
+    let outcome = run(&source("crashes-before-its-first-term").plan(0), None, false);
+    assert_eq!(outcome.violation, None);
+    assert!(outcome.coverage.crashes >= 3);
+}
+
 /// Replicas without a disk compact their logs, too. Followers that were cut off or stood still get a
 /// snapshot, and so does a leader that was cut off with entries of its own.
 #[test]

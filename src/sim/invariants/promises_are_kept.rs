@@ -1,6 +1,9 @@
 //! A replica that has heard a leader votes for no other replica and not for itself for an election
 //! time-out by its own clock (dissertation, 6.4.1). A restart does not end this vote lease. Read
-//! leases depend on it. So does a leader that only some replicas do not hear.
+//! leases depend on it. So does a leader that only some replicas do not hear. A replica that crashes
+//! before its first term is on disk has answered no leader, and starts as if it were new.
+
+use raft::types::HardState;
 
 use super::{Invariant, Knowledge, Observation};
 use crate::micros::Micros;
@@ -70,6 +73,11 @@ impl Invariant for PromisesAreKept {
 
     fn crashed(&mut self, now: Micros, at: usize, servers: &[Server]) {
         let promise = &mut self.promises[at];
+        if servers[at].has_disk() && servers[at].disk.hard_state() == HardState::default() {
+            // Its disk has no term, so no answer to a leader has left: no lease depends on it.
+            *promise = Promise::default();
+            return;
+        }
         let left = promise.until.saturating_sub(servers[at].shows(now));
         // A replica without a batch since its last start still owes the rest that it had then.
         let left = promise.left.map_or((now, left), |(ended_at, before)| (ended_at, before.max(left)));
