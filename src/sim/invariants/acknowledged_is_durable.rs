@@ -69,5 +69,5 @@ fn is_durable(moment: &Observation<'_>, term: Term, index: Index) -> bool {
     let disk = &moment.server().disk;
     moment.term() != term
         || disk.covers(index)
-        || disk.term_at(index) == moment.node().log().term_at(index).ok()
+        || moment.node().log().term_at(index).is_ok_and(|term| disk.term_at(index) == Some(term))
 }

@@ -22,7 +22,9 @@ impl Invariant for MatchesAreTrue {
             let committed = || knowledge.at(index).map(|committed| committed.entry.term);
             node.log().term_at(index).ok().or_else(committed)
         };
-        let has = |disk: &Disk, index: Index| disk.covers(index) || disk.term_at(index) == term_at(index);
+        let has = |disk: &Disk, index: Index| {
+            disk.covers(index) || term_at(index).is_some_and(|term| disk.term_at(index) == Some(term))
+        };
         for (id, match_index) in node.match_indexes().filter(|(_, match_index)| *match_index > 0) {
             let disk = &moment.servers[usize::from(id.number())].disk;
             if disk.hard_state().current_term <= moment.term() && !has(disk, match_index) {
