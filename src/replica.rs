@@ -515,7 +515,9 @@ impl Replica {
     }
 
     fn apply(&mut self, entry: Entry) {
-        self.applied = entry.index;
+        // Counted, not copied: an entry that comes twice, or not at all, shows.
+        self.applied += 1;
+        debug_assert_eq!(self.applied, entry.index);
         if let Payload::Command(proposal) = entry.payload {
             let reply = self.state_machine.apply(entry.index, &proposal);
             if proposal.request.is_none() && reply == Reply::Integer(MAX_REMOVED.into()) {
