@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use kvstore::storage::{Directory, Settings, open};
+use raft::types::EntryId;
 
 use crate::{CLUSTER, contents, ended, identity, kvstore, make};
 
@@ -77,12 +78,29 @@ fn make_newer(path: &Path, at: usize, covered: usize) {
     fs::write(path, bytes).expect("writable");
 }
 
+const SNAPSHOT: &str = "snapshot-2-7";
+
+/// Makes the directory of a replica with a snapshot, too.
+fn make_with_snapshot(path: &Path) {
+    make(path);
+    let files = Directory::open(path).expect("readable");
+    let opened = open(&files, &identity(), &Settings::default(), &mut |_, _| {}).expect("free");
+    let mut snapshots = opened.snapshots;
+    let mut unfinished = snapshots.begin(EntryId { index: 2, term: 7 }).expect("writable");
+    unfinished.push(b"state").expect("writable");
+    snapshots.finish(unfinished).expect("writable");
+    opened.log.close().expect("writable");
+    assert!(path.join(SNAPSHOT).exists());
+}
+
 #[test]
 fn newer_format_is_refused() {
-    for (file, covered) in [("identity", None), ("log-0000000001", Some(8 + 4 + 8 + 8 + 8))] {
+    for (file, covered) in
+        [("identity", None), ("log-0000000001", Some(8 + 4 + 8 + 8 + 8)), (SNAPSHOT, Some(8 + 4 + 8 + 8 + 8))]
+    {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path();
-        make(path);
+        make_with_snapshot(path);
         let length = fs::metadata(path.join(file)).expect("there").len() as usize;
         make_newer(&path.join(file), 8, covered.unwrap_or(length - 4));
         let reason = format!("{file} has format 2, and this version of kvstore knows formats up to 1");
@@ -94,10 +112,10 @@ fn newer_format_is_refused() {
 
 #[test]
 fn damaged_file_is_refused_with_its_place_and_the_remedies() {
-    for file in ["identity", "log-0000000001"] {
+    for file in ["identity", "log-0000000001", SNAPSHOT] {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path();
-        make(path);
+        make_with_snapshot(path);
         let mut bytes = fs::read(path.join(file)).expect("there");
         bytes[20] ^= 1;
         fs::write(path.join(file), bytes).expect("writable");

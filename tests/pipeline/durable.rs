@@ -205,7 +205,7 @@ fn replica_with_a_full_disk_ends_and_comes_back_with_room() {
     const LENGTH: usize = 30_000;
     const SEGMENT_BYTES: u64 = 16 << 20;
     let Some(mount) = Mount::new(SEGMENT_BYTES * 5 / 2) else { return };
-    let mut cluster = Durable::new(Dialect::Udp, &[]);
+    let mut cluster = Durable::new(Dialect::Udp, &["--log-level", "off"]);
     cluster.places[0] = mount.path().join("own");
     let stderr = cluster.root.path().join("stderr");
     cluster.start([1, 2]);
