@@ -1,6 +1,7 @@
 //! The place of the directory, as options and the environment name it.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -87,6 +88,31 @@ fn judge_of_histories_ignores_the_environment() {
     let ended = ended(command.env("KVSTORE_DATA_DIR", "none/below").args(["check", "none"]));
     assert!(ended.stderr.contains("none"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("directory"), "{}", ended.stderr);
+}
+
+#[test]
+fn name_of_a_cluster_that_is_too_long_is_refused_before_a_directory_is_made() {
+    let working = tempfile::tempdir().expect("a directory");
+    let command = &mut replica(working.path());
+    command.args(["--data-dir", "new", "--cluster", &"x".repeat(256)]);
+    assert_refuses(command, "the name of the cluster has more than 255 bytes");
+    assert!(contents(working.path()).is_empty());
+}
+
+#[test]
+fn directory_without_permission_is_refused() {
+    let working = tempfile::tempdir().expect("a directory");
+    let own = working.path().join("own");
+    fs::create_dir(&own).expect("writable");
+    fs::set_permissions(&own, Permissions::from_mode(0o555)).expect("it is our own");
+    if fs::write(own.join("file"), "").is_ok() {
+        eprintln!("not tested, for this user needs no permission");
+        return;
+    }
+    for path in ["own", "own/new"] {
+        assert_refuses(replica(working.path()).args(["--data-dir", path]), "Permission denied");
+    }
+    assert!(contents(&own).is_empty());
 }
 
 #[test]
