@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::outbox;
+use crate::storage;
 use crate::wire::Malformed;
 
 /// The counts of one pipeline from its start to its end.
@@ -20,4 +21,30 @@ pub struct Counts {
     pub outbox: outbox::Counts,
     /// How often the load was too much for one thread, so that the other stages were offloaded.
     pub busy: u64,
+    /// The work of the disk; none for a replica that is in memory only.
+    pub disk: DiskCounts,
+}
+
+/// The counts of a replica's disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskCounts {
+    /// Syncs by the log writer, which acknowledgements wait for.
+    pub syncs: u64,
+    /// Records of the log.
+    pub records: u64,
+    /// Bytes of these records.
+    pub log_bytes: u64,
+    /// Bytes written otherwise: new segments of the log, and snapshots.
+    pub other_bytes: u64,
+}
+
+impl From<&storage::Counters> for DiskCounts {
+    fn from(counters: &storage::Counters) -> Self {
+        Self {
+            syncs: counters.syncs(),
+            records: counters.records(),
+            log_bytes: counters.log_bytes(),
+            other_bytes: counters.other_bytes(),
+        }
+    }
 }

@@ -21,6 +21,7 @@ use std::time::Duration;
 use raft::types::EntryId;
 
 use super::StageFailed;
+use super::counts::{Counts, DiskCounts};
 use super::offload::{Capacity, Event, Offloadable, Port, Stage, Waited};
 use crate::clock::BootTime;
 use crate::micros::Micros;
@@ -341,12 +342,15 @@ impl Disk {
     }
 
     /// Makes durable what waits, and closes the log. A snapshot that is not saved is dropped.
-    pub(super) fn end(self) -> io::Result<()> {
+    pub(super) fn end(self, counts: &mut Counts) -> io::Result<()> {
         self.stops.store(true, Ordering::Relaxed);
         let Some(mut writer) = self.log.into_stage() else { return Ok(()) };
         self.changes.into_iter().for_each(|change| writer.take(change));
         writer.write()?;
-        writer.log.close()
+        let counters = Arc::clone(writer.log.counters());
+        writer.log.close()?;
+        counts.disk = DiskCounts::from(&*counters);
+        Ok(())
     }
 }
 

@@ -60,7 +60,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender as Channel, bounded};
 
-pub use counts::Counts;
+pub use counts::{Counts, DiskCounts};
 
 use crate::clock::BootTime;
 use crate::dialect::Dialect;

@@ -147,7 +147,7 @@ impl Stages {
     /// for the window, and ends the stages.
     pub(super) fn end(self, owed: Vec<Outbound>, counts: &mut Counts) -> Result<(), StageFailed> {
         if let Some(disk) = self.disk {
-            guard(LogWriter::NAME, || disk.end())?;
+            guard(LogWriter::NAME, || disk.end(counts))?;
         }
         // A stage that does not return has failed on its own thread, which reports it.
         if let Some(mut sender) = self.sender.into_stage() {

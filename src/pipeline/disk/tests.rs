@@ -60,11 +60,17 @@ impl Script {
 
     /// Ends the disk, and returns the state that its directory has.
     fn end(self) -> PersistentState {
-        self.disk.end().expect("the disk works");
+        self.end_with_counts().0
+    }
+
+    /// The same with the counts of the disk.
+    fn end_with_counts(self) -> (PersistentState, DiskCounts) {
+        let mut counts = Counts::default();
+        self.disk.end(&mut counts).expect("the disk works");
         for thread in self.threads {
             thread.join().expect("no panic").expect("no failure");
         }
-        open(&self.directory).state
+        (open(&self.directory).state, counts.disk)
     }
 }
 
@@ -83,6 +89,18 @@ fn inline_log_writer_makes_all_changes_durable_before_it_returns() {
     assert_eq!(script.disk.write().expect("it works"), Some(3));
     assert_eq!(script.disk.news(), None);
     assert_eq!(script.end().entries.len(), 3);
+}
+
+#[test]
+fn changes_that_are_written_together_cost_one_record_and_one_sync() {
+    let mut script = Script::start();
+    script.disk.change(entry(1));
+    assert_eq!(script.disk.write().expect("it works"), Some(1));
+    (2..=9).for_each(|number| script.disk.change(entry(number)));
+    assert_eq!(script.disk.write().expect("it works"), Some(9));
+    let (_, counts) = script.end_with_counts();
+    assert_eq!((counts.records, counts.syncs), (2, 2));
+    assert!(counts.log_bytes > 0 && counts.other_bytes > counts.log_bytes, "{counts:?}");
 }
 
 #[test]
