@@ -27,6 +27,9 @@
 //! blocks, the first cluster, the second twice, the first. Each round has a ratio. The median of the
 //! ratios bears a machine and a disk whose speed drifts, and their middle half shows how much.
 //!
+//! `KVSTORE_BENCH_BESIDE` names another build of `kvstore` for `latency` and `throughput`. It has a
+//! disk, too, and takes the place of the floor or of the cluster in memory.
+//!
 //! # The floor
 //!
 //! The bench starts itself three times more. Such a process has the same connection, receives and

@@ -6,7 +6,7 @@ use crate::floor::{self, Sizes};
 use crate::logs;
 use crate::network::Network;
 use crate::place::Place;
-use crate::processes::Cluster;
+use crate::processes::{Cluster, other_build};
 
 const WARM_UP_PUTS: u64 = 2_000;
 const ROUNDS: usize = 10;
@@ -16,7 +16,7 @@ const KEYS: u64 = 10_000;
 
 pub fn print(place: &Place) {
     let mut network = Network::default();
-    let mut replicas = Cluster::of_replicas(&mut network, place.part("replicas"), true, &[]);
+    let mut replicas = Cluster::of_replicas(&mut network, place.part("replicas"), true);
     warm_up(&mut network, &mut replicas);
     let tally = network.take_tally(replicas.place());
     let sizes = Sizes {
@@ -32,14 +32,20 @@ pub fn print(place: &Place) {
         (tally.from_leader.messages + tally.to_leader.messages) as f64 / WARM_UP_PUTS as f64,
         replicas.clients.request_bytes(),
     );
-    let mut floor = Cluster::start(&mut network, place.part("floor"), move |own| floor::command(own, sizes));
+    let (name, mut floor) = match other_build() {
+        Some(program) => ("other", Cluster::of_build(&mut network, place.part("other"), program)),
+        None => {
+            let command = move |own| floor::command(own, sizes);
+            ("floor", Cluster::start(&mut network, place.part("floor"), command))
+        }
+    };
     warm_up(&mut network, &mut floor);
     let mut key = 0;
     let rounds = interleave(ROUNDS, |side| {
         let cluster = if side == 0 { &mut replicas } else { &mut floor };
         cluster.clients.put(&mut network, 1, BLOCK_PUTS, || next(&mut key))
     });
-    print_rounds(rounds);
+    print_rounds(name, rounds);
     for cluster in [replicas, floor] {
         cluster.stop(&mut network);
     }
@@ -58,7 +64,7 @@ fn next(key: &mut u64) -> u64 {
     *key
 }
 
-fn print_rounds(rounds: Vec<[[Run; 2]; 2]>) {
+fn print_rounds(beside: &str, rounds: Vec<[[Run; 2]; 2]>) {
     let mut sides = [Vec::new(), Vec::new()];
     let (mut p50s, mut p99s) = (Vec::new(), Vec::new());
     for round in rounds {
@@ -72,12 +78,12 @@ fn print_rounds(rounds: Vec<[[Run; 2]; 2]>) {
         sides.iter_mut().zip(of_round).for_each(|(side, latencies)| side.extend(latencies));
     }
     println!("{:<10} {:>9} {:>9} {:>9}", "us", "p50", "p99", "p99.9");
-    for (name, mut side) in ["replicas", "floor"].into_iter().zip(sides) {
+    for (name, mut side) in ["replicas", beside].into_iter().zip(sides) {
         let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| percentile_us(&mut side, share));
         println!("{name:<10} {p50:>9.1} {p99:>9.1} {p999:>9.1}");
     }
     println!(
-        "replicas / floor, median of {ROUNDS} rounds (middle half): p50 {}, p99 {}",
+        "replicas / {beside}, median of {ROUNDS} rounds (middle half): p50 {}, p99 {}",
         Spread::new(p50s),
         Spread::new(p99s)
     );

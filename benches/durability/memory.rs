@@ -21,7 +21,7 @@ const SOAK_STEPS: u64 = 10;
 pub fn print(place: &Place) {
     println!("\nMemory with {KEYS} keys, in MB");
     let mut network = Network::default();
-    let mut cluster = Cluster::of_replicas(&mut network, place.part("memory"), true, &[]);
+    let mut cluster = Cluster::of_replicas(&mut network, place.part("memory"), true);
     let mut key = 0;
     let mut next = || {
         key += 1;
@@ -54,7 +54,7 @@ pub fn print(place: &Place) {
 pub fn soak(place: &Place) {
     println!("\nPuts on {SOAK_KEYS} keys, {CLIENTS} outstanding");
     let mut network = Network::default();
-    let mut cluster = Cluster::of_replicas(&mut network, place.part("soak"), true, &[]);
+    let mut cluster = Cluster::of_replicas(&mut network, place.part("soak"), true);
     cluster.clients.put(&mut network, 1, 1, || 0); // finds the leader
     let mut rng = fastrand::Rng::with_seed(1);
     println!("{:>9} {:>9} {:>9}  {:<28} MB of files", "puts", "puts/s", "p99 us", "MB of memory");

@@ -12,6 +12,9 @@ use rustix::net::{
 use crate::clients::Clients;
 use crate::network::{Network, Place, REPLICAS};
 
+/// The `kvstore` of this build.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_kvstore");
+
 /// The size of the buffers of a socket; the system grants as much as it allows.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
@@ -52,14 +55,14 @@ impl Cluster {
         cluster
     }
 
-    /// Starts replicas with these options; with a disk, each has a directory `data-ID`.
-    pub fn of_replicas(
-        network: &mut Network,
-        directory: PathBuf,
-        has_disk: bool,
-        options: &'static [&'static str],
-    ) -> Self {
-        Self::start(network, directory, move |own| replica(own, has_disk, options))
+    /// Starts replicas of this build; with a disk, each has a directory `data-ID`.
+    pub fn of_replicas(network: &mut Network, directory: PathBuf, has_disk: bool) -> Self {
+        Self::start(network, directory, move |own| replica(Path::new(PROGRAM), own, has_disk, &[]))
+    }
+
+    /// Starts replicas of another build, with a disk.
+    pub fn of_build(network: &mut Network, directory: PathBuf, program: PathBuf) -> Self {
+        Self::start(network, directory, move |own| replica(&program, own, true, &[]))
     }
 
     /// Starts one process, and waits until it has connected.
@@ -99,9 +102,14 @@ fn data_directory(own: u16) -> String {
     format!("data-{own:04X}")
 }
 
-/// A replica of this build.
-pub fn replica(own: u16, has_disk: bool, options: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kvstore"));
+/// A build of `kvstore` that is to stand beside this one, if the environment names one.
+pub fn other_build() -> Option<PathBuf> {
+    std::env::var_os("KVSTORE_BENCH_BESIDE").map(PathBuf::from)
+}
+
+/// A replica.
+pub fn replica(program: &Path, own: u16, has_disk: bool, options: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.args(["--transport", "seqpacket", "--log-level", "info"]).args(options);
     if has_disk {
         command.args(["--data-dir", &data_directory(own)]);

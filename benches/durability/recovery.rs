@@ -9,7 +9,7 @@ use crate::clients::Clients;
 use crate::logs;
 use crate::network::Network;
 use crate::place::{Place, size_of};
-use crate::processes::{Process, replica};
+use crate::processes::{PROGRAM, Process, replica};
 
 const LOG_BYTES: u64 = 500_000_000;
 const KEYS: u64 = 1_000_000;
@@ -38,7 +38,7 @@ fn start(directory: &Path) -> Duration {
     let mut network = Network::default();
     let place = network.add_cluster();
     // No snapshot is taken meanwhile, however long the log is.
-    let command = replica(0, true, &["--snapshot-after", "1048576"]);
+    let command = replica(Path::new(PROGRAM), 0, true, &["--snapshot-after", "1048576"]);
     let begun = Instant::now();
     let (_process, fd) = Process::start(command, directory, 0);
     network.connect(place, 0, Some(fd));

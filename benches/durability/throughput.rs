@@ -6,7 +6,7 @@ use crate::clients::{KEY_BYTES, Run, VALUE_BYTES};
 use crate::figures::{Spread, interleave};
 use crate::network::Network;
 use crate::place::Place;
-use crate::processes::Cluster;
+use crate::processes::{Cluster, other_build};
 
 const OUTSTANDING: [u16; 3] = [1, 64, 512];
 const ROUNDS: usize = 10;
@@ -15,20 +15,25 @@ const WARM_UP: Duration = Duration::from_secs(1);
 const KEYS: u64 = 100_000;
 
 pub fn print(place: &Place) {
-    println!("\nPuts per second with a disk, beside those in memory");
+    let beside = if other_build().is_some() { "other" } else { "in memory" };
+    println!("\nPuts per second with a disk, beside the same: {beside}");
     println!(
         "{:>11} {:>9} {:>9} {:>9} {:>9} {:>9}  ratio (middle half)",
-        "outstanding", "with disk", "p50 us", "p99 us", "in memory", "p99 us"
+        "outstanding", "with disk", "p50 us", "p99 us", beside, "p99 us"
     );
     OUTSTANDING.into_iter().for_each(|clients| print_load(place, clients));
 }
 
 fn print_load(place: &Place, clients: u16) {
     let mut network = Network::default();
-    let mut start = |name: &str, has_disk| {
-        Cluster::of_replicas(&mut network, place.part(&format!("{name}-{clients}")), has_disk, &[])
-    };
-    let mut sides = [start("disk", true), start("memory", false)];
+    let part = |name: &str| place.part(&format!("{name}-{clients}"));
+    let mut sides = [
+        Cluster::of_replicas(&mut network, part("disk"), true),
+        match other_build() {
+            Some(program) => Cluster::of_build(&mut network, part("other"), program),
+            None => Cluster::of_replicas(&mut network, part("memory"), false),
+        },
+    ];
     let mut rng = fastrand::Rng::with_seed(1);
     for cluster in &mut sides {
         cluster.clients.put(&mut network, 1, 1, || 0); // finds the leader
