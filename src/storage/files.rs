@@ -56,8 +56,9 @@ pub trait FileHandle: Send + 'static {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// How many zeros are written at once.
-const ZEROS_BYTES: usize = 1 << 20;
+/// How many zeros are written at once. The system's cache keeps what one write brings as one unit of
+/// up to 2 MB, and looks through all blocks of the unit at each later write to it and at each sync.
+const ZEROS_BYTES: usize = 64 << 10;
 
 /// The whole file, but no more than `most` bytes.
 pub fn read_up_to(file: &impl FileHandle, most: u64) -> io::Result<Vec<u8>> {
