@@ -265,23 +265,24 @@ impl Replica {
         // The inputs make nearly all changes of a batch; the loop finds the few others.
         self.node.keep_in_memory();
         loop {
-            let (mut persisted, mut saved) = (None, None);
+            // A batch may take a snapshot and complete one that the leader sends.
+            let (mut persisted, mut saved) = (None, Vec::new());
             self.end_batch(now);
             for effect in self.out.drain(..) {
                 match effect {
                     Effect::Persist(persist) => persisted = Some(persist.number),
-                    Effect::SaveSnapshot(snapshot) => saved = Some(snapshot.id),
+                    Effect::SaveSnapshot(snapshot) => saved.push(snapshot.id),
                     Effect::Compact(_) => {}
                     Effect::Send(outbound) => out.push(outbound),
                 }
             }
-            if (persisted, saved) == (None, None) {
+            if persisted.is_none() && saved.is_empty() {
                 return;
             }
             if let Some(number) = persisted {
                 self.persisted(now, number);
             }
-            if let Some(id) = saved {
+            for id in saved {
                 self.snapshot_saved(now, id);
             }
         }

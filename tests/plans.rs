@@ -106,6 +106,15 @@ fn replica_that_crashed_before_its_first_term_was_on_disk_has_promised_nothing()
     assert!(outcome.coverage.crashes >= 3);
 }
 
+/// Followers take snapshots and receive some, now and then in one batch. One of the two was never
+/// reported as saved, and its follower took no snapshot any more.
+#[test]
+fn follower_that_takes_and_receives_a_snapshot_at_once_saves_both() {
+    let outcome = run(&source("takes-and-receives-snapshots-at-once").plan(0), None, false);
+    assert_eq!(outcome.violation, None);
+    assert!(outcome.coverage.snapshots_installed > 100);
+}
+
 /// Replicas without a disk compact their logs, too. Followers that were cut off or stood still get a
 /// snapshot, and so does a leader that was cut off with entries of its own.
 #[test]
