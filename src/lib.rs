@@ -11,6 +11,7 @@
 //! | [`wire`] | JSON on one side, validated messages on the other | words, messages |
 //! | [`codec`] | the binary form of entries, for disks and connections | words, `wire` |
 //! | [`dialect`] | what a replica and its network speak, as two traits; the simulators' dialect | `wire`, messages |
+//! | [`frontend`] | the protocol of Redis: one connection as bytes in, asks for the store and bytes out | words, `state_machine`'s patterns |
 //! | [`maelstrom`] | another dialect: lines of JSON as Maelstrom has them | `dialect`, `transport` |
 //! | [`replica`] | one replica: core, state machine, and the requests that it owes an answer | all of the above |
 //! | [`outbox`] | messages that wait to be sent: merging and packing per destination | `wire`, addresses of `transport` |
@@ -45,6 +46,7 @@ pub mod command;
 pub mod dialect;
 pub mod digest;
 pub mod exchange;
+pub mod frontend;
 pub mod log;
 pub mod maelstrom;
 pub mod operation;

@@ -4,7 +4,7 @@
 //! ends of a range may stand in any order, and bytes above 127 count as negative in a range.
 
 /// Whether the whole text matches.
-pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     // Redis does not compare at all with this pattern. Else it would not match the empty text.
     if pattern == b"*" {
         return true;

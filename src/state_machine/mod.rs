@@ -73,7 +73,7 @@ mod counts;
 mod deadlines;
 mod expiry;
 mod float;
-mod glob;
+pub(crate) mod glob;
 mod keys;
 mod reads;
 mod revisions;

@@ -1,0 +1,57 @@
+//! Errors that the front end itself finds. The texts are those of Redis 7, where it has one.
+
+use std::borrow::Cow;
+
+use super::value::Value;
+
+/// The text of an error, with its code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure(Cow<'static, str>);
+
+impl Failure {
+    /// An option that the command does not have, or not here.
+    pub const SYNTAX: Self = Self(Cow::Borrowed("ERR syntax error"));
+    /// Not a whole number of 64 bits.
+    pub const NOT_AN_INTEGER: Self = Self(Cow::Borrowed("ERR value is not an integer or out of range"));
+    /// The client has not given the password.
+    pub const NO_AUTH: Self = Self(Cow::Borrowed("NOAUTH Authentication required."));
+    /// The client has given a wrong password.
+    pub const WRONG_PASSWORD: Self =
+        Self(Cow::Borrowed("WRONGPASS invalid username-password pair or user is disabled."));
+    /// A leader had taken the write on, and does not know its fate.
+    pub const UNKNOWN: Self =
+        Self(Cow::Borrowed("UNKNOWN The outcome of the write is unknown: it may take effect or not"));
+    /// The cluster did not do the command.
+    pub const CLUSTER_DOWN: Self =
+        Self(Cow::Borrowed("CLUSTERDOWN The cluster cannot serve the command: nothing was changed"));
+    /// This replica's own state is too old to be read.
+    pub const STALE: Self =
+        Self(Cow::Borrowed("MASTERDOWN The state of this replica is older than reads may be here"));
+
+    /// Any other error.
+    pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// A deadline that makes no sense.
+    pub fn expire_time(name: &str) -> Self {
+        Self::new(format!("ERR invalid expire time in '{name}' command"))
+    }
+
+    /// The transaction that this error ends.
+    pub fn aborts(self) -> Self {
+        let text = self.0.strip_prefix("ERR ").unwrap_or(&self.0);
+        Self::new(format!("EXECABORT Transaction discarded because of: {text}"))
+    }
+
+    /// Too few or too many arguments.
+    pub fn arity(name: &str) -> Self {
+        Self::new(format!("ERR wrong number of arguments for '{name}' command"))
+    }
+}
+
+impl From<Failure> for Value {
+    fn from(failure: Failure) -> Self {
+        Self::Error(failure.0)
+    }
+}

@@ -1,0 +1,9 @@
+//! The Redis front end from outside: transcripts and random commands against the state machine and
+//! against a real Redis, hostile bytes, and the bounds of a connection.
+
+mod bounds;
+mod hostile;
+mod random;
+mod real;
+mod transcripts;
+mod world;
