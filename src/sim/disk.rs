@@ -100,12 +100,12 @@ impl fmt::Display for Refusal {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "loses {} changes", self.lost)?;
+        write!(f, "changes lost: {}", self.lost)?;
         if self.torn {
             write!(f, ", one of them in part")?;
         }
         if self.lost_snapshot {
-            write!(f, ", and the snapshot that was being saved")?;
+            write!(f, "; a snapshot lost")?;
         }
         Ok(())
     }

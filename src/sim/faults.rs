@@ -223,7 +223,7 @@ impl Cluster {
         self.coverage.unsynced_lost += damage.lost as u64;
         self.coverage.torn += u64::from(damage.torn);
         self.coverage.lost_snapshots += u64::from(damage.lost_snapshot);
-        self.trace.say(self.now, Place::Replica(at), || format!("crashes, and {damage}"));
+        self.trace.say(self.now, Place::Replica(at), || format!("crashes ({damage})"));
         true
     }
 

@@ -22,7 +22,7 @@ pub(super) fn log_bounds(rng: &mut Rng, network: &Network) -> LogBounds {
         uncommitted: (rng.u8(0..6) == 0).then(|| entries(rng, 5, 50)),
         chunk: if network.reorder { None } else { one_of(rng, &[None, Some(30), Some(100), Some(400)]) },
     };
-    if rng.u8(0..4) == 0 { LogBounds::default() } else { bounds }
+    if rng.u8(0..4) == 3 { LogBounds::default() } else { bounds }
 }
 
 /// One seed in three has faults of disks. A damaged disk is lost for good, so it hits only replicas
