@@ -1,5 +1,5 @@
-//! What a disk costs: real processes with real files, beside a floor and beside themselves in
-//! memory, all in one run.
+//! The cost of a disk: real processes with real files, beside a floor and beside the same in memory,
+//! all in one run.
 //!
 //! `cargo bench --bench durability [-- PART...]`
 //!

@@ -32,11 +32,13 @@ pub fn print(place: &Place) {
 
     let begun = Instant::now();
     cluster.start_one(&mut network, follower);
-    let place = cluster.place();
-    network.watch = Some(Watch { place, follower, committed: u64::MAX, matched: 0 });
+    network.watch = Some(Watch::new(cluster.place(), follower));
     let meanwhile = until_in_step(&mut network, &mut cluster.clients, &mut next);
     let took = begun.elapsed();
     println!("in step after {:.2} s, {CLIENTS} clients meanwhile", took.as_secs_f64());
+    if meanwhile.redirected > 0 {
+        println!("the leader changed: {} puts were sent on to another replica", meanwhile.redirected);
+    }
     println!("{:<9} {:>9} {:>9} {:>9} {:>9}", "us", "puts/s", "p50", "p99", "slowest");
     for (name, run) in [("before", &before), ("meanwhile", &meanwhile)] {
         let [p50, p99, slowest] = [0.5, 0.99, 1.0].map(|share| run.latency_us(share));

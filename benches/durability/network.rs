@@ -57,15 +57,15 @@ impl Sum {
     }
 }
 
-/// What the bench needs to know about a follower that catches up.
+/// The progress of a follower that catches up.
 #[derive(Clone, Copy)]
 pub struct Watch {
-    pub place: Place,
-    pub follower: u16,
+    place: Place,
+    follower: u16,
     /// The highest commit index that the leader has named.
-    pub committed: u64,
+    committed: u64,
     /// The highest index that the follower has acknowledged.
-    pub matched: u64,
+    matched: u64,
 }
 
 /// A connection to a process.
@@ -222,14 +222,21 @@ impl Link {
 }
 
 impl Watch {
+    pub fn new(place: Place, follower: u16) -> Self {
+        Self { place, follower, committed: 0, matched: 0 }
+    }
+
     /// Whether the follower has all that is committed.
     pub fn is_in_step(&self) -> bool {
-        self.matched >= self.committed
+        self.matched > 0 && self.matched >= self.committed
     }
 
     fn see(&mut self, from: u16, message: &[u8]) {
         if let Some(index) = number_after(message, br#""leader_commit":"#) {
             self.committed = self.committed.max(index);
+            if from == self.follower {
+                self.matched = index; // it leads
+            }
         } else if from == self.follower
             && let Some(index) = number_after(message, br#""match_index":"#)
         {
