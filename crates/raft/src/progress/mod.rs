@@ -31,11 +31,13 @@
 //! | `bulk_transfer` | whether the follower is far behind |
 //! | `link` | the answer rate and the retransmission time |
 //! | `round_trip` | smoothed round trips (RFC 6298) |
+//! | `need` | whether the follower needs a snapshot, and the next chunk |
 //! | `transfer` | the snapshot on its way to the follower |
 //! | `reachability` | last contact, silence, and the times of check-quorum |
 
 mod bulk_transfer;
 mod link;
+mod need;
 mod reachability;
 mod replication;
 mod round_trip;
@@ -43,10 +45,10 @@ mod transfer;
 
 use self::bulk_transfer::BulkTransfer;
 use self::link::{Link, waits_in_queue};
+use self::need::Need;
 use self::reachability::Reachability;
 use self::replication::{ProgressState, Replication};
-use self::transfer::Transfer;
-use super::types::{EntryId, Index};
+use super::types::Index;
 use crate::micros::Micros;
 
 /// One follower, as its leader sees it.
@@ -58,19 +60,6 @@ pub struct Progress {
     reachability: Reachability,
     snapshot: Option<Need>, // the follower needs entries that the leader has compacted
 }
-
-/// A follower's need of a snapshot.
-#[derive(Clone, Debug)]
-enum Need {
-    /// The leader has not begun to send one.
-    Waiting,
-    /// It sends this one.
-    Transfer(Transfer),
-}
-
-/// How many chunks of a snapshot may be in flight to one follower: half a megabyte in the stream
-/// dialect, so that the bytes of a transfer delay no append for long.
-const CHUNKS_IN_FLIGHT: usize = 8;
 
 impl Progress {
     /// A follower of which a new leader knows nothing. The leader's log ends at `last_index`, and
@@ -240,70 +229,6 @@ impl Progress {
     pub fn sent_on_relay(&mut self, last_index: Index, sent_at: Micros, followed_by: usize) {
         self.replication.sent(last_index, sent_at, Some(followed_by));
         self.reachability.sent(sent_at);
-    }
-}
-
-/// Snapshots.
-impl Progress {
-    /// The follower lacks an entry that the leader has compacted.
-    pub fn need_snapshot(&mut self) {
-        self.snapshot.get_or_insert(Need::Waiting);
-    }
-
-    /// The follower needs no snapshot, or its snapshot is gone.
-    pub fn end_transfer(&mut self) {
-        self.snapshot = None;
-    }
-
-    /// The snapshot that the leader sends, and how many chunks the follower has of it.
-    pub fn transfer(&self) -> Option<(EntryId, u64)> {
-        let Some(Need::Transfer(transfer)) = &self.snapshot else { return None };
-        Some((transfer.snapshot(), transfer.received()))
-    }
-
-    fn wants_chunk(&self, max_in_flight: usize) -> bool {
-        let has_unsent = match &self.snapshot {
-            Some(Need::Transfer(transfer)) => transfer.has_unsent(),
-            Some(Need::Waiting) => true,
-            None => return false,
-        };
-        let window = if self.is_late() { 1 } else { max_in_flight.min(CHUNKS_IN_FLIGHT) };
-        let has_room = self.replication.in_flight() < window;
-        self.is_responsive() && (self.reachability.is_heartbeat_due() || (has_unsent && has_room))
-    }
-
-    /// The chunk that the driver is to read now, if the follower is to get one. A new transfer is of
-    /// the snapshot `present`.
-    pub fn read_chunk(&mut self, max_in_flight: usize, present: EntryId) -> Option<(EntryId, u64)> {
-        if !self.wants_chunk(max_in_flight) {
-            return None;
-        }
-        if let Some(need @ Need::Waiting) = &mut self.snapshot {
-            *need = Need::Transfer(Transfer::new(present));
-        }
-        let Some(Need::Transfer(transfer)) = &self.snapshot else { return None };
-        Some((transfer.snapshot(), transfer.chunk()))
-    }
-
-    /// The driver has read this chunk of a snapshot. Returns whether the leader sends it.
-    pub fn send_chunk(&mut self, snapshot: EntryId, chunk: u64, is_last: bool, sent_at: Micros) -> bool {
-        let Some(Need::Transfer(transfer)) = &mut self.snapshot else { return false };
-        if (transfer.snapshot(), transfer.chunk()) != (snapshot, chunk) {
-            return false;
-        }
-        transfer.sent(chunk, is_last, sent_at);
-        self.replication.sent_chunk(sent_at);
-        self.reachability.sent(sent_at);
-        true
-    }
-
-    /// The follower has so many chunks of this snapshot, by its answer to the message of `sent_at`.
-    pub fn received_chunks(&mut self, snapshot: EntryId, sent_at: Micros, chunks: u64) {
-        if let Some(Need::Transfer(transfer)) = &mut self.snapshot
-            && transfer.snapshot() == snapshot
-        {
-            transfer.answered(sent_at, chunks);
-        }
     }
 }
 
