@@ -7,7 +7,7 @@ use kvstore::frontend::redis::connection::Settings;
 use super::real::Server;
 use super::world::{World, request};
 
-const COMMANDS: usize = 20_000;
+const COMMANDS: u64 = 20_000;
 
 /// As many commands are sent in one go at most.
 const PIPELINE: usize = 8;
@@ -65,7 +65,8 @@ fn replies_to_random_commands_are_those_of_redis() {
     world.surroundings.now_ms = now.as_millis() as i64;
     let mut rng = fastrand::Rng::with_seed(number("REDIS_SEED", 1));
     let (mut is_open, mut history) = (false, Vec::new());
-    for _ in 0..number("REDIS_COMMANDS", COMMANDS as u64) as usize / PIPELINE {
+    let (all, mut sent) = (number("REDIS_COMMANDS", COMMANDS), 0);
+    while sent < all {
         let mut commands = Vec::new();
         for _ in 0..rng.usize(1..=PIPELINE) {
             let command = command(&mut rng, is_open);
@@ -76,6 +77,7 @@ fn replies_to_random_commands_are_those_of_redis() {
             };
             commands.push(command);
         }
+        sent += commands.len() as u64;
         let bytes: Vec<u8> = commands.iter().flat_map(|command| request(command)).collect();
         client.send(&bytes);
         for command in commands {
