@@ -3,8 +3,8 @@
 //! * The **log writer** makes the changes of term, vote and log durable. It takes all that wait as
 //!   one write and one sync, and reports the number of the last one. While the replica is idle it
 //!   runs inline, after the messages of the batch have left: a hand-over would take as long as the
-//!   sync. Under load, or when a sync has taken long, it is offloaded, and the consensus thread goes
-//!   on meanwhile.
+//!   sync. Under load, while a snapshot is saved, or when a sync has taken long, it is offloaded, and
+//!   the consensus thread goes on meanwhile.
 //! * The **snapshot writer** saves copies of the state machine. That takes seconds, so it is offloaded
 //!   for each of them, and returns afterwards.
 //!
@@ -235,7 +235,7 @@ pub(super) struct Disk {
     changes_bytes: usize,
     unsaved: VecDeque<Box<Snapshot>>,
     stops: Arc<AtomicBool>,    // shared with the snapshot writer
-    recall_at: Option<Micros>, // when the log writer may return after a slow write
+    recall_at: Option<Micros>, // when the log writer may return after a slow write or a snapshot
 }
 
 impl Disk {
@@ -274,6 +274,8 @@ impl Disk {
             self.snapshots.offload(Some(self.transport.waker()));
             self.unsaved.extend(self.snapshots.hand_over(snapshot).err());
             self.snapshots.recall();
+            // Its syncs make those of the log slow, perhaps slower than a leader may be silent.
+            self.offload_until(BootTime::now().as_micros());
         }
         if self.changes.is_empty() {
             return Ok(None);
@@ -310,15 +312,19 @@ impl Disk {
     /// change that is durable.
     fn note_written(&mut self, Written { number, is_slow }: Written) -> u64 {
         if is_slow {
-            self.offload();
-            self.recall_at = Some(BootTime::now().as_micros() + OFFLOADED_US);
+            self.offload_until(BootTime::now().as_micros() + OFFLOADED_US);
         }
         number
     }
 
+    fn offload_until(&mut self, recall_at: Micros) {
+        self.offload();
+        self.recall_at = self.recall_at.max(Some(recall_at));
+    }
+
     /// When [`recall`](Self::recall) is due although the replica is idle.
     pub(super) fn due(&self) -> Option<Micros> {
-        self.recall_at
+        self.recall_at.filter(|_| self.snapshots.is_inline())
     }
 
     /// The log writer, to wait for it.
@@ -333,9 +339,9 @@ impl Disk {
         }
     }
 
-    /// Takes the log writer back, unless a write was slow a moment ago.
+    /// Takes the log writer back, unless a write was slow a moment ago or a snapshot is being saved.
     pub(super) fn recall(&mut self, now: Micros) {
-        if self.recall_at.is_none_or(|at| at <= now) {
+        if self.snapshots.is_inline() && self.recall_at.is_none_or(|at| at <= now) {
             self.recall_at = None;
             self.log.recall();
         }

@@ -139,15 +139,37 @@ fn changes_that_wait_when_the_replica_stops_become_durable() {
     assert_eq!(script.end().entries.len(), 2);
 }
 
+/// An empty state as a snapshot that ends with entry `index`.
+fn snapshot(index: u64) -> Box<Snapshot> {
+    let (id, state) = (EntryId { index, term: 1 }, StateMachine::new(Settings::default()));
+    Box::new(Snapshot { id, state })
+}
+
+#[test]
+fn log_writer_is_offloaded_while_a_snapshot_is_saved() {
+    let mut script = Script::start();
+    script.disk.save(snapshot(4));
+    assert_eq!(script.disk.write().expect("it works"), None);
+    assert!(!script.disk.log.is_inline() && script.disk.due().is_none());
+    script.disk.recall(Micros::MAX);
+    assert!(!script.disk.log.is_recalled(), "the snapshot is being saved");
+    assert_eq!(script.next_news(), News::Saved(EntryId { index: 4, term: 1 }));
+    while script.disk.due().is_none() {
+        assert_eq!(script.disk.news(), None, "the snapshot writer returns");
+    }
+    script.disk.recall(Micros::MAX);
+    assert!(script.disk.log.is_recalled());
+    script.end();
+}
+
 #[test]
 fn snapshots_are_saved_one_after_the_other_and_the_log_is_cut_behind_them() {
     let mut script = Script::start();
     (1..=9).for_each(|number| script.disk.change(entry(number)));
-    for index in [4, 8] {
-        let (id, state) = (EntryId { index, term: 1 }, StateMachine::new(Settings::default()));
-        script.disk.save(Box::new(Snapshot { id, state }));
-    }
     assert_eq!(script.disk.write().expect("it works"), Some(9));
+    for index in [4, 8] {
+        script.disk.save(snapshot(index));
+    }
     for index in [4, 8] {
         let id = EntryId { index, term: 1 };
         assert_eq!(script.next_news(), News::Saved(id));
