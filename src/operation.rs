@@ -289,6 +289,16 @@ impl Operation {
         )
     }
 
+    /// The deadline that this operation gives to a key, if it gives one.
+    pub fn deadline(&self) -> Option<Deadline> {
+        match self {
+            Self::Expire { deadline, .. }
+            | Self::GetExpire { expiry: Expiry::Set(deadline), .. }
+            | Self::Set(Set { expiry: Expiry::Set(deadline), .. }) => Some(*deadline),
+            _ => None,
+        }
+    }
+
     /// The keys that the operation names, in order.
     pub fn keys(&self) -> Vec<&Bytes> {
         match self {

@@ -19,7 +19,7 @@ use crate::command::{Command, Proposal};
 use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::operation::{Operation, UnixMillis};
+use crate::operation::{Deadline, Operation, UnixMillis};
 use crate::replication::{Action, Entry, Input, Node, Payload, Persist, PersistentState};
 use crate::reply::{Refusal, Reply};
 use crate::request::{Outcome, Request, RequestId, Response};
@@ -122,8 +122,9 @@ struct Held {
 pub struct Replica {
     node: Node,
     state_machine: StateMachine,
-    wall_clock_offset_ms: i64, // the wall clock less the time of the core
-    next_removal: Micros,      // when expired keys may be removed again
+    wall_clock_offset_ms: i64,             // the wall clock less the time of the core
+    proposed_deadline: Option<UnixMillis>, // the first that the entries in flight give to a key, or an earlier one
+    next_removal: Micros,                  // when expired keys may be removed again
     pending: BTreeMap<RequestId, Pending>,
     pending_bytes: usize,                            // of all of them
     held: VecDeque<Held>, // oldest first; those that wait for a leader, and some that were answered since
@@ -163,6 +164,7 @@ impl Replica {
             node: Node::new(own, configuration, settings, fastrand::Rng::with_seed(seed), persistent, now),
             state_machine,
             wall_clock_offset_ms: 0,
+            proposed_deadline: None,
             next_removal: now,
             pending: BTreeMap::new(),
             pending_bytes: 0,
@@ -445,6 +447,7 @@ impl Replica {
             return self.answer(request, Outcome::Fail, self.node.leader());
         }
         if self.limits.is_storable(&proposal) {
+            self.note_deadline(&proposal);
             return self.node.step(now, Input::Propose(Arc::new(proposal)));
         }
         if let Some(request) = &proposal.request {
@@ -532,10 +535,37 @@ impl Replica {
         }
     }
 
+    /// Whether a key may have expired by this leader's clock since it proposed an entry that is not
+    /// applied yet. That entry still finds the key, because its own time counts. So a read that is
+    /// served now, before the entry, would see a moment after the deadline and the entry a moment
+    /// before it, although the entry takes effect later. Such a read takes its turn in the log.
+    fn expired_behind_entries(&self, now: Micros) -> bool {
+        let now = self.unix_time(now);
+        let has_unapplied = self.node.log().last_index() > self.node.commit_index();
+        let in_flight = self.proposed_deadline.is_some_and(|deadline| deadline <= now);
+        has_unapplied && (in_flight || self.state_machine.expires_by(now))
+    }
+
+    /// Remembers the first deadline that an entry gives to a key which is not applied yet.
+    fn note_deadline(&mut self, proposal: &Proposal) {
+        if self.node.log().last_index() == self.node.commit_index() {
+            self.proposed_deadline = None;
+        }
+        let deadlines = proposal.command.operations().iter().filter_map(Operation::deadline);
+        let deadlines = deadlines.map(|deadline| match deadline {
+            Deadline::After(millis) => proposal.at.saturating_add(millis),
+            Deadline::At(time) => time,
+        });
+        self.proposed_deadline = self.proposed_deadline.into_iter().chain(deadlines).min();
+    }
+
     /// Serves a read, and returns it if it must go through the log: a key has expired by this
     /// leader's clock, and no entry says so. Once an entry does, every later leader agrees.
     fn serve(&mut self, now: Micros, read: ReadId) -> Option<(RequestId, Operation)> {
         let (id, operation) = self.reads.remove(&read)?;
+        if self.expired_behind_entries(now) {
+            return Some((id, operation));
+        }
         let Some(reply) = self.state_machine.read(self.unix_time(now), &operation) else {
             return Some((id, operation));
         };

@@ -516,3 +516,27 @@ fn leader_removes_expired_keys_by_entries_of_its_own() {
     assert_eq!(counts(&cluster), [0; 5]);
     assert_eq!(cluster.replicas[&leader].node().log().last_index(), before + 3);
 }
+
+#[test]
+fn read_after_a_deadline_does_not_overtake_an_entry_from_before_it() {
+    let (mut cluster, leader) = elected();
+    cluster.ask(leader, &[set_for("1", "lock", "held", 50), put("2", "work", "old")]);
+    cluster.run(10_000);
+    cluster.answers();
+    let others: Vec<Id> = cluster.replicas.keys().copied().filter(|id| *id != leader).collect();
+    cluster.blocked.extend(others);
+    cluster.ask(leader, &[put("3", "work", "new")]);
+    cluster.now += 20_000;
+    cluster.ask(leader, &[get("4", "work")]);
+    let value = |text: &str| Outcome::Done(Reply::Bytes(text.into()));
+    let answered: Vec<Outcome> = cluster.answers().into_iter().map(|answer| answer.2).collect();
+    assert_eq!(answered, [value("old")], "the lock has not expired");
+    cluster.now += 50_000;
+    cluster.ask(leader, &[get("5", "work")]);
+    assert!(cluster.answers().is_empty(), "the read waits behind the put, which finds the lock");
+    cluster.blocked.clear();
+    cluster.run(500_000);
+    let answered: Vec<(String, Outcome)> =
+        cluster.answers().into_iter().map(|(_, mid, outcome, _)| (mid, outcome)).collect();
+    assert_eq!(answered, [("3".into(), STORED), ("5".into(), value("new"))]);
+}

@@ -162,6 +162,11 @@ impl StateMachine {
         self.sessions.remembered(id.client, &Request::of(id, command))
     }
 
+    /// Whether a key that exists has expired by `now`, and no entry says so.
+    pub fn expires_by(&self, now: UnixMillis) -> bool {
+        self.keys.deadlines().any_until(now)
+    }
+
     /// The earliest deadline of a key, which may have passed.
     pub fn next_deadline(&self) -> Option<UnixMillis> {
         self.keys.deadlines().first()
