@@ -145,3 +145,11 @@ fn leader_that_is_cut_off_for_a_moment_stays() {
 fn leader_stays_where_round_trips_are_long_and_messages_are_lost() {
     assert!(every_put_takes_at_most("long-way-loses-a-third", 750_000, |_| ()));
 }
+
+/// A write under a lock is in flight while the lock expires, and a client reads meanwhile. The read
+/// saw the state before the write, which then still found the lock.
+#[test]
+fn read_after_a_deadline_takes_its_turn_behind_a_write_from_before_it() {
+    let outcome = run(&source("entry-takes-effect-after-a-deadline").plan(0), None, false);
+    assert_eq!(outcome.violation, None);
+}
