@@ -31,6 +31,7 @@ mod snapshots;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use options::memory_bytes;
 pub use options::{
     APPLIED_AT_ONCE, ELECTION_TIMEOUT_US, HEARTBEAT_INTERVAL_US, LEASE_US, LogLimits, Options, PATIENCE_US,
 };

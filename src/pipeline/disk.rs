@@ -25,8 +25,8 @@ use super::counts::{Counts, DiskCounts};
 use super::offload::{Capacity, Event, Offloadable, Port, Stage, Waited};
 use crate::clock::BootTime;
 use crate::micros::Micros;
-use crate::replica::Snapshot;
-use crate::replication::{Entry, Payload, Persist};
+use crate::replica::{Snapshot, memory_bytes};
+use crate::replication::Persist;
 use crate::state_machine::Remains;
 use crate::state_machine::snapshot::Encoder;
 use crate::storage::{self, Directory};
@@ -53,8 +53,8 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// Between the steps in which a snapshot is freed: a million keys take two seconds.
 const FREE_PAUSE: Duration = Duration::from_micros(200);
 
-/// About how many bytes an entry takes in memory besides its texts.
-const ENTRY_BYTES: usize = 128;
+/// About how many bytes a change takes in memory besides its entries.
+const PERSIST_BYTES: usize = 128;
 
 /// A change for the log on disk.
 #[derive(Debug)]
@@ -67,12 +67,8 @@ pub(super) enum Change {
 
 impl Change {
     fn weight(&self) -> usize {
-        let bytes = |entry: &Entry| match &entry.payload {
-            Payload::Noop => ENTRY_BYTES,
-            Payload::Command(proposal) => ENTRY_BYTES + proposal.command.text_len(),
-        };
         match self {
-            Self::Persist(persist) => ENTRY_BYTES + persist.entries.iter().map(bytes).sum::<usize>(),
+            Self::Persist(persist) => PERSIST_BYTES + persist.entries.iter().map(memory_bytes).sum::<usize>(),
             Self::Compact(_) => 0,
         }
     }

@@ -48,7 +48,7 @@ const APPLIED_BYTES_AT_ONCE: u64 = 1 << 20;
 const ENTRY_BYTES: usize = 200;
 
 /// About how many bytes of memory an entry takes.
-fn memory_bytes(entry: &Entry) -> usize {
+pub(crate) fn memory_bytes(entry: &Entry) -> usize {
     let Payload::Command(proposal) = &entry.payload else { return ENTRY_BYTES };
     let mid = proposal.request.as_ref().map_or(0, |request| request.mid.len());
     ENTRY_BYTES + mid + proposal.command.text_len()

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::pipeline::offload::Worker;
-use crate::replication::PersistentState;
+use crate::replication::{Entry, Payload, PersistentState};
 use crate::state_machine::{Settings, StateMachine};
 use crate::storage::{Identity, Opened};
 use crate::testkit::id;
