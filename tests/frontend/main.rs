@@ -5,5 +5,7 @@ mod bounds;
 mod hostile;
 mod random;
 mod real;
+#[path = "../testkit/redis_server.rs"]
+mod redis_server;
 mod transcripts;
 mod world;

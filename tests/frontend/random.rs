@@ -4,7 +4,7 @@
 
 use kvstore::frontend::redis::connection::Settings;
 
-use super::real::Server;
+use super::real::{self, Client};
 use super::world::{World, request};
 
 const COMMANDS: u64 = 20_000;
@@ -58,8 +58,8 @@ fn is_past(line: &[u8]) -> bool {
 #[test]
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "Redis has another format for decimal numbers here")]
 fn replies_to_random_commands_are_those_of_redis() {
-    let Some(mut server) = Server::start(None) else { return };
-    let mut client = server.connect();
+    let Some(mut server) = real::start(None) else { return };
+    let mut client = Client::connect(&mut server);
     let mut world = World::new(Settings::default());
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     world.surroundings.now_ms = now.as_millis() as i64;

@@ -1,72 +1,19 @@
-//! A Redis of our own for a test.
+//! A client of a real Redis.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::redis_server::RedisServer;
 use super::world::MAX_VALUE_BYTES;
 
-/// How long a Redis may take until it listens, or until a reply that differs is missed.
+/// How long a Redis may take until a reply that differs is missed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server with a socket in a directory of its own; both go with it.
-pub struct Server {
-    process: Child,
-    directory: tempfile::TempDir,
-}
-
-impl Server {
-    /// Starts a server; `None`, and a line that says so, if Redis 7 is not installed.
-    pub fn start(password: Option<&str>) -> Option<Self> {
-        let version = Command::new("redis-server").arg("--version").output().ok();
-        let is_7 = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).contains(" v=7.");
-        if !version.as_ref().is_some_and(is_7) {
-            eprintln!("skipped: redis-server 7 is not installed, so nothing is compared with Redis");
-            return None;
-        }
-        let directory = tempfile::tempdir().expect("a directory for the socket");
-        let fixed = ["--port", "0", "--save", "", "--appendonly", "no", "--databases", "1"];
-        let process = Command::new("redis-server")
-            .args(fixed)
-            .args(["--unixsocket", "socket", "--proto-max-bulk-len", &MAX_VALUE_BYTES.to_string()])
-            .args(password.iter().flat_map(|password| ["--requirepass", password]))
-            .arg("--dir")
-            .arg(directory.path())
-            .current_dir(directory.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("it has just told its version");
-        Some(Self { process, directory })
-    }
-
-    /// Connects as soon as the server listens.
-    pub fn connect(&mut self) -> Client {
-        let begun = Instant::now();
-        loop {
-            match UnixStream::connect(self.directory.path().join("socket")) {
-                Ok(stream) => {
-                    stream.set_read_timeout(Some(PATIENCE)).expect("a socket has a timeout");
-                    return Client { stream };
-                }
-                Err(error) => {
-                    let ended = self.process.try_wait().expect("it is our own process");
-                    assert!(
-                        ended.is_none() && begun.elapsed() < PATIENCE,
-                        "redis-server: {error}, {ended:?}"
-                    );
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
+/// Starts a server, perhaps with a password; `None` if Redis 7 is not installed.
+pub fn start(password: Option<&str>) -> Option<RedisServer> {
+    let options = password.map_or_else(Vec::new, |password| vec!["--requirepass", password]);
+    RedisServer::start(MAX_VALUE_BYTES, &options)
 }
 
 /// A connection to a server.
@@ -75,6 +22,13 @@ pub struct Client {
 }
 
 impl Client {
+    /// A client of this server.
+    pub fn connect(server: &mut RedisServer) -> Self {
+        let stream = server.connect();
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket has a timeout");
+        Self { stream }
+    }
+
     /// Sends bytes. The server may have closed the connection because of the first of them.
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).ok();

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use kvstore::bytes::Bytes;
 use kvstore::frontend::redis::connection::Settings;
 
-use super::real::{Client, Server};
+use super::real::{self, Client};
 use super::world::{World, request, words};
 
 /// One input of a transcript, and the lines after it.
@@ -130,10 +130,10 @@ fn redis_has_the_same_replies() {
         if text.contains("#: not compared") {
             continue;
         }
-        let Some(mut server) = Server::start(password(&text)) else { return };
+        let Some(mut server) = real::start(password(&text)) else { return };
         let mut clients: BTreeMap<u64, Client> = BTreeMap::new();
         for step in steps(&text) {
-            let client = clients.entry(step.connection).or_insert_with(|| server.connect());
+            let client = clients.entry(step.connection).or_insert_with(|| Client::connect(&mut server));
             client.send(&step.input);
             let reply = client.read(step.output.len());
             let place = format!("{}: {}", path.display(), step.line);

@@ -1,18 +1,7 @@
-//! A Redis of our own for a test, and a client of it: just enough of its protocol.
+//! A client of Redis: just enough of its protocol.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-/// How long a Redis may take until it listens.
-const START: Duration = Duration::from_secs(60);
-
-/// A server with a socket in a directory of its own; both go with it.
-pub struct Server {
-    process: Child,
-    directory: tempfile::TempDir,
-}
 
 /// A reply of Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,60 +19,12 @@ pub struct Client {
     requests: Vec<u8>, // not yet sent
 }
 
-impl Server {
-    /// Starts a server; `None` if Redis 7 is not installed.
-    pub fn start(max_value_bytes: usize) -> Option<Self> {
-        let version = Command::new("redis-server").arg("--version").output().ok()?;
-        if !String::from_utf8_lossy(&version.stdout).contains(" v=7.") {
-            return None;
-        }
-        let directory = tempfile::tempdir().expect("a directory for the socket");
-        let process = Command::new("redis-server")
-            .args([
-                "--port",
-                "0",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-                "--databases",
-                "1",
-                "--unixsocket",
-                "socket",
-            ])
-            .args(["--proto-max-bulk-len", &max_value_bytes.to_string(), "--dir"])
-            .arg(directory.path())
-            .current_dir(directory.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("it has just told its version");
-        Some(Self { process, directory })
-    }
-
-    /// Connects as soon as the server listens.
-    pub fn connect(&mut self) -> Client {
-        let begun = Instant::now();
-        loop {
-            match UnixStream::connect(self.directory.path().join("socket")) {
-                Ok(stream) => return Client { stream: BufReader::new(stream), requests: Vec::new() },
-                Err(error) => {
-                    let ended = self.process.try_wait().expect("it is our own process");
-                    assert!(ended.is_none() && begun.elapsed() < START, "redis-server: {error}, {ended:?}");
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
-}
-
 impl Client {
+    /// A client of this connection.
+    pub fn new(stream: UnixStream) -> Self {
+        Self { stream: BufReader::new(stream), requests: Vec::new() }
+    }
+
     /// Adds a command to those that the next [`send`](Self::send) sends.
     pub fn add(&mut self, words: &[impl AsRef<[u8]>]) {
         self.requests.extend(format!("*{}\r\n", words.len()).bytes());

@@ -6,5 +6,7 @@ mod generate;
 mod model;
 mod properties;
 mod redis;
+#[path = "../testkit/redis_server.rs"]
+mod redis_server;
 mod snapshot;
 mod translate;

@@ -15,8 +15,9 @@ use kvstore::operation::{Operation, UnixMillis};
 use kvstore::reply::{Refusal, Reply};
 use kvstore::state_machine::{Settings, StateMachine};
 
-use super::client::{Answer, Client, Server};
+use super::client::{Answer, Client};
 use super::generate::{APART_MS, Generator, MAX_VALUE_BYTES, Partner};
+use super::redis_server::RedisServer;
 use super::translate::words;
 
 const SEQUENCES: u64 = 1_000;
@@ -91,7 +92,7 @@ fn number(name: &str, default: u64) -> u64 {
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "Redis has another format for decimal numbers here")]
 fn replies_and_states_are_those_of_redis() {
     let Some(mut server) = start() else { return };
-    let mut client = server.connect();
+    let mut client = Client::new(server.connect());
     let first = number("REDIS_SEED", 1);
     for seed in first..first + number("REDIS_SEQUENCES", SEQUENCES) {
         run(seed, &mut client);
@@ -103,7 +104,7 @@ fn replies_and_states_are_those_of_redis() {
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "Redis has another format for decimal numbers here")]
 fn sums_of_decimal_numbers_are_those_of_redis() {
     let Some(mut server) = start() else { return };
-    let mut client = server.connect();
+    let mut client = Client::new(server.connect());
     let mut own = Own { machine: StateMachine::new(Settings::default()), index: 0, now: 1 };
     let mut generator = Generator::new(number("REDIS_SEED", 1), Partner::Redis, 1);
     for _ in 0..number("REDIS_SEQUENCES", SEQUENCES).div_ceil(20) {
@@ -124,12 +125,8 @@ fn sums_of_decimal_numbers_are_those_of_redis() {
 }
 
 /// A Redis, if it is installed.
-fn start() -> Option<Server> {
-    let server = Server::start(MAX_VALUE_BYTES);
-    if server.is_none() {
-        eprintln!("skipped: redis-server 7 is not installed, so nothing is compared with Redis");
-    }
-    server
+fn start() -> Option<RedisServer> {
+    RedisServer::start(MAX_VALUE_BYTES, &[])
 }
 
 fn steps(seed: u64, now: UnixMillis) -> Vec<Step> {
