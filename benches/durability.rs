@@ -61,6 +61,8 @@ mod place;
 mod processes;
 #[path = "durability/recovery.rs"]
 mod recovery;
+#[path = "durability/snapshots.rs"]
+mod snapshots;
 #[path = "../tests/testkit/mod.rs"]
 mod testkit;
 #[path = "durability/throughput.rs"]

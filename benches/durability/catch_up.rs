@@ -6,6 +6,7 @@ use crate::clients::{Clients, Run};
 use crate::network::{Network, REPLICAS, Watch};
 use crate::place::Place;
 use crate::processes::Cluster;
+use crate::snapshots::put_until_taken;
 
 const KEYS: u64 = 1_000_000;
 /// Clients that store them.
@@ -13,6 +14,8 @@ const WRITERS: u16 = 1_024;
 /// Clients whose puts are measured, and for how long before the follower returns.
 const CLIENTS: u16 = 8;
 const BEFORE: Duration = Duration::from_secs(5);
+/// How long all but one client rest before that.
+const REST: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub fn print(place: &Place) {
@@ -28,6 +31,10 @@ pub fn print(place: &Place) {
         key % KEYS
     };
     cluster.clients.put(&mut network, WRITERS, KEYS, &mut next);
+    // The next snapshot is far away then.
+    let others = [1, 2].map(|step| (follower + step) % REPLICAS);
+    put_until_taken(&mut network, &mut cluster, &others, WRITERS, &mut next);
+    cluster.clients.put_for(&mut network, 1, REST, &mut next);
     let before = cluster.clients.put_for(&mut network, CLIENTS, BEFORE, &mut next);
 
     let begun = Instant::now();

@@ -1,18 +1,17 @@
 //! The memory of replicas with a million keys, and of replicas that overwrite a few keys for long.
 
-use std::fs;
-use std::path::Path;
+use std::time::Duration;
 
 use crate::clients::Run;
 use crate::network::{Network, REPLICAS};
 use crate::place::{Place, size_of};
 use crate::processes::Cluster;
+use crate::snapshots::put_until_taken;
 
 const KEYS: u64 = 1_000_000;
 const CLIENTS: u16 = 64;
-/// Puts between two looks for a new snapshot.
-const STEP: u64 = 20_000;
-const MOST_STEPS: u32 = 100;
+/// How long all but one client rest then: the replicas end the snapshots that they have begun.
+const REST: Duration = Duration::from_secs(10);
 
 const SOAK_KEYS: u64 = 1_000;
 const SOAK_STEP: u64 = 1_000_000;
@@ -28,21 +27,12 @@ pub fn print(place: &Place) {
         key % KEYS
     };
     cluster.clients.put(&mut network, CLIENTS, KEYS, &mut next);
+    cluster.clients.put_for(&mut network, 1, REST, &mut next);
     println!("{:>10} {:>9} {:>9} {:>22}", "", "at rest", "most", "most around a snapshot");
     let at_rest: Vec<_> = (0..REPLICAS).map(|own| cluster.process(own).memory_mb()).collect();
     (0..REPLICAS).for_each(|own| cluster.process(own).forget_peak());
-    let newest: Vec<_> = (0..REPLICAS).map(|own| snapshot(&cluster.data_directory(own))).collect();
     let mut rng = fastrand::Rng::with_seed(1);
-    let is_taken = |cluster: &Cluster| {
-        (0..).zip(&newest).all(|(own, newest)| snapshot(&cluster.data_directory(own)) != *newest)
-    };
-    for _ in 0..MOST_STEPS {
-        cluster.clients.put(&mut network, CLIENTS, STEP, || rng.u64(..KEYS));
-        if is_taken(&cluster) {
-            break;
-        }
-    }
-    assert!(is_taken(&cluster), "each replica takes a snapshot");
+    put_until_taken(&mut network, &mut cluster, &[0, 1, 2], CLIENTS, || rng.u64(..KEYS));
     for (own, (now, most)) in (0..).zip(at_rest) {
         let (_, around) = cluster.process(own).memory_mb();
         println!("{:>10} {now:>9.0} {most:>9.0} {around:>22.0}", role(&cluster, own));
@@ -83,12 +73,4 @@ fn print_step(cluster: &Cluster, puts: u64, run: &Run) {
 
 fn role(cluster: &Cluster, own: u16) -> &'static str {
     if own == cluster.clients.leader { "leader" } else { "follower" }
-}
-
-/// The name of the newest snapshot that is finished.
-fn snapshot(directory: &Path) -> Option<String> {
-    let names = fs::read_dir(directory)
-        .expect("it exists")
-        .filter_map(|file| file.ok()?.file_name().into_string().ok());
-    names.filter(|name| name.starts_with("snapshot-") && !name.ends_with(".tmp")).max()
 }

@@ -23,8 +23,9 @@ use crate::replication::Input;
 use crate::state_machine::StateMachine;
 use crate::state_machine::snapshot::{Decoder, Encoder, Malformed, Position};
 
-/// The usual bound of a snapshot's part in one message: a tenth of a millisecond of work.
-pub(super) const MAX_CHUNK_BYTES: usize = 64 << 10;
+/// The usual bound of a snapshot's part in one message: some 20 us of work, so that a put waits behind
+/// few of them.
+pub(super) const MAX_CHUNK_BYTES: usize = 16 << 10;
 
 /// A state machine as it was after an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,9 +14,9 @@ pub(super) enum Need {
     Transfer(Transfer),
 }
 
-/// How many chunks of a snapshot may be in flight to one follower: half a megabyte in the stream
-/// dialect, so that the bytes of a transfer delay no append for long.
-const CHUNKS_IN_FLIGHT: usize = 8;
+/// How many chunks of a snapshot may be in flight to one follower: 64 KB in the stream dialect, so
+/// that the bytes of a transfer delay no append for long.
+const CHUNKS_IN_FLIGHT: usize = 4;
 
 impl Progress {
     /// The follower lacks an entry that the leader has compacted.
