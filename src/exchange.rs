@@ -2,8 +2,10 @@
 //! them.
 
 use crate::id::Id;
+use crate::micros::Micros;
+use crate::operation::Operation;
 use crate::replication::Message;
-use crate::request::{Request, Response};
+use crate::request::{Request, RequestId, Response};
 
 /// An input of a replica from outside, validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,16 @@ pub enum Inbound {
     },
     /// A request of a client.
     Client(Request),
+    /// A read that is served from this replica's own state if the state is not too old. It has all
+    /// that a leader had acknowledged when it sent an append that arrived so long ago at most.
+    LocalRead {
+        /// The client's name for it.
+        id: RequestId,
+        /// A read.
+        operation: Operation,
+        /// How old the state may be.
+        max_age_us: Micros,
+    },
     /// The answer to a request that made no sense. It needs no replica, and leaves in order with all
     /// others.
     Refused(Response),

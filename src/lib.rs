@@ -15,6 +15,7 @@
 //! | [`maelstrom`] | another dialect: lines of JSON as Maelstrom has them | `dialect`, `transport` |
 //! | [`replica`] | one replica: core, state machine, and the requests that it owes an answer | all of the above |
 //! | [`outbox`] | messages that wait to be sent: merging and packing per destination | `wire`, addresses of `transport` |
+//! | [`view`] | what a replica shows of itself to those that operate it | `id` |
 //! | [`clock`] | the one clock, which goes on while the machine is suspended | |
 //! | [`log`] | lines for stderr, which can neither kill nor stop the process | |
 //! | [`output`] | lines for stdout, which may be closed or full | |
@@ -62,6 +63,7 @@ pub mod state_machine;
 pub mod storage;
 pub mod transport;
 pub mod tuning;
+pub mod view;
 pub mod wire;
 
 // A file of `tests/`, where this crate has its name.

@@ -20,7 +20,7 @@ use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::operation::{Deadline, Operation, UnixMillis};
-use crate::replication::{Action, Entry, Input, Node, Payload, Persist, PersistentState};
+use crate::replication::{Action, Body, Entry, Input, Node, Payload, Persist, PersistentState};
 use crate::reply::{Refusal, Reply};
 use crate::request::{Outcome, Request, RequestId, Response};
 use crate::state_machine::{MAX_REMOVED, StateMachine};
@@ -43,8 +43,8 @@ use snapshots::{Incoming, Outgoing};
 /// vain. A request that comes sooner is from another client, and says nothing about the leader.
 const REDIRECT_US: Micros = ELECTION_TIMEOUT_US / 12;
 
-/// How long a request waits for a leader to be known; then the replica redirects its client without
-/// naming one. This is a little longer than an election takes. The request may have come to the
+/// How long a request usually waits for a leader to be known ([`Options::hold_us`]); then the replica
+/// redirects its client without naming one. This is a little longer than an election takes. The request may have come to the
 /// smaller side of a partition.
 pub const HOLD_US: Micros = ELECTION_TIMEOUT_US / 4 * 5;
 
@@ -136,10 +136,13 @@ pub struct Replica {
     next_read: ReadId,
     redirected: Option<(Id, Micros)>, // the first client that was redirected since the leader was heard, and when
     seen: (Option<Id>, Option<Micros>), // leader and contact when the held were last looked at
-    batch_at: Micros,                 // when the last batch ended
-    leaderless_since: Option<Micros>, // since when no leader is known
+    told: Option<(Id, Index, Micros)>, // the latest append: its sender, what it says is committed, and when it came
+    current_at: Option<Micros>,        // when the state had all that the leader had told to be committed
+    batch_at: Micros,                  // when the last batch ended
+    leaderless_since: Option<Micros>,  // since when no leader is known
     limits: Limits,
     forwards: bool,
+    hold_us: Micros,
     log_limits: LogLimits,
     applied: Index, // the last entry that the state machine has; equal to the core's commit index after a drain
     snapshot_index: Index, // the last entry of the latest snapshot that was saved
@@ -173,6 +176,8 @@ impl Replica {
             to_review: 0,
             lost_leads: 0,
             abandoned_from: None,
+            told: None,
+            current_at: None,
             batch_at: now,
             reads: BTreeMap::new(),
             next_read: 0,
@@ -181,6 +186,7 @@ impl Replica {
             leaderless_since: Some(now),
             limits,
             forwards: options.forwards,
+            hold_us: options.hold_us,
             log_limits: options.log,
             applied: snapshot_index,
             snapshot_index,
@@ -201,8 +207,16 @@ impl Replica {
     /// Takes one input of a batch; [`finish`](Self::finish) ends the batch.
     pub fn handle(&mut self, now: Micros, inbound: Inbound) {
         match inbound {
-            Inbound::Peer { from, message } => self.node.step(now, Input::Receive { from, message }),
+            Inbound::Peer { from, message } => {
+                if let Body::AppendEntries(append) = &message.body {
+                    self.told = Some((from, append.leader_commit, now));
+                }
+                self.node.step(now, Input::Receive { from, message });
+            }
             Inbound::Client(request) => self.receive_request(now, request),
+            Inbound::LocalRead { id, operation, max_age_us } => {
+                self.read_locally(now, id, &operation, max_age_us);
+            }
             Inbound::Refused(response) => self.out.push(Effect::Send(Outbound::Client(response))),
         }
     }
@@ -231,6 +245,7 @@ impl Replica {
         self.batch_at = now;
         self.remove_expired(now);
         self.perform_actions(now);
+        self.note_current();
         self.take_snapshot();
         self.send_abandoned_on();
         let seen = (self.node.leader(), self.node.last_leader_contact());
@@ -340,6 +355,27 @@ impl Replica {
         &self.state_machine
     }
 
+    /// Remembers when this replica had all that its leader had told it to be committed.
+    fn note_current(&mut self) {
+        let leader = self.node.leader();
+        let reached =
+            |&(from, commit, _): &(Id, Index, Micros)| Some(from) == leader && commit <= self.applied;
+        if let Some((_, _, told_at)) = self.told.take_if(|told| reached(told)) {
+            self.current_at = Some(told_at);
+        }
+    }
+
+    /// Serves a read from this replica's own state, unless that may be too old.
+    fn read_locally(&mut self, now: Micros, id: RequestId, operation: &Operation, max_age_us: Micros) {
+        let is_current =
+            self.node.is_leader() || self.current_at.is_some_and(|current_at| now <= current_at + max_age_us);
+        // At the time of the state machine a read needs no entry.
+        let reply = || self.state_machine.read(self.state_machine.time(), operation);
+        let reply = is_current.then(reply).flatten().filter(|reply| self.limits.is_readable(&id.mid, reply));
+        let outcome = reply.map_or(Outcome::Fail, Outcome::Done);
+        self.send_answer(id, outcome, self.node.leader());
+    }
+
     fn receive_request(&mut self, now: Micros, request: Request) {
         let content = request.command.digest();
         if let Some(pending) = self.pending.get(&request.id) {
@@ -365,8 +401,8 @@ impl Replica {
     /// the one that came first has no later deadline.
     fn hold_until(&self, now: Micros) -> Micros {
         match self.leaderless_since {
-            Some(since) if self.node.leader().is_none() => (since + HOLD_US).max(now + LATE_HOLD_US),
-            _ => now + HOLD_US,
+            Some(since) if self.node.leader().is_none() => (since + self.hold_us).max(now + LATE_HOLD_US),
+            _ => now + self.hold_us,
         }
     }
 

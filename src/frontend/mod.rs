@@ -4,3 +4,4 @@
 //! hands the asks of a front end to a replica, and brings the answers back.
 
 pub mod redis;
+pub mod store;

@@ -1,5 +1,6 @@
 //! The parameters of a replica: its times, the bounds of its log, and the choices of its user.
 
+use super::HOLD_US;
 use super::snapshots::MAX_CHUNK_BYTES;
 use crate::id::Id;
 use crate::micros::Micros;
@@ -104,6 +105,9 @@ pub struct Options {
     /// request is forwarded only before any replica has proposed it, so a client that is redirected
     /// knows that its write never takes effect.
     pub forwards: bool,
+    /// How long a request waits for a leader to be known: [`HOLD_US`] where clients can ask another
+    /// replica, longer where this replica asks for them.
+    pub hold_us: Micros,
 }
 
 impl Options {
@@ -111,7 +115,17 @@ impl Options {
     pub fn new(own: Id, peers: Vec<Id>, seed: u64) -> Self {
         let state_machine = state_machine::Settings::default();
         let (applied_at_once, log, tuning) = (APPLIED_AT_ONCE, LogLimits::default(), Tuning::DEFAULT);
-        Self { own, peers, seed, applied_at_once, log, state_machine, tuning, forwards: false }
+        Self {
+            own,
+            peers,
+            seed,
+            applied_at_once,
+            log,
+            state_machine,
+            tuning,
+            forwards: false,
+            hold_us: HOLD_US,
+        }
     }
 
     /// The settings of its core, for messages within these limits.

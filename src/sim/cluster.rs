@@ -475,7 +475,7 @@ impl Cluster {
         assert_eq!(decoded, Ok(()), "a replica refuses what another one wrote");
         let message = |inbound| match inbound {
             Inbound::Peer { message, .. } => Some(message),
-            Inbound::Client(_) | Inbound::Refused(_) => None,
+            Inbound::Client(_) | Inbound::LocalRead { .. } | Inbound::Refused(_) => None,
         };
         arrived.into_iter().filter_map(message).collect()
     }

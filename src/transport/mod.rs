@@ -9,6 +9,7 @@
 //! | `seqpacket` | a Unix socket of packets |
 //! | `stream` | a Unix socket of lines |
 //! | `udp` | UDP on the loopback interface |
+//! | `tcp` | TCP connections between the replicas of a real cluster |
 //! | `stdio` | lines on standard input and output |
 //! | `socket` | shared by the sockets: waiting for a socket without missing a stop or a waker |
 //! | `alarm` | the waker of a socket |
@@ -20,6 +21,7 @@ mod seqpacket;
 mod socket;
 mod stdio;
 mod stream;
+pub mod tcp;
 mod udp;
 
 #[cfg(test)]

@@ -99,3 +99,32 @@ fn answer_of_the_decoder_passes_in_order() {
     cluster.batch(leader, vec![Inbound::Refused(refusal)]);
     assert_eq!(cluster.answers(), [(leader, "m1".into(), refused(Refusal::Syntax), None)]);
 }
+
+fn read_locally(mid: &str, key: &str, max_age_us: Micros) -> Inbound {
+    let request = get(mid, key);
+    let Command::One(operation) = request.command else { panic!("a get is one operation") };
+    Inbound::LocalRead { id: request.id, operation, max_age_us }
+}
+
+#[test]
+fn local_read_is_served_while_the_follower_lately_had_all_that_was_committed() {
+    let (mut cluster, leader) = elected();
+    let follower = cluster.follower();
+    cluster.ask(leader, &[put("m1", "k", "v")]);
+    cluster.answers();
+    let read = |cluster: &mut Cluster, mid: &str, max_age_us| {
+        cluster.batch(follower, vec![read_locally(mid, "k", max_age_us)]);
+        cluster.answers().remove(0).2
+    };
+    // An append tells the follower of the put, and later ones that it has everything.
+    cluster.blocked =
+        cluster.replicas.keys().copied().filter(|id| ![leader, follower].contains(id)).take(2).collect();
+    cluster.ask(leader, &[put("m2", "k", "w")]);
+    cluster.run(PATIENCE_US);
+    cluster.answers();
+    assert_eq!(read(&mut cluster, "m3", PATIENCE_US), value("w"));
+    cluster.blocked = [follower].into();
+    cluster.run(ELECTION_TIMEOUT_US);
+    assert_eq!(read(&mut cluster, "m4", ELECTION_TIMEOUT_US / 2), Outcome::Fail);
+    assert_eq!(read(&mut cluster, "m5", 10 * PATIENCE_US), value("w"));
+}
