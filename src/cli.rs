@@ -13,6 +13,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::check::CheckOptions;
 use crate::repair::RepairOptions;
+use crate::restore::{RecoverOptions, RestoreOptions};
 
 /// A replica of a linearizable key-value store.
 #[derive(Debug, Parser)]
@@ -21,7 +22,8 @@ use crate::repair::RepairOptions;
     version,
     about = "One replica of a linearizable key-value store replicated by Raft.",
     override_usage = "kvstore [OPTIONS] <MY ID> <ID>...\n       kvstore [OPTIONS] <PORT> <MY ID> <ID>...\n       \
-        kvstore check <HISTORY>\n       kvstore maelstrom [OPTIONS]\n       kvstore repair [--yes] --data-dir <DIR>",
+        kvstore check <HISTORY>\n       kvstore maelstrom [OPTIONS]\n       kvstore repair [--yes] --data-dir <DIR>\n       kvstore restore <BACKUP> --data-dir <DIR> ...\n       \
+        kvstore recover --from <DIR> --data-dir <DIR> ...",
     after_help = AFTER_HELP,
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
@@ -167,6 +169,10 @@ pub enum Subcommand {
     Maelstrom(RunOptions),
     /// Cuts damage off the log of a replica, or shows it.
     Repair(RepairOptions),
+    /// Makes the directory of a replica of a new cluster from a backup.
+    Restore(RestoreOptions),
+    /// The same from the directory of a replica whose quorum is gone for good.
+    Recover(RecoverOptions),
 }
 
 /// The options that a replica has under every simulator.

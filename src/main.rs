@@ -4,12 +4,13 @@
 mod check;
 mod cli;
 mod repair;
+mod restore;
 #[path = "../tests/testkit/mod.rs"]
 #[cfg(test)]
 mod testkit;
 
 use std::hash::BuildHasher;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -61,6 +62,8 @@ fn run() -> Result<ExitCode, Failure> {
         Some(Subcommand::Check(options)) => check::run(options),
         Some(Subcommand::Maelstrom(options)) => run_in_maelstrom(options).map(|()| ExitCode::SUCCESS),
         Some(Subcommand::Repair(options)) => repair::run(options),
+        Some(Subcommand::Restore(options)) => restore::restore(options),
+        Some(Subcommand::Recover(options)) => restore::recover(options),
         None => replicate(&options).map(|()| ExitCode::SUCCESS),
     }
 }
@@ -208,6 +211,16 @@ fn parse_options() -> Result<Option<Options>, Failure> {
 
 fn usage(message: &str) -> Failure {
     Failure(EXIT_USAGE, format!("{message} (try --help)"))
+}
+
+/// Writes a line to stdout. A reader that has closed stdout has seen enough.
+fn say(text: &str) -> Result<(), Failure> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure(EXIT_USAGE, format!("can't write to stdout: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn is_socket(name: &str) -> bool {

@@ -1,13 +1,12 @@
 //! `kvstore repair`: cuts damage off the log of a replica, if the operator insists.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use kvstore::storage::{self, Directory, OpenError};
 
-use crate::{EXIT_USAGE, Failure};
+use crate::{EXIT_USAGE, Failure, say};
 
 /// The log is damaged.
 const EXIT_DAMAGED: u8 = 1;
@@ -63,15 +62,5 @@ fn refusal(error: &OpenError) -> Failure {
             Failure(EXIT_DAMAGED, text)
         }
         _ => Failure(EXIT_USAGE, error.to_string()),
-    }
-}
-
-fn say(text: &str) -> Result<(), Failure> {
-    match writeln!(io::stdout(), "{text}") {
-        // The reader has closed stdout: it has seen enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure(EXIT_USAGE, format!("can't write to stdout: {error}")))
-        }
-        Ok(()) | Err(_) => Ok(()),
     }
 }

@@ -38,8 +38,7 @@ impl Directory {
         let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
         fs::create_dir_all(path).map_err(|error| say(error, "create the directory", path))?;
         for created in missing {
-            let parent = created.parent().filter(|parent| !parent.as_os_str().is_empty());
-            sync_directory(parent.unwrap_or(Path::new(".")))?;
+            Self { path: created.into() }.sync_parent()?;
         }
         Ok(Self { path: path.into() })
     }
@@ -48,6 +47,12 @@ impl Directory {
     pub fn open(path: &Path) -> io::Result<Self> {
         fs::read_dir(path).map_err(|error| say(error, "read the directory", path))?;
         Ok(Self { path: path.into() })
+    }
+
+    /// Returns when the name of the directory itself would survive a power cut.
+    pub fn sync_parent(&self) -> io::Result<()> {
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync_directory(parent.unwrap_or(Path::new(".")))
     }
 
     fn file(&self, name: &str, verb: &str, options: &fs::OpenOptions) -> io::Result<DirectoryFile> {

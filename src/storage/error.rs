@@ -21,6 +21,12 @@ pub enum OpenError {
         /// The directory.
         directory: String,
     },
+    /// It has the data of a replica, and is to be made anew.
+    #[error("{directory} has the data of a replica already")]
+    NotEmpty {
+        /// The directory.
+        directory: String,
+    },
     /// It belongs to another replica of this cluster.
     #[error("{directory} belongs to replica {found}, not to {expected}")]
     OtherReplica {
@@ -107,6 +113,8 @@ pub enum Reason {
     },
     /// Other files are there, but this one is not.
     Unowned,
+    /// It is the snapshot of a directory.
+    NoBackup,
 }
 
 impl fmt::Display for Reason {
@@ -131,6 +139,7 @@ impl fmt::Display for Reason {
                     base.index, snapshot.index
                 );
             }
+            Self::NoBackup => "it is the snapshot of a replica, and no backup",
             Self::Unowned => "it is missing, but there is a log or a snapshot",
         })
     }

@@ -90,7 +90,8 @@
 //! | `writer` | appends batches to the log |
 //! | `recovery` | reads the log, and tells torn from damaged |
 //! | `repair` | cuts damage off when the operator asks for it |
-//! | `snapshots` | saves and loads snapshots |
+//! | `snapshots`, `form` | saves and loads snapshots; the form of their files |
+//! | `backup` | a snapshot for another cluster, and a new directory from one |
 //! | `pool` | prepares segments ahead of need, and recycles them |
 //! | `segment`, `record`, `changes` | the format of the log: files, their records, their contents |
 //! | `identity` | the owner of the directory |
@@ -99,12 +100,14 @@
 //! | `files`, `directory` | system calls: the ones that are needed, and those of the real system |
 //! | `error`, `counters` | why a directory is refused; statistics |
 
+mod backup;
 mod bytes;
 mod changes;
 mod counters;
 mod directory;
 mod error;
 mod files;
+mod form;
 mod identity;
 mod open;
 mod pool;
@@ -121,15 +124,17 @@ mod tests;
 
 use std::hash::{BuildHasher, RandomState};
 
+pub use backup::{Backup, Origin, read_backup, rebuild};
 pub use counters::Counters;
 pub use directory::Directory;
 pub use error::{OpenError, Reason};
 pub use files::{FileHandle, Files};
+pub use form::MAX_CHUNK_BYTES;
 pub use identity::{Identity, MAX_NAME_BYTES};
-pub use open::open;
+pub use open::{identity_of, open};
 pub use recovery::Progress;
 pub use repair::{Repair, examine};
-pub use snapshots::{MAX_CHUNK_BYTES, Snapshots, Unfinished};
+pub use snapshots::{Snapshots, Unfinished};
 pub use writer::LogWriter;
 
 use crate::replication::PersistentState;

@@ -84,6 +84,16 @@ pub(super) fn owner_of<F: Files>(files: &F, names: &[String]) -> Result<Option<O
     Ok(read_identity(files, names)?.map(|(_, owner)| owner))
 }
 
+/// The replica that owns the directory.
+///
+/// # Errors
+///
+/// If the directory is no replica's, or its identity is damaged or unreadable.
+pub fn identity_of<F: Files>(files: &F) -> Result<Identity, OpenError> {
+    let found = read_identity(files, &files.list()?)?;
+    found.map(|(identity, _)| identity).ok_or_else(|| OpenError::NoReplica { directory: files.directory() })
+}
+
 fn read_identity<F: Files>(files: &F, names: &[String]) -> Result<Option<(Identity, Owner)>, OpenError> {
     if !names.iter().any(|name| name == identity::FILE) {
         return Ok(None);

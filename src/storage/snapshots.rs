@@ -1,11 +1,5 @@
 //! Snapshots: the state machine's state, as a file per snapshot.
 //!
-//! ```text
-//! "kvs-snp\n" | version u32 | owner u64 | index u64 | term u64 | CRC u32
-//! length u32 | CRC u32 | bytes                                    a chunk, any number of them
-//! u32::MAX | chunks u64 | bytes u64 | CRC of all before u32       the end of the file
-//! ```
-//!
 //! A snapshot is written under a temporary name, synced, renamed, and the directory is synced. Only
 //! then older ones are removed. So a crash leaves the old one or the new one, and a file with the
 //! name of a snapshot is complete.
@@ -13,22 +7,13 @@
 use std::io;
 use std::sync::Arc;
 
-use crc32fast::Hasher;
 use raft::types::EntryId;
 
-use super::bytes::{Reader, push_entry_id};
 use super::counters::Counters;
 use super::error::{OpenError, Reason};
 use super::files::{FileHandle, Files, temporary};
-use super::identity::{Owner, VERSION};
-
-const MAGIC: [u8; 8] = *b"kvs-snp\n";
-const HEADER_BYTES: usize = 8 + 4 + 8 + 8 + 8 + 4;
-const FOOTER_BYTES: usize = 4 + 8 + 8 + 4;
-/// Stands in the place of a chunk's length.
-const END: u32 = u32::MAX;
-/// No chunk is longer.
-pub const MAX_CHUNK_BYTES: usize = 64 << 20;
+use super::form::{self, Form};
+use super::identity::Owner;
 
 const PREFIX: &str = "snapshot-";
 /// Chunks are gathered to writes of this size.
@@ -155,20 +140,15 @@ pub struct Unfinished<F: Files> {
     id: EntryId,
     name: String,
     file: F::File,
-    buffer: Vec<u8>,
-    hasher: Hasher,
+    form: Form,
     /// How much of the file is written, and how much is synced.
     written: u64,
     synced: u64,
-    chunks: u64,
-    chunk_bytes: u64,
 }
 
 impl<F: Files> Unfinished<F> {
     fn new(owner: Owner, id: EntryId, name: String, file: F::File) -> Self {
-        let hasher = Hasher::new();
-        let buffer = header(owner, id);
-        Self { id, name, file, buffer, hasher, written: 0, synced: 0, chunks: 0, chunk_bytes: 0 }
+        Self { id, name, file, form: Form::new(owner, id), written: 0, synced: 0 }
     }
 
     /// The last entry that it covers.
@@ -184,25 +164,19 @@ impl<F: Files> Unfinished<F> {
     ///
     /// # Panics
     ///
-    /// If the chunk is longer than [`MAX_CHUNK_BYTES`].
+    /// If the chunk is longer than [`MAX_CHUNK_BYTES`](super::MAX_CHUNK_BYTES).
     pub fn push(&mut self, chunk: &[u8]) -> io::Result<()> {
-        assert!(chunk.len() <= MAX_CHUNK_BYTES, "a chunk of {} bytes", chunk.len());
-        self.buffer.extend((chunk.len() as u32).to_le_bytes());
-        self.buffer.extend(chunk_checksum(self.chunks, chunk).to_le_bytes());
-        self.buffer.extend(chunk);
-        self.chunks += 1;
-        self.chunk_bytes += chunk.len() as u64;
-        if self.buffer.len() >= WRITE_BYTES {
+        self.form.push(chunk);
+        if self.form.pending.len() >= WRITE_BYTES {
             self.flush()?;
         }
         Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.hasher.update(&self.buffer);
-        self.file.write_at(&self.buffer, self.written)?;
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
+        self.file.write_at(&self.form.pending, self.written)?;
+        self.written += self.form.pending.len() as u64;
+        self.form.pending.clear();
         if self.written - self.synced >= SYNC_BYTES {
             self.synced = self.written;
             self.file.sync()?;
@@ -212,50 +186,11 @@ impl<F: Files> Unfinished<F> {
 
     /// Writes the end of the file, and returns the length of the file.
     fn finish(mut self) -> io::Result<u64> {
-        self.buffer.extend(END.to_le_bytes());
-        self.buffer.extend(self.chunks.to_le_bytes());
-        self.buffer.extend(self.chunk_bytes.to_le_bytes());
-        let mut hasher = self.hasher.clone();
-        hasher.update(&self.buffer);
-        self.buffer.extend(hasher.finalize().to_le_bytes());
+        self.form.end();
         self.flush()?;
         self.file.sync()?;
         Ok(self.written)
     }
-}
-
-fn header(owner: Owner, id: EntryId) -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend(VERSION.to_le_bytes());
-    bytes.extend(owner.to_le_bytes());
-    push_entry_id(&mut bytes, id);
-    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
-    bytes
-}
-
-fn check_header(bytes: &[u8], owner: Owner, id: EntryId) -> Result<(), Reason> {
-    let mut reader = Reader::new(bytes);
-    let magic = reader.array()?;
-    let version = reader.u32()?;
-    let found = (reader.u64()?, reader.entry_id()?);
-    if reader.u32()? != crc32fast::hash(&bytes[..HEADER_BYTES - 4]) {
-        return Err(Reason::Checksum);
-    }
-    match () {
-        () if magic != MAGIC => Err(Reason::Magic),
-        () if version != VERSION => Err(Reason::Version(version)),
-        () if found.0 != owner => Err(Reason::Owner),
-        () if found.1 != id => Err(Reason::Place),
-        () => Ok(()),
-    }
-}
-
-/// Chunks that have changed places are damage, too.
-fn chunk_checksum(place: u64, chunk: &[u8]) -> u32 {
-    let mut hasher = Hasher::new();
-    hasher.update(&place.to_le_bytes());
-    hasher.update(chunk);
-    hasher.finalize()
 }
 
 /// Reads a snapshot and checks all of it.
@@ -265,119 +200,12 @@ pub fn load<F: Files>(
     id: EntryId,
     take: impl FnMut(&[u8]) -> Result<(), Reason>,
 ) -> Result<(), OpenError> {
-    let name = name(id);
-    let file = files.open(&name)?;
-    let mut source = Source { rest: file.size()?, file, offset: 0, hasher: Hasher::new() };
-    match source.read(owner, id, take) {
-        Ok(()) => Ok(()),
-        Err(Stop::Io(error)) => Err(OpenError::Io(error)),
-        Err(Stop::Damage(Reason::Version(found))) => {
-            Err(OpenError::NewerFormat { file: files.path(&name), found, known: VERSION })
-        }
-        Err(Stop::Damage(reason)) => {
-            Err(OpenError::Damaged { file: files.path(&name), offset: source.offset, reason })
-        }
-    }
-}
-
-/// Why reading stopped.
-enum Stop {
-    Damage(Reason),
-    Io(io::Error),
-}
-
-impl From<Reason> for Stop {
-    fn from(reason: Reason) -> Self {
-        Self::Damage(reason)
-    }
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-/// A snapshot that is read from its beginning to its end.
-struct Source<H> {
-    file: H,
-    /// Where the next bytes are read.
-    offset: u64,
-    /// How many bytes are left.
-    rest: u64,
-    hasher: Hasher,
-}
-
-impl<H: FileHandle> Source<H> {
-    fn read(
-        &mut self,
-        owner: Owner,
-        id: EntryId,
-        mut take: impl FnMut(&[u8]) -> Result<(), Reason>,
-    ) -> Result<(), Stop> {
-        let mut buffer = Vec::new();
-        self.next(&mut buffer, HEADER_BYTES)?;
-        check_header(&buffer, owner, id)?;
-        self.advance(&buffer);
-        let (mut chunks, mut chunk_bytes) = (0, 0);
-        loop {
-            self.next(&mut buffer, 8)?;
-            let mut reader = Reader::new(&buffer);
-            let (length, checksum) = (reader.u32()?, reader.u32()?);
-            if length == END {
-                return self.read_end(chunks, chunk_bytes);
-            }
-            let length = length as usize;
-            if length > MAX_CHUNK_BYTES {
-                return Err(Reason::Checksum.into());
-            }
-            self.next(&mut buffer, 8 + length)?;
-            if checksum != chunk_checksum(chunks, &buffer[8..]) {
-                return Err(Reason::Checksum.into());
-            }
-            take(&buffer[8..])?;
-            self.advance(&buffer);
-            chunks += 1;
-            chunk_bytes += length as u64;
-        }
-    }
-
-    fn read_end(&mut self, chunks: u64, chunk_bytes: u64) -> Result<(), Stop> {
-        let mut buffer = Vec::new();
-        self.next(&mut buffer, FOOTER_BYTES)?;
-        self.hasher.update(&buffer[..FOOTER_BYTES - 4]);
-        let mut reader = Reader::new(&buffer);
-        let end = (reader.u32()?, reader.u64()?, reader.u64()?);
-        if reader.u32()? != self.hasher.clone().finalize() {
-            return Err(Reason::Checksum.into());
-        }
-        if end != (END, chunks, chunk_bytes) || self.rest != FOOTER_BYTES as u64 {
-            return Err(Reason::Contents.into());
-        }
-        Ok(())
-    }
-
-    /// Reads the next bytes, and leaves them the next.
-    fn next(&mut self, buffer: &mut Vec<u8>, length: usize) -> Result<(), Stop> {
-        if self.rest < length as u64 {
-            return Err(Reason::Short.into());
-        }
-        buffer.resize(length, 0);
-        let mut filled = 0;
-        while filled < length {
-            match self.file.read_at(&mut buffer[filled..], self.offset + filled as u64)? {
-                0 => return Err(Reason::Short.into()),
-                more => filled += more,
-            }
-        }
-        Ok(())
-    }
-
-    fn advance(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-        self.offset += bytes.len() as u64;
-        self.rest -= bytes.len() as u64;
-    }
+    let accept = |found: Owner, of: EntryId| match () {
+        () if found != owner => Err(Reason::Owner),
+        () if of != id => Err(Reason::Place),
+        () => Ok(()),
+    };
+    form::read(files, &name(id), accept, take).map(drop)
 }
 
 #[cfg(test)]

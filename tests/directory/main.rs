@@ -5,6 +5,7 @@ mod mount;
 mod places;
 mod refusals;
 mod repair;
+mod restore;
 
 use std::collections::BTreeMap;
 use std::fs;
