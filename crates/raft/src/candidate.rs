@@ -89,6 +89,7 @@ impl<C: Command> Node<C> {
         if !pre_vote {
             self.hard_state.current_term += 1;
             self.hard_state.voted_for = Some(self.id);
+            self.statistics.elections_started += 1;
         }
         self.campaign_id += 1;
         let timeout_us = self.settings.election_timeout_us;

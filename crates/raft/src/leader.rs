@@ -68,6 +68,7 @@ impl<C: Command> Node<C> {
         let followers = self.followers().map(|id| (id, Progress::new(last_index))).collect();
         self.deferred_pre_votes.clear(); // all voters hear of this leader at once
         self.role = Role::Leader(Leader::new(followers, self.now));
+        self.statistics.elections_won += 1;
         self.log.append(self.hard_state.current_term, Payload::Noop);
     }
 
@@ -97,6 +98,7 @@ impl<C: Command> Node<C> {
         for progress in leader.followers.values_mut() {
             if progress.is_overdue(self.now, heartbeat_us) {
                 progress.expire();
+                self.statistics.given_up += 1;
             }
             progress.heartbeat_if_idle(self.now, heartbeat_us, last_index);
         }

@@ -128,5 +128,5 @@ pub mod tuning;
 pub mod types;
 
 pub use action::{Action, Input, ReadId, SnapshotChunk};
-pub use node::{Node, Settings};
+pub use node::{Node, Settings, Statistics};
 pub use tuning::Tuning;

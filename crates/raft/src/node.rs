@@ -79,6 +79,17 @@ impl<C: Command> Settings<C> {
     }
 }
 
+/// The counts of one replica since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Elections in which it asked for votes; pre-votes do not count.
+    pub elections_started: u64,
+    /// Elections that it won.
+    pub elections_won: u64,
+    /// How often it gave up the messages in flight to a follower, because no answer came in time.
+    pub given_up: u64,
+}
+
 /// A replica's role (paper, figure 4), with the state of that role.
 #[derive(Debug)]
 pub(super) enum Role {
@@ -105,7 +116,8 @@ pub struct Node<C> {
     pub(super) role: Role,
     pub(super) last_leader_contact: Option<Micros>, // when a leader was last heard; outlives terms, as the vote lease does
     pub(super) campaign_id: u64,                    // number of this replica's latest campaign or probe
-    pub(super) failed_campaigns: u32,               // campaigns since a leader was heard or a quorum answered
+    pub(super) statistics: Statistics,
+    pub(super) failed_campaigns: u32, // campaigns since a leader was heard or a quorum answered
     pub(super) heard_at: BTreeMap<Id, Micros>, // when this replica last heard each other one while it knew no leader
     pub(super) missed: Option<Id>,             // the latest leader that this replica gave up, or itself
     pub(super) has_yielded: bool, // whether it has left an election to another candidate since its own last failed one
@@ -152,6 +164,7 @@ impl<C: Command> Node<C> {
             role,
             last_leader_contact,
             campaign_id,
+            statistics: Statistics::default(),
             failed_campaigns: 0,
             heard_at: BTreeMap::new(),
             missed: None,
@@ -298,6 +311,11 @@ impl<C: Command> Node<C> {
     /// When this replica last heard a leader, if ever.
     pub fn last_leader_contact(&self) -> Option<Micros> {
         self.last_leader_contact
+    }
+
+    /// Its counts, which decide nothing.
+    pub fn statistics(&self) -> Statistics {
+        self.statistics
     }
 
     /// This replica.

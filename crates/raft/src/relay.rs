@@ -255,6 +255,7 @@ impl<C: Command> Node<C> {
         for progress in leader.followers.values_mut() {
             if progress.oldest_relay().is_some_and(|sent_at| late.contains(&sent_at)) {
                 progress.expire();
+                self.statistics.given_up += 1;
             }
         }
     }
