@@ -15,7 +15,8 @@
 //! | [`maelstrom`] | another dialect: lines of JSON as Maelstrom has them | `dialect`, `transport` |
 //! | [`replica`] | one replica: core, state machine, and the requests that it owes an answer | all of the above |
 //! | [`outbox`] | messages that wait to be sent: merging and packing per destination | `wire`, addresses of `transport` |
-//! | [`view`] | what a replica shows of itself to those that operate it | `id` |
+//! | [`view`] | what a replica shows of itself to those that operate it | `id`, `histogram` |
+//! | [`histogram`] | how long work takes, counted by any thread | |
 //! | [`clock`] | the one clock, which goes on while the machine is suspended | |
 //! | [`log`] | lines for stderr, which can neither kill nor stop the process | |
 //! | [`output`] | lines for stdout, which may be closed or full | |
@@ -48,6 +49,7 @@ pub mod dialect;
 pub mod digest;
 pub mod exchange;
 pub mod frontend;
+pub mod histogram;
 pub mod log;
 pub mod maelstrom;
 pub mod operation;

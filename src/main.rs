@@ -22,7 +22,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use kvstore::dialect::Dialect;
 use kvstore::id::Id;
-use kvstore::pipeline::StageFailed;
+use kvstore::pipeline::{Setup, StageFailed};
 use kvstore::storage::{self, Directory, Identity, MAX_NAME_BYTES, OpenError, Opened};
 use kvstore::transport::{Seqpacket, Stdio, Stream, Transport, Udp};
 use kvstore::{log, maelstrom, pipeline, replica, transport};
@@ -156,7 +156,8 @@ fn serve(
     replica: &replica::Options,
     files: Option<Opened<Directory>>,
 ) -> Result<(), Failure> {
-    let counts = pipeline::run_in(dialect, network, replica, files).map_err(|error| match &error {
+    let setup = Setup { dialect, transport: network, files, board: None };
+    let counts = pipeline::run_in(setup, replica).map_err(|error| match &error {
         StageFailed::Storage(error) => storage_failure(error),
         failed if failed.is_of_disk() => Failure(EXIT_UNREACHABLE, error.to_string()),
         _ => Failure(EXIT_SOFTWARE, error.to_string()),

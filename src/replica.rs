@@ -30,6 +30,7 @@ mod options;
 mod snapshots;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub(crate) use options::memory_bytes;
 pub use options::{
@@ -131,6 +132,8 @@ pub struct Replica {
     held: VecDeque<Held>, // oldest first; those that wait for a leader, and some that were answered since
     to_review: usize,     // how many of them, from the front, are to be looked at once more
     lost_leads: u64,      // how often this replica has stopped leading
+    leader_changes: u64,  // how often it has come to know another leader
+    known_leader: Option<Id>, // the last leader that it knew
     abandoned_from: Option<Bound<RequestId>>, // where the search for requests from before that goes on
     reads: BTreeMap<ReadId, (RequestId, Operation)>, // those that the core was asked for
     next_read: ReadId,
@@ -148,6 +151,8 @@ pub struct Replica {
     snapshot_index: Index, // the last entry of the latest snapshot that was saved
     installed: Index, // the last entry of the latest snapshot that replaced the state machine; 0 before
     saving: Option<EntryId>, // the snapshot that was taken and is not saved yet
+    snapshots_saved: u64,
+    snapshots_installed: u64,
     outgoing: BTreeMap<Id, Outgoing>, // by follower
     incoming: Option<Incoming>,
     out: Vec<Effect>,
@@ -175,6 +180,8 @@ impl Replica {
             held: VecDeque::new(),
             to_review: 0,
             lost_leads: 0,
+            leader_changes: 0,
+            known_leader: None,
             abandoned_from: None,
             told: None,
             current_at: None,
@@ -192,6 +199,8 @@ impl Replica {
             snapshot_index,
             installed: 0,
             saving: None,
+            snapshots_saved: 0,
+            snapshots_installed: 0,
             outgoing: BTreeMap::new(),
             incoming: None,
             out: Vec::new(),
@@ -679,6 +688,10 @@ impl Replica {
             let term = self.node.hard_state().current_term;
             info!(term, leader = ?seen.0, "leader changed");
             self.leaderless_since = seen.0.is_none().then_some(now);
+            if seen.0.is_some() && seen.0 != self.known_leader {
+                self.known_leader = seen.0;
+                self.leader_changes += 1;
+            }
         }
         self.seen = seen;
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::histogram::Buckets;
 use crate::id::Id;
 use crate::micros::Micros;
 
@@ -39,8 +40,60 @@ pub struct View {
     pub pending: u64,
     /// How often it has stopped leading.
     pub lost_leads: u64,
+    /// How often it has come to know another leader than before.
+    pub leader_changes: u64,
+    /// How often it has asked for votes.
+    pub elections_started: u64,
+    /// How often it has been elected.
+    pub elections_won: u64,
+    /// How often it gave up the messages in flight to a follower, because no answer came in time.
+    pub given_up: u64,
+    /// How many snapshots of its own state it has saved.
+    pub snapshots_saved: u64,
+    /// How many snapshots of a leader have replaced its state.
+    pub snapshots_installed: u64,
     /// The others as it knows them if it leads.
     pub followers: Vec<FollowerView>,
+    /// The work of its disk; `None` for a replica that is in memory only.
+    pub disk: Option<DiskView>,
+    /// What waits for the stages of its pipeline.
+    pub queues: QueuesView,
+}
+
+/// The work of a disk since the replica started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiskView {
+    /// Syncs by the log writer, which acknowledgements wait for.
+    pub syncs: u64,
+    /// How long the log writer took to make one batch durable: one write and one sync.
+    pub writes: Buckets,
+    /// Records of the log.
+    pub records: u64,
+    /// Bytes of these records.
+    pub log_bytes: u64,
+    /// Bytes written otherwise: new segments of the log, and snapshots.
+    pub other_bytes: u64,
+}
+
+/// What waits for the stages of a pipeline, and what they had to drop.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueuesView {
+    /// Whether the receiver and the sender have threads of their own, because of the load.
+    pub offloaded: bool,
+    /// How often the load was too much for one thread.
+    pub offloads: u64,
+    /// Inputs that were taken in and not stepped yet.
+    pub inputs: usize,
+    /// Messages that the sender has not taken.
+    pub outputs: usize,
+    /// Changes that the log writer has not taken.
+    pub changes: usize,
+    /// Bytes of these changes.
+    pub changes_bytes: usize,
+    /// Messages to replicas that were dropped because the sender was stuck.
+    pub dropped: u64,
+    /// Datagrams that were refused because of their content.
+    pub rejected: u64,
 }
 
 /// A follower as its leader knows it.

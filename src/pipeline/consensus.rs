@@ -11,6 +11,7 @@ use super::StageFailed;
 use super::counts::Counts;
 use super::disk::{Change, Disk, News};
 use super::load::Load;
+use super::publisher::Publisher;
 use super::receiver::Taken;
 use super::sender::weight_of;
 use super::stages::Stages;
@@ -18,6 +19,7 @@ use crate::clock::{BootTime, unix_millis};
 use crate::exchange::{Inbound, Outbound};
 use crate::micros::Micros;
 use crate::replica::{Effect, Replica};
+use crate::view::QueuesView;
 
 /// How many inputs make a batch at most, so that timers and the sender get their turn.
 pub(super) const MAX_BATCH: usize = 256;
@@ -39,10 +41,16 @@ pub(super) struct Consensus {
     waiting: Vec<Inbound>,  // inputs that were taken in and not stepped yet
     backlog: Vec<Outbound>, // messages that the sender did not take
     counts: Counts,
+    publisher: Option<Publisher>,
 }
 
 impl Consensus {
-    pub(super) fn new(replica: Replica, max_batch: usize, stages: Stages) -> Self {
+    pub(super) fn new(
+        replica: Replica,
+        max_batch: usize,
+        stages: Stages,
+        publisher: Option<Publisher>,
+    ) -> Self {
         Self {
             replica,
             max_batch,
@@ -51,6 +59,7 @@ impl Consensus {
             waiting: Vec::new(),
             backlog: Vec::new(),
             counts: Counts::default(),
+            publisher,
         }
     }
 
@@ -93,6 +102,7 @@ impl Consensus {
                 self.replica.step_in_memory(now, inputs, &mut self.backlog);
                 self.counts.overflowed += self.stages.send(&mut self.backlog)?;
             }
+            self.publish(now);
             if let Some(taken) = taken {
                 self.balance(now, arrived, taken);
             }
@@ -137,7 +147,20 @@ impl Consensus {
             if self.backlog.is_empty() { Micros::MAX } else { BootTime::now().as_micros() + RETRY_US };
         let look = if self.stages.are_inline() { Micros::MAX } else { self.load.until() };
         let disk = self.stages.disk_due().unwrap_or(Micros::MAX);
-        self.replica.deadline().min(retry).min(look).min(disk)
+        let view = self.publisher.as_ref().map_or(Micros::MAX, Publisher::due);
+        self.replica.deadline().min(retry).min(look).min(disk).min(view)
+    }
+
+    /// Shows the replica after a batch, if that is due.
+    fn publish(&mut self, now: Micros) {
+        let Some(publisher) = &mut self.publisher else { return };
+        if publisher.is_due(now, &self.replica) {
+            let (disk, queues) = self.stages.view();
+            let (inputs, outputs) = (self.waiting.len(), self.backlog.len());
+            let Counts { busy: offloads, overflowed: dropped, .. } = self.counts;
+            let queues = QueuesView { inputs, outputs, offloads, dropped, ..queues };
+            publisher.publish(now, &self.replica, disk, queues);
+        }
     }
 
     /// Offloads the other stages when there is much to do, and recalls them when there is little.

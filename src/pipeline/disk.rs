@@ -31,6 +31,7 @@ use crate::state_machine::Remains;
 use crate::state_machine::snapshot::Encoder;
 use crate::storage::{self, Directory};
 use crate::transport::Transport;
+use crate::view::DiskView;
 
 /// How many changes, and how many bytes of them, may wait for the log writer.
 const MAX_WAITING_CHANGES: usize = 1_024;
@@ -114,6 +115,9 @@ impl LogWriter {
             self.log.compact(base.index)?;
         }
         let took_us = BootTime::now().as_micros() - began;
+        if number.is_some() {
+            self.log.counters().count_write(took_us);
+        }
         Ok(number.map(|number| Written { number, is_slow: took_us > SLOW_US }))
     }
 }
@@ -230,7 +234,8 @@ pub(super) struct Disk {
     changes: VecDeque<Change>,
     changes_bytes: usize,
     unsaved: VecDeque<Box<Snapshot>>,
-    stops: Arc<AtomicBool>,    // shared with the snapshot writer
+    stops: Arc<AtomicBool>, // shared with the snapshot writer
+    counters: Arc<storage::Counters>,
     recall_at: Option<Micros>, // when the log writer may return after a slow write or a snapshot
 }
 
@@ -241,8 +246,10 @@ impl Disk {
         transport: Arc<dyn Transport>,
     ) -> Self {
         let stops = snapshots.inline().map(|writer| Arc::clone(&writer.stops)).unwrap_or_default();
+        let counters = log.inline().map(|writer| Arc::clone(writer.log.counters())).unwrap_or_default();
         let (changes, unsaved) = (VecDeque::new(), VecDeque::new());
-        Self { log, snapshots, transport, changes, changes_bytes: 0, unsaved, stops, recall_at: None }
+        let (changes_bytes, recall_at) = (0, None);
+        Self { log, snapshots, transport, changes, changes_bytes, unsaved, stops, counters, recall_at }
     }
 
     /// Takes over a change for the log.
@@ -259,6 +266,18 @@ impl Disk {
     /// Whether so much waits for the disk that the replica should take in no more.
     pub(super) fn is_behind(&self) -> bool {
         self.changes_bytes >= MAX_BACKLOG_BYTES
+    }
+
+    /// Its work so far.
+    pub(super) fn view(&self) -> DiskView {
+        let counters = &self.counters;
+        let DiskCounts { syncs, records, log_bytes, other_bytes } = DiskCounts::from(&**counters);
+        DiskView { syncs, writes: counters.writes(), records, log_bytes, other_bytes }
+    }
+
+    /// How many changes, and how many bytes of them, the log writer has not taken.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        (self.changes.len(), self.changes_bytes)
     }
 
     /// Hands over what waits. An inline log writer makes its part durable before this returns, and
@@ -349,9 +368,8 @@ impl Disk {
         let Some(mut writer) = self.log.into_stage() else { return Ok(()) };
         self.changes.into_iter().for_each(|change| writer.take(change));
         writer.write()?;
-        let counters = Arc::clone(writer.log.counters());
         writer.log.close()?;
-        counts.disk = DiskCounts::from(&*counters);
+        counts.disk = DiskCounts::from(&*self.counters);
         Ok(())
     }
 }

@@ -20,6 +20,7 @@
 //! | `disk` | the log writer and the snapshot writer, for a replica with a disk |
 //! | `stages` | where the other stages run: inline, or offloaded |
 //! | `load` | whether one thread is enough |
+//! | `publisher` | shows the replica to those that operate it |
 //! | `counts` | the counts of a pipeline at its end |
 //!
 //! Each stage owns its work: the receiver the bytes that come in, the consensus stage terms, log
@@ -48,6 +49,7 @@ mod counts;
 mod disk;
 mod load;
 mod offload;
+mod publisher;
 mod receiver;
 mod sender;
 mod stages;
@@ -72,10 +74,12 @@ use crate::state_machine::snapshot::Decoder;
 use crate::storage::{Directory, OpenError, Opened, Reason};
 use crate::transport::Transport;
 use crate::tuning::Tuning;
+use crate::view::Board;
 use crate::wire::Limits;
 use consensus::{Consensus, MAX_BATCH};
 use disk::{Disk, LogWriter, SnapshotWriter};
 use offload::{Offloadable, Stage, Worker};
+use publisher::Publisher;
 use receiver::Receiver;
 use sender::Sender;
 use stages::Stages;
@@ -116,20 +120,29 @@ impl StageFailed {
 /// [`StageFailed`] as soon as a stage fails. Other stages may still run then, and the process is
 /// expected to end.
 pub fn run(transport: Arc<dyn Transport>, options: &Options) -> Result<Counts, StageFailed> {
-    run_in(Dialect::of_simulators(options.own, &options.peers), transport, options, None)
+    let dialect = Dialect::of_simulators(options.own, &options.peers);
+    run_in(Setup { dialect, transport, files: None, board: None }, options)
 }
 
-/// The same in any dialect, with the files of a directory that is open, or else in memory only.
+/// The surroundings of a replica.
+pub struct Setup {
+    /// The words that it speaks.
+    pub dialect: Dialect,
+    /// Its network.
+    pub transport: Arc<dyn Transport>,
+    /// The files of a directory that is open; `None` for a replica that is in memory only.
+    pub files: Option<Opened<Directory>>,
+    /// Where it shows itself; a replica without a board measures nothing for one.
+    pub board: Option<Board>,
+}
+
+/// The same in any surroundings.
 ///
 /// # Errors
 ///
 /// As [`run`].
-pub fn run_in(
-    dialect: Dialect,
-    transport: Arc<dyn Transport>,
-    options: &Options,
-    files: Option<Opened<Directory>>,
-) -> Result<Counts, StageFailed> {
+pub fn run_in(setup: Setup, options: &Options) -> Result<Counts, StageFailed> {
+    let Setup { dialect, transport, files, board } = setup;
     let &Options { ref peers, tuning, .. } = options;
     let Dialect { decoder, encoder } = dialect;
     let stages = STAGES + if files.is_some() { DISK_STAGES } else { 0 };
@@ -153,7 +166,8 @@ pub fn run_in(
     };
     let replica = Replica::new(&options, limits, saved, BootTime::now().as_micros());
     let stages_of_consensus = Stages::new(receiver, sender, disk);
-    let consensus = Consensus::new(replica, tuning.batch_of(MAX_BATCH), stages_of_consensus);
+    let publisher = board.map(Publisher::new);
+    let consensus = Consensus::new(replica, tuning.batch_of(MAX_BATCH), stages_of_consensus, publisher);
 
     spawn_worker(receiver_worker, &ended)?;
     spawn_worker(sender_worker, &ended)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::debug;
 
@@ -37,6 +38,7 @@ pub(super) struct Receiver {
     buffer: Vec<u8>,
     received: u64,
     malformed: BTreeMap<Malformed, u64>,
+    rejected: Arc<AtomicU64>, // the sum of these, for the consensus thread
 }
 
 /// How a look at the network ended.
@@ -53,7 +55,8 @@ pub(super) enum Taken {
 impl Receiver {
     pub(super) fn new(transport: Arc<dyn Transport>, decoder: Box<dyn Decode>) -> Self {
         let buffer = vec![0; MAX_RECEIVED_BYTES];
-        Self { transport, decoder, buffer, received: 0, malformed: BTreeMap::new() }
+        let (malformed, rejected) = (BTreeMap::new(), Arc::default());
+        Self { transport, decoder, buffer, received: 0, malformed, rejected }
     }
 
     /// Waits for a datagram until then, and takes what else is there without waiting: at most
@@ -98,8 +101,14 @@ impl Receiver {
             Err(reason) => {
                 debug!(%reason, "dropped a datagram");
                 *self.malformed.entry(reason).or_default() += 1;
+                self.rejected.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+
+    /// How many datagrams it has dropped because of their content, wherever it runs.
+    pub(super) fn rejected(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.rejected)
     }
 
     /// Adds its counts.

@@ -8,6 +8,8 @@
 //!   inline, the sender is too, and the consensus thread never waits for the network while messages
 //!   could come from elsewhere. An offloaded log writer ends such a wait.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::counts::Counts;
@@ -19,6 +21,7 @@ use super::{StageFailed, guard};
 use crate::clock::BootTime;
 use crate::exchange::{Inbound, Outbound};
 use crate::micros::Micros;
+use crate::view::{DiskView, QueuesView};
 
 #[cfg(test)]
 mod tests;
@@ -34,7 +37,8 @@ const MAX_KEPT: usize = 1_024;
 pub(super) struct Stages {
     receiver: Offloadable<Receiver>,
     sender: Offloadable<Sender>,
-    disk: Option<Disk>, // None for a replica that is in memory only
+    disk: Option<Disk>,       // None for a replica that is in memory only
+    rejected: Arc<AtomicU64>, // the receiver's
 }
 
 impl Stages {
@@ -43,12 +47,22 @@ impl Stages {
         sender: Offloadable<Sender>,
         disk: Option<Disk>,
     ) -> Self {
-        Self { receiver, sender, disk }
+        let rejected = receiver.inline().map(Receiver::rejected).unwrap_or_default();
+        Self { receiver, sender, disk, rejected }
     }
 
     /// The disk, if the replica has one.
     pub(super) fn disk(&mut self) -> Option<&mut Disk> {
         self.disk.as_mut()
+    }
+
+    /// The work of the disk, and what waits for the stages or was dropped by them.
+    pub(super) fn view(&self) -> (Option<DiskView>, QueuesView) {
+        let (changes, changes_bytes) = self.disk.as_ref().map(Disk::waiting).unwrap_or_default();
+        let rejected = self.rejected.load(Ordering::Relaxed);
+        let offloaded = !self.are_inline();
+        let queues = QueuesView { offloaded, changes, changes_bytes, rejected, ..QueuesView::default() };
+        (self.disk.as_ref().map(Disk::view), queues)
     }
 
     /// Whether this thread does all the work.

@@ -122,6 +122,7 @@ impl Replica {
     pub fn snapshot_saved(&mut self, now: Micros, id: EntryId) {
         if self.saving == Some(id) {
             self.saving = None;
+            self.snapshots_saved += 1;
             self.snapshot_index = id.index;
             self.node.step(now, Input::SnapshotTaken(id.index));
         } else {
@@ -206,6 +207,7 @@ impl Replica {
             self.applied = snapshot.index;
             self.snapshot_index = snapshot.index;
             self.installed = snapshot.index;
+            self.snapshots_installed += 1;
             self.node.step(now, Input::SnapshotTaken(snapshot.index));
         }
     }

@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::histogram::{Buckets, Histogram};
+use crate::micros::Micros;
+
 /// Counts since the directory was opened.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -9,6 +12,7 @@ pub struct Counters {
     records: AtomicU64,
     log_bytes: AtomicU64,
     other_bytes: AtomicU64,
+    writes: Histogram,
 }
 
 impl Counters {
@@ -30,6 +34,16 @@ impl Counters {
     /// Bytes written otherwise: zeros and headers of new segments, and snapshots.
     pub fn other_bytes(&self) -> u64 {
         self.other_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How long the writes took that acknowledgements waited for, as their caller counted them.
+    pub fn writes(&self) -> Buckets {
+        self.writes.buckets()
+    }
+
+    /// Counts a write that took so long, its sync included.
+    pub fn count_write(&self, took_us: Micros) {
+        self.writes.count(took_us);
     }
 
     pub(super) fn count_sync(&self) {
