@@ -37,6 +37,7 @@
 //! | `keys` | commands on keys as operations of the store |
 //! | `translate` | the store's replies as those of Redis |
 //! | `named` | KV.DO: requests with a name |
+//! | `scripts` | EVALSHA: the scripts of one client library's locks |
 //! | `transaction` | MULTI, EXEC, WATCH |
 //! | `ask` | asks for the store, and their order |
 //! | `pending` | replies that wait for answers of the store |
@@ -63,6 +64,7 @@ pub mod named;
 pub mod pending;
 pub mod replies;
 pub mod request;
+pub mod scripts;
 pub mod sentinel;
 pub mod server;
 pub mod strings;

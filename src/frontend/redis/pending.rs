@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::facts::Facts;
 use super::failure::Failure;
+use super::scripts::{Extend, Step};
 use super::transaction::{self, Part, Transaction};
 use super::translate::Shape;
 use super::value::{Protocol, Value};
@@ -57,6 +58,8 @@ pub enum Kind {
         /// Why one will not be known.
         failure: Option<Failure>,
     },
+    /// A lock that gets more time (EVALSHA).
+    Extend(Extend),
     /// Scans until the last key (KEYS).
     Keys {
         /// The pattern.
@@ -126,6 +129,10 @@ impl Kind {
                 let parts = std::mem::take(parts);
                 Next::Reply(transaction::replied(parts, reply, around.client, around.facts))
             }
+            Self::Extend(extend) => match extend.take(reply) {
+                Step::Ask(command) => Next::Ask(command),
+                Step::Reply(value) => Next::Reply(value),
+            },
             Self::Keys { pattern, found, bytes } => match scanned(reply) {
                 Ok((cursor, keys)) => {
                     *bytes += keys.iter().map(|key| key.len()).sum::<usize>();

@@ -79,6 +79,8 @@ pub enum Control {
     RandomKey,
     /// KV.DO
     Do,
+    /// EVALSHA of a script that is known.
+    Script,
 }
 
 static TABLE: LazyLock<BTreeMap<&'static str, Entry>> = LazyLock::new(|| {
@@ -184,6 +186,7 @@ fn control(name: &str) -> Option<Control> {
         "keys" => Control::Keys,
         "randomkey" => Control::RandomKey,
         "kv.do" => Control::Do,
+        "evalsha" => Control::Script,
         _ => return None,
     })
 }

@@ -6,9 +6,10 @@ use super::super::failure::Failure;
 use super::super::named::named_request;
 use super::super::pending::{Kind, Pending, Prepared, scan};
 use super::super::request::Arguments;
+use super::super::scripts::{self, Script};
 use super::super::table::{self, Control, Entry, Run};
 use super::super::transaction::{self, Transaction};
-use super::super::translate::Translation;
+use super::super::translate::{Shape, Translation};
 use super::super::value::Value;
 use super::Connection;
 use crate::bytes::Bytes;
@@ -115,7 +116,7 @@ impl Connection {
                 self.push(Value::OK);
                 self.client.closes = true;
             }
-            Control::Keys | Control::RandomKey | Control::Do if is_open => {
+            Control::Keys | Control::RandomKey | Control::Do | Control::Script if is_open => {
                 let name = entry.name.to_ascii_uppercase();
                 self.reject(&words, Failure::new(format!("ERR {name} inside MULTI is not allowed")));
             }
@@ -131,6 +132,22 @@ impl Connection {
                 self.prepare(vec![first], Kind::RandomKey { is_second_round: false });
             }
             Control::Do => self.run_named(&words),
+            Control::Script => self.run_script(entry, &words),
+        }
+    }
+
+    /// EVALSHA
+    fn run_script(&mut self, entry: &Entry, words: &[Bytes]) {
+        match scripts::named(&table::call(entry, words)) {
+            Ok(Script::Once(command)) => {
+                self.prepare(vec![command], Kind::Store { name: entry.name, shape: Shape::Plain });
+            }
+            Ok(Script::Extend(extend)) => {
+                let look = extend.look();
+                // Its second step must not overtake later commands.
+                self.prepare(vec![look], Kind::Extend(extend)).is_barrier = true;
+            }
+            Err(failure) => self.push(failure.into()),
         }
     }
 
