@@ -68,6 +68,9 @@ pub mod tuning;
 pub mod view;
 pub mod wire;
 
+#[cfg(test)]
+mod generators;
+
 // A file of `tests/`, where this crate has its name.
 #[cfg(any(test, feature = "fuzz"))]
 extern crate self as kvstore;
