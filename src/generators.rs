@@ -16,7 +16,8 @@ use crate::command::{Batch, Command, Proposal, Watch};
 use crate::id::Id;
 use crate::operation::{Condition, Deadline, DeadlineCondition, Expiry, Operation, Set};
 use crate::replication::{AppendEntries, Body, Entry, LogTail, Message, Payload, RelayEntries};
-use crate::request::RequestId;
+use crate::reply::{Refusal, Reply};
+use crate::request::{Outcome, Request, RequestId, Response};
 use crate::testkit::{self, append_response, id, proposal};
 use crate::wire::guarantees::PEERS;
 
@@ -298,4 +299,43 @@ fn relay_response() -> impl Strategy<Value = Message> {
         let response = RelayEntriesResponse { sent_at, match_index, acknowledged };
         Message { term, body: Body::RelayEntriesResponse(response) }
     })
+}
+
+pub fn request() -> impl Strategy<Value = Request> {
+    (request_id(), command()).prop_map(|(id, command)| Request { id, command })
+}
+
+fn refusal() -> impl Strategy<Value = Refusal> {
+    prop::sample::select(vec![
+        Refusal::NotAnInteger,
+        Refusal::Overflow,
+        Refusal::NanOrInfinity,
+        Refusal::TooLong,
+        Refusal::Syntax,
+        Refusal::Reused,
+        Refusal::SessionExpired,
+        Refusal::ReplyForgotten,
+    ])
+}
+
+pub fn reply() -> BoxedStrategy<Reply> {
+    let flat = prop_oneof![
+        Just(Reply::Ok),
+        Just(Reply::Nil),
+        bytes().prop_map(Reply::Bytes),
+        signed().prop_map(Reply::Integer),
+        refusal().prop_map(Reply::Error),
+    ];
+    flat.prop_recursive(3, 20, 5, |inner| vec(inner, 0..5).prop_map(Reply::Array)).boxed()
+}
+
+pub fn response() -> impl Strategy<Value = Response> {
+    let outcome = prop_oneof![
+        5 => reply().prop_map(Outcome::Done),
+        1 => Just(Outcome::Redirect),
+        1 => Just(Outcome::Unknown),
+        1 => Just(Outcome::Fail),
+    ];
+    let leader = prop::option::of(prop::sample::select(&PEERS[..]));
+    (request_id(), outcome, leader).prop_map(|(id, outcome, leader)| Response { id, outcome, leader })
 }

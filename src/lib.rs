@@ -9,8 +9,9 @@
 //! | [`replication`] | the core's types, with commands as what it replicates | `raft`, words |
 //! | [`exchange`] | typed messages that cross the border of a replica | words, messages |
 //! | [`wire`] | JSON on one side, validated messages on the other | words, messages |
-//! | [`codec`] | the binary form of entries, for disks and connections | words, `wire` |
+//! | [`codec`] | the binary form of entries, messages, requests and answers, for disks and connections | words, messages, the bounds of `wire` |
 //! | [`dialect`] | what a replica and its network speak, as two traits; the simulators' dialect | `wire`, messages |
+//! | [`cluster`] | the binary dialect of a real cluster | `codec`, `dialect`, the envelope of `transport` |
 //! | [`frontend`] | the protocol of Redis: one connection as bytes in, asks for the store and bytes out | words, `state_machine`'s patterns |
 //! | [`maelstrom`] | another dialect: lines of JSON as Maelstrom has them | `dialect`, `transport` |
 //! | [`replica`] | one replica: core, state machine, and the requests that it owes an answer | all of the above |
@@ -43,6 +44,7 @@
 
 pub mod bytes;
 pub mod clock;
+pub mod cluster;
 pub mod codec;
 pub mod command;
 pub mod dialect;

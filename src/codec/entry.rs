@@ -9,7 +9,6 @@ use super::operation::{read_command, write_command};
 use super::read::Reader;
 use super::write::Writer;
 use crate::command::Proposal;
-use crate::id::Id;
 use crate::operation::UnixMillis;
 use crate::replication::{Entry, Payload};
 use crate::request::RequestId;
@@ -38,7 +37,7 @@ pub fn encode_entry(entry: &Entry, buffer: &mut Vec<u8>) {
     writer.byte(if proposal.request.is_some() { COMMAND } else { OWN_COMMAND });
     writer.number(u64::try_from(proposal.at).unwrap_or(0).min(MAX_NUMBER));
     if let Some(request) = &proposal.request {
-        writer.0.extend_from_slice(&request.client.number().to_le_bytes());
+        writer.id(request.client);
         writer.bytes(request.mid.as_bytes());
     }
     write_command(&mut writer, &proposal.command);
@@ -53,38 +52,34 @@ pub fn encode_entry(entry: &Entry, buffer: &mut Vec<u8>) {
 /// replica, since the decoder knows no cluster.
 pub fn decode_entry(bytes: &[u8]) -> Result<Entry, Malformed> {
     let mut reader = Reader(bytes);
-    let version = reader.byte()?;
-    if version != VERSION {
-        return Err(Malformed::UnknownVersion(version));
-    }
-    let index = position(&mut reader, "index")?;
-    let term = position(&mut reader, "term")?;
-    let payload = match reader.byte()? {
-        NOOP => Payload::Noop,
-        OWN_COMMAND => Payload::Command(Arc::new(proposal(&mut reader, |_| Ok(None))?)),
-        COMMAND => Payload::Command(Arc::new(proposal(&mut reader, |reader| request(reader).map(Some))?)),
-        _ => return Err(Malformed::UnknownKind("payload")),
-    };
+    let entry = read_entry(&mut reader)?;
     reader.end()?;
-    Ok(Entry { index, term, payload })
+    Ok(entry)
 }
 
-/// An index or a term of an entry, which counts from 1.
-fn position(reader: &mut Reader<'_>, name: &'static str) -> Result<u64, Malformed> {
-    let number = reader.number_up_to(MAX_NUMBER, name)?;
-    if number > 0 { Ok(number) } else { Err(Malformed::BadField(name)) }
+/// Reads an entry that other values may follow.
+pub(super) fn read_entry(reader: &mut Reader<'_>) -> Result<Entry, Malformed> {
+    reader.version(VERSION)?;
+    let (index, term) = (reader.position("index")?, reader.position("term")?);
+    let payload = match reader.byte()? {
+        NOOP => Payload::Noop,
+        OWN_COMMAND => Payload::Command(Arc::new(proposal(reader, |_| Ok(None))?)),
+        COMMAND => Payload::Command(Arc::new(proposal(reader, |reader| request(reader).map(Some))?)),
+        _ => return Err(Malformed::UnknownKind("payload")),
+    };
+    Ok(Entry { index, term, payload })
 }
 
 fn proposal(
     reader: &mut Reader<'_>,
     request: impl FnOnce(&mut Reader<'_>) -> Result<Option<RequestId>, Malformed>,
 ) -> Result<Proposal, Malformed> {
-    let at = reader.number_up_to(MAX_NUMBER, "at")? as UnixMillis;
+    let at = reader.bounded("at")? as UnixMillis;
     Ok(Proposal { at, request: request(reader)?, command: read_command(reader)? })
 }
 
 fn request(reader: &mut Reader<'_>) -> Result<RequestId, Malformed> {
-    let client = Id::new(u16::from_le_bytes(reader.array()?)).ok_or(Malformed::BadField("client"))?;
+    let client = reader.id("client")?;
     let mid = reader.text("MID")?;
     if mid.len() > MAX_ENTRY_MID_BYTES {
         return Err(Malformed::BadField("MID"));

@@ -1,4 +1,5 @@
-//! The binary form of entries: for the log on disk, and for connections between replicas.
+//! The binary form of entries, for the log on disk, and of all that travels between the replicas of a
+//! real cluster.
 //!
 //! # Stability
 //!
@@ -16,11 +17,19 @@
 //!             2, at, client (2 bytes), MID, command     a client's command
 //! command     0, watches, operations                    a batch
 //!             number of the operation, its fields       one operation
+//!
+//! messages    version, leader (2 bytes), messages       to another replica, at least one
+//! message     number of its kind, term, its fields
+//!
+//! request     version, MID, command
+//! local read  version, MID, greatest age, operation
+//! answer      version, MID, leader (2 bytes), outcome
 //! ```
 //!
 //! Numbers are varints: seven bits per byte, the low ones first. A signed number is folded first (0,
 //! -1, 1, -2). A text is its length and its bytes; a list is its length and its elements. No value
-//! has two forms, so an entry that was decoded has the same bytes when it is encoded again.
+//! has two forms, so an entry or a message that was decoded has the same bytes when it is encoded
+//! again. An ID has two bytes, the low one first; FFFF stands for an unknown leader.
 //!
 //! # Hostile bytes
 //!
@@ -39,13 +48,17 @@
 //! | `write` | writes numbers, texts and lists |
 //! | `read` | reads them, and trusts no length |
 //! | `entry` | an entry, its proposal and its request |
+//! | `message` | messages between replicas, and the numbers of their kinds |
+//! | `request` | requests of clients, reads from a replica's own state, and answers |
 //! | `operation` | commands and operations, and the numbers of their kinds |
 //! | `reply` | replies, which snapshots of the state machine hold, and the numbers of their kinds |
 
 mod entry;
+mod message;
 mod operation;
 mod read;
 mod reply;
+mod request;
 mod write;
 
 #[cfg(test)]
@@ -54,8 +67,13 @@ mod properties;
 mod tests;
 
 pub use entry::{VERSION, decode_entry, encode_entry};
+pub use message::{MESSAGES_VERSION, decode_messages, encode_messages};
 pub(crate) use read::Reader;
 pub(crate) use reply::{read_reply, write_reply};
+pub use request::{
+    REQUESTS_VERSION, decode_answer, decode_local_read, decode_request, decode_request_id, encode_answer,
+    encode_local_read, encode_request,
+};
 pub(crate) use write::Writer;
 
 /// Why bytes were refused.

@@ -63,16 +63,18 @@ pub(super) fn read_command(reader: &mut Reader<'_>) -> Result<Command, Malformed
         Ok(Watch { key: key(reader)?, unchanged_since: reader.number("unchanged_since")? })
     };
     let watches = reader.list(MAX_BATCH, "watches", watch)?;
-    let operation = |reader: &mut Reader<'_>| {
-        let kind = reader.byte()?;
-        read_operation(reader, kind)
-    };
-    let operations = reader.list(MAX_BATCH, "operations", operation)?;
+    let operations = reader.list(MAX_BATCH, "operations", read_one)?;
     Ok(Command::Batch(Batch { watches, operations }))
 }
 
+/// Reads one operation, where no batch may stand.
+pub(super) fn read_one(reader: &mut Reader<'_>) -> Result<Operation, Malformed> {
+    let kind = reader.byte()?;
+    read_operation(reader, kind)
+}
+
 /// Writes the number of the operation's kind, and its fields.
-fn write_operation(writer: &mut Writer<'_>, operation: &Operation) {
+pub(super) fn write_operation(writer: &mut Writer<'_>, operation: &Operation) {
     let mut kind_and_key = |kind, key: &Bytes| {
         writer.byte(kind);
         writer.bytes(key);

@@ -1,6 +1,9 @@
 //! Reads numbers, texts and lists, and trusts no length.
 
+use raft::types::MAX_NUMBER;
+
 use super::Malformed;
+use crate::id::Id;
 
 /// So many elements of a list have room before the first one is read.
 const RESERVED: u64 = 16;
@@ -57,6 +60,32 @@ impl<'a> Reader<'a> {
     pub fn number_up_to(&mut self, most: u64, name: &'static str) -> Result<u64, Malformed> {
         let number = self.number(name)?;
         if number <= most { Ok(number) } else { Err(Malformed::BadField(name)) }
+    }
+
+    /// A number within the bounds of indexes, terms and times.
+    pub fn bounded(&mut self, name: &'static str) -> Result<u64, Malformed> {
+        self.number_up_to(MAX_NUMBER, name)
+    }
+
+    /// The same, of a count that begins with 1.
+    pub fn position(&mut self, name: &'static str) -> Result<u64, Malformed> {
+        let number = self.bounded(name)?;
+        if number > 0 { Ok(number) } else { Err(Malformed::BadField(name)) }
+    }
+
+    /// Checks the version of what follows.
+    pub fn version(&mut self, known: u8) -> Result<(), Malformed> {
+        let version = self.byte()?;
+        if version == known { Ok(()) } else { Err(Malformed::UnknownVersion(version)) }
+    }
+
+    pub fn id(&mut self, name: &'static str) -> Result<Id, Malformed> {
+        self.optional_id()?.ok_or(Malformed::BadField(name))
+    }
+
+    /// An ID, or the number that is none.
+    pub fn optional_id(&mut self) -> Result<Option<Id>, Malformed> {
+        Ok(Id::new(u16::from_le_bytes(self.array()?)))
     }
 
     pub fn signed(&mut self, name: &'static str) -> Result<i64, Malformed> {

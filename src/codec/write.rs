@@ -1,5 +1,7 @@
 //! Writes numbers, texts and lists.
 
+use crate::id::Id;
+
 /// The end of a buffer.
 pub(crate) struct Writer<'a>(pub &'a mut Vec<u8>);
 
@@ -32,6 +34,15 @@ impl Writer<'_> {
         if let Some(number) = number {
             self.number(number);
         }
+    }
+
+    pub fn id(&mut self, id: Id) {
+        self.optional_id(Some(id));
+    }
+
+    /// The number that is no ID stands for "none".
+    pub fn optional_id(&mut self, id: Option<Id>) {
+        self.0.extend_from_slice(&id.map_or(u16::MAX, Id::number).to_le_bytes());
     }
 
     pub fn bytes(&mut self, bytes: &[u8]) {

@@ -54,7 +54,7 @@ pub(super) enum Taken {
 
 impl Receiver {
     pub(super) fn new(transport: Arc<dyn Transport>, decoder: Box<dyn Decode>) -> Self {
-        let buffer = vec![0; MAX_RECEIVED_BYTES];
+        let buffer = vec![0; transport.max_datagram().max(MAX_RECEIVED_BYTES)];
         let (malformed, rejected) = (BTreeMap::new(), Arc::default());
         Self { transport, decoder, buffer, received: 0, malformed, rejected }
     }

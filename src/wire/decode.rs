@@ -22,6 +22,7 @@ use simd_json::{Buffers, ErrorType, Tape};
 use super::kind;
 use super::size::escaped_len;
 use crate::bytes::Bytes;
+use crate::codec;
 use crate::command::{Command, Proposal};
 use crate::exchange::Inbound;
 use crate::id::{Id, IdError};
@@ -96,6 +97,9 @@ pub enum Malformed {
     /// Nested deeper than [`MAX_NESTING`], or a bundle within a bundle.
     #[error("nested too deep")]
     Nested,
+    /// Binary content that is refused.
+    #[error(transparent)]
+    Binary(#[from] codec::Malformed),
 }
 
 /// Turns datagrams into messages for one replica. Keeps its buffers from one to the next.
@@ -435,6 +439,11 @@ fn read_append_entries_response(message: &Object<'_, '_>) -> Result<Message, Mal
     Ok(Message { term, body: Body::AppendEntriesResponse(response) })
 }
 
+/// Whether an answer with the `MID` of its request fits into a datagram.
+pub(crate) fn is_answerable(mid: &str) -> bool {
+    escaped_len(mid) <= MAX_MID_BYTES
+}
+
 /// Whether a log can have an entry of this term at this index, or begin there.
 fn is_log_end(index: Index, term: Term) -> bool {
     (index == 0) == (term == 0)
@@ -511,8 +520,7 @@ impl<'tape, 'input> Field<'tape, 'input> {
     }
 
     fn mid(&self) -> Result<Arc<str>, Malformed> {
-        let is_answerable = |mid: &&str| escaped_len(mid) <= MAX_MID_BYTES;
-        self.get(|mid| mid.into_string().filter(is_answerable)).map(Arc::from)
+        self.get(|mid| mid.into_string().filter(|mid| is_answerable(mid))).map(Arc::from)
     }
 
     fn list(&self) -> Result<Array<'tape, 'input>, Malformed> {
