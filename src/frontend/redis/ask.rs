@@ -109,6 +109,11 @@ impl Asks {
         Some(removed)
     }
 
+    /// The bytes of the keys and values of all asks without an answer.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The asks that the caller has not taken yet.
     pub fn take(&mut self) -> Vec<Ask> {
         std::mem::take(&mut self.asks)

@@ -25,6 +25,7 @@ use super::request::{Parser, RequestLimits};
 use super::transaction::Transaction;
 use super::value::{Protocol, Value};
 use crate::bytes::Bytes;
+use crate::command::Command;
 use crate::request::Outcome;
 
 /// The settings of all connections.
@@ -68,6 +69,7 @@ pub struct Connection {
     pending: BTreeMap<Place, Pending>, // the replies that wait for asks
     replies: Replies,
     is_dropped: bool,
+    is_malformed: bool,
 }
 
 impl Default for Settings {
@@ -117,6 +119,7 @@ impl Connection {
             pending: BTreeMap::new(),
             replies: Replies::default(),
             is_dropped: false,
+            is_malformed: false,
         }
     }
 
@@ -136,7 +139,7 @@ impl Connection {
         let around = Surroundings {
             client: &mut self.client,
             transaction: &mut self.transaction,
-            facts,
+            facts: &mut *facts,
             limit: self.settings.output_bytes,
         };
         match pending.kind.take(asked.number, asked.reply(outcome), around) {
@@ -144,6 +147,7 @@ impl Connection {
             Next::Ask(command) => self.asks.add(command, None, asked.place, 0, self.reads_locally()),
             Next::Reply(value) => {
                 self.replies.fill(asked.place, &value, pending.protocol);
+                facts.note_reply(pending.command, pending.since_us);
                 self.pending.remove(&asked.place);
                 self.barrier = self.barrier.filter(|place| *place != asked.place);
             }
@@ -180,13 +184,41 @@ impl Connection {
     /// Whether the caller should close the socket: all replies that were owed are out, or the
     /// client does not take them.
     pub fn is_over(&self) -> bool {
-        let owes = self.replies.waiting() > 0 || !self.output().is_empty();
-        self.is_dropped || self.client.closes && !owes
+        self.is_dropped || self.client.closes && !self.owes()
+    }
+
+    /// Whether the client waits for replies.
+    pub fn owes(&self) -> bool {
+        self.replies.waiting() > 0 || !self.output().is_empty()
     }
 
     /// Whether the client was dropped because it did not take its replies.
     pub fn is_dropped(&self) -> bool {
         self.is_dropped
+    }
+
+    /// The client sends no more, or the caller reads no more: the connection is over as soon as the
+    /// client has the replies that it is owed.
+    pub fn end_input(&mut self) {
+        self.client.closes = true;
+    }
+
+    /// Whether the client has sent bytes that are no request.
+    pub fn is_malformed(&self) -> bool {
+        self.is_malformed
+    }
+
+    /// About how many bytes of memory the connection holds for its client: requests, commands that
+    /// wait for the store or for EXEC, and replies.
+    pub fn held_bytes(&self) -> usize {
+        let prepared = self.prepared.iter().flat_map(|prepared| &prepared.commands);
+        let keys = self.barrier.and_then(|place| self.pending.get(&place));
+        self.parser.held_bytes()
+            + self.replies.held_bytes()
+            + self.asks.bytes()
+            + self.transaction.bytes()
+            + prepared.map(Command::text_len).sum::<usize>()
+            + keys.map_or(0, |pending| pending.kind.held_bytes())
     }
 
     /// The connection, as CLIENT LIST of another one shows it.
@@ -237,6 +269,7 @@ impl Connection {
                 Err(error) => {
                     self.push(Value::Error(format!("ERR Protocol error: {error}").into()));
                     self.client.closes = true;
+                    self.is_malformed = true;
                 }
             }
         }

@@ -25,6 +25,14 @@ pub trait Facts {
 
     /// The other connections of this replica.
     fn others(&self) -> Vec<Description>;
+
+    /// Whether there is memory for another command on keys of this connection.
+    fn has_memory(&self) -> bool {
+        true
+    }
+
+    /// A command has its reply. The connection ran it at `since_us` of [`now_us`](Self::now_us).
+    fn note_reply(&mut self, _command: &'static str, _since_us: i64) {}
 }
 
 /// A replica, as this replica knows it.

@@ -24,6 +24,9 @@ impl Failure {
     /// The cluster did not do the command.
     pub const CLUSTER_DOWN: Self =
         Self(Cow::Borrowed("CLUSTERDOWN The cluster cannot serve the command: nothing was changed"));
+    /// The buffers of all connections take too much memory.
+    pub const OUT_OF_MEMORY: Self =
+        Self(Cow::Borrowed("OOM command not allowed when used memory > 'maxmemory'."));
     /// This replica's own state is too old to be read.
     pub const STALE: Self =
         Self(Cow::Borrowed("MASTERDOWN The state of this replica is older than reads may be here"));

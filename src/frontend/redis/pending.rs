@@ -31,6 +31,10 @@ pub struct Prepared {
 pub struct Pending {
     /// The protocol that the client reads it in.
     pub protocol: Protocol,
+    /// The name of the command.
+    pub command: &'static str,
+    /// When the command ran.
+    pub since_us: i64,
     /// The command.
     pub kind: Kind,
 }
@@ -105,6 +109,14 @@ pub fn scan(cursor: u64, count: u32, pattern: Option<&Bytes>) -> Command {
 }
 
 impl Kind {
+    /// How many bytes of the reply wait here for its end.
+    pub fn held_bytes(&self) -> usize {
+        match self {
+            Self::Keys { bytes, .. } => *bytes,
+            _ => 0,
+        }
+    }
+
     /// Takes the answer to one of the asks.
     pub fn take(&mut self, number: usize, reply: Result<Reply, Failure>, around: Surroundings<'_>) -> Next {
         if let Self::Watch { keys, revisions, missing, failure } = self {

@@ -14,7 +14,10 @@ use std::collections::VecDeque;
 use super::value::{Protocol, Value};
 
 /// An output buffer without bytes keeps memory for so many.
-const IDLE_BUFFER_BYTES: usize = 4 << 10;
+const IDLE_BUFFER_BYTES: usize = 512;
+
+/// A queue without places keeps memory for so many.
+const IDLE_PLACES: usize = 16;
 
 /// The place of a reply that is not known yet.
 pub type Place = u64;
@@ -64,6 +67,9 @@ impl Replies {
     fn leave(&mut self) {
         self.places.pop_front();
         self.first += 1;
+        if self.places.is_empty() {
+            self.places.shrink_to(IDLE_PLACES);
+        }
     }
 
     /// The bytes that the client has not taken yet, and may take.
@@ -92,6 +98,11 @@ impl Replies {
     /// How many bytes wait for the client, those behind a reply that is not known included.
     pub fn bytes(&self) -> usize {
         self.output().len() + self.kept
+    }
+
+    /// How many bytes of memory the buffers take, about.
+    pub fn held_bytes(&self) -> usize {
+        self.output.capacity() + self.kept + self.places.capacity() * size_of::<Option<Vec<u8>>>()
     }
 
     /// Forgets all of them.

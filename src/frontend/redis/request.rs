@@ -28,7 +28,7 @@ const MAX_STRANGER_BULK_BYTES: i64 = 16_384;
 const ARGUMENT_BYTES: usize = 48;
 
 /// An idle connection keeps a buffer of so many bytes at most.
-const IDLE_BUFFER_BYTES: usize = 4 << 10;
+const IDLE_BUFFER_BYTES: usize = 512;
 
 /// The words of a request: the command and its arguments; never empty.
 pub type Arguments = Vec<Bytes>;
@@ -123,6 +123,11 @@ impl Parser {
     /// How many bytes wait to be parsed.
     pub fn waiting_bytes(&self) -> usize {
         self.buffer.len() - self.start
+    }
+
+    /// How many bytes of memory the buffer and the arguments of an incomplete request take, about.
+    pub fn held_bytes(&self) -> usize {
+        self.buffer.capacity() + self.partial.as_ref().map_or(0, |partial| partial.bytes)
     }
 
     /// The next request, if it is complete. After an error the connection has to close.

@@ -61,6 +61,11 @@ impl Transaction {
         self.parts.len()
     }
 
+    /// The bytes of the commands that wait for EXEC.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether keys are watched.
     pub fn is_watching(&self) -> bool {
         !self.batch.watches.is_empty()

@@ -1,6 +1,7 @@
 //! Runs one request: the store's commands, local ones, and those that change how others run.
 
 use super::super::arguments::is;
+use super::super::client::Client;
 use super::super::facts::Facts;
 use super::super::failure::Failure;
 use super::super::named::named_request;
@@ -16,6 +17,23 @@ use crate::bytes::Bytes;
 use crate::command::{Command, MAX_BATCH};
 use crate::operation::Operation;
 use crate::reply::Reply;
+
+/// Whether the store does the command, or a part of it.
+fn needs_store(entry: &Entry) -> bool {
+    match entry.run {
+        Run::Store(_) => true,
+        Run::Control(control) => matches!(
+            control,
+            Control::Exec
+                | Control::Watch
+                | Control::Keys
+                | Control::RandomKey
+                | Control::Do
+                | Control::Script
+        ),
+        Run::Local(_) | Run::Container => false,
+    }
+}
 
 impl Connection {
     pub(super) fn push(&mut self, value: Value) {
@@ -45,8 +63,16 @@ impl Connection {
         if self.client.is_stranger && !entry.is_open {
             return self.reject(&words, Failure::NO_AUTH);
         }
+        if needs_store(entry) && !facts.has_memory() {
+            return self.reject(&words, Failure::OUT_OF_MEMORY);
+        }
         match entry.run {
-            Run::Control(control) => self.control(control, entry, words, facts),
+            Run::Control(control) => {
+                self.control(control, entry, words, facts);
+                if self.prepared.is_none() {
+                    facts.note_reply(entry.name, self.client.active_us);
+                }
+            }
             _ if self.transaction.is_open() => self.queue(entry, words),
             Run::Store(translate) => match translate(&table::call(entry, &words)) {
                 Ok(Translation { command, shape }) => {
@@ -57,6 +83,7 @@ impl Connection {
             Run::Local(local) => {
                 let result = local(&table::call(entry, &words), &mut self.client, facts);
                 self.push(result.unwrap_or_else(Value::from));
+                facts.note_reply(entry.name, self.client.active_us);
             }
             Run::Container => self.push(Failure::arity(entry.name).into()),
         }
@@ -131,7 +158,7 @@ impl Connection {
                 let first = scan(facts.random(), 1, None);
                 self.prepare(vec![first], Kind::RandomKey { is_second_round: false });
             }
-            Control::Do => self.run_named(&words),
+            Control::Do => self.run_named(&words, &*facts),
             Control::Script => self.run_script(entry, &words),
         }
     }
@@ -152,7 +179,8 @@ impl Connection {
     }
 
     fn prepare(&mut self, commands: Vec<Command>, kind: Kind) -> &mut Prepared {
-        let pending = Pending { protocol: self.client.protocol, kind };
+        let Client { protocol, command, active_us: since_us, .. } = self.client;
+        let pending = Pending { protocol, command, since_us, kind };
         let prepared = Prepared { commands, request: None, pending, is_barrier: false };
         self.prepared.insert(prepared)
     }
@@ -191,8 +219,8 @@ impl Connection {
     }
 
     /// KV.DO: a command under the name that the client gives it.
-    fn run_named(&mut self, words: &[Bytes]) {
-        match named_request(words) {
+    fn run_named(&mut self, words: &[Bytes], facts: &dyn Facts) {
+        match named_request(words, &facts.members()) {
             Ok((request, entry, Translation { command, shape })) => {
                 let kind = Kind::Store { name: entry.name, shape };
                 self.prepare(vec![command], kind).request = Some(request);
