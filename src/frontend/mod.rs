@@ -1,7 +1,16 @@
 //! Front ends: what clients that are no simulator speak, as commands of the store and back.
 //!
-//! A front end knows bytes and commands, and neither Raft nor sockets. The caller carries bytes,
-//! hands the asks of a front end to a replica, and brings the answers back.
+//! A front end knows bytes and commands, and not Raft. It asks a [`Store`](store::Store): in a real
+//! cluster the gateway to the own replica.
+//!
+//! | module | job |
+//! |---|---|
+//! | `store` | the store as a front end sees it |
+//! | `gateway` | questions for the own replica, and its answers |
+//! | `facts` | facts about the cluster that front ends show |
+//! | `redis` | the protocol of Redis for one connection, without sockets |
 
+pub mod facts;
+pub mod gateway;
 pub mod redis;
 pub mod store;
