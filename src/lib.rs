@@ -12,7 +12,6 @@
 //! | [`codec`] | the binary form of entries, messages, requests and answers, for disks and connections | words, messages, the bounds of `wire` |
 //! | [`dialect`] | what a replica and its network speak, as two traits; the simulators' dialect | `wire`, messages |
 //! | [`cluster`] | the binary dialect of a real cluster | `codec`, `dialect`, the envelope of `transport` |
-//! | [`frontend`] | the protocol of Redis: one connection as bytes in, asks for the store and bytes out | words, `state_machine`'s patterns |
 //! | [`maelstrom`] | another dialect: lines of JSON as Maelstrom has them | `dialect`, `transport` |
 //! | [`replica`] | one replica: core, state machine, and the requests that it owes an answer | all of the above |
 //! | [`outbox`] | messages that wait to be sent: merging and packing per destination | `wire`, addresses of `transport` |
@@ -22,6 +21,7 @@
 //! | [`log`] | lines for stderr, which can neither kill nor stop the process | |
 //! | [`output`] | lines for stdout, which may be closed or full | |
 //! | [`transport`] | the networks: addressed sends, and waits that a waker can end | `clock` |
+//! | [`frontend`] | the protocol of Redis as pure code, and its port: clients' requests become questions for the store | words, `cluster`, `view`, `transport` |
 //! | [`storage`] | the files of one replica: log and snapshots, which survive power cuts | `replication`, `codec` |
 //! | [`pipeline`] | stages around a replica, on one thread or on several: receive, decide, send, write to disk | everything |
 //! | [`sim`] | a whole cluster in virtual time, its faults and its invariants; no part of a replica | everything but `pipeline` |

@@ -9,8 +9,10 @@
 //! | `gateway` | questions for the own replica, and its answers |
 //! | `facts` | facts about the cluster that front ends show |
 //! | `redis` | the protocol of Redis for one connection, without sockets |
+//! | `redis_server` | the port for Redis clients |
 
 pub mod facts;
 pub mod gateway;
 pub mod redis;
+pub mod redis_server;
 pub mod store;

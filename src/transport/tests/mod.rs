@@ -5,7 +5,6 @@ mod memory;
 mod seqpacket;
 mod stdio;
 mod stream;
-mod tcp;
 mod udp;
 
 use std::io::ErrorKind;
