@@ -25,6 +25,7 @@
 //! | the leader stops leading while the request waits | `Unknown` | is asked again |
 //! | no answer by the deadline | `Unknown` | `Fail` |
 //! | the replica has not proposed it (`Redirect`, `Fail`) | `Fail` | `Fail` |
+//! | there is no connection to the leader | `Fail` | is asked again |
 //! | the session of the replica refuses the number | `Unknown` | |
 //! | too many questions wait, or the inbox is full | `Fail` | `Fail` |
 //!
@@ -255,6 +256,18 @@ impl LocalClients for Gateway {
         } else if let Some(named) = state.named.get_mut(&id) {
             named.questions.iter_mut().for_each(|question| question.forwarded_to = Some(to));
         }
+    }
+
+    fn refused(&self, datagram: &[u8]) {
+        let Some(id) = request_id(datagram) else { return };
+        if let Some(number) = self.number(&id) {
+            let mut state = self.state.lock();
+            if state.numbered.get(&number).is_some_and(|question| question.is_read) {
+                state.again.push(number);
+                return;
+            }
+        }
+        settle(self.take_answer(&id, Outcome::Fail));
     }
 
     fn lost(&self, to: Id) {

@@ -180,6 +180,21 @@ fn read_whose_leader_steps_down_is_asked_again_and_a_write_is_unknown() {
 }
 
 #[test]
+fn write_fails_without_a_connection_to_the_leader_and_a_read_is_asked_again() {
+    let mut world = World::new();
+    world.ask(set());
+    world.ask(get());
+    world.ask_as(Some(named(id(9), "1")), set(), Freshness::Linearizable);
+    let datagrams = world.take_submitted();
+    for datagram in &datagrams {
+        world.gateway.refused(datagram);
+    }
+    assert_eq!(world.take_answers(), [(0, Outcome::Fail), (2, Outcome::Fail)]);
+    world.gateway.expire(BootTime::now().as_micros());
+    assert_eq!(world.take_submitted(), datagrams[1..2]);
+}
+
+#[test]
 fn request_that_was_not_proposed_fails() {
     let mut world = World::new();
     world.ask(set());

@@ -5,6 +5,7 @@ mod memory;
 mod seqpacket;
 mod stdio;
 mod stream;
+mod tcp;
 mod udp;
 
 use std::io::ErrorKind;

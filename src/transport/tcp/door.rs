@@ -1,0 +1,119 @@
+//! The listener: strangers knock, say hello within a deadline, and become the connection from a
+//! replica or go. Only so many may stand at the door at once; one that comes later is sent away
+//! before any byte is read.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags};
+use tracing::warn;
+
+use super::bell::Bell;
+use super::burst::Bursts;
+use super::hello::{self, HelloError};
+use super::mesh::Shared;
+use crate::clock::BootTime;
+
+/// How long the door rests when the system has no more sockets or threads.
+const REST: Duration = Duration::from_millis(50);
+
+/// How long a poll of the listener lasts at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+
+/// What the door shares with the strangers at it.
+pub(super) struct Door {
+    /// Ends its wait.
+    pub(super) bell: Bell,
+    strangers: Mutex<HashMap<u64, TcpStream>>,
+    bursts: Bursts<Option<std::mem::Discriminant<HelloError>>>,
+}
+
+impl Door {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { bell: Bell::new()?, strangers: Mutex::default(), bursts: Bursts::new() })
+    }
+
+    /// Ends every hello that goes on.
+    pub(super) fn close(&self) {
+        self.bell.ring();
+        for stranger in self.strangers.lock().values() {
+            let _gone = stranger.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// Takes connections until the mesh stops.
+pub(super) fn run(mesh: &Arc<Shared>, listener: &TcpListener) {
+    let mut number = 0;
+    while !mesh.is_stopped() {
+        number += 1;
+        let left = match listener.accept() {
+            Ok((stream, address)) => match admit(mesh, number, stream, address) {
+                Ok(()) => continue,
+                Err(_) => REST,
+            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => LONGEST_WAIT,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                // Most of these are about one connection that was gone again.
+                if let Some(more) = mesh.door.bursts.admit(None, BootTime::now()) {
+                    warn!(more, "can't take a connection of a replica: {error}");
+                }
+                REST
+            }
+        };
+        let mut fds = Vec::new();
+        if left == LONGEST_WAIT {
+            fds.push(PollFd::new(listener, PollFlags::IN));
+        }
+        if mesh.door.bell.wait(&mut fds, Some(left)).is_err() {
+            thread::sleep(REST);
+        }
+    }
+}
+
+/// Lets a stranger say hello on a thread of its own, or sends it away.
+fn admit(mesh: &Arc<Shared>, number: u64, stream: TcpStream, address: SocketAddr) -> io::Result<()> {
+    {
+        let mut strangers = mesh.door.strangers.lock();
+        if strangers.len() >= mesh.limits.strangers || mesh.is_stopped() {
+            return Ok(());
+        }
+        strangers.insert(number, stream.try_clone()?);
+    }
+    let mesh_of_thread = Arc::clone(mesh);
+    let greet = move || {
+        let greeted = greet(&mesh_of_thread, stream);
+        mesh_of_thread.door.strangers.lock().remove(&number);
+        if let Err(reason) = greeted
+            && !mesh_of_thread.is_stopped()
+            && let Some(more) = mesh_of_thread.door.bursts.admit(Some(reason.kind()), BootTime::now())
+        {
+            warn!(%address, more, "refused a connection: {reason}");
+        }
+    };
+    let started = thread::Builder::new().name("hello".to_owned()).spawn(greet);
+    if started.is_err() {
+        mesh.door.strangers.lock().remove(&number);
+    }
+    started.map(drop)
+}
+
+fn greet(mesh: &Shared, stream: TcpStream) -> Result<(), HelloError> {
+    stream.set_nodelay(true)?;
+    let until = BootTime::now() + mesh.limits.hello;
+    let id = hello::listen(&mesh.identity, &stream, until)?;
+    stream.set_nonblocking(true)?;
+    if let Some(peer) = mesh.peer(id) {
+        mesh.inbox.arrive(peer.index, stream);
+        peer.dial_now.store(true, Ordering::SeqCst);
+        peer.bell.ring();
+    }
+    Ok(())
+}

@@ -1,0 +1,309 @@
+//! One other replica: the queue of what goes to it, and what operators see of the link.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tracing::info;
+
+use super::bell::Bell;
+use super::envelope::Kind;
+use super::frame::{self, HEADER_BYTES};
+use super::mesh::MeshLimits;
+use crate::clock::BootTime;
+use crate::id::Id;
+use crate::micros::Micros;
+
+/// How many waiting frames one call writes at most.
+const MAX_SLICES: usize = 64;
+
+/// The link to another replica, for operators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The other replica.
+    pub id: Id,
+    /// Its address as it was configured.
+    pub address: String,
+    /// Whether both connections are there: the one to it, and the one from it.
+    pub is_up: bool,
+    /// Since when that is so, in microseconds of [`BootTime`].
+    pub since: Micros,
+    /// Datagrams from it, and their bytes.
+    pub messages_in: u64,
+    /// The bytes of those.
+    pub bytes_in: u64,
+    /// Datagrams to it that the connection or its queue took, and their bytes.
+    pub messages_out: u64,
+    /// The bytes of those.
+    pub bytes_out: u64,
+    /// Datagrams to it that were dropped: there was no connection, or its queue was full or lost.
+    pub dropped: u64,
+    /// How often the connection to it was made again.
+    pub reconnects: u64,
+    /// Why the latest attempt to reach it failed, if the attempt after it did not succeed.
+    pub refusal: Option<String>,
+    /// How long a ping takes there and back, smoothed.
+    pub round_trip_us: Option<Micros>,
+    /// How many bytes wait to be written.
+    pub queued_bytes: u64,
+}
+
+/// Another replica.
+pub(super) struct Peer {
+    pub(super) id: Id,
+    pub(super) index: usize,
+    pub(super) address: String,
+    /// Ends a wait of its dialer.
+    pub(super) bell: Bell,
+    /// Its dialer need not wait for the next attempt: the replica was just heard.
+    pub(super) dial_now: AtomicBool,
+    queue: Mutex<Queue>,
+    status: Mutex<Status>,
+    counters: Counters,
+}
+
+struct Status {
+    sends: bool,
+    incoming: Option<Arc<TcpStream>>,
+    is_up: bool,
+    since: BootTime,
+    refusal: Option<String>,
+}
+
+#[derive(Default)]
+struct Counters {
+    messages_in: AtomicU64,
+    bytes_in: AtomicU64,
+    messages_out: AtomicU64,
+    bytes_out: AtomicU64,
+    dropped: AtomicU64,
+    connects: AtomicU64,
+    round_trip_us: AtomicU64, // 0: not known
+}
+
+fn add(counter: &AtomicU64, number: usize) {
+    counter.fetch_add(number as u64, Ordering::Relaxed);
+}
+
+/// The connection to a replica, and what it has not taken yet.
+#[derive(Default)]
+struct Queue {
+    stream: Option<Arc<TcpStream>>,
+    waiting: VecDeque<Vec<u8>>, // frames; empty without a connection
+    written: usize,             // how much of the first one is written
+    bytes: usize,               // of all of them
+}
+
+impl Queue {
+    fn has_room(&self, limits: &MeshLimits, length: usize) -> bool {
+        self.waiting.is_empty()
+            || (self.waiting.len() < limits.queued && self.bytes + length <= limits.queued_bytes)
+    }
+
+    /// Writes a frame, or keeps what the connection does not take.
+    fn push(&mut self, header: &[u8; HEADER_BYTES], content: &[u8]) -> io::Result<()> {
+        let Some(stream) = &self.stream else { return Ok(()) };
+        let parts = [IoSlice::new(header), IoSlice::new(content)];
+        let length = header.len() + content.len();
+        let written = if self.waiting.is_empty() { write_once(stream, &parts)? } else { 0 };
+        if written < length {
+            let mut frame = Vec::with_capacity(length);
+            frame.extend(header);
+            frame.extend(content);
+            self.written = if self.waiting.is_empty() { written } else { self.written };
+            self.waiting.push_back(frame);
+            self.bytes += length;
+        }
+        Ok(())
+    }
+
+    /// Writes what the connection takes.
+    fn flush(&mut self) -> io::Result<()> {
+        let Some(stream) = &self.stream else { return Ok(()) };
+        while !self.waiting.is_empty() {
+            let parts: Vec<IoSlice<'_>> = (self.waiting.iter().take(MAX_SLICES).enumerate())
+                .map(|(at, frame)| IoSlice::new(if at == 0 { &frame[self.written..] } else { frame }))
+                .collect();
+            let written = write_once(stream, &parts)?;
+            if written == 0 {
+                break;
+            }
+            self.written += written;
+            while let Some(length) =
+                self.waiting.front().map(Vec::len).filter(|length| self.written >= *length)
+            {
+                self.written -= length;
+                self.bytes -= length;
+                self.waiting.pop_front();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes what a socket takes at once; nothing if it takes nothing.
+fn write_once(mut stream: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    match stream.write_vectored(parts) {
+        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+        Ok(length) => Ok(length),
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+impl Peer {
+    pub(super) fn new(index: usize, id: Id, address: String) -> io::Result<Self> {
+        Ok(Self {
+            id,
+            index,
+            address,
+            bell: Bell::new()?,
+            dial_now: AtomicBool::new(false),
+            queue: Mutex::default(),
+            status: Mutex::new(Status {
+                sends: false,
+                incoming: None,
+                is_up: false,
+                since: BootTime::now(),
+                refusal: None,
+            }),
+            counters: Counters::default(),
+        })
+    }
+
+    /// Sends a datagram without waiting. False if it is certainly not sent: there is no connection, or
+    /// the queue is full. Otherwise `before` is called before any byte of it leaves.
+    ///
+    /// An answer that finds no room ends the connection, so that the other replica knows that answers
+    /// are lost. Raft sends its messages again by itself.
+    pub(super) fn send(
+        &self,
+        limits: &MeshLimits,
+        kind: Kind,
+        relays: u8,
+        datagram: &[u8],
+        before: impl FnOnce(),
+    ) -> bool {
+        let mut queue = self.queue.lock();
+        let has_room = queue.has_room(limits, datagram.len());
+        let Some(stream) = queue.stream.clone().filter(|_| has_room || kind == Kind::Answer) else {
+            add(&self.counters.dropped, 1);
+            return false;
+        };
+        let hang_up = || drop(stream.shutdown(Shutdown::Both)); // its dialer notices
+        if !has_room {
+            add(&self.counters.dropped, 1);
+            hang_up();
+            return false;
+        }
+        before();
+        add(&self.counters.messages_out, 1);
+        add(&self.counters.bytes_out, datagram.len());
+        if queue.push(&frame::header(relays, datagram), datagram).is_err() {
+            hang_up();
+        }
+        if !queue.waiting.is_empty() {
+            self.bell.ring();
+        }
+        true
+    }
+
+    /// Sends a ping.
+    pub(super) fn ping(&self, now: BootTime) -> io::Result<()> {
+        let ping = frame::ping(now.as_micros());
+        match ping.split_first_chunk() {
+            Some((header, content)) => self.queue.lock().push(header, content),
+            None => Ok(()),
+        }
+    }
+
+    /// A ping of that time came back.
+    pub(super) fn took_round_trip(&self, stamp: Micros, now: BootTime) {
+        let sample = now.as_micros().saturating_sub(stamp).max(1);
+        let known = self.counters.round_trip_us.load(Ordering::Relaxed);
+        let smoothed = if known == 0 { sample } else { (7 * known + sample) / 8 };
+        self.counters.round_trip_us.store(smoothed.max(1), Ordering::Relaxed);
+    }
+
+    /// Writes what waits, as far as the connection takes it, and returns whether something is left.
+    pub(super) fn flush(&self) -> io::Result<bool> {
+        let mut queue = self.queue.lock();
+        queue.flush()?;
+        Ok(!queue.waiting.is_empty())
+    }
+
+    /// From now on, datagrams go through this connection.
+    pub(super) fn connect(&self, stream: &Arc<TcpStream>) {
+        *self.queue.lock() = Queue { stream: Some(Arc::clone(stream)), ..Queue::default() };
+        add(&self.counters.connects, 1);
+        self.update(|status| {
+            status.sends = true;
+            status.refusal = None;
+        });
+    }
+
+    /// The connection to it is gone, with all that waits for it.
+    pub(super) fn disconnect(&self) {
+        let lost = std::mem::take(&mut *self.queue.lock());
+        add(&self.counters.dropped, lost.waiting.len());
+        self.counters.round_trip_us.store(0, Ordering::Relaxed);
+        self.update(|status| status.sends = false);
+    }
+
+    /// It sends through this connection from now on, or not at all.
+    pub(super) fn set_incoming(&self, stream: Option<Arc<TcpStream>>) {
+        self.update(|status| status.incoming = stream);
+    }
+
+    /// Ends the connection through which it sends; the receiver notices.
+    pub(super) fn hang_up_incoming(&self) {
+        if let Some(stream) = &self.status.lock().incoming {
+            let _gone = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    pub(super) fn set_refusal(&self, refusal: String) {
+        self.update(|status| status.refusal = Some(refusal));
+    }
+
+    pub(super) fn count_in(&self, bytes: usize) {
+        add(&self.counters.messages_in, 1);
+        add(&self.counters.bytes_in, bytes);
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Status)) {
+        let mut status = self.status.lock();
+        change(&mut status);
+        let is_up = status.sends && status.incoming.is_some();
+        if is_up != status.is_up {
+            (status.is_up, status.since) = (is_up, BootTime::now());
+            info!(peer = %self.id, address = self.address, "the link is {}", if is_up { "up" } else { "down" });
+        }
+    }
+
+    /// The link as it is now.
+    pub(super) fn link(&self) -> Link {
+        let queued_bytes = self.queue.lock().bytes as u64;
+        let status = self.status.lock();
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.counters;
+        Link {
+            id: self.id,
+            address: self.address.clone(),
+            is_up: status.is_up,
+            since: status.since.as_micros(),
+            messages_in: of(&counters.messages_in),
+            bytes_in: of(&counters.bytes_in),
+            messages_out: of(&counters.messages_out),
+            bytes_out: of(&counters.bytes_out),
+            dropped: of(&counters.dropped),
+            reconnects: of(&counters.connects).saturating_sub(1),
+            refusal: status.refusal.clone(),
+            round_trip_us: Some(of(&counters.round_trip_us)).filter(|span| *span > 0),
+            queued_bytes,
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Connections that do not belong here.
+
+use std::io::{Read, Write};
+
+use super::*;
+use crate::transport::tcp::hello::HelloError;
+
+/// Both sides of a hello, and how each ends.
+fn hello_between(
+    dialer: Identity,
+    to: u16,
+    listener: Identity,
+) -> (Result<(), HelloError>, Result<Id, HelloError>) {
+    let (listen, address) = port();
+    let until = BootTime::now() + TEST_TIMEOUT;
+    let listening = thread::spawn(move || {
+        let (stream, _) = listen.accept().expect("the dialer comes");
+        hello::listen(&listener, &stream, until)
+    });
+    let stream = TcpStream::connect(address).expect("it listens");
+    let dialled = hello::dial(&dialer, id(to), &stream, until);
+    drop(stream);
+    (dialled, listening.join().expect("no panic"))
+}
+
+#[track_caller]
+fn is_refused(dialer: Identity, to: u16, listener: Identity, lines: [&str; 2]) {
+    let (dialled, listened) = hello_between(dialer, to, listener);
+    let dialled = dialled.expect_err("refused").to_string();
+    let listened = listened.expect_err("refused").to_string();
+    assert_eq!([&*dialled, &*listened], lines);
+}
+
+#[test]
+fn members_of_a_cluster_greet_each_other() {
+    let (dialled, listened) = hello_between(identity(2, &[1]), 1, identity(1, &[2, 3]));
+    assert!(dialled.is_ok(), "{dialled:?}");
+    assert_eq!(listened.ok(), Some(id(2)));
+    let bare = |own, other: u16| Identity { secret: Vec::new(), ..identity(own, &[other]) };
+    let (dialled, listened) = hello_between(bare(2, 1), 1, bare(1, 2));
+    assert!(dialled.is_ok() && listened.is_ok(), "a cluster without a secret: {dialled:?} {listened:?}");
+}
+
+#[test]
+fn replica_with_another_secret_is_refused_on_both_sides() {
+    let other = Identity { secret: b"another".to_vec(), ..identity(2, &[1]) };
+    let none = Identity { secret: Vec::new(), ..identity(2, &[1]) };
+    for dialer in [other, none] {
+        let lines = [
+            "it closed the connection at the proof: perhaps the secrets differ",
+            "its secret is not that of this cluster",
+        ];
+        is_refused(dialer, 1, identity(1, &[2]), lines);
+    }
+}
+
+#[test]
+fn replica_of_another_cluster_is_refused_on_both_sides() {
+    let dialer = Identity { cluster: "other".to_owned(), ..identity(2, &[1]) };
+    let lines = [
+        "it is in another cluster",
+        "it is 0002 of the cluster \"other\", and this replica is in another one",
+    ];
+    is_refused(dialer, 1, identity(1, &[2]), lines);
+}
+
+#[test]
+fn replica_that_is_no_member_is_refused_on_both_sides() {
+    for own in [3, 1] {
+        let known = format!("it calls itself 000{own}, which is no other member of this cluster");
+        let lines = ["this replica is no other member of its cluster", &known];
+        is_refused(identity(own, &[1]), 1, identity(1, &[2]), lines);
+    }
+}
+
+#[test]
+fn replica_that_means_another_one_is_refused_on_both_sides() {
+    let lines =
+        ["it is 0001, another replica", "it is 0002 and means to reach 0003, which this replica is not"];
+    is_refused(identity(2, &[3]), 3, identity(1, &[2]), lines);
+}
+
+#[test]
+fn listener_must_prove_the_secret_too() {
+    let (listen, address) = port();
+    let until = BootTime::now() + TEST_TIMEOUT;
+    let impostor = thread::spawn(move || {
+        let (mut stream, _) = listen.accept().expect("the dialer comes");
+        let mut hello = [0; 40];
+        stream.read_exact(&mut hello).expect("a greeting");
+        stream.write_all(&hello).expect("it takes a greeting");
+        let mut proof = [0; 5 + 4 + 32];
+        stream.read_exact(&mut proof).expect("an introduction");
+        // Its own proof is sent back to the dialer as that of the listener.
+        stream.write_all(&[0, 1, 0]).and_then(|()| stream.write_all(&proof[9..])).expect("it reads");
+    });
+    let stream = TcpStream::connect(address).expect("it listens");
+    let refused = hello::dial(&identity(2, &[1]), id(1), &stream, until);
+    assert!(matches!(refused, Err(HelloError::Secret)), "{refused:?}");
+    impostor.join().expect("no panic");
+}
+
+#[test]
+fn other_version_is_refused_on_both_sides() {
+    let (listen, address) = port();
+    let node = Node::start(options(1, listen, &[(2, "127.0.0.1:1")]));
+    let stream = TcpStream::connect(&address).expect("it listens");
+    let mut greeting = b"KVMESH\x02\x00".to_vec();
+    greeting.extend([0; 32]);
+    say(&stream, &greeting);
+    let answer = hear_all(&stream);
+    assert_eq!(&answer[..8], b"KVMESH\x01\x00", "the version is the reason");
+    assert_eq!(answer.len(), 40);
+    drop(node);
+
+    let (listen, address) = port();
+    let later = thread::spawn(move || {
+        let (stream, _) = listen.accept().expect("the dialer comes");
+        say(&stream, &greeting);
+        hear_all(&stream)
+    });
+    let stream = TcpStream::connect(address).expect("it listens");
+    let refused = hello::dial(&identity(2, &[1]), id(1), &stream, BootTime::now() + TEST_TIMEOUT);
+    drop(stream);
+    assert_eq!(
+        refused.expect_err("refused").to_string(),
+        "it speaks version 2 of the protocol of replicas, and this replica speaks 1"
+    );
+    assert_eq!(later.join().expect("no panic").len(), 40, "nothing but a greeting was sent");
+}
+
+#[test]
+fn refusal_is_shown_at_the_link_until_the_replica_is_reached() {
+    let ports = [port(), port()];
+    let [(one, one_address), (two, two_address)] = ports;
+    let mut wrong = options(1, one, &[(2, &two_address)]);
+    wrong.cluster = "other".to_owned();
+    let first = Node::start(wrong);
+    let second = Node::start(options(2, two, &[(1, &one_address)]));
+    let refusal = Some("it is in another cluster".to_owned());
+    wait_until("both sides show it", || {
+        first.link(2).refusal == refusal && second.link(1).refusal == refusal
+    });
+    assert!(!first.link(2).is_up && !second.link(1).is_up);
+    drop(first);
+    let listen = TcpListener::bind(&one_address).expect("the port is free again");
+    let first = Node::start(options(1, listen, &[(2, &two_address)]));
+    first.wait_until_up();
+    second.wait_until_up();
+    assert_eq!(second.link(1).refusal, None);
+}
+
+#[test]
+fn garbage_gets_nothing_and_leaves_the_mesh_as_it_was() {
+    let nodes = cluster(2);
+    let address = nodes[0].link(2).address;
+    let long = vec![0xFF; 100_000];
+    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"*1\r\n$4\r\nPING\r\n", b"\x16\x03\x01\x02\x00", &long] {
+        let mut stream = TcpStream::connect(&address).expect("it listens");
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("no error of the system");
+        let _reset = stream.write_all(garbage); // it may be closed before all of it is written
+        assert_eq!(hear_all(&stream), b"");
+    }
+    nodes[0].send(to_peer(2), &datagram(Kind::Peer, 1, b"still there"));
+    assert_eq!(nodes[1].receive(), datagram(Kind::Peer, 1, b"still there"));
+}
+
+#[test]
+fn silent_stranger_is_closed_at_the_deadline() {
+    let (listen, address) = port();
+    let mut options = options(1, listen, &[(2, "127.0.0.1:1")]);
+    options.limits.hello = Duration::from_millis(50);
+    let _node = Node::start(options);
+    let silent = TcpStream::connect(&address).expect("it listens");
+    let half = TcpStream::connect(&address).expect("it listens");
+    say(&half, b"KVMESH\x01");
+    let late = TcpStream::connect(&address).expect("it listens");
+    say(&late, b"KVMESH\x01\x00");
+    say(&late, &[0; 32]);
+    assert_eq!(hear_all(&silent), b"");
+    assert_eq!(hear_all(&half), b"");
+    assert_eq!(hear_all(&late).len(), 40, "a version and a nonce");
+}
+
+#[test]
+fn newest_stranger_is_closed_when_too_many_are_at_the_door() {
+    let (listen, address) = port();
+    let mut options = options(1, listen, &[(2, "127.0.0.1:1")]);
+    (options.limits.strangers, options.limits.hello) = (2, TEST_TIMEOUT);
+    let node = Node::start(options);
+    let strangers = [(); 2].map(|()| {
+        let stranger = TcpStream::connect(&address).expect("it listens");
+        say(&stranger, b"KVMESH\x01\x00");
+        say(&stranger, &[0; 32]);
+        let mut greeting = [0; 40];
+        (&stranger).read_exact(&mut greeting).expect("it is welcome at the door");
+        stranger
+    });
+    let newest = TcpStream::connect(&address).expect("it listens");
+    assert_eq!(hear_all(&newest), b"");
+    drop(strangers);
+    // There is room again.
+    wait_until("a replica is let in", || {
+        let stream = TcpStream::connect(&address).expect("it listens");
+        hello::dial(&identity(2, &[1]), id(1), &stream, BootTime::now() + TEST_TIMEOUT).is_ok()
+    });
+    drop(node);
+}
+
+#[test]
+fn replica_that_breaks_the_rules_of_a_connection_is_closed() {
+    let (listen, address) = port();
+    let node = Node::start(options(1, listen, &[(2, "127.0.0.1:1")]));
+    let too_long = u32::try_from(MAX_DATAGRAM + 1).expect("it fits").to_le_bytes();
+    let rules = [
+        [&too_long[..], &[0]].concat(),
+        [0, 0, 0, 0, 99].to_vec(),                  // a type that does not exist
+        frame::pong(1).to_vec(),                    // only a listener sends these
+        framed(b""),                                // no envelope
+        framed(&datagram(Kind::Peer, 3, b"x")),     // not from replica 3
+        framed(&datagram(Kind::LocalRead, 2, b"")), // only for the own front ends
+    ];
+    for bytes in rules {
+        let stream = dial_as(2, 1, &address);
+        say(&stream, &framed(&datagram(Kind::Peer, 2, b"good")));
+        assert_eq!(node.receive(), datagram(Kind::Peer, 2, b"good"));
+        say(&stream, &bytes);
+        assert_eq!(hear_all(&stream), b"", "closed after {bytes:?}");
+        assert_eq!(node.call(), Call::Lost(id(2)));
+    }
+    assert!(node.received.try_recv().is_err());
+}
