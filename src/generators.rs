@@ -114,6 +114,7 @@ pub fn read() -> BoxedStrategy<Operation> {
     prop_oneof![
         4 => simple,
         1 => vec(bytes(), 0..4).prop_map(|keys| Operation::Exists { keys }),
+        1 => vec(bytes(), 0..4).prop_map(|keys| Operation::GetMany { keys }),
         1 => scan.prop_map(|(cursor, count, pattern)| Operation::Scan { cursor, count, pattern }),
     ]
     .boxed()

@@ -23,6 +23,11 @@ pub enum Operation {
         /// The key.
         key: Bytes,
     },
+    /// The values of several keys at one moment, nil for each that does not exist (MGET).
+    GetMany {
+        /// The keys.
+        keys: Vec<Bytes>,
+    },
     /// A part of a value (GETRANGE). Negative positions count from the end; both ends are included.
     GetRange {
         /// The key.
@@ -277,6 +282,7 @@ impl Operation {
         matches!(
             self,
             Self::Get { .. }
+                | Self::GetMany { .. }
                 | Self::GetRange { .. }
                 | Self::Strlen { .. }
                 | Self::Exists { .. }
@@ -303,7 +309,7 @@ impl Operation {
     pub fn keys(&self) -> Vec<&Bytes> {
         match self {
             Self::Count | Self::Scan { .. } | Self::Flush | Self::RemoveExpired { .. } => Vec::new(),
-            Self::Exists { keys } | Self::Delete { keys } => keys.iter().collect(),
+            Self::GetMany { keys } | Self::Exists { keys } | Self::Delete { keys } => keys.iter().collect(),
             Self::SetMany { pairs, .. } => pairs.iter().map(|(key, _)| key).collect(),
             Self::Set(Set { key, .. })
             | Self::Get { key }
@@ -343,6 +349,7 @@ impl Operation {
             | Self::Scan { pattern: Some(value), .. } => vec![value],
             Self::SetMany { pairs, .. } => pairs.iter().map(|(_, value)| value).collect(),
             Self::Get { .. }
+            | Self::GetMany { .. }
             | Self::GetRange { .. }
             | Self::Strlen { .. }
             | Self::Exists { .. }

@@ -35,6 +35,7 @@ mod kind {
     pub const PERSIST: u8 = 23;
     pub const FLUSH: u8 = 24;
     pub const REMOVE_EXPIRED: u8 = 25;
+    pub const GET_MANY: u8 = 26;
 }
 
 /// Stands for "none" in the place of the number of a kind.
@@ -124,7 +125,8 @@ pub(super) fn write_operation(writer: &mut Writer<'_>, operation: &Operation) {
             writer.byte(condition.map_or(NONE, deadline_condition_number));
         }
         Operation::Persist { key } => kind_and_key(kind::PERSIST, key),
-        Operation::Exists { .. }
+        Operation::GetMany { .. }
+        | Operation::Exists { .. }
         | Operation::Delete { .. }
         | Operation::SetMany { .. }
         | Operation::Count
@@ -141,6 +143,7 @@ fn write_operation_on_many(writer: &mut Writer<'_>, operation: &Operation) {
         writer.list(keys, |writer, key| writer.bytes(key));
     };
     match operation {
+        Operation::GetMany { keys } => kind_and_keys(kind::GET_MANY, keys),
         Operation::Exists { keys } => kind_and_keys(kind::EXISTS, keys),
         Operation::Delete { keys } => kind_and_keys(kind::DELETE, keys),
         Operation::SetMany { pairs, if_absent } => {
@@ -181,6 +184,7 @@ fn read_operation(reader: &mut Reader<'_>, kind: u8) -> Result<Operation, Malfor
             Operation::GetRange { key, start: reader.signed("start")?, end: reader.signed("end")? }
         }
         kind::STRLEN => Operation::Strlen { key: key(reader)? },
+        kind::GET_MANY => Operation::GetMany { keys: keys(reader)? },
         kind::EXISTS => Operation::Exists { keys: keys(reader)? },
         kind::TYPE => Operation::Type { key: key(reader)? },
         kind::TIME_TO_LIVE => Operation::TimeToLive { key: key(reader)? },

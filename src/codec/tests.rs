@@ -12,7 +12,7 @@ use crate::testkit::{id, request_id};
 use crate::wire::MAX_ENTRY_MID_BYTES;
 
 /// The number of the last kind of operation.
-const LAST_KIND: u8 = 25;
+const LAST_KIND: u8 = 26;
 
 pub(super) fn encoded(entry: &Entry) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -61,6 +61,7 @@ fn others() -> Vec<Operation> {
         Operation::Get { key: key() },
         Operation::GetRange { key: key(), start: 1, end: -1 },
         Operation::Strlen { key: key() },
+        Operation::GetMany { keys: vec![key(), "l".into()] },
         Operation::Exists { keys: vec![key(), "l".into()] },
         Operation::Type { key: key() },
         Operation::TimeToLive { key: key() },
@@ -177,7 +178,7 @@ fn bytes_that_no_encoder_writes_are_refused() {
     let cases: [(&[u8], Malformed); 12] = [
         (&[], Malformed::Truncated),
         (&[24, 0], Malformed::Trailing),
-        (&[26], Malformed::UnknownKind("operation")),
+        (&[27], Malformed::UnknownKind("operation")),
         (&[0, 0, 1, 0, 0, 0], Malformed::UnknownKind("operation")), // a batch in a batch
         (&[2, 1, b'k', 1, b'v', 0, 0, 0], Malformed::BadField("set")), // a plain one
         (&[2, 1, b'k', 1, b'v', 6, 0, 0], Malformed::UnknownKind("condition")),

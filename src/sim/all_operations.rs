@@ -64,7 +64,8 @@ fn one(rng: &mut Rng, known: &Known) -> Operation {
 }
 
 fn read(rng: &mut Rng, key: Bytes) -> Operation {
-    match rng.u8(0..11) {
+    match rng.u8(0..12) {
+        9 => Operation::GetMany { keys: keys(rng) },
         0 => Operation::GetRange { key, start: rng.i64(-9..9), end: rng.i64(-9..9) },
         1 => Operation::Strlen { key },
         2 => Operation::Exists { keys: keys(rng) },

@@ -254,6 +254,7 @@ impl StateMachine {
             Operation::Flush => Ok(self.flush()),
             Operation::RemoveExpired { limit } => Ok(self.remove_expired(*limit)),
             Operation::Get { .. }
+            | Operation::GetMany { .. }
             | Operation::GetRange { .. }
             | Operation::Strlen { .. }
             | Operation::Exists { .. }

@@ -15,6 +15,13 @@ impl StateMachine {
                 Some(value) => Reply::Bytes(value.bytes.clone()),
                 None => Reply::Nil,
             },
+            Operation::GetMany { keys } => {
+                let value = |key: &Bytes| {
+                    let value = self.find(key, now)?;
+                    Some(value.map_or(Reply::Nil, |value| Reply::Bytes(value.bytes.clone())))
+                };
+                Reply::Array(keys.iter().map(value).collect::<Option<_>>()?)
+            }
             Operation::GetRange { key, start, end } => {
                 let part = self.find(key, now)?.map(|value| range(&value.bytes, *start, *end));
                 Reply::Bytes(part.unwrap_or_default().into())

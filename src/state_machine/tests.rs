@@ -111,6 +111,7 @@ fn read_that_would_find_an_expiry_that_no_entry_has_must_be_proposed() {
     let reads = |key: &str| {
         [
             get(key),
+            Operation::GetMany { keys: vec!["absent".into(), key.into()] },
             Operation::Exists { keys: vec!["absent".into(), key.into()] },
             Operation::Strlen { key: key.into() },
             Operation::TimeToLive { key: key.into() },

@@ -112,7 +112,8 @@ fn transaction_is_one_batch_with_the_revisions_that_watch_has_read() {
     let Command::Batch(batch) = &asks[0].command else { panic!("{asks:?}") };
     let watches: Vec<_> = batch.watches.iter().map(|watch| (&*watch.key, watch.unchanged_since)).collect();
     assert_eq!(watches, [(&b"a"[..], 7), (b"b", 8)]);
-    let expected = [Operation::set("a", "1"), Operation::get("a"), Operation::get("b")];
+    let both = Operation::GetMany { keys: vec!["a".into(), "b".into()] };
+    let expected = [Operation::set("a", "1"), both];
     assert_eq!(batch.operations, expected);
     answer(&mut connection, &asks[0], Outcome::Done(Reply::Nil));
     assert!(output(&mut connection).ends_with("+QUEUED\r\n+QUEUED\r\n*-1\r\n"));

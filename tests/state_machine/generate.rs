@@ -236,7 +236,7 @@ impl Generator {
     /// An operation that changes nothing.
     pub fn read(&mut self) -> Operation {
         let key = self.key();
-        match self.rng.u8(..if self.partner == Partner::Model { 9 } else { 8 }) {
+        match self.rng.u8(..if self.partner == Partner::Model { 10 } else { 9 }) {
             0 => Operation::GetRange { key, start: self.number(), end: self.number() },
             1 => Operation::Strlen { key },
             2 => Operation::Exists { keys: self.keys() },
@@ -244,7 +244,8 @@ impl Generator {
             4 => Operation::TimeToLive { key },
             5 => Operation::Deadline { key },
             6 => Operation::Count,
-            8 => Operation::Revision { key },
+            7 => Operation::GetMany { keys: self.keys() },
+            9 => Operation::Revision { key },
             _ => Operation::Get { key },
         }
     }

@@ -149,6 +149,10 @@ impl Model {
                 bytes(&part)
             }
             Operation::Strlen { key } => integer(self.get(key).map_or(0, |value| value.bytes.len())),
+            Operation::GetMany { keys } => {
+                let value = |key| self.get(key).map_or(Reply::Nil, |value| bytes(&value.bytes));
+                Reply::Array(keys.iter().map(value).collect())
+            }
             Operation::Exists { keys } => integer(keys.iter().filter(|key| self.get(key).is_some()).count()),
             Operation::Type { key } => bytes(if self.get(key).is_some() { b"string" } else { b"none" }),
             Operation::TimeToLive { key } => integer(match self.get(key) {

@@ -241,6 +241,10 @@ impl Compared {
                 Operation::Deadline { .. } => self.same_deadline(*own, *theirs),
                 _ => own == theirs,
             },
+            (Reply::Array(own), Answer::Array(Some(theirs))) => {
+                let is_equal = |(own, theirs)| self.reply(operation, own, theirs).is_ok();
+                own.len() == theirs.len() && own.iter().zip(theirs).all(is_equal)
+            }
             // Redis adds the name of the command.
             (Reply::Error(Refusal::InvalidDeadline), Answer::Error(text)) => {
                 text.starts_with(&Refusal::InvalidDeadline.to_string())

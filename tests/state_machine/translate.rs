@@ -19,6 +19,7 @@ pub fn words(operation: &Operation) -> Words {
         Operation::Get { key } => of("GET", &[key]),
         Operation::GetRange { key, start, end } => of("GETRANGE", &[key, &text(start), &text(end)]),
         Operation::Strlen { key } => of("STRLEN", &[key]),
+        Operation::GetMany { keys } => many("MGET", keys),
         Operation::Exists { keys } => many("EXISTS", keys),
         Operation::Type { key } => of("TYPE", &[key]),
         Operation::TimeToLive { key } => of("PTTL", &[key]),

@@ -4,7 +4,6 @@ use super::arguments::{Call, is};
 use super::failure::Failure;
 use super::translate::{Shape, Translation};
 use crate::bytes::Bytes;
-use crate::command::MAX_BATCH;
 use crate::operation::{Condition, Deadline, Expiry, Operation, Set};
 
 type Translated = Result<Translation, Failure>;
@@ -14,14 +13,9 @@ pub fn get(call: &Call<'_>) -> Translated {
     Translation::plain(Operation::Get { key: call.word(1) })
 }
 
-/// MGET. A batch goes through the log, so MGET of one key is a GET.
+/// MGET
 pub fn mget(call: &Call<'_>) -> Translated {
-    let get = |key: &Bytes| Operation::Get { key: key.clone() };
-    match call.rest(1) {
-        [key] => Ok(Translation::one(get(key), Shape::Alone)),
-        keys if keys.len() <= MAX_BATCH => Ok(Translation::many(keys.iter().map(get).collect())),
-        _ => Err(Failure::new(format!("ERR MGET has more than {MAX_BATCH} keys"))),
-    }
+    Translation::plain(Operation::GetMany { keys: call.rest(1).to_vec() })
 }
 
 /// STRLEN

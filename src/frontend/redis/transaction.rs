@@ -12,7 +12,7 @@ use super::local::Local;
 use super::request::Arguments;
 use super::translate::{Shape, Translation};
 use super::value::Value;
-use crate::command::{Batch, Command, MAX_BATCH, Watch};
+use crate::command::{Batch, MAX_BATCH, Watch};
 use crate::reply::Reply;
 
 /// The state between MULTI and EXEC, and the watched keys.
@@ -28,14 +28,12 @@ pub struct Transaction {
 /// One command of a transaction.
 #[derive(Debug)]
 pub enum Part {
-    /// Its operations are the next ones of the batch.
+    /// Its operation is the next one of the batch.
     Store {
         /// The command's name.
         name: &'static str,
         /// How its reply reads.
         shape: Shape,
-        /// The number of operations, if they are several and their replies an array.
-        many: Option<usize>,
     },
     /// It needs no store.
     Local {
@@ -104,22 +102,12 @@ impl Transaction {
 
     /// Adds a command of the store, unless the transaction gets too large.
     pub fn add(&mut self, name: &'static str, translation: Translation, limit: usize) -> Result<(), Failure> {
-        let Translation { command, shape } = translation;
-        let bytes = self.bytes + command.text_len();
-        self.check(command.operations().len(), bytes, limit)?;
+        let Translation { operation, shape } = translation;
+        let bytes = self.bytes + operation.text_len();
+        self.check(bytes, limit)?;
         self.bytes = bytes;
-        let many = match command {
-            Command::One(operation) => {
-                self.batch.operations.push(operation);
-                None
-            }
-            Command::Batch(mut batch) => {
-                let count = batch.operations.len();
-                self.batch.operations.append(&mut batch.operations);
-                Some(count)
-            }
-        };
-        self.parts.push(Part::Store { name, shape, many });
+        self.batch.operations.push(operation);
+        self.parts.push(Part::Store { name, shape });
         Ok(())
     }
 
@@ -132,7 +120,7 @@ impl Transaction {
         limit: usize,
     ) -> Result<(), Failure> {
         let bytes = self.bytes + words.iter().map(|word| word.len()).sum::<usize>();
-        self.check(0, bytes, limit)?;
+        self.check(bytes, limit)?;
         self.bytes = bytes;
         self.parts.push(Part::Local { name, run, words });
         Ok(())
@@ -140,14 +128,13 @@ impl Transaction {
 
     /// Adds a command whose reply is known.
     pub fn add_known(&mut self, value: Value, limit: usize) -> Result<(), Failure> {
-        self.check(0, self.bytes, limit)?;
+        self.check(self.bytes, limit)?;
         self.parts.push(Part::Known(value));
         Ok(())
     }
 
-    fn check(&self, operations: usize, bytes: usize, limit: usize) -> Result<(), Failure> {
-        let is_long = self.parts.len() >= MAX_BATCH || self.batch.operations.len() + operations > MAX_BATCH;
-        if is_long {
+    fn check(&self, bytes: usize, limit: usize) -> Result<(), Failure> {
+        if self.parts.len() >= MAX_BATCH {
             return Err(Failure::new(format!("ERR a transaction has at most {MAX_BATCH} commands")));
         }
         if bytes > limit {
@@ -182,13 +169,7 @@ pub fn replied(parts: Vec<Part>, reply: Reply, client: &mut Client, facts: &mut 
         Part::Local { name, run, words } => {
             run(&Call { name, words: &words }, client, facts).unwrap_or_else(Value::from)
         }
-        Part::Store { name, shape, many } => {
-            let reply = match many {
-                Some(count) => Reply::Array(replies.by_ref().take(count).collect()),
-                None => replies.next().unwrap_or(Reply::Nil),
-            };
-            shape.value(name, reply)
-        }
+        Part::Store { name, shape } => shape.value(name, replies.next().unwrap_or(Reply::Nil)),
     });
     Value::Array(values.collect())
 }

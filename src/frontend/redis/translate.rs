@@ -5,18 +5,17 @@ use std::borrow::Cow;
 use super::arguments::Call;
 use super::failure::Failure;
 use super::value::Value;
-use crate::command::{Batch, Command};
 use crate::operation::Operation;
 use crate::reply::{Refusal, Reply};
 
 /// Turns the words of a request into a command of the store.
 pub type Translate = fn(&Call<'_>) -> Result<Translation, Failure>;
 
-/// A command of the store that stands for one of Redis.
+/// An operation of the store that stands for a command of Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Translation {
-    /// The command; a batch has no watches.
-    pub command: Command,
+    /// The operation.
+    pub operation: Operation,
     /// How its reply reads.
     pub shape: Shape,
 }
@@ -32,8 +31,6 @@ pub enum Shape {
     Flag,
     /// Milliseconds as seconds (TTL, EXPIRETIME).
     Seconds,
-    /// The only element of an array (MGET of one key).
-    Alone,
     /// The reply of a scan without its keys, because no key has the type that is asked for.
     NoKeys,
     /// Nil, or this error if there is a value: Redis looks for the key before it reads the number.
@@ -43,17 +40,12 @@ pub enum Shape {
 impl Translation {
     /// One operation.
     pub fn one(operation: Operation, shape: Shape) -> Self {
-        Self { command: operation.into(), shape }
+        Self { operation, shape }
     }
 
     /// One operation whose reply stays as it is.
     pub fn plain(operation: Operation) -> Result<Self, Failure> {
         Ok(Self::one(operation, Shape::Plain))
-    }
-
-    /// Several operations at once.
-    pub fn many(operations: Vec<Operation>) -> Self {
-        Self { command: Command::Batch(Batch { watches: Vec::new(), operations }), shape: Shape::Plain }
     }
 }
 
@@ -72,9 +64,6 @@ impl Shape {
                 parts.truncate(1);
                 parts.push(Reply::Array(Vec::new()));
                 plain(name, Reply::Array(parts))
-            }
-            (Self::Alone, reply) if !matches!(reply, Reply::Error(_)) => {
-                Value::Array(vec![plain(name, reply)])
             }
             (_, reply) => plain(name, reply),
         }

@@ -75,8 +75,8 @@ impl Connection {
             }
             _ if self.transaction.is_open() => self.queue(entry, words),
             Run::Store(translate) => match translate(&table::call(entry, &words)) {
-                Ok(Translation { command, shape }) => {
-                    self.prepare(vec![command], Kind::Store { name: entry.name, shape });
+                Ok(Translation { operation, shape }) => {
+                    self.prepare(vec![operation.into()], Kind::Store { name: entry.name, shape });
                 }
                 Err(failure) => self.push(failure.into()),
             },
@@ -221,9 +221,9 @@ impl Connection {
     /// KV.DO: a command under the name that the client gives it.
     fn run_named(&mut self, words: &[Bytes], facts: &dyn Facts) {
         match named_request(words, &facts.members()) {
-            Ok((request, entry, Translation { command, shape })) => {
+            Ok((request, entry, Translation { operation, shape })) => {
                 let kind = Kind::Store { name: entry.name, shape };
-                self.prepare(vec![command], kind).request = Some(request);
+                self.prepare(vec![operation.into()], kind).request = Some(request);
             }
             Err(failure) => self.push(failure.into()),
         }
