@@ -167,7 +167,34 @@ impl FrameReader {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_frames_or_refused_and_never_too_much_is_reserved(
+            bytes in vec(prop_oneof![2 => 0..4_u8, 1 => 16..18_u8, 1 => any::<u8>()], 0..200),
+        ) {
+            let mut rest = &bytes[..];
+            let mut reader = FrameReader::new(20);
+            let mut frames = 0;
+            'connection: while reader.fill(&mut (&mut rest).take(7)).expect("memory does not fail") {
+                loop {
+                    let has_frame = reader.has_frame();
+                    match reader.next() {
+                        Ok(Some(_)) => frames += 1,
+                        Ok(None) => break,
+                        Err(_) => break 'connection,
+                    }
+                    prop_assert!(has_frame);
+                }
+                prop_assert!(!reader.has_frame() && reader.bytes.len() <= READ_BYTES);
+            }
+            prop_assert!(frames * HEADER_BYTES <= bytes.len());
+        }
+    }
 
     fn reader_of(mut bytes: &[u8]) -> FrameReader {
         let mut reader = FrameReader::new(100_000);

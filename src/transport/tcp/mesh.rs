@@ -86,7 +86,7 @@ impl Default for MeshLimits {
 }
 
 /// Finds the addresses of a name, `host:port`.
-pub(super) type Resolve = fn(&str) -> io::Result<Vec<SocketAddr>>;
+pub(super) type Resolve = Box<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
 /// What all threads of a mesh share.
 pub(super) struct Shared {
@@ -170,7 +170,7 @@ impl Mesh {
     ///
     /// `InvalidInput` if the options contradict themselves, else the error of the system.
     pub fn start(options: MeshOptions, clients: Arc<dyn LocalClients>) -> io::Result<Arc<Self>> {
-        Self::start_with(options, clients, |name| Ok(name.to_socket_addrs()?.collect()))
+        Self::start_with(options, clients, Box::new(|name| Ok(name.to_socket_addrs()?.collect())))
     }
 
     pub(super) fn start_with(

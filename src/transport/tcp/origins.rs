@@ -9,7 +9,7 @@ use crate::id::Id;
 
 /// An origin lives for one to two of these spans after the last request. It is longer than any
 /// request waits for its answer.
-const AGE: Duration = Duration::from_secs(60);
+const AGE: Duration = Duration::from_secs(30);
 
 /// The most peers that a set of origins has room for.
 pub(super) const MAX_PEERS: usize = 63;
@@ -114,10 +114,10 @@ mod tests {
         let at = |seconds| BootTime::from_micros(0) + Duration::from_secs(seconds);
         let mut table = OriginTable::new(at(0));
         table.learn(id(9), Origins::peer(1), at(0));
-        table.learn(id(8), Origins::OWN, at(59));
-        table.learn(id(9), Origins::peer(2), at(60));
+        table.learn(id(8), Origins::OWN, at(29));
+        table.learn(id(9), Origins::peer(2), at(30));
         assert!(table.of(id(9)).has(Origins::peer(1)), "an answer may still come");
-        table.learn(id(9), Origins::peer(2), at(120));
+        table.learn(id(9), Origins::peer(2), at(60));
         assert!(!table.of(id(9)).has(Origins::peer(1)));
         table.learn(id(7), Origins::OWN, at(1_000));
         assert!(table.of(id(9)).is_empty());

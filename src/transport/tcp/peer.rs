@@ -120,27 +120,22 @@ impl Queue {
         Ok(())
     }
 
-    /// Writes what the connection takes.
-    fn flush(&mut self) -> io::Result<()> {
-        let Some(stream) = &self.stream else { return Ok(()) };
-        while !self.waiting.is_empty() {
-            let parts: Vec<IoSlice<'_>> = (self.waiting.iter().take(MAX_SLICES).enumerate())
-                .map(|(at, frame)| IoSlice::new(if at == 0 { &frame[self.written..] } else { frame }))
-                .collect();
-            let written = write_once(stream, &parts)?;
-            if written == 0 {
-                break;
-            }
-            self.written += written;
-            while let Some(length) =
-                self.waiting.front().map(Vec::len).filter(|length| self.written >= *length)
-            {
-                self.written -= length;
-                self.bytes -= length;
-                self.waiting.pop_front();
-            }
+    /// Writes once, and returns whether to go on: something is left, and the connection took a part.
+    fn write(&mut self) -> io::Result<bool> {
+        let Some(stream) = self.stream.as_ref().filter(|_| !self.waiting.is_empty()) else {
+            return Ok(false);
+        };
+        let parts: Vec<IoSlice<'_>> = (self.waiting.iter().take(MAX_SLICES).enumerate())
+            .map(|(at, frame)| IoSlice::new(if at == 0 { &frame[self.written..] } else { frame }))
+            .collect();
+        let written = write_once(stream, &parts)?;
+        self.written += written;
+        while let Some(length) = self.waiting.front().map(Vec::len).filter(|length| self.written >= *length) {
+            self.written -= length;
+            self.bytes -= length;
+            self.waiting.pop_front();
         }
-        Ok(())
+        Ok(written > 0 && !self.waiting.is_empty())
     }
 }
 
@@ -229,10 +224,10 @@ impl Peer {
     }
 
     /// Writes what waits, as far as the connection takes it, and returns whether something is left.
+    /// The sender of a datagram waits for one write at most.
     pub(super) fn flush(&self) -> io::Result<bool> {
-        let mut queue = self.queue.lock();
-        queue.flush()?;
-        Ok(!queue.waiting.is_empty())
+        while self.queue.lock().write()? {}
+        Ok(!self.queue.lock().waiting.is_empty())
     }
 
     /// From now on, datagrams go through this connection.

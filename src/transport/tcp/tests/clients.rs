@@ -8,7 +8,7 @@ fn to_client(client: u16) -> Address {
 
 #[test]
 fn answer_goes_where_the_request_came_from() {
-    let nodes = cluster(3);
+    let (_, nodes) = three();
     let (question, answer) = (datagram(Kind::Request, 1, b"question"), datagram(Kind::Answer, 1, b"answer"));
     assert!(nodes[0].mesh.submit(question.clone()));
     assert_eq!(nodes[0].receive(), question);
@@ -28,7 +28,7 @@ fn answer_goes_where_the_request_came_from() {
 
 #[test]
 fn answer_to_a_request_that_was_forwarded_twice_is_relayed() {
-    let nodes = cluster(3);
+    let (_, nodes) = three();
     let (question, answer) =
         (datagram(Kind::Request, 0x99, b"question"), datagram(Kind::Answer, 0x99, b"answer"));
     assert!(nodes[0].mesh.submit(question.clone()));
@@ -44,20 +44,20 @@ fn answer_to_a_request_that_was_forwarded_twice_is_relayed() {
 
 #[test]
 fn answer_that_runs_in_circles_is_dropped() {
-    let nodes = cluster(3);
+    let (_, nodes) = three();
     let (question, answer) =
         (datagram(Kind::Request, 0x99, b"question"), datagram(Kind::Answer, 0x99, b"answer"));
-    for (from, to) in [(0, 1), (1, 2), (2, 0)] {
-        nodes[from].send(to_peer(to as u16 + 1), &question);
-        assert_eq!(nodes[to].receive(), question);
+    for (from, to) in [(0, 2), (1, 3), (2, 1)] {
+        nodes[from].send(to_peer(to), &question);
+        assert_eq!(nodes[usize::from(to) - 1].receive(), question);
     }
     nodes[0].send(to_client(0x99), &answer);
     wait_until("it went round once", || nodes[1].link(3).messages_in == 1);
     // Messages of one connection are in order, so a late relay would be there before these.
-    for (from, to) in [(0, 2), (2, 1), (1, 0)] {
-        let marker = datagram(Kind::Peer, from as u16 + 1, b"marker");
-        nodes[from].send(to_peer(to as u16 + 1), &marker);
-        assert_eq!(nodes[to].receive(), marker);
+    for (from, to) in [(1, 3), (3, 2), (2, 1)] {
+        let marker = datagram(Kind::Peer, from, b"marker");
+        nodes[usize::from(from) - 1].send(to_peer(to), &marker);
+        assert_eq!(nodes[usize::from(to) - 1].receive(), marker);
     }
     let answers: u64 = nodes.iter().flat_map(|node| node.mesh.links()).map(|link| link.messages_in).sum();
     assert_eq!(answers, 3 + 3 + 3, "questions, markers, and one answer on three connections");
@@ -65,8 +65,7 @@ fn answer_that_runs_in_circles_is_dropped() {
 
 #[test]
 fn request_that_cannot_be_sent_is_refused_at_once() {
-    let (listen, _) = port();
-    let node = Node::start(options(1, listen, &[(2, "127.0.0.1:1")]));
+    let node = Names::default().start(options(1, &[2]));
     let question = datagram(Kind::Request, 1, b"question");
     node.send(to_peer(2), &question);
     assert!(node.mesh.submit(question.clone()));
@@ -78,21 +77,20 @@ fn request_that_cannot_be_sent_is_refused_at_once() {
 
 #[test]
 fn lost_connection_is_reported_after_what_was_forwarded() {
-    let mut nodes = cluster(2);
+    let (_, [first, second]) = two();
     let question = datagram(Kind::Request, 1, b"question");
-    assert!(nodes[0].mesh.submit(question.clone()));
-    nodes[0].send(to_peer(2), &question);
-    nodes.pop();
-    assert_eq!(nodes[0].call(), Call::Forwarded(id(2), question));
-    assert_eq!(nodes[0].call(), Call::Lost(id(2)));
+    assert!(first.mesh.submit(question.clone()));
+    first.send(to_peer(2), &question);
+    drop(second);
+    assert_eq!(first.call(), Call::Forwarded(id(2), question));
+    assert_eq!(first.call(), Call::Lost(id(2)));
 }
 
 #[test]
 fn only_requests_and_local_reads_are_taken_from_own_clients() {
-    let (listen, _) = port();
-    let mut options = options(1, listen, &[]);
+    let mut options = options(1, &[]);
     (options.limits.submitted, options.limits.submitted_bytes) = (2, 2 * ENVELOPE_BYTES + 5);
-    let node = Node::start_deaf(options);
+    let node = Names::default().start_deaf(options);
     assert!(!node.mesh.submit(datagram(Kind::Peer, 1, b"")));
     assert!(!node.mesh.submit(datagram(Kind::Answer, 1, b"")));
     assert!(!node.mesh.submit(Vec::new()));

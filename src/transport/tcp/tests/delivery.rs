@@ -1,14 +1,10 @@
 //! Datagrams arrive, and links come up again.
 
-use std::net::SocketAddr;
-
-use parking_lot::Mutex;
-
 use super::*;
 
 #[test]
 fn datagrams_arrive_in_order_both_ways_and_are_counted() {
-    let nodes = cluster(2);
+    let (_, nodes) = two();
     let long = datagram(Kind::Peer, 1, &vec![7; MAX_DATAGRAM - ENVELOPE_BYTES]);
     for number in 0..100 {
         nodes[0].send(to_peer(2), &datagram(Kind::Peer, 1, &[number]));
@@ -32,49 +28,30 @@ fn datagrams_arrive_in_order_both_ways_and_are_counted() {
 
 #[test]
 fn links_come_up_in_whichever_order_the_replicas_start() {
-    let ports = [port(), port(), port()];
-    let addresses = ports.each_ref().map(|port| port.1.clone());
-    let addresses = addresses.each_ref().map(String::as_str);
-    let [(one, _), (two, _), (three, _)] = ports;
-    drop((one, two)); // they listen later, on the same port
-    let third = Node::start(options(3, three, &[(1, addresses[0]), (2, addresses[1])]));
-    wait_until("an attempt has failed", || {
-        third.link(1).refusal.is_some() && third.link(2).refusal.is_some()
-    });
-    let listen = |address: &str| TcpListener::bind(address).expect("the port is free again");
-    let first = Node::start(options(1, listen(addresses[0]), &[(2, addresses[1]), (3, addresses[2])]));
+    let names = Names::default();
+    let third = names.start(options_of_three(3));
+    wait_until("attempts have failed", || third.mesh.links().iter().all(|link| link.refusal.is_some()));
+    assert_eq!(third.link(1).refusal.as_deref(), Some("its name has no address"));
+    let first = names.start(options_of_three(1));
     wait_until("two replicas are there", || first.link(3).is_up && third.link(1).is_up);
     assert_eq!(third.link(1).refusal, None);
-    let second = Node::start(options(2, listen(addresses[1]), &[(1, addresses[0]), (3, addresses[2])]));
+    let second = names.start(options_of_three(2));
     for node in [&first, &second, &third] {
         node.wait_until_up();
     }
 }
 
-/// The address of the replica that moves, behind its name.
-static MOVED: Mutex<Option<SocketAddr>> = Mutex::new(None);
-
 #[test]
 fn replica_that_returns_under_a_new_address_is_reached_by_its_name() {
-    let (listen, address) = port();
-    let (moving, old_address) = port();
-    *MOVED.lock() = old_address.parse().ok();
-    let (sender, calls) = unbounded();
-    let resolve = |name: &str| {
-        assert_eq!(name, "two.example:7000");
-        Ok(MOVED.lock().iter().copied().collect())
-    };
-    let options_of_first = options(1, listen, &[(2, "two.example:7000")]);
-    let mesh = Mesh::start_with(options_of_first, Arc::new(Clients(sender)), resolve).expect("it starts");
-    let first = Node::receiving(mesh, calls);
-    let second = Node::start(options(2, moving, &[(1, &address)]));
-    first.wait_until_up();
+    let (names, [first, second]) = two();
+    let old = names.address(2);
     drop(second);
     assert_eq!(first.call(), Call::Lost(id(2)));
     wait_until("the link is down", || !first.link(2).is_up);
-    let (moved, new_address) = port();
-    *MOVED.lock() = new_address.parse().ok();
-    let second = Node::start(options(2, moved, &[(1, &address)]));
+    let occupied = TcpListener::bind(old); // its old port is not given to it again
+    let second = names.start(options(2, &[1]));
+    assert_ne!(names.address(2), old);
+    drop(occupied);
     first.wait_until_up();
     second.wait_until_up();
     first.send(to_peer(2), &datagram(Kind::Peer, 1, b"again"));
@@ -84,12 +61,12 @@ fn replica_that_returns_under_a_new_address_is_reached_by_its_name() {
 
 #[test]
 fn second_connection_of_a_replica_replaces_the_first() {
-    let (listen, address) = port();
-    let node = Node::start(options(1, listen, &[(2, "127.0.0.1:1")]));
-    let first = dial_as(2, 1, &address);
+    let names = Names::default();
+    let node = names.start(options(1, &[2]));
+    let first = dial_as(2, 1, names.address(1));
     say(&first, &framed(&datagram(Kind::Peer, 2, b"first")));
     assert_eq!(node.receive(), datagram(Kind::Peer, 2, b"first"));
-    let second = dial_as(2, 1, &address);
+    let second = dial_as(2, 1, names.address(1));
     assert_eq!(node.call(), Call::Lost(id(2)), "answers on the first one may be lost");
     assert_eq!(hear_all(&first), b"", "it is closed");
     say(&second, &framed(&datagram(Kind::Peer, 2, b"second")));
@@ -98,7 +75,7 @@ fn second_connection_of_a_replica_replaces_the_first() {
 
 #[test]
 fn stopped_mesh_still_writes_what_is_sent_at_once() {
-    let nodes = cluster(2);
+    let (_, nodes) = two();
     nodes[0].mesh.stop();
     nodes[0].send(to_peer(2), &datagram(Kind::Peer, 1, b"last words"));
     nodes[0].mesh.finish();
@@ -110,12 +87,11 @@ fn stopped_mesh_still_writes_what_is_sent_at_once() {
 
 #[test]
 fn replica_that_answers_no_ping_is_given_up() {
-    let (listen, address) = port();
-    let (deaf, deaf_address) = port();
-    let _deaf = Node::start_deaf(options(2, deaf, &[(1, &address)]));
-    let mut options = options(1, listen, &[(2, &deaf_address)]);
+    let names = Names::default();
+    let _deaf = names.start_deaf(options(2, &[1]));
+    let mut options = options(1, &[2]);
     options.limits.silence = Duration::from_millis(100);
-    let node = Node::start(options);
+    let node = names.start(options);
     assert_eq!(node.call(), Call::Lost(id(2)));
     wait_until("it is dialled again", || node.link(2).reconnects > 0);
 }

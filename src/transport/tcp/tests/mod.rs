@@ -2,16 +2,19 @@
 
 mod clients;
 mod delivery;
+mod pipelines;
 mod pressure;
 mod strangers;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use parking_lot::Mutex;
 
 use super::frame::HEADER_BYTES;
 use super::hello::Identity;
@@ -58,6 +61,51 @@ impl LocalClients for Clients {
     }
 }
 
+/// The names of replicas, and where they listen at the moment. A replica that is not there yet has no
+/// address.
+#[derive(Clone, Default)]
+struct Names(Arc<Mutex<BTreeMap<String, SocketAddr>>>);
+
+fn name(of: u16) -> String {
+    format!("replica-{of}:7000")
+}
+
+impl Names {
+    /// Starts a mesh that receives all the time.
+    fn start(&self, options: MeshOptions) -> Node {
+        let (mesh, calls) = self.start_mesh(options);
+        let (sender, received) = unbounded();
+        let receiver = Arc::clone(&mesh);
+        thread::spawn(move || {
+            let mut buffer = vec![0; MAX_DATAGRAM];
+            while let Ok(Received::Datagram(length)) = receiver.receive(&mut buffer, None) {
+                let _over = sender.send(buffer[..length].to_vec());
+            }
+        });
+        Node { mesh, calls, received }
+    }
+
+    /// Starts a mesh that receives nothing.
+    fn start_deaf(&self, options: MeshOptions) -> Node {
+        let (mesh, calls) = self.start_mesh(options);
+        Node { mesh, calls, received: unbounded().1 }
+    }
+
+    fn start_mesh(&self, options: MeshOptions) -> (Arc<Mesh>, Receiver<Call>) {
+        let address = options.listen.local_addr().expect("it is bound");
+        self.0.lock().insert(name(options.own.number()), address);
+        let (sender, calls) = unbounded();
+        let names = self.clone();
+        let resolve = Box::new(move |name: &str| Ok(names.0.lock().get(name).copied().into_iter().collect()));
+        (Mesh::start_with(options, Arc::new(Clients(sender)), resolve).expect("it starts"), calls)
+    }
+
+    /// Where a replica listens.
+    fn address(&self, of: u16) -> SocketAddr {
+        self.0.lock()[&name(of)]
+    }
+}
+
 /// A mesh, and all that it hands over.
 struct Node {
     mesh: Arc<Mesh>,
@@ -72,31 +120,6 @@ impl Drop for Node {
 }
 
 impl Node {
-    /// A mesh that receives all the time.
-    fn start(options: MeshOptions) -> Self {
-        let (sender, calls) = unbounded();
-        Self::receiving(Mesh::start(options, Arc::new(Clients(sender))).expect("it starts"), calls)
-    }
-
-    fn receiving(mesh: Arc<Mesh>, calls: Receiver<Call>) -> Self {
-        let (sender, received) = unbounded();
-        let receiver = Arc::clone(&mesh);
-        thread::spawn(move || {
-            let mut buffer = vec![0; MAX_DATAGRAM];
-            while let Ok(Received::Datagram(length)) = receiver.receive(&mut buffer, None) {
-                let _over = sender.send(buffer[..length].to_vec());
-            }
-        });
-        Self { mesh, calls, received }
-    }
-
-    /// A mesh that receives nothing.
-    fn start_deaf(options: MeshOptions) -> Self {
-        let (sender, calls) = unbounded();
-        let mesh = Mesh::start(options, Arc::new(Clients(sender))).expect("it starts");
-        Self { mesh, calls, received: unbounded().1 }
-    }
-
     fn send(&self, to: Address, datagram: &[u8]) {
         self.mesh.send(to, datagram).expect("it never fails");
     }
@@ -126,40 +149,43 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A port of the loopback interface and its address.
-fn port() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("it is bound").to_string();
-    (listener, address)
+fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").expect("a free port")
 }
 
-fn options(own: u16, listen: TcpListener, peers: &[(u16, &str)]) -> MeshOptions {
+/// The options of a mesh on a port of its own.
+fn options(own: u16, peers: &[u16]) -> MeshOptions {
     MeshOptions {
         own: id(own),
         cluster: "test".to_owned(),
         secret: Some("a secret".to_owned()),
-        listen,
-        peers: peers.iter().map(|&(peer, address)| (id(peer), address.to_owned())).collect(),
+        listen: listener(),
+        peers: peers.iter().map(|&peer| (id(peer), name(peer))).collect(),
         seed: u64::from(own),
         limits: MeshLimits { silence: TEST_TIMEOUT, ..MeshLimits::default() },
     }
 }
 
-/// Meshes 1 to `count` that know each other.
-fn cluster(count: u16) -> Vec<Node> {
-    let ports: Vec<_> = (1..=count).map(|number| (number, port())).collect();
-    let addresses: Vec<(u16, String)> =
-        ports.iter().map(|(number, port)| (*number, port.1.clone())).collect();
-    let nodes: Vec<Node> = ports
-        .into_iter()
-        .map(|(own, (listener, _))| {
-            let others = addresses.iter().filter(|(number, _)| *number != own);
-            let others: Vec<_> = others.map(|(number, address)| (*number, address.as_str())).collect();
-            Node::start(options(own, listener, &others))
-        })
-        .collect();
+/// The options of mesh `own` of 1 to 3.
+fn options_of_three(own: u16) -> MeshOptions {
+    let peers: Vec<u16> = (1..=3).filter(|&peer| peer != own).collect();
+    options(own, &peers)
+}
+
+/// Meshes 1 to 3 that know each other.
+fn three() -> (Names, [Node; 3]) {
+    let names = Names::default();
+    let nodes = [1, 2, 3].map(|own| names.start(options_of_three(own)));
     nodes.iter().for_each(Node::wait_until_up);
-    nodes
+    (names, nodes)
+}
+
+/// Meshes 1 and 2 that know each other.
+fn two() -> (Names, [Node; 2]) {
+    let names = Names::default();
+    let nodes = [names.start(options(1, &[2])), names.start(options(2, &[1]))];
+    nodes.iter().for_each(Node::wait_until_up);
+    (names, nodes)
 }
 
 fn datagram(kind: Kind, of: u16, content: &[u8]) -> Vec<u8> {
@@ -179,7 +205,7 @@ fn identity(own: u16, others: &[u16]) -> Identity {
 }
 
 /// Dials a mesh by hand, as the replica `own`, and says a good hello.
-fn dial_as(own: u16, to: u16, address: &str) -> TcpStream {
+fn dial_as(own: u16, to: u16, address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("it listens");
     let until = BootTime::now() + TEST_TIMEOUT;
     hello::dial(&identity(own, &[to]), id(to), &stream, until).expect("a good hello");

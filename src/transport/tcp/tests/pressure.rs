@@ -4,17 +4,10 @@ use super::*;
 
 /// Mesh 1, mesh 2 that receives, and mesh 3 that does not.
 fn with_a_deaf_third(change: impl FnOnce(&mut MeshOptions)) -> [Node; 3] {
-    let ports = [port(), port(), port()];
-    let addresses = ports.each_ref().map(|port| port.1.clone());
-    let addresses = addresses.each_ref().map(String::as_str);
-    let [(one, _), (two, _), (three, _)] = ports;
-    let mut first = options(1, one, &[(2, addresses[1]), (3, addresses[2])]);
+    let names = Names::default();
+    let mut first = options_of_three(1);
     change(&mut first);
-    let nodes = [
-        Node::start(first),
-        Node::start(options(2, two, &[(1, addresses[0]), (3, addresses[2])])),
-        Node::start_deaf(options(3, three, &[(1, addresses[0]), (2, addresses[1])])),
-    ];
+    let nodes = [names.start(first), names.start(options_of_three(2)), names.start_deaf(options_of_three(3))];
     wait_until("the links are up", || nodes[0].link(2).is_up && nodes[0].link(3).is_up);
     nodes
 }

@@ -1,9 +1,14 @@
 //! Connections that do not belong here.
 
-use std::io::{Read, Write};
-
+use super::hello::HelloError;
 use super::*;
-use crate::transport::tcp::hello::HelloError;
+
+/// A port of the loopback interface and its address.
+fn port() -> (TcpListener, SocketAddr) {
+    let listener = listener();
+    let address = listener.local_addr().expect("it is bound");
+    (listener, address)
+}
 
 /// Both sides of a hello, and how each ends.
 fn hello_between(
@@ -102,9 +107,10 @@ fn listener_must_prove_the_secret_too() {
 
 #[test]
 fn other_version_is_refused_on_both_sides() {
-    let (listen, address) = port();
-    let node = Node::start(options(1, listen, &[(2, "127.0.0.1:1")]));
-    let stream = TcpStream::connect(&address).expect("it listens");
+    let names = Names::default();
+    let node = names.start(options(1, &[2]));
+    let address = names.address(1);
+    let stream = TcpStream::connect(address).expect("it listens");
     let mut greeting = b"KVMESH\x02\x00".to_vec();
     greeting.extend([0; 32]);
     say(&stream, &greeting);
@@ -131,20 +137,18 @@ fn other_version_is_refused_on_both_sides() {
 
 #[test]
 fn refusal_is_shown_at_the_link_until_the_replica_is_reached() {
-    let ports = [port(), port()];
-    let [(one, one_address), (two, two_address)] = ports;
-    let mut wrong = options(1, one, &[(2, &two_address)]);
+    let names = Names::default();
+    let mut wrong = options(1, &[2]);
     wrong.cluster = "other".to_owned();
-    let first = Node::start(wrong);
-    let second = Node::start(options(2, two, &[(1, &one_address)]));
+    let first = names.start(wrong);
+    let second = names.start(options(2, &[1]));
     let refusal = Some("it is in another cluster".to_owned());
     wait_until("both sides show it", || {
         first.link(2).refusal == refusal && second.link(1).refusal == refusal
     });
     assert!(!first.link(2).is_up && !second.link(1).is_up);
     drop(first);
-    let listen = TcpListener::bind(&one_address).expect("the port is free again");
-    let first = Node::start(options(1, listen, &[(2, &two_address)]));
+    let first = names.start(options(1, &[2]));
     first.wait_until_up();
     second.wait_until_up();
     assert_eq!(second.link(1).refusal, None);
@@ -152,11 +156,11 @@ fn refusal_is_shown_at_the_link_until_the_replica_is_reached() {
 
 #[test]
 fn garbage_gets_nothing_and_leaves_the_mesh_as_it_was() {
-    let nodes = cluster(2);
-    let address = nodes[0].link(2).address;
+    let (names, nodes) = two();
+    let address = names.address(2);
     let long = vec![0xFF; 100_000];
     for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"*1\r\n$4\r\nPING\r\n", b"\x16\x03\x01\x02\x00", &long] {
-        let mut stream = TcpStream::connect(&address).expect("it listens");
+        let mut stream = TcpStream::connect(address).expect("it listens");
         stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("no error of the system");
         let _reset = stream.write_all(garbage); // it may be closed before all of it is written
         assert_eq!(hear_all(&stream), b"");
@@ -167,14 +171,15 @@ fn garbage_gets_nothing_and_leaves_the_mesh_as_it_was() {
 
 #[test]
 fn silent_stranger_is_closed_at_the_deadline() {
-    let (listen, address) = port();
-    let mut options = options(1, listen, &[(2, "127.0.0.1:1")]);
+    let names = Names::default();
+    let mut options = options(1, &[2]);
     options.limits.hello = Duration::from_millis(50);
-    let _node = Node::start(options);
-    let silent = TcpStream::connect(&address).expect("it listens");
-    let half = TcpStream::connect(&address).expect("it listens");
+    let _node = names.start(options);
+    let address = names.address(1);
+    let silent = TcpStream::connect(address).expect("it listens");
+    let half = TcpStream::connect(address).expect("it listens");
     say(&half, b"KVMESH\x01");
-    let late = TcpStream::connect(&address).expect("it listens");
+    let late = TcpStream::connect(address).expect("it listens");
     say(&late, b"KVMESH\x01\x00");
     say(&late, &[0; 32]);
     assert_eq!(hear_all(&silent), b"");
@@ -184,24 +189,25 @@ fn silent_stranger_is_closed_at_the_deadline() {
 
 #[test]
 fn newest_stranger_is_closed_when_too_many_are_at_the_door() {
-    let (listen, address) = port();
-    let mut options = options(1, listen, &[(2, "127.0.0.1:1")]);
+    let names = Names::default();
+    let mut options = options(1, &[2]);
     (options.limits.strangers, options.limits.hello) = (2, TEST_TIMEOUT);
-    let node = Node::start(options);
+    let node = names.start(options);
+    let address = names.address(1);
     let strangers = [(); 2].map(|()| {
-        let stranger = TcpStream::connect(&address).expect("it listens");
+        let stranger = TcpStream::connect(address).expect("it listens");
         say(&stranger, b"KVMESH\x01\x00");
         say(&stranger, &[0; 32]);
         let mut greeting = [0; 40];
         (&stranger).read_exact(&mut greeting).expect("it is welcome at the door");
         stranger
     });
-    let newest = TcpStream::connect(&address).expect("it listens");
+    let newest = TcpStream::connect(address).expect("it listens");
     assert_eq!(hear_all(&newest), b"");
     drop(strangers);
     // There is room again.
     wait_until("a replica is let in", || {
-        let stream = TcpStream::connect(&address).expect("it listens");
+        let stream = TcpStream::connect(address).expect("it listens");
         hello::dial(&identity(2, &[1]), id(1), &stream, BootTime::now() + TEST_TIMEOUT).is_ok()
     });
     drop(node);
@@ -209,8 +215,9 @@ fn newest_stranger_is_closed_when_too_many_are_at_the_door() {
 
 #[test]
 fn replica_that_breaks_the_rules_of_a_connection_is_closed() {
-    let (listen, address) = port();
-    let node = Node::start(options(1, listen, &[(2, "127.0.0.1:1")]));
+    let names = Names::default();
+    let node = names.start(options(1, &[2]));
+    let address = names.address(1);
     let too_long = u32::try_from(MAX_DATAGRAM + 1).expect("it fits").to_le_bytes();
     let rules = [
         [&too_long[..], &[0]].concat(),
@@ -221,7 +228,7 @@ fn replica_that_breaks_the_rules_of_a_connection_is_closed() {
         framed(&datagram(Kind::LocalRead, 2, b"")), // only for the own front ends
     ];
     for bytes in rules {
-        let stream = dial_as(2, 1, &address);
+        let stream = dial_as(2, 1, address);
         say(&stream, &framed(&datagram(Kind::Peer, 2, b"good")));
         assert_eq!(node.receive(), datagram(Kind::Peer, 2, b"good"));
         say(&stream, &bytes);
