@@ -7,8 +7,10 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use kvstore::bytes::Bytes;
+use kvstore::cluster;
 use kvstore::codec;
 use kvstore::command::{Batch, Command, Proposal, Watch};
+use kvstore::dialect::Dialect;
 use kvstore::operation::{Deadline, Operation};
 use kvstore::replication::Message;
 use kvstore::request::Response;
@@ -44,8 +46,8 @@ struct Flat<'a> {
     entries: Option<Vec<FlatEntry<'a>>>,
 }
 
-/// Index, term, client, `MID`, key and value.
-type FlatEntry<'a> = (u64, u64, &'a str, &'a str, &'a str, &'a str);
+/// Index, term, time, client, `MID`, key and value.
+type FlatEntry<'a> = (u64, u64, u64, &'a str, &'a str, &'a str, &'a str);
 
 fn encoded(message: Message) -> Vec<u8> {
     let mut buffer = Vec::new();
@@ -156,5 +158,30 @@ fn binary(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, decode, encode, binary);
+/// The datagrams of a real cluster, beside the JSON of `decode` and `encode`.
+fn datagrams(c: &mut Criterion) {
+    let Dialect { mut decoder, .. } = cluster::dialect(id(0), &[id(1)]);
+    let Dialect { encoder, .. } = cluster::dialect(id(1), &[id(0)]);
+    let (mut datagram, mut out) = (Vec::new(), Vec::new());
+    for (name, message) in
+        [("append of 1", append(1)), ("append of 64", append(64)), ("acknowledgement", acknowledgement())]
+    {
+        let messages = [message];
+        encoder.peer(&mut datagram, id(0), Some(id(1)), &messages);
+        let json = encoded(messages[0].clone()).len();
+        println!("binary/{name}: {} bytes, as JSON {json}", datagram.len());
+        c.bench_function(&format!("binary/decode {name}"), |b| {
+            b.iter(|| {
+                out.clear();
+                decoder.decode(black_box(&mut datagram), &mut out).expect("well formed");
+                black_box(&out);
+            });
+        });
+        c.bench_function(&format!("binary/encode {name}"), |b| {
+            b.iter(|| encoder.peer(&mut datagram, id(0), Some(id(1)), black_box(&messages)));
+        });
+    }
+}
+
+criterion_group!(benches, decode, encode, binary, datagrams);
 criterion_main!(benches);
