@@ -134,3 +134,13 @@ proptest! {
         guarantees::check(&datagram);
     }
 }
+
+#[test]
+fn decoder_keeps_its_guarantees_for_the_seeds_of_its_fuzz_target() {
+    let seeds = std::fs::read_dir("fuzz/seeds/datagram").expect("the seeds are there");
+    for seed in seeds {
+        let seed = std::fs::read(seed.expect("a file").path()).expect("it can be read");
+        guarantees::check(&seed);
+        assert!(decoded(&seed).is_ok() || decode_answer(&seed).is_ok(), "{seed:?}");
+    }
+}
