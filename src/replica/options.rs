@@ -38,6 +38,10 @@ pub const LEASE_US: Micros = ELECTION_TIMEOUT_US / 50 * 49;
 /// How many unanswered appends a responsive follower may have: a megabyte in the stream dialect.
 const MAX_IN_FLIGHT: usize = 64;
 
+/// How many bytes of entries one append has at most, also where messages may be longer; a larger entry
+/// goes alone. A follower that is behind then has 16 MB of them on their way.
+const MAX_APPEND_BYTES: usize = 256 << 10;
+
 /// How many committed entries one batch applies: 1 ms of work, 8 ms if each entry fills a datagram
 /// of 64 KB.
 pub const APPLIED_AT_ONCE: usize = 256;
@@ -138,7 +142,7 @@ impl Options {
             heartbeat_interval_us: if on_demand { HEARTBEAT_INTERVAL_US } else { ELECTION_TIMEOUT_US / 3 },
             check_quorum_timeout_us: if on_demand { STALL_US } else { ELECTION_TIMEOUT_US },
             lease_us: if tuning.reads == Reads::Lease { LEASE_US } else { 0 },
-            max_append_bytes: limits.max_append_bytes(),
+            max_append_bytes: limits.max_append_bytes().min(MAX_APPEND_BYTES),
             entry_len: limits.entry_len(),
             max_in_flight: MAX_IN_FLIGHT,
             applied_at_once,
@@ -148,5 +152,25 @@ impl Options {
             max_log_bytes: log.max_bytes,
             tuning: tuning.core(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raft::tuning::Topology;
+
+    use super::*;
+    use crate::testkit::id;
+
+    #[test]
+    fn append_has_no_more_entries_than_a_follower_can_bear_many_times() {
+        let options = Options::new(id(0), vec![id(1), id(2)], 1);
+        let of_datagrams = |bytes| {
+            let limits = Limits::new(bytes, Topology::Star, 2);
+            (options.core_settings(&limits).max_append_bytes, limits.max_append_bytes())
+        };
+        let (used, possible) = of_datagrams(64 << 10);
+        assert_eq!(used, possible, "it fills a datagram of the simulators");
+        assert_eq!(of_datagrams(8 << 20).0, MAX_APPEND_BYTES);
     }
 }
