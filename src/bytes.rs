@@ -89,7 +89,7 @@ impl Serialize for Bytes {
         if let Some(text) = self.as_str() {
             return serializer.serialize_str(text);
         }
-        let digits: String = self.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits: String = self.iter().flat_map(|&byte| hex_digits(byte)).collect();
         let mut map = serializer.serialize_map(Some(1))?;
         map.serialize_entry(HEX, &digits)?;
         map.end()
@@ -124,6 +124,11 @@ impl<'de> Visitor<'de> for BytesVisitor {
             Some(_) => Err(de::Error::custom("more than hex digits")),
         }
     }
+}
+
+fn hex_digits(byte: u8) -> [char; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [byte >> 4, byte & 0xF].map(|digit| char::from(DIGITS[usize::from(digit)]))
 }
 
 fn from_hex(digits: &str) -> Option<Vec<u8>> {

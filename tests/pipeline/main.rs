@@ -1,5 +1,6 @@
 //! The stages together, on a network inside this process, and whole processes.
 
+mod binary;
 mod board;
 mod cluster;
 mod durable;
