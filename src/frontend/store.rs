@@ -39,4 +39,11 @@ pub type Answer = Box<dyn FnOnce(Outcome) + Send>;
 pub trait Store: Send + Sync {
     /// Asks a question. Questions of one thread reach the store in their order.
     fn ask(&self, question: Question, answer: Answer);
+
+    /// Asks a question of a client that has several under way at once: its writes take effect in the
+    /// order of its questions, or fail. Without this, a store that tries a write again may let a
+    /// later one overtake it.
+    fn ask_in_order(&self, _client: u64, question: Question, answer: Answer) {
+        self.ask(question, answer);
+    }
 }

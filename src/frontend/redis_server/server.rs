@@ -316,7 +316,7 @@ impl Server {
             false => Freshness::Linearizable,
         };
         let question = Question { command, name: request, freshness };
-        self.store.ask(question, self.mailbox.answer(connection, ticket));
+        self.store.ask_in_order(connection, question, self.mailbox.answer(connection, ticket));
     }
 
     /// Puts a link back, or closes it.

@@ -17,7 +17,8 @@
 //!
 //! # Outcomes
 //!
-//! The gateway submits a write once. If it cannot know the outcome, it says so:
+//! The gateway submits a write once, and again only if it certainly was not sent. If it cannot know
+//! the outcome, it says so:
 //!
 //! | event | a write | a read |
 //! |---|---|---|
@@ -25,14 +26,23 @@
 //! | the leader stops leading while the request waits | `Unknown` | is asked again |
 //! | no answer by the deadline | `Unknown` | `Fail` |
 //! | the replica has not proposed it (`Redirect`, `Fail`) | `Fail` | `Fail` |
-//! | there is no connection to the leader | `Fail` | is asked again |
+//! | there is no connection to the leader | is held | is asked again |
+//! | no answer by the deadline, and it is held | `Fail` | |
 //! | the session of the replica refuses the number | `Unknown` | |
 //! | too many questions wait, or the inbox is full | `Fail` | `Fail` |
 //!
 //! A read is asked again at the next call of [`expire`](Gateway::expire) and not at once: a replica
-//! that still believes in a lost leader would send it around in circles.
+//! that still believes in a lost leader would send it around in circles. A write that is held goes
+//! out then under another number, unless a later write of its client was sent meanwhile: then it
+//! fails (`lanes`). A request with a name of its own is never held, since its client may repeat it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod lanes;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
@@ -44,17 +54,19 @@ use tracing::debug;
 use super::store::{Answer, Freshness, Question, Store};
 use crate::clock::{BootTime, unix_millis};
 use crate::cluster::{decode_answer, encode_local_read, encode_request, request_id};
+use crate::codec;
 use crate::command::Command;
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::reply::{Refusal, Reply};
 use crate::request::{Outcome, Request, RequestId, Response};
-use crate::transport::tcp::LocalClients;
+use crate::transport::tcp::{Envelope, LocalClients};
+use state::{Kept, Settled, State, Waiting};
 
 /// The most questions that wait at once. 10,000 clients may have six each.
 pub const MAX_WAITING: usize = 65_536;
 
-/// How often the gateway looks for deadlines, and asks reads again.
+/// How often the gateway looks for deadlines, and asks again.
 const TICK: Duration = Duration::from_millis(50);
 
 /// Hands a datagram to the own replica. Returns false if the replica's inbox is full. It must
@@ -70,44 +82,11 @@ pub struct Gateway {
     state: Mutex<State>,
 }
 
-/// The questions that wait.
-struct State {
-    last: u64, // the number of the latest question; rises
-    numbered: BTreeMap<u64, Waiting>,
-    named: BTreeMap<RequestId, Named>,
-    waiting: usize,  // of both maps
-    again: Vec<u64>, // reads to ask again, by their numbers
-}
-
-/// A question that waits for its answer.
-struct Waiting {
-    answer: Answer,
-    deadline: Micros,
-    is_read: bool,
-    forwarded_to: Option<Id>,
-    datagram: Vec<u8>, // of a read, to ask it again; empty for others
-}
-
-/// Questions with the same name. All get the same answer.
-struct Named {
-    content: u64, // the digest of their command
-    questions: Vec<Waiting>,
-}
-
-/// Answers to give as soon as the lock is free.
-type Settled = Vec<(Answer, Outcome)>;
-
 impl Gateway {
     /// The gateway of the replica `own` among `peers`. A question has its answer within `limit`, or
     /// soon after.
     pub fn new(own: Id, peers: &[Id], limit: Micros) -> Arc<Self> {
-        let state = State {
-            last: 1_000 * u64::try_from(unix_millis()).unwrap_or_default(),
-            numbered: BTreeMap::new(),
-            named: BTreeMap::new(),
-            waiting: 0,
-            again: Vec::new(),
-        };
+        let state = State::new(1_000 * u64::try_from(unix_millis()).unwrap_or_default());
         let members = peers.iter().copied().chain([own]).collect();
         Arc::new(Self { own, members, limit, submit: OnceLock::new(), state: Mutex::new(state) })
     }
@@ -134,107 +113,117 @@ impl Gateway {
         thread::Builder::new().name("gateway".to_owned()).spawn(tick).map(drop)
     }
 
-    /// Ends the questions whose deadline has come, and asks lost reads again.
+    /// Ends the questions whose deadline has come, and asks again what was lost or held.
     pub fn expire(&self, now: Micros) {
         let mut settled = Settled::new();
         let mut state = self.state.lock();
-        // Later questions have later deadlines.
-        while let Some(entry) = state.numbered.first_entry().filter(|entry| entry.get().deadline <= now) {
-            settled.push(entry.remove().expired());
-        }
-        state.named.retain(|_, named| {
-            let expired = named.questions.extract_if(.., |question| question.deadline <= now);
-            settled.extend(expired.map(Waiting::expired));
-            !named.questions.is_empty()
+        state.expire(now, &mut settled);
+        state.ask_again(|datagram| self.hand_over(datagram));
+        state.send_held(|number, command| {
+            let id = self.name(number);
+            self.hand_over(encode(id, command.clone(), Freshness::Linearizable))
         });
-        state.waiting -= settled.len();
-        for number in std::mem::take(&mut state.again) {
-            let Some(question) = state.numbered.get_mut(&number) else { continue };
-            question.forwarded_to = None;
-            if !self.hand_over(question.datagram.clone()) {
-                state.again.push(number);
-            }
-        }
         drop(state);
         settle(settled);
     }
 
     /// How many questions wait for an answer.
     pub fn waiting(&self) -> usize {
-        self.state.lock().waiting
+        self.state.lock().waiting()
     }
 
     fn hand_over(&self, datagram: Vec<u8>) -> bool {
         self.submit.get().is_some_and(|submit| submit(datagram))
     }
 
-    /// Takes a question on. Returns its answer if the outcome is known at once.
-    fn take_on(&self, question: Question, answer: Answer, now: Micros) -> Option<(Answer, Outcome)> {
-        let Question { command, name, freshness } = question;
-        if name.as_ref().is_some_and(|name| self.members.contains(&name.client)) {
-            return Some((answer, Outcome::Fail));
-        }
-        let mut state = self.state.lock();
-        if state.waiting >= MAX_WAITING {
-            return Some((answer, Outcome::Fail));
-        }
-        let is_read = command.is_read();
-        let deadline = now.saturating_add(self.limit);
-        let mut waiting = Waiting { answer, deadline, is_read, forwarded_to: None, datagram: Vec::new() };
-        if let Some(id) = name {
-            let content = command.digest();
-            if state.named.get(&id).is_some_and(|named| named.content != content) {
-                return Some((waiting.answer, Outcome::Done(Reply::Error(Refusal::Reused))));
-            }
-            if !self.hand_over(encode(id.clone(), command, freshness)) {
-                return Some((waiting.answer, Outcome::Fail));
-            }
-            let named = state.named.entry(id).or_insert(Named { content, questions: Vec::new() });
-            named.questions.push(waiting);
-        } else {
-            state.last += 1;
-            let number = state.last;
-            let id = RequestId { client: self.own, mid: format!("{number:x}").into() };
-            let datagram = encode(id, command, freshness);
-            if is_read {
-                waiting.datagram.clone_from(&datagram);
-            }
-            if !self.hand_over(datagram) {
-                return Some((waiting.answer, Outcome::Fail));
-            }
-            state.numbered.insert(number, waiting);
-        }
-        state.waiting += 1;
-        None
+    /// The name of a question that has none.
+    fn name(&self, number: u64) -> RequestId {
+        RequestId { client: self.own, mid: format!("{number:x}").into() }
     }
 
-    /// The number of a question without a name of its own.
+    /// The number of such a question.
     fn number(&self, id: &RequestId) -> Option<u64> {
         if id.client == self.own { u64::from_str_radix(&id.mid, 16).ok() } else { None }
     }
 
-    fn take_answer(&self, id: &RequestId, outcome: Outcome) -> Settled {
-        let mut state = self.state.lock();
-        if let Some(number) = self.number(id) {
-            let Some(question) = state.numbered.get(&number) else { return Settled::new() };
-            if question.is_read && outcome == Outcome::Unknown {
-                state.again.push(number);
-                return Settled::new();
-            }
-            let question = state.numbered.remove(&number);
-            state.waiting -= 1;
-            return question.map(|question| (question.answer, by_session(outcome))).into_iter().collect();
+    /// Takes a question on. `client` asks in order. Returns the answer if the outcome is known at
+    /// once.
+    fn take_on(&self, client: Option<u64>, question: Question, answer: Answer) -> Settled {
+        let Question { command, name, freshness } = question;
+        let failed = |answer| vec![(answer, Outcome::Fail)];
+        if name.as_ref().is_some_and(|name| self.members.contains(&name.client)) {
+            return failed(answer);
         }
-        let questions = state.named.remove(id).map(|named| named.questions).unwrap_or_default();
-        state.waiting -= questions.len();
-        let outcome = not_proposed(outcome);
-        questions.into_iter().map(|question| (question.answer, outcome.clone())).collect()
+        let now = BootTime::now().as_micros();
+        let mut state = self.state.lock();
+        if state.waiting() >= MAX_WAITING {
+            return failed(answer);
+        }
+        let number = state.next_number();
+        let is_read = command.is_read();
+        // A client without an order has a lane for each write. Clients count from 1.
+        let lane = (!is_read).then(|| client.unwrap_or(u64::MAX - number));
+        let is_held = lane.is_some_and(|lane| state.lanes.is_held(lane));
+        let deadline = now.saturating_add(self.limit);
+        let mut waiting =
+            Waiting { answer, number, deadline, is_read, lane, forwarded_to: None, kept: Kept::Nothing };
+        match name {
+            Some(_) if is_held => return failed(waiting.answer),
+            Some(id) => {
+                let content = command.digest();
+                if !state.has_content(&id, content) {
+                    return vec![(waiting.answer, Outcome::Done(Reply::Error(Refusal::Reused)))];
+                }
+                if !self.hand_over(encode(id.clone(), command, freshness)) {
+                    return failed(waiting.answer);
+                }
+                state.add_named(id, content, waiting);
+            }
+            None if is_held => {
+                waiting.kept = Kept::Held(command);
+                state.add(waiting);
+            }
+            None => {
+                let datagram = encode(self.name(number), command, freshness);
+                if is_read {
+                    waiting.kept = Kept::Read(datagram.clone());
+                }
+                if !self.hand_over(datagram) {
+                    return failed(waiting.answer);
+                }
+                state.add(waiting);
+            }
+        }
+        Settled::new()
+    }
+
+    fn take_answer(&self, id: &RequestId, outcome: Outcome) -> Settled {
+        let mut settled = Settled::new();
+        let mut state = self.state.lock();
+        match self.number(id) {
+            Some(number) if outcome == Outcome::Unknown && state.ask_later(number) => {}
+            Some(number) => {
+                let question = state.remove(number, &mut settled);
+                settled.extend(question.map(|question| (question.answer, by_session(outcome))));
+            }
+            None => {
+                let outcome = not_proposed(outcome);
+                for question in state.remove_named(id, &mut settled) {
+                    settled.push((question.answer, outcome.clone()));
+                }
+            }
+        }
+        settled
     }
 }
 
 impl Store for Gateway {
     fn ask(&self, question: Question, answer: Answer) {
-        settle(self.take_on(question, answer, BootTime::now().as_micros()));
+        settle(self.take_on(None, question, answer));
+    }
+
+    fn ask_in_order(&self, client: u64, question: Question, answer: Answer) {
+        settle(self.take_on(Some(client), question, answer));
     }
 }
 
@@ -248,23 +237,20 @@ impl LocalClients for Gateway {
 
     fn forwarded(&self, to: Id, datagram: &[u8]) {
         let Some(id) = request_id(datagram) else { return };
-        let mut state = self.state.lock();
-        if let Some(number) = self.number(&id) {
-            if let Some(question) = state.numbered.get_mut(&number) {
-                question.forwarded_to = Some(to);
-            }
-        } else if let Some(named) = state.named.get_mut(&id) {
-            named.questions.iter_mut().for_each(|question| question.forwarded_to = Some(to));
-        }
+        let mut settled = Settled::new();
+        self.state.lock().forwarded(self.number(&id), &id, to, &mut settled);
+        settle(settled);
     }
 
     fn refused(&self, datagram: &[u8]) {
         let Some(id) = request_id(datagram) else { return };
         if let Some(number) = self.number(&id) {
             let mut state = self.state.lock();
-            if state.numbered.get(&number).is_some_and(|question| question.is_read) {
-                state.again.push(number);
+            if state.ask_later(number) {
                 return;
+            }
+            if let Some(command) = decode_command(datagram) {
+                return state.hold(number, command);
             }
         }
         settle(self.take_answer(&id, Outcome::Fail));
@@ -272,33 +258,8 @@ impl LocalClients for Gateway {
 
     fn lost(&self, to: Id) {
         let mut settled = Settled::new();
-        let mut guard = self.state.lock();
-        let state = &mut *guard;
-        let is_lost = |question: &Waiting| question.forwarded_to == Some(to);
-        for (number, question) in &mut state.numbered {
-            if question.is_read && is_lost(question) {
-                question.forwarded_to = None;
-                state.again.push(*number);
-            }
-        }
-        let lost = state.numbered.iter().filter(|(_, question)| is_lost(question));
-        let lost: Vec<u64> = lost.map(|(number, _)| *number).collect();
-        let lost = lost.into_iter().filter_map(|number| state.numbered.remove(&number));
-        settled.extend(lost.map(|question| (question.answer, Outcome::Unknown)));
-        state.named.retain(|_, named| {
-            let lost = named.questions.extract_if(.., |question| is_lost(question));
-            settled.extend(lost.map(|question| (question.answer, Outcome::Unknown)));
-            !named.questions.is_empty()
-        });
-        state.waiting -= settled.len();
-        drop(guard);
+        self.state.lock().lost(to, &mut settled);
         settle(settled);
-    }
-}
-
-impl Waiting {
-    fn expired(self) -> (Answer, Outcome) {
-        (self.answer, if self.is_read { Outcome::Fail } else { Outcome::Unknown })
     }
 }
 
@@ -320,6 +281,12 @@ fn encode(id: RequestId, command: Command, freshness: Freshness) -> Vec<u8> {
     datagram
 }
 
+/// The command of a request that this gateway has encoded.
+fn decode_command(datagram: &[u8]) -> Option<Command> {
+    let (Envelope { id, .. }, content) = Envelope::read(datagram)?;
+    codec::decode_request(content, id).ok().map(|request| request.command)
+}
+
 /// The replica that forwards requests redirects those that it has not proposed.
 fn not_proposed(outcome: Outcome) -> Outcome {
     if outcome == Outcome::Redirect { Outcome::Fail } else { outcome }
@@ -332,7 +299,3 @@ fn by_session(outcome: Outcome) -> Outcome {
         outcome => outcome,
     }
 }
-
-#[cfg(test)]
-#[path = "gateway_tests.rs"]
-mod tests;

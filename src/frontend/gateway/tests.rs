@@ -33,14 +33,41 @@ impl World {
     }
 
     fn ask_as(&mut self, name: Option<RequestId>, command: impl Into<Command>, freshness: Freshness) {
+        self.ask_of(None, name, command, freshness);
+    }
+
+    fn ask_of(
+        &mut self,
+        client: Option<u64>,
+        name: Option<RequestId>,
+        command: impl Into<Command>,
+        freshness: Freshness,
+    ) {
         let (answers, number) = (Arc::clone(&self.answers), self.asked);
         self.asked += 1;
         let question = Question { command: command.into(), name, freshness };
-        self.gateway.ask(question, Box::new(move |outcome| answers.lock().push((number, outcome))));
+        let answer = Box::new(move |outcome| answers.lock().push((number, outcome)));
+        match client {
+            Some(client) => self.gateway.ask_in_order(client, question, answer),
+            None => self.gateway.ask(question, answer),
+        }
     }
 
     fn ask(&mut self, operation: Operation) {
         self.ask_as(None, operation, Freshness::Linearizable);
+    }
+
+    fn ask_in_order(&mut self, client: u64, operation: Operation) {
+        self.ask_of(Some(client), None, operation, Freshness::Linearizable);
+    }
+
+    fn ask_named_in_order(&mut self, client: u64) {
+        self.ask_of(Some(client), Some(named(id(9), "1")), set(), Freshness::Linearizable);
+    }
+
+    /// Lets the gateway ask again, long before any deadline.
+    fn tick(&self) {
+        self.gateway.expire(0);
     }
 
     fn take_submitted(&self) -> Vec<Vec<u8>> {
@@ -152,10 +179,10 @@ fn lost_connection_makes_writes_unknown_and_reads_are_asked_again() {
     world.gateway.lost(id(1));
     assert_eq!(world.take_answers(), [(0, Outcome::Unknown), (4, Outcome::Unknown)]);
     assert!(world.take_submitted().is_empty(), "not at once");
-    world.gateway.expire(BootTime::now().as_micros());
+    world.tick();
     assert_eq!(world.take_submitted(), [datagrams[2].clone()]);
     world.gateway.lost(id(1));
-    world.gateway.expire(BootTime::now().as_micros());
+    world.tick();
     assert!(world.take_submitted().is_empty(), "it was not forwarded again");
     assert_eq!(world.gateway.waiting(), 3);
 }
@@ -171,16 +198,22 @@ fn read_whose_leader_steps_down_is_asked_again_and_a_write_is_unknown() {
     }
     assert_eq!(world.take_answers(), [(1, Outcome::Unknown)]);
     *world.is_full.lock() = true;
-    world.gateway.expire(BootTime::now().as_micros());
+    world.tick();
     *world.is_full.lock() = false;
-    world.gateway.expire(BootTime::now().as_micros());
+    world.tick();
     assert_eq!(world.names(), names[..1]);
     world.deliver(&names[0], Outcome::Done(Reply::Nil));
     assert_eq!(world.take_answers(), [(0, Outcome::Done(Reply::Nil))]);
 }
 
+/// The writes of one client, whose requests are 0, 1 and so on.
+fn ask_writes(world: &mut World, count: usize) -> Vec<Vec<u8>> {
+    (0..count).for_each(|_| world.ask_in_order(7, set()));
+    world.take_submitted()
+}
+
 #[test]
-fn write_fails_without_a_connection_to_the_leader_and_a_read_is_asked_again() {
+fn write_without_a_connection_to_the_leader_is_sent_later_under_another_number() {
     let mut world = World::new();
     world.ask(set());
     world.ask(get());
@@ -189,9 +222,102 @@ fn write_fails_without_a_connection_to_the_leader_and_a_read_is_asked_again() {
     for datagram in &datagrams {
         world.gateway.refused(datagram);
     }
-    assert_eq!(world.take_answers(), [(0, Outcome::Fail), (2, Outcome::Fail)]);
-    world.gateway.expire(BootTime::now().as_micros());
-    assert_eq!(world.take_submitted(), datagrams[1..2]);
+    assert_eq!(world.take_answers(), [(2, Outcome::Fail)], "a client may repeat its own name");
+    world.tick();
+    let names = world.names();
+    let old = |number: usize| request_id(&datagrams[number]).expect("a request");
+    assert_eq!(names.len(), 2);
+    assert_eq!(names[0], old(1));
+    assert!(names[1].mid > old(0).mid, "{names:?}");
+    world.deliver(&old(0), Outcome::OK);
+    assert_eq!(world.take_answers(), [], "it has another name");
+    world.deliver(&names[1], Outcome::OK);
+    assert_eq!(world.take_answers(), [(0, Outcome::OK)]);
+}
+
+#[test]
+fn later_writes_of_a_client_wait_behind_one_that_is_held() {
+    let mut world = World::new();
+    let datagrams = ask_writes(&mut world, 1);
+    world.gateway.refused(&datagrams[0]);
+    assert!(ask_writes(&mut world, 2).is_empty());
+    world.ask_in_order(8, set());
+    assert_eq!(world.take_submitted().len(), 1, "another client does not wait");
+    world.ask_named_in_order(7);
+    assert_eq!(world.take_answers(), [(4, Outcome::Fail)]);
+    *world.is_full.lock() = true;
+    world.tick();
+    *world.is_full.lock() = false;
+    world.tick();
+    let names = world.names();
+    assert!(names.is_sorted() && names.len() == 3, "{names:?}");
+    for name in &names {
+        world.deliver(name, Outcome::OK);
+    }
+    assert_eq!(world.take_answers(), [(0, Outcome::OK), (1, Outcome::OK), (2, Outcome::OK)]);
+    assert_eq!(ask_writes(&mut world, 1).len(), 1);
+}
+
+#[test]
+fn all_writes_of_a_pipeline_are_held_and_keep_their_order() {
+    let mut world = World::new();
+    for _ in 0..3 {
+        let datagrams = if world.asked == 0 { ask_writes(&mut world, 3) } else { world.take_submitted() };
+        assert_eq!(datagrams.len(), 3);
+        datagrams.iter().for_each(|datagram| world.gateway.refused(datagram));
+        world.tick();
+    }
+    for name in world.names() {
+        world.deliver(&name, Outcome::OK);
+    }
+    assert_eq!(world.take_answers(), [(0, Outcome::OK), (1, Outcome::OK), (2, Outcome::OK)]);
+}
+
+#[test]
+fn write_that_is_held_fails_when_a_later_one_of_its_client_is_sent() {
+    let mut world = World::new();
+    let datagrams = ask_writes(&mut world, 3);
+    world.gateway.refused(&datagrams[0]);
+    world.tick();
+    assert!(world.take_submitted().is_empty(), "a later one is on its way");
+    world.gateway.forwarded(id(1), &datagrams[1]);
+    assert_eq!(world.take_answers(), [(0, Outcome::Fail)]);
+    world.gateway.refused(&datagrams[2]);
+    world.tick();
+    let names = world.names();
+    assert_eq!(names.len(), 1, "the earlier one is sent, so the last may follow");
+    world.gateway.lost(id(1));
+    world.deliver(&names[0], Outcome::OK);
+    assert_eq!(world.take_answers(), [(1, Outcome::Unknown), (2, Outcome::OK)]);
+}
+
+#[test]
+fn write_that_is_held_fails_when_a_later_one_of_its_client_has_an_answer() {
+    let mut world = World::new();
+    let datagrams = ask_writes(&mut world, 2);
+    world.gateway.refused(&datagrams[0]);
+    world.deliver(&request_id(&datagrams[1]).expect("a request"), Outcome::OK);
+    assert_eq!(world.take_answers(), [(0, Outcome::Fail), (1, Outcome::OK)]);
+    world.ask_in_order(7, set());
+    world.ask_named_in_order(7);
+    let datagrams = world.take_submitted();
+    world.gateway.refused(&datagrams[0]);
+    world.gateway.forwarded(id(1), &datagrams[1]);
+    assert_eq!(world.take_answers(), [(2, Outcome::Fail)], "one with a name of its own is a later one, too");
+}
+
+#[test]
+fn write_that_is_held_until_its_deadline_fails() {
+    let mut world = World::new();
+    let datagrams = ask_writes(&mut world, 1);
+    world.gateway.refused(&datagrams[0]);
+    world.tick();
+    let datagrams = world.take_submitted();
+    world.gateway.refused(&datagrams[0]);
+    world.gateway.expire(later());
+    assert_eq!(world.take_answers(), [(0, Outcome::Fail)]);
+    assert!(world.take_submitted().is_empty());
+    assert_eq!(world.gateway.waiting(), 0);
 }
 
 #[test]
