@@ -15,7 +15,7 @@
 //! | [`maelstrom`] | another dialect: lines of JSON as Maelstrom has them | `dialect`, `transport` |
 //! | [`replica`] | one replica: core, state machine, and the requests that it owes an answer | all of the above |
 //! | [`outbox`] | messages that wait to be sent: merging and packing per destination | `wire`, addresses of `transport` |
-//! | [`view`] | what a replica shows of itself to those that operate it | `id`, `histogram` |
+//! | [`view`] | what a replica shows of itself to those that operate it | `id`, `histogram`, `replica` |
 //! | [`histogram`] | how long work takes, counted by any thread | |
 //! | [`clock`] | the one clock, which goes on while the machine is suspended | |
 //! | [`log`] | lines for stderr, which can neither kill nor stop the process | |

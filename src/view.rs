@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
 use crate::histogram::Buckets;
 use crate::id::Id;
 use crate::micros::Micros;
+use crate::replica::Snapshot;
 
 /// A replica at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,18 +109,38 @@ pub struct FollowerView {
     pub contact: Option<Micros>,
 }
 
-/// Where the latest view is. Clones show the same.
+/// Where the latest view is, and where copies of the state are asked for. Clones are the same board.
 #[derive(Clone, Debug, Default)]
-pub struct Board(Arc<Mutex<Arc<View>>>);
+pub struct Board {
+    view: Arc<Mutex<Arc<View>>>,
+    copies: Arc<Mutex<Vec<Sender<Snapshot>>>>, // those that are asked for
+}
 
 impl Board {
     /// Shows another view from now on.
     pub fn publish(&self, view: View) {
-        *self.0.lock() = Arc::new(view);
+        *self.view.lock() = Arc::new(view);
     }
 
     /// The latest view.
     pub fn view(&self) -> Arc<View> {
-        Arc::clone(&self.0.lock())
+        Arc::clone(&self.view.lock())
+    }
+
+    /// Asks for a copy of the replica's state, which comes with its next view: within about a second,
+    /// if the replica works. The copy takes constant time, and shares its memory with the state.
+    pub fn ask_for_copy(&self) -> Receiver<Snapshot> {
+        let (copy, copies) = bounded(1);
+        self.copies.lock().push(copy);
+        copies
+    }
+
+    /// Hands out the copies that were asked for.
+    pub fn hand_out(&self, copy: impl Fn() -> Option<Snapshot>) {
+        let asked = std::mem::take(&mut *self.copies.lock());
+        for (to, copy) in asked.into_iter().zip(std::iter::from_fn(copy)) {
+            // The other side may have given up.
+            let _gone = to.try_send(copy);
+        }
     }
 }

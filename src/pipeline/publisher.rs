@@ -52,6 +52,7 @@ impl Publisher {
         self.leadership = replica.leadership();
         self.has_news = false;
         self.board.publish(View { disk, queues, ..replica.view(now) });
+        self.board.hand_out(|| replica.copy());
     }
 }
 
@@ -84,6 +85,21 @@ mod tests {
         assert_eq!(publisher.due(), 5 + INTERVAL_US, "that batch is to be shown");
         assert!(publish(&mut publisher, 5 + INTERVAL_US, replica));
         assert_eq!(board.view().at, 5 + INTERVAL_US);
+    }
+
+    #[test]
+    fn copy_of_the_state_comes_with_the_next_view() {
+        let cluster = Cluster::new(1);
+        let replica = &cluster.replicas[&id(0)];
+        let board = Board::default();
+        let mut publisher = Publisher::new(board.clone());
+        let copies = [board.ask_for_copy(), board.ask_for_copy()];
+        publish(&mut publisher, 1, replica);
+        for copy in copies {
+            let copy = copy.try_recv().expect("it is there");
+            assert_eq!((copy.id.index, &copy.state), (replica.applied(), replica.state_machine()));
+        }
+        publish(&mut publisher, 1 + IDLE_INTERVAL_US, replica);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What a replica shows of itself.
 
-use super::Replica;
+use raft::types::EntryId;
+
+use super::{Replica, Snapshot};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::view::{FollowerView, View};
@@ -34,6 +36,14 @@ impl Replica {
             followers: self.follower_views(),
             ..View::default()
         }
+    }
+
+    /// A copy of the state machine, for a backup. `None` if the term of its last entry is not known any
+    /// more.
+    pub fn copy(&self) -> Option<Snapshot> {
+        let term = self.node.log().term_at(self.applied).ok()?;
+        let id = EntryId { index: self.applied, term };
+        Some(Snapshot { id, state: self.state_machine.clone() })
     }
 
     /// Term, role and leader: a change of these is news for those that operate the replica.
