@@ -38,7 +38,7 @@ impl Histogram {
         self.sum_us.fetch_add(took_us, Ordering::Relaxed);
     }
 
-    /// What was counted so far. A time that another thread counts meanwhile may be in one part only.
+    /// All times that were counted so far. A time that another thread counts meanwhile may be in one part only.
     pub fn buckets(&self) -> Buckets {
         let counts = std::array::from_fn(|span| self.counts[span].load(Ordering::Relaxed));
         Buckets { counts, sum_us: self.sum_us.load(Ordering::Relaxed) }

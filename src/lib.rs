@@ -21,7 +21,7 @@
 //! | [`log`] | lines for stderr, which can neither kill nor stop the process | |
 //! | [`output`] | lines for stdout, which may be closed or full | |
 //! | [`transport`] | the networks: addressed sends, and waits that a waker can end | `clock` |
-//! | [`frontend`] | the protocol of Redis as pure code, and its port: clients' requests become questions for the store | words, `cluster`, `view`, `transport` |
+//! | [`frontend`] | the protocol of Redis as pure code, its port, and that of HTTP: clients' requests become questions for the store | words, `cluster`, `view`, `transport` |
 //! | [`storage`] | the files of one replica: log and snapshots, which survive power cuts | `replication`, `codec` |
 //! | [`pipeline`] | stages around a replica, on one thread or on several: receive, decide, send, write to disk | everything |
 //! | [`sim`] | a whole cluster in virtual time, its faults and its invariants; no part of a replica | everything but `pipeline` |

@@ -58,7 +58,7 @@ pub struct View {
     pub followers: Vec<FollowerView>,
     /// The work of its disk; `None` for a replica that is in memory only.
     pub disk: Option<DiskView>,
-    /// What waits for the stages of its pipeline.
+    /// The work that waits for the stages of its pipeline.
     pub queues: QueuesView,
 }
 
@@ -77,7 +77,7 @@ pub struct DiskView {
     pub other_bytes: u64,
 }
 
-/// What waits for the stages of a pipeline, and what they had to drop.
+/// The work that waits for the stages of a pipeline, and the messages that they had to drop.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueuesView {
     /// Whether the receiver and the sender have threads of their own, because of the load.

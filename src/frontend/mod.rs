@@ -10,9 +10,11 @@
 //! | `facts` | facts about the cluster that front ends show |
 //! | `redis` | the protocol of Redis for one connection, without sockets |
 //! | `redis_server` | the port for Redis clients |
+//! | `http` | the port for HTTP clients: keys, health, status, metrics |
 
 pub mod facts;
 pub mod gateway;
+pub mod http;
 pub mod redis;
 pub mod redis_server;
 pub mod store;

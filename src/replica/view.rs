@@ -1,4 +1,4 @@
-//! What a replica shows of itself.
+//! A replica as it shows itself on a board.
 
 use raft::types::EntryId;
 

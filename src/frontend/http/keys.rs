@@ -1,0 +1,197 @@
+//! Reads and writes of keys. Each write is one entry of the log, and so takes effect whole or not at
+//! all.
+
+use hyper::{HeaderMap, StatusCode};
+
+use super::answer::{self, Failed, HttpAnswer};
+use super::ask::Asker;
+use super::conditions::{self, Condition};
+use crate::bytes::Bytes;
+use crate::command::{Batch, Command};
+use crate::frontend::store::Freshness;
+use crate::operation::{self, Deadline, Expiry, Operation, Revision, Set};
+use crate::reply::{Refusal, Reply};
+use crate::request::{Outcome, RequestId};
+
+/// How often a read without an entry is tried while other clients change the key.
+const TRIES: usize = 3;
+
+/// The answer to a write whose outcome is unknown.
+const UNKNOWN: &str = "the outcome is unknown: the write may or may not take effect, now or later. It is not \
+                       repeated. A write with an Idempotency-Key can be repeated safely.";
+
+/// GET and HEAD.
+pub(super) async fn get(asker: &Asker, key: Bytes, freshness: Freshness, headers: &HeaderMap) -> HttpAnswer {
+    match read(asker, key, freshness).await {
+        Ok(None) => answer::empty(StatusCode::NOT_FOUND),
+        Ok(Some((_, revision))) if conditions::is_known(headers, revision) => {
+            answer::tagged(answer::empty(StatusCode::NOT_MODIFIED), revision)
+        }
+        Ok(Some((value, revision))) => answer::value(value, revision),
+        Err(failed) => failed.answer(),
+    }
+}
+
+/// The value of a key and its revision, both of the same moment.
+///
+/// The store reads one of them at a time. Each change of the key gives it a greater revision. So if
+/// the revision is the same before and after, the value in between is the one of this revision. A key
+/// that others change all the time is read by an entry of the log.
+async fn read(asker: &Asker, key: Bytes, freshness: Freshness) -> Result<Option<(Bytes, Revision)>, Failed> {
+    let revision = || async {
+        let operation = Operation::Revision { key: key.clone() };
+        served(asker.read(operation, freshness).await, freshness).and_then(|reply| number(&reply))
+    };
+    let get = Operation::Get { key: key.clone() };
+    let mut before = revision().await?;
+    for _ in 0..TRIES {
+        let Some(value) = text(served(asker.read(get.clone(), freshness).await, freshness)?)? else {
+            return Ok(None);
+        };
+        let after = revision().await?;
+        if before == after {
+            return Ok(Some((value, after)));
+        }
+        before = after;
+    }
+    let operations = vec![get, Operation::Revision { key: key.clone() }];
+    let batch = Command::Batch(Batch { watches: Vec::new(), operations });
+    let [value, revision] = parts(served(asker.read(batch, Freshness::Linearizable).await, freshness)?)?;
+    let revision = number(&revision)?;
+    Ok(text(value)?.map(|value| (value, revision)))
+}
+
+/// PUT.
+pub(super) async fn put(
+    asker: &Asker,
+    key: Bytes,
+    value: Bytes,
+    condition: Condition,
+    name: Option<RequestId>,
+) -> HttpAnswer {
+    let condition = match condition {
+        Condition::Always => None,
+        Condition::Absent => Some(operation::Condition::Absent),
+        Condition::Present => Some(operation::Condition::Present),
+        Condition::Revision(revision) => Some(operation::Condition::Revision(revision)),
+        Condition::Never => return failed_condition().answer(),
+    };
+    // The reply to a set tells neither whether the key is new nor its revision.
+    let operations = vec![
+        Operation::Exists { keys: vec![key.clone()] },
+        Operation::Set(Set { condition, ..Set::new(key.clone(), value) }),
+        Operation::Revision { key },
+    ];
+    let batch = Command::Batch(Batch { watches: Vec::new(), operations });
+    match done(asker.write(batch, name).await).and_then(parts) {
+        Ok([_, Reply::Nil, _]) => failed_condition().answer(),
+        Ok([existed, Reply::Ok, Reply::Integer(revision)]) => {
+            let is_new = existed == Reply::Integer(0);
+            let status = if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
+            answer::tagged(answer::empty(status), revision as Revision)
+        }
+        Ok([_, Reply::Error(refusal), _]) => refused(refusal).answer(),
+        Ok(_) => surprise().answer(),
+        Err(failed) => failed.answer(),
+    }
+}
+
+/// DELETE.
+pub(super) async fn delete(
+    asker: &Asker,
+    key: Bytes,
+    condition: Condition,
+    name: Option<RequestId>,
+) -> HttpAnswer {
+    let operation = match condition {
+        Condition::Always | Condition::Present => Operation::Delete { keys: vec![key] },
+        Condition::Revision(revision) => delete_at(key, revision),
+        Condition::Absent => {
+            return answer::line(StatusCode::BAD_REQUEST, "a DELETE takes no If-None-Match");
+        }
+        Condition::Never => return failed_condition().answer(),
+    };
+    match done(asker.write(operation.into(), name).await) {
+        Ok(Reply::Ok | Reply::Integer(1)) => answer::empty(StatusCode::NO_CONTENT),
+        Ok(Reply::Integer(0)) if condition == Condition::Always => answer::empty(StatusCode::NOT_FOUND),
+        Ok(Reply::Nil | Reply::Integer(0)) => failed_condition().answer(),
+        Ok(Reply::Error(refusal)) => refused(refusal).answer(),
+        Ok(_) => surprise().answer(),
+        Err(failed) => failed.answer(),
+    }
+}
+
+/// Deletes a key that has this revision. To set a key with a deadline in the past deletes it, and a
+/// set can have this condition.
+fn delete_at(key: Bytes, revision: Revision) -> Operation {
+    let condition = Some(operation::Condition::Revision(revision));
+    let expiry = Expiry::Set(Deadline::At(1));
+    Operation::Set(Set { condition, expiry, ..Set::new(key, "") })
+}
+
+/// The reply to a read.
+fn served(outcome: Outcome, freshness: Freshness) -> Result<Reply, Failed> {
+    match (outcome, freshness) {
+        (Outcome::Done(Reply::Error(refusal)), _) => Err(refused(refusal)),
+        (Outcome::Done(reply), _) => Ok(reply),
+        (_, Freshness::Linearizable) => {
+            Err(Failed::new(StatusCode::SERVICE_UNAVAILABLE, "no leader has served the read"))
+        }
+        (_, Freshness::Local(_)) => {
+            Err(Failed::new(StatusCode::SERVICE_UNAVAILABLE, "the state of this replica is too old"))
+        }
+    }
+}
+
+/// The reply to a write.
+fn done(outcome: Outcome) -> Result<Reply, Failed> {
+    match outcome {
+        Outcome::Done(Reply::Error(refusal)) => Err(refused(refusal)),
+        Outcome::Done(reply) => Ok(reply),
+        Outcome::Unknown => Err(Failed::new(StatusCode::GATEWAY_TIMEOUT, UNKNOWN)),
+        Outcome::Fail | Outcome::Redirect => {
+            let text = "no leader has taken the write: it takes no effect";
+            Err(Failed::new(StatusCode::SERVICE_UNAVAILABLE, text))
+        }
+    }
+}
+
+/// The replies of a batch.
+fn parts<const N: usize>(reply: Reply) -> Result<[Reply; N], Failed> {
+    let Reply::Array(parts) = reply else { return Err(surprise()) };
+    parts.try_into().map_err(|_| surprise())
+}
+
+fn number(reply: &Reply) -> Result<Revision, Failed> {
+    let &Reply::Integer(number) = reply else { return Err(surprise()) };
+    Ok(number as Revision)
+}
+
+fn text(reply: Reply) -> Result<Option<Bytes>, Failed> {
+    match reply {
+        Reply::Bytes(value) => Ok(Some(value)),
+        Reply::Nil => Ok(None),
+        _ => Err(surprise()),
+    }
+}
+
+fn failed_condition() -> Failed {
+    Failed::new(StatusCode::PRECONDITION_FAILED, "the key does not meet the condition")
+}
+
+/// The answer to a command that the state machine has refused.
+fn refused(refusal: Refusal) -> Failed {
+    let status = match refusal {
+        Refusal::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+        Refusal::Reused => StatusCode::UNPROCESSABLE_ENTITY,
+        _ if refusal.is_by_session() => StatusCode::CONFLICT,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let text = refusal.to_string();
+    Failed::new(status, text.strip_prefix("ERR ").unwrap_or(&text).to_owned())
+}
+
+/// The answer if the store replies as it replies to another command.
+fn surprise() -> Failed {
+    Failed::new(StatusCode::INTERNAL_SERVER_ERROR, "the store gave a reply that makes no sense")
+}

@@ -1,0 +1,26 @@
+//! Where a server finds the facts that it shows to operators.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::frontend::facts::ClusterFacts;
+use crate::frontend::redis_server::ServerCounters;
+use crate::transport::tcp::Link;
+
+/// The sources of `/status` and `/metrics`. A server asks them from its own thread, and they must not
+/// wait.
+#[derive(Clone)]
+pub struct Sources {
+    /// The replica and its cluster.
+    pub facts: Arc<dyn ClusterFacts>,
+    /// The links to the other replicas.
+    pub links: Arc<dyn Fn() -> Vec<Link> + Send + Sync>,
+    /// The counters of the server for Redis clients, if there is one.
+    pub redis: Option<Arc<ServerCounters>>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sources(of {})", self.facts.own())
+    }
+}
