@@ -14,7 +14,7 @@ use kvstore::dialect::Dialect;
 use kvstore::operation::{Deadline, Operation};
 use kvstore::replication::Message;
 use kvstore::request::Response;
-use kvstore::wire::{self, Decoder};
+use kvstore::wire::{self, Decoder, Form};
 use serde::Deserialize;
 use simd_json::Buffers;
 
@@ -117,9 +117,18 @@ fn encode(c: &mut Criterion) {
         b.iter(|| wire::encode_response(&mut buffer, id(1), black_box(&response)));
     });
     let message = append(64);
-    c.bench_function("length of an append of 64", |b| {
-        b.iter(|| wire::message_len_at_most(black_box(&message)));
-    });
+    let value = Bytes::from(vec![0xFF; 1 << 20]);
+    let put =
+        Proposal { command: Operation::set("k", value).into(), ..testkit::proposal(CLIENT, "1", "", "") };
+    let put = entry(1, 1, put);
+    for form in [Form::Json, Form::Binary] {
+        c.bench_function(&format!("length/{form:?} of an append of 64"), |b| {
+            b.iter(|| form.message_len_at_most(black_box(&message)));
+        });
+        c.bench_function(&format!("length/{form:?} of a megabyte that is no text"), |b| {
+            b.iter(|| form.entry_len()(black_box(&put)));
+        });
+    }
 }
 
 /// The binary form of an entry, for the log on disk.

@@ -7,7 +7,7 @@ use crate::exchange::Inbound;
 use crate::id::Id;
 use crate::replication::Message;
 use crate::request::{Outcome, Request, Response};
-use crate::wire::{self, Decoder, Malformed};
+use crate::wire::{self, Decoder, Form, Malformed};
 
 /// From bytes to validated messages.
 pub trait Decode: Send {
@@ -34,6 +34,11 @@ pub trait Encode: fmt::Debug + Send {
 
     /// How many bytes a datagram has at most besides those that [`wire::Limits`] counts.
     fn envelope_bytes(&self) -> usize;
+
+    /// The form of messages, by which their bytes are counted.
+    fn form(&self) -> Form {
+        Form::Json
+    }
 }
 
 /// Both directions of a dialect, for one replica.

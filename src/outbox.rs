@@ -20,7 +20,7 @@ use crate::id::Id;
 use crate::replication::{AppendEntries, Body, Entry, Message};
 use crate::request::{Outcome, Request, Response};
 use crate::transport::Address;
-use crate::wire::{self, BUNDLE_ENVELOPE_BYTES, MESSAGE_ENVELOPE_BYTES};
+use crate::wire::{BUNDLE_ENVELOPE_BYTES, Form, MESSAGE_ENVELOPE_BYTES};
 
 #[cfg(test)]
 mod properties;
@@ -66,6 +66,7 @@ pub enum Datagram {
 #[derive(Debug)]
 pub struct Outbox {
     encoder: Box<dyn Encode>,
+    form: Form,
     max_datagram: usize, // without the envelope of the dialect
     coalesces: bool,
     order: VecDeque<Next>,
@@ -86,7 +87,7 @@ enum Next {
 struct Pending {
     leader: Option<Id>, // as the latest push had it
     messages: VecDeque<Message>,
-    lengths: VecDeque<usize>, // of each message, as `wire::message_len_at_most` has it
+    lengths: VecDeque<usize>, // of each message, as `Form::message_len_at_most` has it
 }
 
 impl Outbox {
@@ -100,7 +101,8 @@ impl Outbox {
     pub fn with_encoder(encoder: Box<dyn Encode>, max_datagram: usize, coalesces: bool) -> Self {
         let (order, peers, counts) = (VecDeque::new(), BTreeMap::new(), Counts::default());
         let max_datagram = max_datagram.saturating_sub(encoder.envelope_bytes());
-        Self { encoder, max_datagram, coalesces, order, peers, counts }
+        let form = encoder.form();
+        Self { encoder, form, max_datagram, coalesces, order, peers, counts }
     }
 
     /// Takes over a message.
@@ -112,7 +114,7 @@ impl Outbox {
             }
             Outbound::Peer { to, leader, message } => (to, leader, message),
         };
-        let length = wire::message_len_at_most(&message);
+        let length = self.form.message_len_at_most(&message);
         if !fits_alone(length, self.max_datagram) {
             self.counts.oversized += 1;
             return;
@@ -123,7 +125,7 @@ impl Outbox {
         }
         pending.leader = leader;
         let last = pending.messages.back_mut().zip(pending.lengths.back_mut()).filter(|_| self.coalesces);
-        match merge(last, message, length, self.max_datagram) {
+        match merge(last, message, length, (self.max_datagram, self.form)) {
             None => self.counts.merged += 1,
             Some(message) => {
                 pending.messages.push_back(message);
@@ -258,7 +260,7 @@ fn merge(
     last: Option<(&mut Message, &mut usize)>,
     message: Message,
     length: usize,
-    max_datagram: usize,
+    room: (usize, Form),
 ) -> Option<Message> {
     let Some((last, last_length)) = last.filter(|(last, _)| last.term == message.term) else {
         return Some(message);
@@ -266,7 +268,7 @@ fn merge(
     let term = message.term;
     match (&mut last.body, message.body) {
         (Body::AppendEntries(earlier), Body::AppendEntries(later)) => {
-            merge_appends((earlier, last_length), (later, length), max_datagram)
+            merge_appends((earlier, last_length), (later, length), room)
                 .map(|later| Message { term, body: Body::AppendEntries(later) })
         }
         (Body::AppendEntriesResponse(earlier), Body::AppendEntriesResponse(later)) => {
@@ -286,7 +288,7 @@ fn merge(
 fn merge_appends(
     (earlier, earlier_length): (&mut AppendEntries, &mut usize),
     (mut later, later_length): (AppendEntries, usize),
-    max_datagram: usize,
+    (max_datagram, form): (usize, Form),
 ) -> Option<AppendEntries> {
     let leader_commit = earlier.leader_commit.max(later.leader_commit);
     let sent_at = earlier.sent_at.max(later.sent_at);
@@ -296,7 +298,7 @@ fn merge_appends(
     } else if term_at(earlier, later.prev_log_index) == Some(later.prev_log_term) {
         let known = (earlier.last_index() - later.prev_log_index) as usize;
         let new = later.entries.get(known..).unwrap_or_default();
-        let length = *earlier_length + new.iter().map(wire::entry_len).sum::<usize>();
+        let length = *earlier_length + new.iter().map(form.entry_len()).sum::<usize>();
         if !fits_alone(length, max_datagram) {
             return Some(later);
         }

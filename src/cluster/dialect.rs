@@ -11,7 +11,7 @@ use crate::operation::Operation;
 use crate::replication::Message;
 use crate::request::{Request, RequestId, Response};
 use crate::transport::tcp::{Envelope, Kind};
-use crate::wire::Malformed;
+use crate::wire::{Form, Malformed};
 
 /// The binary dialect of the replica `own` among these others.
 pub fn dialect(own: Id, peers: &[Id]) -> Dialect {
@@ -114,9 +114,12 @@ impl Encode for BinaryEncoder {
         encode_request(buffer, request);
     }
 
-    /// The binary form of each message and answer is shorter than its JSON, which
-    /// [`wire::Limits`](crate::wire::Limits) counts, and so is the envelope.
+    /// The envelope is shorter than that of JSON, which [`wire::Limits`](crate::wire::Limits) counts.
     fn envelope_bytes(&self) -> usize {
         0
+    }
+
+    fn form(&self) -> Form {
+        Form::Binary
     }
 }

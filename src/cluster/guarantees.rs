@@ -9,7 +9,7 @@
 //! * The decoder of the simulators' JSON accepts the same messages, so they are within the bounds
 //!   that everything behind it relies on. The exception is the client of an entry: in a real
 //!   cluster, it may have the ID of a replica.
-//! * No datagram is longer than [`wire`](crate::wire) counts for its JSON.
+//! * No datagram is longer than an outbox counts.
 
 use super::{decode_answer, dialect, encode_local_read, encode_request};
 use crate::dialect::{Decode, Dialect};
@@ -18,7 +18,7 @@ use crate::id::Id;
 use crate::replication::{Body, Entry, Message, Payload};
 use crate::testkit::{self, CLIENT};
 use crate::wire::guarantees::{OWN, PEER, PEERS};
-use crate::wire::{self, BUNDLE_ENVELOPE_BYTES, MESSAGE_ENVELOPE_BYTES, Malformed, message_len_at_most};
+use crate::wire::{self, BUNDLE_ENVELOPE_BYTES, Form, MESSAGE_ENVELOPE_BYTES, Malformed};
 
 /// Where a datagram to another replica has the leader: after its envelope and its version.
 const LEADER_AT: usize = 4;
@@ -66,7 +66,7 @@ fn message_of(inbound: &Inbound, sender: Id) -> Message {
 }
 
 fn check_messages(from: Id, messages: &[Message], length: usize) {
-    let counted: usize = messages.iter().map(message_len_at_most).sum();
+    let counted: usize = messages.iter().map(|message| Form::Binary.message_len_at_most(message)).sum();
     let envelope = if messages.len() == 1 { MESSAGE_ENVELOPE_BYTES } else { BUNDLE_ENVELOPE_BYTES };
     assert!(length <= envelope + counted, "{length} bytes of {messages:?}");
     if messages.iter().flat_map(entries).any(has_client_of_a_replica) {

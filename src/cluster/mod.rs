@@ -1,4 +1,4 @@
-//! What the replicas of a real cluster say to each other, and a replica's own front ends to it.
+//! The binary dialect of a real cluster, between its replicas and from the front ends of each.
 //!
 //! A datagram begins with its [`Envelope`](crate::transport::tcp::Envelope). The mesh that carries it
 //! reads no further. The rest is binary ([`codec`](crate::codec)):

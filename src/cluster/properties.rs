@@ -3,14 +3,21 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use raft::tuning::Topology;
+use raft::types::MAX_NUMBER;
 
 use super::*;
+use crate::codec;
 use crate::exchange::Inbound;
-use crate::generators::{self, message, number, read, request, response};
-use crate::replication::Message;
+use crate::generators::{self, entry, message, number, read, request, response};
+use crate::operation::Operation;
+use crate::replication::{AppendEntries, Message, Payload};
+use crate::reply::Reply;
 use crate::request::Outcome;
+use crate::testkit;
 use crate::wire::guarantees::{OWN, PEER, PEERS};
-use crate::wire::{BUNDLE_ENVELOPE_BYTES, Limits, MESSAGE_ENVELOPE_BYTES, message_len_at_most};
+use crate::wire::{
+    BUNDLE_ENVELOPE_BYTES, Form, Limits, MAX_ENTRY_MID_BYTES, MESSAGE_ENVELOPE_BYTES, message_len_at_most,
+};
 
 fn decoded(datagram: &[u8]) -> Result<Vec<Inbound>, crate::wire::Malformed> {
     let mut out = Vec::new();
@@ -75,19 +82,45 @@ proptest! {
     }
 
     #[test]
-    fn no_datagram_is_longer_than_its_json_is_counted(messages in vec(message(), 1..5)) {
-        let counted: usize = messages.iter().map(message_len_at_most).sum();
+    fn no_datagram_is_longer_than_counted(messages in vec(message(), 1..5)) {
+        let counted: usize = messages.iter().map(|message| Form::Binary.message_len_at_most(message)).sum();
         prop_assert!(of_peer(&messages).len() <= BUNDLE_ENVELOPE_BYTES + counted);
         for message in messages {
-            let counted = MESSAGE_ENVELOPE_BYTES + message_len_at_most(&message);
-            prop_assert!(of_peer(std::slice::from_ref(&message)).len() <= counted, "{:?}", message);
+            let datagram = of_peer(std::slice::from_ref(&message));
+            prop_assert!(datagram.len() <= MESSAGE_ENVELOPE_BYTES + Form::Binary.message_len_at_most(&message));
+            prop_assert!(datagram.len() <= MESSAGE_ENVELOPE_BYTES + message_len_at_most(&message), "nor than JSON");
+        }
+    }
+
+    #[test]
+    fn entry_takes_no_more_bytes_than_counted(entry in entry(), spare in 0..200usize) {
+        let mut bytes = Vec::new();
+        codec::encode_entry(&entry, &mut bytes);
+        prop_assert!(bytes.len() <= Form::Binary.entry_len()(&entry));
+        let Payload::Command(proposal) = &entry.payload else { return Ok(()) };
+        let limits = Limits::new(2_000 + spare, Topology::Star, PEERS.len()).in_form(Form::Binary);
+        let values = proposal.command.operations().iter().flat_map(Operation::values);
+        let longest = values.max_by_key(|value| value.len()).cloned().unwrap_or_default();
+        if limits.is_storable(proposal) {
+            let append = AppendEntries {
+                prev_log_index: entry.index - 1,
+                prev_log_term: u64::from(entry.index > 1),
+                leader_commit: MAX_NUMBER,
+                sent_at: MAX_NUMBER,
+                entries: vec![entry.clone()],
+            };
+            prop_assert!(of_peer(&[testkit::append(MAX_NUMBER, append)]).len() <= 2_000 + spare);
+            let mid = "\0".repeat(MAX_ENTRY_MID_BYTES);
+            prop_assert!(limits.is_readable(&mid, &Reply::Bytes(longest)), "what is stored can be read");
+        } else {
+            prop_assert!(bytes.len().max(longest.len() + 6 * MAX_ENTRY_MID_BYTES) + 600 > 2_000 + spare);
         }
     }
 
     #[test]
     fn readable_reply_fits_into_its_datagram(response in response(), most in 100..2_000usize) {
         let Outcome::Done(reply) = &response.outcome else { return Ok(()) };
-        let limits = Limits::new(most, Topology::Star, PEERS.len());
+        let limits = Limits::new(most, Topology::Star, PEERS.len()).in_form(Form::Binary);
         let mut datagram = Vec::new();
         dialect(PEER, &[OWN]).encoder.response(&mut datagram, &response);
         prop_assert!(!limits.is_readable(&response.id.mid, reply) || datagram.len() <= most);

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use raft::message::{
     Acknowledgement, AppendOutcome, InstallSnapshot, RelayEntriesResponse, RequestVote, RequestVoteResponse,
 };
+use raft::tuning::Topology;
 use raft::types::{EntryId, MAX_NUMBER};
 
 use super::*;
@@ -18,7 +19,7 @@ use crate::reply::Reply;
 use crate::request::{Outcome, Response};
 use crate::testkit::{self, append_response, entry, id, noop, proposal};
 use crate::transport::tcp::{Envelope, Kind};
-use crate::wire::{MAX_MID_BYTES, Malformed};
+use crate::wire::{Form, Limits, MAX_ENTRY_MID_BYTES, MAX_MID_BYTES, Malformed};
 
 const OWN: Id = id(0);
 const PEER: Id = id(1);
@@ -305,4 +306,15 @@ fn request_out_of_bounds_is_refused() {
     Envelope { kind: Kind::Answer, id: CLIENT }.write(&mut answer);
     answer.extend(content);
     assert_eq!(decode_answer(&answer), Err(codec::Malformed::UnknownKind("outcome").into()));
+}
+
+#[test]
+fn longest_value_that_the_state_machine_takes_can_be_read() {
+    for most in [2_000, 8 << 20] {
+        let limits = Limits::new(most, Topology::Star, 2).in_form(Form::Binary);
+        let mid = "\0".repeat(MAX_ENTRY_MID_BYTES);
+        let value = |bytes| Reply::Bytes(vec![0xFF; bytes].into());
+        assert!(limits.is_readable(&mid, &value(limits.max_value_bytes())));
+        assert!(!limits.is_readable(&mid, &value(limits.max_value_bytes() + 1)));
+    }
 }

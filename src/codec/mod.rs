@@ -52,6 +52,7 @@
 //! | `request` | requests of clients, reads from a replica's own state, and answers |
 //! | `operation` | commands and operations, and the numbers of their kinds |
 //! | `reply` | replies, which snapshots of the state machine hold, and the numbers of their kinds |
+//! | `size` | how long entries, messages and replies are before they are written |
 
 mod entry;
 mod message;
@@ -59,6 +60,7 @@ mod operation;
 mod read;
 mod reply;
 mod request;
+mod size;
 mod write;
 
 #[cfg(test)]
@@ -74,6 +76,7 @@ pub use request::{
     REQUESTS_VERSION, decode_answer, decode_local_read, decode_request, decode_request_id, encode_answer,
     encode_local_read, encode_request,
 };
+pub(crate) use size::{entry_len_at_most, message_len_at_most, proposal_len_at_most, reply_len_at_most};
 pub(crate) use write::Writer;
 
 /// Why bytes were refused.

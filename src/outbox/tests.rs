@@ -6,7 +6,7 @@ use super::*;
 use crate::exchange::Inbound;
 use crate::replication::RelayEntries;
 use crate::testkit::{self, CLIENT, FAIL, REDIRECT, STORED, append_response, id, noops, response, value};
-use crate::wire::Decoder;
+use crate::wire::{Decoder, message_len_at_most};
 
 const LIMIT: usize = 1_000;
 
@@ -217,7 +217,7 @@ fn appends_that_together_exceed_the_limit_are_two_datagrams() {
 
 #[test]
 fn append_that_replaced_a_shorter_one_counts_with_its_own_length() {
-    let limit = MESSAGE_ENVELOPE_BYTES + wire::message_len_at_most(&append(3, 20, 2, 11));
+    let limit = MESSAGE_ENVELOPE_BYTES + message_len_at_most(&append(3, 20, 2, 11));
     let pushed = [append(3, 5, 2, 10), append(3, 20, 2, 11), append(20, 26, 2, 12)];
     assert_eq!(read(limit, pushed), [[append(3, 20, 2, 11)], [append(20, 26, 2, 12)]]);
 }
@@ -226,11 +226,11 @@ fn append_that_replaced_a_shorter_one_counts_with_its_own_length() {
 fn datagram_is_filled_to_the_last_byte_that_is_safe() {
     let pair = [append(3, 5, 2, 10), append(5, 6, 2, 11)];
     let merged = append(3, 6, 2, 11);
-    let least = MESSAGE_ENVELOPE_BYTES + wire::message_len_at_most(&merged);
+    let least = MESSAGE_ENVELOPE_BYTES + message_len_at_most(&merged);
     assert_eq!(read(least, pair.clone()).len(), 1);
     assert_eq!(read(least - 1, pair).len(), 2);
     let pair = [matched(3, 10), conflict(3, 10)];
-    let least = BUNDLE_ENVELOPE_BYTES + pair.iter().map(wire::message_len_at_most).sum::<usize>();
+    let least = BUNDLE_ENVELOPE_BYTES + pair.iter().map(message_len_at_most).sum::<usize>();
     assert_eq!(read(least, pair.clone()).len(), 1);
     assert_eq!(read(least - 1, pair).len(), 2);
 }

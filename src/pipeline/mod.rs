@@ -149,7 +149,7 @@ pub fn run_in(setup: Setup, options: &Options) -> Result<Counts, StageFailed> {
     let (ended, ends) = bounded(stages);
     let (receiver, receiver_worker) = Offloadable::new(Receiver::new(Arc::clone(&transport), decoder));
     let max_message = transport.max_datagram().saturating_sub(encoder.envelope_bytes());
-    let limits = Limits::new(max_message, tuning.topology, peers.len());
+    let limits = Limits::new(max_message, tuning.topology, peers.len()).in_form(encoder.form());
     let outbox = Outbox::with_encoder(encoder, transport.max_datagram(), tuning.coalesce);
     let Tuning { coalesce_window_us, .. } = tuning;
     let window = Duration::from_micros(coalesce_window_us);

@@ -42,7 +42,7 @@ mod tests;
 pub(crate) use decode::is_answerable;
 pub use decode::{Decoder, MAX_ENTRY_MID_BYTES, MAX_MID_BYTES, MAX_NESTING, MAX_RECEIVED_BYTES, Malformed};
 pub use encode::{encode_hello, encode_peer, encode_response};
-pub use size::{BUNDLE_ENVELOPE_BYTES, Limits, MESSAGE_ENVELOPE_BYTES, entry_len, message_len_at_most};
+pub use size::{BUNDLE_ENVELOPE_BYTES, Form, Limits, MESSAGE_ENVELOPE_BYTES, entry_len, message_len_at_most};
 
 /// The values of `type`, spelled once for both directions.
 mod kind {

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::decode::MAX_ENTRY_MID_BYTES;
 use super::encode::reply_text;
+use crate::codec;
 use crate::command::{Command, Proposal};
 use crate::operation::{Operation, UnixMillis};
 use crate::replication::{AppendEntries, Body, Entry, Message, Payload};
@@ -165,12 +166,63 @@ fn append_len(append: &AppendEntries) -> usize {
     APPEND_ENTRIES + append.entries.iter().map(entry_len).sum::<usize>()
 }
 
+/// The form in which a dialect writes messages. It decides how long they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// That of [`wire`](crate::wire).
+    Json,
+    /// That of [`codec`], whose envelopes are shorter than those of JSON.
+    Binary,
+}
+
+impl Form {
+    /// The function that counts the bytes of an entry in a message.
+    pub fn entry_len(self) -> fn(&Entry) -> usize {
+        match self {
+            Self::Json => entry_len,
+            Self::Binary => codec::entry_len_at_most,
+        }
+    }
+
+    /// The most bytes that a message takes within a datagram.
+    pub fn message_len_at_most(self, message: &Message) -> usize {
+        match self {
+            Self::Json => message_len_at_most(message),
+            Self::Binary => codec::message_len_at_most(message),
+        }
+    }
+
+    /// The most bytes that a proposal takes in a message, and that the answer with its longest value
+    /// takes.
+    fn proposal_and_value_len(self, proposal: &Proposal) -> (usize, usize) {
+        let values = || proposal.command.operations().iter().flat_map(Operation::values);
+        if self == Self::Binary {
+            let longest = values().map(|value| value.len()).max().unwrap_or(0) + self.reply_len(&Reply::Nil);
+            return (codec::proposal_len_at_most(proposal), longest);
+        }
+        let longest = match plain_set(proposal) {
+            Some((_, value)) => escaped_len(value),
+            None => values().map(|value| escaped_len(&value.to_text())).max().unwrap_or(0),
+        };
+        (2 * digits(MAX_NUMBER) + proposal_len(proposal), longest)
+    }
+
+    /// The bytes of a reply; those of nil count what a value takes besides its own bytes.
+    fn reply_len(self, reply: &Reply) -> usize {
+        match self {
+            Self::Json => escaped_len(&reply_text(reply)),
+            Self::Binary => codec::reply_len_at_most(reply),
+        }
+    }
+}
+
 /// The room in a replica's messages. The replica asks for it, and does not know how messages are
 /// written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     max_datagram: usize,
     relay_bytes: usize, // further bytes of an append that goes through several followers
+    form: Form,
 }
 
 impl Limits {
@@ -181,7 +233,12 @@ impl Limits {
             Topology::Star => 0,
             Topology::Relay | Topology::Adaptive => relay_extra_bytes(peers),
         };
-        Self { max_datagram, relay_bytes }
+        Self { max_datagram, relay_bytes, form: Form::Json }
+    }
+
+    /// The same for messages in this form.
+    pub fn in_form(self, form: Form) -> Self {
+        Self { form, ..self }
     }
 
     /// How many bytes of entries, by [`entry_len`](Self::entry_len), go into one append.
@@ -196,22 +253,15 @@ impl Limits {
 
     /// The function that counts the bytes of an entry in a message.
     pub fn entry_len(&self) -> fn(&Entry) -> usize {
-        entry_len
+        self.form.entry_len()
     }
 
     /// Whether a proposal can be replicated, and the values that it sets can be read again. A
     /// proposal that is not storable must be refused: in the log, it would be an entry that no append
     /// can carry.
     pub fn is_storable(&self, proposal: &Proposal) -> bool {
-        let entry = 2 * digits(MAX_NUMBER) + proposal_len(proposal);
+        let (entry, longest) = self.form.proposal_and_value_len(proposal);
         let append = APPEND_ENVELOPE_BYTES + self.relay_bytes + entry;
-        let longest = match plain_set(proposal) {
-            Some((_, value)) => escaped_len(value),
-            None => {
-                let values = proposal.command.operations().iter().flat_map(Operation::values);
-                values.map(|value| escaped_len(&value.to_text())).max().unwrap_or(0)
-            }
-        };
         let read = RESPONSE + MAX_ENTRY_MID_BYTES * WORST_ESCAPE + longest;
         let mid = proposal.request.as_ref().map_or(0, |request| request.mid.len());
         mid <= MAX_ENTRY_MID_BYTES && append.max(read) <= self.max_datagram
@@ -220,13 +270,14 @@ impl Limits {
     /// The length of the longest value without characters that JSON escapes that a client can read.
     /// The state machine lets no operation make a value longer.
     pub fn max_value_bytes(&self) -> usize {
-        self.max_datagram.saturating_sub(RESPONSE + MAX_ENTRY_MID_BYTES * WORST_ESCAPE)
+        let without = RESPONSE + MAX_ENTRY_MID_BYTES * WORST_ESCAPE + self.form.reply_len(&Reply::Nil);
+        self.max_datagram.saturating_sub(without)
     }
 
     /// Whether this reply fits into the answer to a request with this `MID`. Every storable value fits
     /// if the `MID` has no more than [`MAX_ENTRY_MID_BYTES`].
     pub fn is_readable(&self, mid: &str, reply: &Reply) -> bool {
-        RESPONSE + escaped_len(mid) + escaped_len(&reply_text(reply)) <= self.max_datagram
+        RESPONSE + escaped_len(mid) + self.form.reply_len(reply) <= self.max_datagram
     }
 }
 
