@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::tests::encoded;
 use super::*;
 use crate::exchange::Inbound;
-use crate::generators::{entry, signed};
+use crate::generators::{entry, reply, signed};
 use crate::replication::{AppendEntries, Body, Message, Payload};
 use crate::wire;
 use crate::wire::guarantees::{OWN, PEER};
@@ -80,6 +80,13 @@ proptest! {
         rest in vec(prop_oneof![0..30u8, any::<u8>()], 0..60),
     ) {
         check(&[head, &rest].concat());
+    }
+
+    #[test]
+    fn reply_takes_no_more_bytes_than_counted(reply in reply()) {
+        let mut written = Vec::new();
+        write_reply(&mut Writer(&mut written), &reply);
+        prop_assert!(written.len() <= reply_len_at_most(&reply));
     }
 
     #[test]
