@@ -120,7 +120,8 @@ fn raft(around: &Surroundings<'_>) -> Lines {
     let leader = if view.leads { Some(around.cluster.own()) } else { view.leader };
     let mut lines = vec![
         line("id", around.cluster.own()),
-        line("role", if view.leads { "leader" } else { "follower" }),
+        // Libraries read INFO without its sections, and `role` is a line of Replication.
+        line("raft_role", if view.leads { "leader" } else { "follower" }),
         line("term", view.term),
         line("leader", leader.map_or_else(String::new, |leader| leader.to_string())),
         line("first_index", view.first_index),

@@ -183,7 +183,7 @@ fn server_shows_the_facts_of_the_cluster() {
         "# Server\r\nredis_version:7.2.0\r\n",
         "role:master\r\nconnected_slaves:2\r\n",
         "slave1:ip=10.0.0.2,port=6379,state=offline,offset=0,lag=0\r\n",
-        "# Raft\r\nid:0000\r\nrole:leader\r\nterm:7\r\nleader:0000\r\n",
+        "# Raft\r\nid:0000\r\nraft_role:leader\r\nterm:7\r\nleader:0000\r\n",
         "member_0001:host=10.0.0.1,port=6379,state=up,match_index=41\r\n",
         "connected_clients:1\r\n",
         "db0:keys=5,expires=0,avg_ttl=0\r\n",
