@@ -225,3 +225,16 @@ fn client_kill_names_the_connections_that_close() {
     assert_eq!(world.send(5, b"CLIENT KILL ID 5 SKIPME no\r\nPING\r\n"), b":1\r\n");
     assert!(world.connection(5).is_over());
 }
+
+#[test]
+fn subscriptions_of_a_client_are_bounded() {
+    let mut connection = connection(Settings::default());
+    let long = "x".repeat(40_000);
+    send(&mut connection, &format!("SUBSCRIBE {long}\r\nUNSUBSCRIBE\r\nSUBSCRIBE {long}\r\n"));
+    assert!(!output(&mut connection).contains("ERR"));
+    send(&mut connection, &format!("PSUBSCRIBE {long}\r\nPSUBSCRIBE y\r\n"));
+    let refused = "-ERR too many subscriptions\r\n";
+    assert_eq!(output(&mut connection), format!("{refused}*3\r\n$10\r\npsubscribe\r\n$1\r\ny\r\n:2\r\n"));
+    send(&mut connection, &format!("UNSUBSCRIBE {}\r\n", "a ".repeat(1_025)));
+    assert_eq!(output(&mut connection), refused);
+}

@@ -4,6 +4,7 @@ use super::arguments::{Call, is, whole_number};
 use super::facts::{Description, Facts};
 use super::failure::Failure;
 use super::local::Replied;
+use super::subscriptions::Subscriptions;
 use super::value::{Protocol, Value};
 use crate::bytes::Bytes;
 
@@ -40,6 +41,8 @@ pub struct Client {
     pub command: &'static str,
     /// Commands that wait for EXEC; `None` without MULTI.
     pub queued: Option<usize>,
+    /// The events that it waits for.
+    pub subscriptions: Subscriptions,
     /// The connections that it wants to be closed.
     pub kills: Vec<u64>,
     /// Whether its connection closes after the replies that it is owed.
@@ -61,6 +64,7 @@ impl Client {
         self.protocol = Protocol::Resp2;
         self.reads_locally = false;
         self.name = Bytes::default();
+        self.subscriptions = Subscriptions::default();
     }
 
     /// The client for CLIENT LIST.
@@ -79,6 +83,8 @@ impl Client {
             protocol: self.protocol_number(),
             reads_locally: self.reads_locally,
             closes: self.closes,
+            channels: self.subscriptions.channels.len(),
+            patterns: self.subscriptions.patterns.len(),
             ..Description::default()
         }
     }

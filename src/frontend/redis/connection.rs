@@ -22,6 +22,7 @@ use super::facts::{Description, Facts};
 use super::pending::{Kind, Next, Pending, Prepared, Surroundings};
 use super::replies::{Place, Replies};
 use super::request::{Parser, RequestLimits};
+use super::subscriptions::Subscriptions;
 use super::transaction::Transaction;
 use super::value::{Protocol, Value};
 use crate::bytes::Bytes;
@@ -105,6 +106,7 @@ impl Connection {
             active_us: now_us,
             command: "",
             queued: None,
+            subscriptions: Subscriptions::default(),
             kills: Vec::new(),
             closes: false,
         };

@@ -96,20 +96,28 @@ pub struct Description {
     pub reads_locally: bool,
     /// Whether it closes after its last reply.
     pub closes: bool,
+    /// The channels that the client has subscribed to.
+    pub channels: usize,
+    /// The patterns of channels that it has subscribed to.
+    pub patterns: usize,
 }
 
 impl Description {
     /// The line of CLIENT LIST. Facts that only Redis has are left out or zero.
     pub fn line(&self) -> String {
-        let flags: String = [(self.reads_locally, 'r'), (self.queued.is_some(), 'x'), (self.closes, 'c')]
-            .into_iter()
-            .filter_map(|(is_set, flag)| is_set.then_some(flag))
-            .collect();
+        let is_subscribed = self.channels + self.patterns > 0;
+        let flags = [
+            (is_subscribed, 'P'),
+            (self.reads_locally, 'r'),
+            (self.queued.is_some(), 'x'),
+            (self.closes, 'c'),
+        ];
+        let flags: String = flags.iter().filter_map(|(is_set, flag)| is_set.then_some(flag)).collect();
         let flags = if flags.is_empty() { "N" } else { &flags };
         let queued = self.queued.map_or(-1, |queued| queued as i64);
         let command = if self.command.is_empty() { "NULL" } else { self.command };
         format!(
-            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db=0 sub=0 psub=0 ssub=0 \
+            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db=0 sub={} psub={} ssub=0 \
              multi={queued} qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={} oll=0 omem=0 \
              tot-mem=0 events=r cmd={command} user=default redir=-1 resp={} lib-name={} lib-ver={}\n",
             self.id,
@@ -118,6 +126,8 @@ impl Description {
             self.name.to_text(),
             self.age_s,
             self.idle_s,
+            self.channels,
+            self.patterns,
             self.waiting_bytes,
             self.output_bytes,
             self.protocol,

@@ -13,6 +13,8 @@ impl Failure {
     pub const SYNTAX: Self = Self(Cow::Borrowed("ERR syntax error"));
     /// Not a whole number of 64 bits.
     pub const NOT_AN_INTEGER: Self = Self(Cow::Borrowed("ERR value is not an integer or out of range"));
+    /// Names that the subscriptions of one client have no room for.
+    pub const TOO_MANY_SUBSCRIPTIONS: Self = Self(Cow::Borrowed("ERR too many subscriptions"));
     /// The client has not given the password.
     pub const NO_AUTH: Self = Self(Cow::Borrowed("NOAUTH Authentication required."));
     /// The client has given a wrong password.

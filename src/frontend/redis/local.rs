@@ -15,9 +15,12 @@ pub type Replied = Result<Value, Failure>;
 /// The only user.
 const USER: &[u8] = b"default";
 
-/// PING
-pub fn ping(call: &Call<'_>, _: &mut Client, _: &mut dyn Facts) -> Replied {
+/// PING. A client that waits for messages gets its reply in their form.
+pub fn ping(call: &Call<'_>, client: &mut Client, _: &mut dyn Facts) -> Replied {
+    let waits = client.protocol == Protocol::Resp2 && !client.subscriptions.is_empty();
     match call.rest(1) {
+        [] if waits => Ok(Value::Array(vec![Value::text("pong"), Value::text("")])),
+        [message] if waits => Ok(Value::Array(vec![Value::text("pong"), Value::Bulk(message.clone())])),
         [] => Ok(Value::Status("PONG".into())),
         [message] => Ok(Value::Bulk(message.clone())),
         _ => Err(Failure::arity(call.name)),

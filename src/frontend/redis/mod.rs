@@ -46,6 +46,7 @@
 //! | `client` | a client as its connection knows it; CLIENT |
 //! | `server` | INFO, CONFIG GET, ROLE, TIME |
 //! | `sentinel` | SENTINEL, for clients that look for the master |
+//! | `subscriptions` | SUBSCRIBE, for clients that wait for events of a sentinel |
 //! | `describe` | COMMAND |
 //! | `facts` | facts from outside that replies need |
 //! | `failure` | errors |
@@ -68,6 +69,7 @@ pub mod scripts;
 pub mod sentinel;
 pub mod server;
 pub mod strings;
+pub mod subscriptions;
 pub mod table;
 pub mod transaction;
 pub mod translate;

@@ -7,7 +7,7 @@ use super::arguments::Call;
 use super::failure::Failure;
 use super::local::{self, Local};
 use super::translate::Translate;
-use super::{client, describe, keys, sentinel, server, strings};
+use super::{client, describe, keys, sentinel, server, strings, subscriptions};
 use crate::bytes::Bytes;
 
 /// The texts of the table.
@@ -255,6 +255,8 @@ fn local(name: &str) -> Option<Local> {
         "hello" => local::hello,
         "info" => server::info,
         "ping" => local::ping,
+        "psubscribe" => subscriptions::subscribe_patterns,
+        "punsubscribe" => subscriptions::unsubscribe_patterns,
         "readonly" => local::read_only,
         "readwrite" => local::read_write,
         "role" => server::role,
@@ -264,7 +266,9 @@ fn local(name: &str) -> Option<Local> {
         "sentinel|masters" => sentinel::masters,
         "sentinel|replicas" | "sentinel|slaves" => sentinel::replicas,
         "sentinel|sentinels" => sentinel::sentinels,
+        "subscribe" => subscriptions::subscribe,
         "time" => server::time,
+        "unsubscribe" => subscriptions::unsubscribe,
         _ => return None,
     })
 }

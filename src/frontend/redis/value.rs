@@ -42,6 +42,10 @@ pub enum Value {
     Set(Vec<Value>),
     /// Pairs of replies.
     Map(Vec<(Value, Value)>),
+    /// Several replies that are no answer to a command, as RESP3 tells them apart.
+    Push(Vec<Value>),
+    /// Several replies to one command, one behind the other.
+    Several(Vec<Value>),
 }
 
 impl Value {
@@ -73,9 +77,14 @@ impl Value {
             Self::Null | Self::NullArray if is_3 => out.extend_from_slice(b"_\r\n"),
             Self::Null => out.extend_from_slice(b"$-1\r\n"),
             Self::NullArray => out.extend_from_slice(b"*-1\r\n"),
-            Self::Array(values) | Self::Set(values) => {
-                let is_set = is_3 && matches!(self, Self::Set(_));
-                head(if is_set { b'~' } else { b'*' }, values.len(), out);
+            Self::Several(values) => values.iter().for_each(|value| value.write(protocol, out)),
+            Self::Array(values) | Self::Set(values) | Self::Push(values) => {
+                let kind = match self {
+                    Self::Set(_) if is_3 => b'~',
+                    Self::Push(_) if is_3 => b'>',
+                    _ => b'*',
+                };
+                head(kind, values.len(), out);
                 values.iter().for_each(|value| value.write(protocol, out));
             }
             Self::Map(pairs) => {
@@ -135,6 +144,8 @@ mod tests {
             (Value::NullArray, "*-1\r\n", "_\r\n"),
             (Value::Array(inner()), "*2\r\n$-1\r\n:-7\r\n", "*2\r\n_\r\n:-7\r\n"),
             (Value::Set(inner()), "*2\r\n$-1\r\n:-7\r\n", "~2\r\n_\r\n:-7\r\n"),
+            (Value::Push(inner()), "*2\r\n$-1\r\n:-7\r\n", ">2\r\n_\r\n:-7\r\n"),
+            (Value::Several(inner()), "$-1\r\n:-7\r\n", "_\r\n:-7\r\n"),
             (Value::texts([("a", "b")]), "*2\r\n$1\r\na\r\n$1\r\nb\r\n", "%1\r\n$1\r\na\r\n$1\r\nb\r\n"),
         ];
         for (value, resp2, resp3) in cases {

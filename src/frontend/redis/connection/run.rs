@@ -8,6 +8,7 @@ use super::super::named::named_request;
 use super::super::pending::{Kind, Pending, Prepared, scan};
 use super::super::request::Arguments;
 use super::super::scripts::{self, Script};
+use super::super::subscriptions;
 use super::super::table::{self, Control, Entry, Run};
 use super::super::transaction::{self, Transaction};
 use super::super::translate::{Shape, Translation};
@@ -65,6 +66,9 @@ impl Connection {
         }
         if needs_store(entry) && !facts.has_memory() {
             return self.reject(&words, Failure::OUT_OF_MEMORY);
+        }
+        if let Err(failure) = subscriptions::check(entry.name, &self.client) {
+            return self.reject(&words, failure);
         }
         match entry.run {
             Run::Control(control) => {
