@@ -49,6 +49,19 @@ export async function within(limitMs, promise) {
     }
 }
 
+/** Repeats the body until its assertions hold: the leader may change meanwhile. */
+export async function eventually(body) {
+    const deadline = performance.now() + REPLY_MS;
+    for (;;) {
+        try {
+            return await body();
+        } catch (error) {
+            if (performance.now() > deadline) throw error;
+            await sleep(50);
+        }
+    }
+}
+
 export function place(address) {
     const [host, port] = address.split(':');
     return { host, port: Number(port) };
@@ -118,7 +131,8 @@ export class Writer {
 
 /** Writes by all writers at once, while the suite kills the leader. */
 export async function failover(writers) {
-    await within(PATIENCE_MS, Promise.all(writers.map((writer) => writer.write(WRITES))));
+    const first = Promise.all(writers.map((writer) => writer.write(WRITES)));
+    await within(PATIENCE_MS, first);
     say('ready', '');
     const input = readline.createInterface({ input: process.stdin });
     let isKilled = false;

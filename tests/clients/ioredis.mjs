@@ -4,6 +4,7 @@ import { Redis, ReplyError } from 'ioredis';
 import {
     check,
     equal,
+    eventually,
     failover,
     happens,
     main,
@@ -203,20 +204,23 @@ async function cluster(addresses) {
     for (const address of addresses) {
         await check(
             `sentinels: ${address === addresses[0] ? 'first' : address} knows the leader`,
-            async () => {
-                const client = new Redis(await sentinelOptions([address]));
-                equal((await client.role())[0], 'master');
-                equal(await client.set('by', 'sentinel'), 'OK');
-                client.disconnect();
-            },
+            () =>
+                eventually(async () => {
+                    const client = new Redis(await sentinelOptions([address]));
+                    equal((await client.role())[0], 'master');
+                    equal(await client.set('by', 'sentinel'), 'OK');
+                    client.disconnect();
+                }),
         );
     }
-    await check('sentinels: a follower for the role slave', async () => {
-        const client = new Redis(await sentinelOptions(addresses, { role: 'slave' }));
-        equal((await client.role())[0], 'slave');
-        equal(await client.get('by'), 'sentinel');
-        client.disconnect();
-    });
+    await check('sentinels: a follower for the role slave', () =>
+        eventually(async () => {
+            const client = new Redis(await sentinelOptions(addresses, { role: 'slave' }));
+            equal((await client.role())[0], 'slave');
+            equal(await client.get('by'), 'sentinel');
+            client.disconnect();
+        }),
+    );
     await check('CLIENT SETINFO names the library', () =>
         withClient(addresses.at(-1), {}, async (client) => {
             equal(/lib-name=ioredis lib-ver=6/.test(await client.client('INFO')), true);

@@ -256,13 +256,19 @@ async function cluster(addresses) {
 }
 
 async function throughFailover(addresses) {
-    const writer = (name, client) =>
+    const writer = (name, client, counter) =>
         new Writer(name, {
             set: (key, value) => client.set(key, value),
             get: (key) => client.get(key),
-            increment: (key) => client.incr(key),
+            increment: (key) => counter.incr(key),
         });
-    await failover([writer('plain', await connect(addresses.at(-1)))]);
+    const plain = await connect(addresses.at(-1));
+    const writers = [writer('plain', plain, plain)];
+    if (addresses.length > 1) {
+        const counter = await sentinel(addresses, { maxCommandRediscovers: 0 });
+        writers.push(writer('sentinel', await sentinel(addresses), counter));
+    }
+    await failover(writers);
 }
 
 async function repeat(client) {

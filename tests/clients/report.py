@@ -26,6 +26,20 @@ def check(name: str, body: Callable[[], object]) -> None:
         say("ok", name)
 
 
+def eventually(body: Callable[[], object]) -> None:
+    """Repeats the body until its assertions hold: the leader may change meanwhile."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            body()
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
 def fail(name: str, reason: str) -> None:
     say("FAILED", f"{name}: {' '.join(reason.split())}")
 

@@ -93,7 +93,7 @@ def _test(script: Script, server: Redis | Cluster, score: Score) -> None:
     addresses = server.leader_first()
     script.run(score, "commands", addresses, _nothing)
     if server.has_replicas:
-        script.run(score, "cluster", addresses, _nothing)
+        script.run(score, "cluster", server.leader_first(), _nothing)
     repeats = dict(_REPEATS.get(script.library, {}))
     if not server.has_replicas:
         repeats |= _SENTINEL_REPEATS.get(script.library, {})

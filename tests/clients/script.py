@@ -64,7 +64,7 @@ class Script:
                     others.append(line.rstrip())
         guard.cancel()
         if process.returncode != 0:
-            last = " | ".join(others[-12:])
+            last = " | ".join(others[-30:])
             score.record(self.library, "FAILED", f"{phase} ended with {process.returncode}: {last}")
 
     @staticmethod
