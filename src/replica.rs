@@ -24,6 +24,7 @@ use crate::replication::{Action, Body, Entry, Input, Node, Payload, Persist, Per
 use crate::reply::{Refusal, Reply};
 use crate::request::{Outcome, Request, RequestId, Response};
 use crate::state_machine::{MAX_REMOVED, StateMachine};
+use crate::tuning::Detection;
 use crate::wire::Limits;
 
 mod options;
@@ -145,6 +146,7 @@ pub struct Replica {
     leaderless_since: Option<Micros>,  // since when no leader is known
     limits: Limits,
     forwards: bool,
+    probes_on_demand: bool, // requests can have the core probe the leader
     hold_us: Micros,
     log_limits: LogLimits,
     applied: Index, // the last entry that the state machine has; equal to the core's commit index after a drain
@@ -193,6 +195,7 @@ impl Replica {
             leaderless_since: Some(now),
             limits,
             forwards: options.forwards,
+            probes_on_demand: options.tuning.detection == Detection::OnDemand,
             hold_us: options.hold_us,
             log_limits: options.log,
             applied: snapshot_index,
@@ -450,6 +453,9 @@ impl Replica {
     /// the leader has been silent for so long that its followers may have elected another one, or a
     /// client was redirected to it since it was last heard. That client need not come back to say
     /// so: it may give up, or return under another ID.
+    ///
+    /// Where heartbeats detect a dead leader, the core does not probe it for a request. A request that
+    /// could be forwarded would only wait for the next heartbeat.
     fn suspects_leader(&self, now: Micros, client: Id) -> bool {
         let contact = self.node.last_leader_contact().unwrap_or(0);
         let comes_back = |&(earlier, redirected_at): &(Id, Micros)| {
@@ -457,7 +463,8 @@ impl Replica {
             let is_same = client == earlier && !self.forwards;
             redirected_at > contact && (is_same || now >= redirected_at + REDIRECT_US)
         };
-        now >= contact + ELECTION_TIMEOUT_US || self.redirected.as_ref().is_some_and(comes_back)
+        let counts = self.probes_on_demand || !self.forwards;
+        now >= contact + ELECTION_TIMEOUT_US || counts && self.redirected.as_ref().is_some_and(comes_back)
     }
 
     /// This replica leads: a write goes into the log, a read waits for proof of leadership.

@@ -9,6 +9,7 @@ use kvstore::micros::Micros;
 use kvstore::replica::{LogLimits, Options, Replica, Saved};
 use kvstore::request::{Outcome, Request, Response};
 use kvstore::transport::SEQPACKET_MAX_DATAGRAM;
+use kvstore::tuning::Tuning;
 use kvstore::wire::Limits;
 
 use super::{STORED, id};
@@ -40,10 +41,15 @@ impl Cluster {
 
     /// The same as [`new`](Self::new), but the replicas forward requests.
     pub fn forwarding(size: u16) -> Self {
+        Self::forwarding_with(size, Tuning::DEFAULT)
+    }
+
+    /// The same with these switches.
+    pub fn forwarding_with(size: u16, tuning: Tuning) -> Self {
         let step = Box::new(|replica: &mut Replica, now, inbox, out: &mut _| {
             replica.step_in_memory(now, inbox, out)
         });
-        Self::with(size, |options| Options { forwards: true, ..options }, step)
+        Self::with(size, |options| Options { forwards: true, tuning, ..options }, step)
     }
 
     /// The same as [`new`](Self::new), but with these bounds of the logs.

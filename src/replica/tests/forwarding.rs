@@ -1,6 +1,7 @@
 //! Replicas whose clients follow no redirects.
 
 use super::*;
+use crate::tuning::{Detection, Tuning};
 
 fn elected() -> (Cluster, Id) {
     let mut cluster = Cluster::forwarding(5);
@@ -90,6 +91,23 @@ fn client_that_asks_again_at_once_casts_no_suspicion_on_the_leader() {
     }
     let forward = |mid| Outbound::Forward { to: leader, request: get(mid, "k") };
     assert_eq!(out, [forward("m1"), forward("m2")], "and no probe of the leader");
+}
+
+#[test]
+fn follower_with_heartbeats_forwards_reads_for_as_long_as_it_follows() {
+    let tuning = Tuning { detection: Detection::Heartbeats, ..Tuning::DEFAULT };
+    let mut cluster = Cluster::forwarding_with(5, tuning);
+    cluster.run(3 * ELECTION_TIMEOUT_US);
+    let (leader, follower) = (cluster.leader(), cluster.follower());
+    hear_leader(&mut cluster, follower);
+    let mut out = Vec::new();
+    let replica = cluster.replicas.get_mut(&follower).expect("it is there");
+    // The leader serves reads under its lease, so the follower does not hear of them.
+    for (now, mid) in [(1, "m1"), (2 * REDIRECT_US, "m2"), (ELECTION_TIMEOUT_US / 4, "m3")] {
+        replica.step_in_memory(cluster.now + now, [Inbound::Client(get(mid, "k"))], &mut out);
+    }
+    let forward = |mid| Outbound::Forward { to: leader, request: get(mid, "k") };
+    assert_eq!(out, ["m1", "m2", "m3"].map(forward));
 }
 
 #[test]
