@@ -7,13 +7,18 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use kvstore::id::{Id, IdError};
+use kvstore::log::Format;
 use kvstore::replica::LogLimits;
 use kvstore::tuning::{self, Tuning};
+use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
 
 use crate::check::CheckOptions;
 use crate::repair::RepairOptions;
 use crate::restore::{RecoverOptions, RestoreOptions};
+use crate::serve::ServeOptions;
+use crate::serve::dev::DevOptions;
+use crate::serve::status::StatusOptions;
 
 /// A replica of a linearizable key-value store.
 #[derive(Debug, Parser)]
@@ -22,6 +27,7 @@ use crate::restore::{RecoverOptions, RestoreOptions};
     version,
     about = "One replica of a linearizable key-value store replicated by Raft.",
     override_usage = "kvstore [OPTIONS] <MY ID> <ID>...\n       kvstore [OPTIONS] <PORT> <MY ID> <ID>...\n       \
+        kvstore dev [OPTIONS]\n       kvstore serve [OPTIONS]\n       kvstore status [ADDRESS]...\n       \
         kvstore check <HISTORY>\n       kvstore maelstrom [OPTIONS]\n       kvstore repair [--yes] --data-dir <DIR>\n       kvstore restore <BACKUP> --data-dir <DIR> ...\n       \
         kvstore recover --from <DIR> --data-dir <DIR> ...",
     after_help = AFTER_HELP,
@@ -112,8 +118,9 @@ enum Topology {
 }
 
 /// The choices of [`tuning::Reads`] as words.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Reads {
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reads {
     /// Without messages during its lease; rests on clocks of about the same rate.
     Lease,
     /// After one round to a quorum for all reads that wait; rests on no clock.
@@ -123,8 +130,9 @@ enum Reads {
 }
 
 /// The choices of [`tuning::Detection`] as words.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Detection {
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Detection {
     /// By requests of clients that miss the leader; needs few heartbeats.
     OnDemand,
     /// By heartbeats of the leader that stay away.
@@ -173,6 +181,12 @@ pub enum Subcommand {
     Restore(RestoreOptions),
     /// The same from the directory of a replica whose quorum is gone for good.
     Recover(RecoverOptions),
+    /// Runs one replica of a cluster that Redis clients and HTTP reach.
+    Serve(Box<ServeOptions>),
+    /// Runs a whole cluster on this machine.
+    Dev(DevOptions),
+    /// Shows the replicas of a cluster.
+    Status(StatusOptions),
 }
 
 /// The options that a replica has under every simulator.
@@ -276,8 +290,9 @@ pub enum TransportKind {
 }
 
 /// The least severe level of the records that go to stderr.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum, Deserialize)]
 #[value(rename_all = "lower")]
+#[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     Off,
     Error,
@@ -296,6 +311,25 @@ impl From<LogLevel> for LevelFilter {
             LogLevel::Info => Self::INFO,
             LogLevel::Debug => Self::DEBUG,
             LogLevel::Trace => Self::TRACE,
+        }
+    }
+}
+
+/// The form of the records that go to stderr.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// An object of JSON per line.
+    Json,
+}
+
+impl From<LogFormat> for Format {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => Self::Text,
+            LogFormat::Json => Self::Json,
         }
     }
 }

@@ -38,13 +38,26 @@ const MAX_WARNINGS: u32 = 5;
 /// The span that warnings are counted in.
 const WARNING_SPAN: Duration = Duration::from_secs(1);
 
+/// The form of the records. Panics and the one-line errors of the command line are always text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A line for people.
+    Text,
+    /// An object of JSON on a line.
+    Json,
+}
+
 /// Starts the log: records up to `level`, and panics, become lines for stderr. Repeated warnings
 /// and errors are limited to a few per second.
-pub fn start(level: LevelFilter) {
-    let lines = tracing_subscriber::fmt::layer().with_writer(|| Line(stderr())).with_ansi(false);
+pub fn start(level: LevelFilter, format: Format) {
     let limit = RepeatLimit::new(|line| stderr().push(line));
+    let registry = tracing_subscriber::registry().with(level).with(limit);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| Line(stderr())).with_ansi(false);
     // A second log in one process changes nothing.
-    let _started = tracing_subscriber::registry().with(level).with(limit).with(lines).try_init();
+    let _started = match format {
+        Format::Text => registry.with(lines).try_init(),
+        Format::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+    };
     std::panic::set_hook(Box::new(|panic| write_line(&panic.to_string())));
 }
 

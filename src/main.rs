@@ -1,10 +1,19 @@
-//! The command line: one replica as a process, with its signals and wiring, or the check of a
-//! history.
+//! The command line: one replica under a simulator as a process, with its signals and wiring, and
+//! the other commands.
+//!
+//! | file | job |
+//! |---|---|
+//! | `cli` | the words of the command line |
+//! | `serve` | `kvstore serve`, `kvstore dev`, `kvstore status`: a real cluster |
+//! | `check` | `kvstore check`: is a history linearizable? |
+//! | `repair` | `kvstore repair`: cuts damage off a log |
+//! | `restore` | `kvstore restore` and `kvstore recover`: a new cluster from a backup or a directory |
 
 mod check;
 mod cli;
 mod repair;
 mod restore;
+mod serve;
 #[path = "../tests/testkit/mod.rs"]
 #[cfg(test)]
 mod testkit;
@@ -22,6 +31,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use kvstore::dialect::Dialect;
 use kvstore::id::Id;
+use kvstore::log::Format;
 use kvstore::pipeline::{Setup, StageFailed};
 use kvstore::storage::{self, Directory, Identity, MAX_NAME_BYTES, OpenError, Opened};
 use kvstore::transport::{Seqpacket, Stdio, Stream, Transport, Udp};
@@ -64,6 +74,9 @@ fn run() -> Result<ExitCode, Failure> {
         Some(Subcommand::Repair(options)) => repair::run(options),
         Some(Subcommand::Restore(options)) => restore::restore(options),
         Some(Subcommand::Recover(options)) => restore::recover(options),
+        Some(Subcommand::Serve(options)) => serve::run(options).map(|()| ExitCode::SUCCESS),
+        Some(Subcommand::Dev(options)) => serve::dev::run(options),
+        Some(Subcommand::Status(options)) => serve::status::run(options),
         None => replicate(&options).map(|()| ExitCode::SUCCESS),
     }
 }
@@ -71,14 +84,14 @@ fn run() -> Result<ExitCode, Failure> {
 fn replicate(options: &Options) -> Result<(), Failure> {
     let role = options.role(is_socket).map_err(|error| usage(&error.to_string()))?;
     options.run.tuning.tuning().check().map_err(|error| usage(&error.to_string()))?;
-    log::start(LevelFilter::from(options.run.log_level));
+    log::start(LevelFilter::from(options.run.log_level), Format::Text);
 
-    let files = open_directory(&options.run.storage, role.own, &role.peers)?;
+    let files = open_storage(&options.run.storage, role.own, &role.peers)?;
     // Before the connection, so that a simulator can stop every replica that has connected.
     let signals = Signals::new([SIGTERM, SIGINT])
         .map_err(|error| Failure(EXIT_SOFTWARE, format!("can't listen for signals: {error}")))?;
     let network = connect(&role)?;
-    stop_on_signal(signals, Arc::clone(&network))?;
+    stop_on_signal(signals, stop_of(&network))?;
 
     let seed = options.run.seed.unwrap_or_else(|| random_seed(role.own));
     info!(id = %role.own, peers = ?role.peers, simulator = %role.simulator, seed, "starts");
@@ -87,11 +100,12 @@ fn replicate(options: &Options) -> Result<(), Failure> {
         log: options.run.storage.log_limits(),
         ..replica::Options::new(role.own, role.peers, seed)
     };
-    serve(Dialect::of_simulators(replica.own, &replica.peers), network, &replica, files)
+    let dialect = Dialect::of_simulators(replica.own, &replica.peers);
+    run_pipeline(Setup { dialect, transport: network, files, board: None }, &replica)
 }
 
-/// Opens the directory of a replica that has one. Reading a long log says how far it is.
-fn open_directory(
+/// Opens the directory of a replica that has one.
+fn open_storage(
     options: &StorageOptions,
     own: Id,
     peers: &[Id],
@@ -100,9 +114,13 @@ fn open_directory(
     if options.cluster.len() > MAX_NAME_BYTES {
         return Err(usage(&format!("the name of the cluster has more than {MAX_NAME_BYTES} bytes")));
     }
-    let directory = Directory::create(path).map_err(|error| storage_failure(&error.into()))?;
     let members = peers.iter().copied().chain([own]).collect();
-    let identity = Identity { cluster: options.cluster.clone(), own, members };
+    open_directory(path, &Identity { cluster: options.cluster.clone(), own, members }).map(Some)
+}
+
+/// Opens the directory of a replica. Reading a long log says how far it is.
+fn open_directory(path: &Path, identity: &Identity) -> Result<Opened<Directory>, Failure> {
+    let directory = Directory::create(path).map_err(|error| storage_failure(&error.into()))?;
     let mut said = Instant::now();
     let mut progress = |read: u64, of: u64| {
         if said.elapsed() >= PROGRESS_INTERVAL {
@@ -110,7 +128,7 @@ fn open_directory(
             log::write_line(&format!("kvstore: has read {} of {} MB of the log", read >> 20, of >> 20));
         }
     };
-    let opened = storage::open(&directory, &identity, &storage::Settings::default(), &mut progress)
+    let opened = storage::open(&directory, identity, &storage::Settings::default(), &mut progress)
         .map_err(|error| storage_failure(&error))?;
     if let Some(cut) = &opened.cut {
         log::write_line(&format!(
@@ -118,7 +136,7 @@ fn open_directory(
             cut.file, cut.offset
         ));
     }
-    Ok(Some(opened))
+    Ok(opened)
 }
 
 /// A directory that cannot be used is a mistake of its user; a disk that fails or is full is not.
@@ -150,13 +168,7 @@ fn is_of_path(kind: io::ErrorKind) -> bool {
 }
 
 /// Runs a replica until its network is closed.
-fn serve(
-    dialect: Dialect,
-    network: Arc<dyn Transport>,
-    replica: &replica::Options,
-    files: Option<Opened<Directory>>,
-) -> Result<(), Failure> {
-    let setup = Setup { dialect, transport: network, files, board: None };
+fn run_pipeline(setup: Setup, replica: &replica::Options) -> Result<(), Failure> {
     let counts = pipeline::run_in(setup, replica).map_err(|error| match &error {
         StageFailed::Storage(error) => storage_failure(error),
         failed if failed.is_of_disk() => Failure(EXIT_UNREACHABLE, error.to_string()),
@@ -170,22 +182,24 @@ fn serve(
 fn run_in_maelstrom(options: &RunOptions) -> Result<(), Failure> {
     let tuning = options.tuning.tuning();
     tuning.check().map_err(|error| usage(&error.to_string()))?;
-    log::start(LevelFilter::from(options.log_level));
+    log::start(LevelFilter::from(options.log_level), Format::Text);
     let unreachable =
         |error: &dyn std::fmt::Display| Failure(EXIT_UNREACHABLE, format!("can't join Maelstrom: {error}"));
     let network = Arc::new(Stdio::open().map_err(|error| unreachable(&error))?);
     let names = maelstrom::join(&*network).map_err(|error| unreachable(&error))?;
     let signals = Signals::new([SIGTERM, SIGINT])
         .map_err(|error| Failure(EXIT_SOFTWARE, format!("can't listen for signals: {error}")))?;
-    stop_on_signal(signals, Arc::clone(&network) as _)?;
+    let network: Arc<dyn Transport> = network;
+    stop_on_signal(signals, stop_of(&network))?;
 
     let (own, peers) = (names.own(), names.peers());
-    let files = open_directory(&options.storage, own, &peers)?;
+    let files = open_storage(&options.storage, own, &peers)?;
     let seed = options.seed.unwrap_or_else(|| random_seed(own));
     info!(name = %names.name(own), peers = peers.len(), seed, "starts");
     let log = options.storage.log_limits();
     let replica = replica::Options { tuning, log, forwards: true, ..replica::Options::new(own, peers, seed) };
-    serve(maelstrom::dialect(&names), network, &replica, files)
+    let dialect = maelstrom::dialect(&names);
+    run_pipeline(Setup { dialect, transport: network, files, board: None }, &replica)
 }
 
 /// `None` if the user only asked for help or the version.
@@ -244,19 +258,25 @@ fn connect(role: &Role) -> Result<Arc<dyn Transport>, Failure> {
         .map_err(|error| Failure(EXIT_UNREACHABLE, format!("can't reach the simulator at {place}: {error}")))
 }
 
-/// Lets the first signal stop the transport, and with it, stage by stage, the pipeline. A second
-/// signal has its default effect: it ends the process.
-fn stop_on_signal(mut signals: Signals, transport: Arc<dyn Transport>) -> Result<(), Failure> {
+/// Stops the transport, and with it, stage by stage, the pipeline.
+fn stop_of(transport: &Arc<dyn Transport>) -> impl FnOnce() + Send + 'static {
+    let transport = Arc::clone(transport);
+    move || transport.stop()
+}
+
+/// Calls `stop`, which must not wait, at the first signal. A second signal has its default effect: it
+/// ends the process.
+fn stop_on_signal(mut signals: Signals, stop: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
     let listen = move || {
-        let mut stopping = false;
+        let mut stop = Some(stop);
         for signal in signals.forever() {
-            if stopping {
+            let Some(stop) = stop.take() else {
                 // It only returns for signals that do nothing by default.
                 let _never = signal_hook::low_level::emulate_default_handler(signal);
-            }
+                continue;
+            };
             info!(signal, "stops");
-            transport.stop();
-            stopping = true;
+            stop();
         }
     };
     let thread = thread::Builder::new().name("signals".to_owned()).spawn(listen);

@@ -1,0 +1,9 @@
+//! Real clusters as an operator and a Redis client meet them: processes of `kvstore serve` and
+//! `kvstore dev` on loopback addresses.
+
+mod dev;
+mod failover;
+mod processes;
+mod refusals;
+mod resp;
+mod service;

@@ -1,0 +1,95 @@
+//! A healthy cluster, as its clients and operators see it.
+
+use std::fs;
+
+use crate::processes::{Cluster, kvstore, signal, wait_for};
+use crate::resp::{Client, Reply};
+
+/// Asks until the cluster serves the request.
+pub fn served(client: &mut Client, words: &[&str]) -> Reply {
+    wait_for("an answer of the store", || match client.ask(words).expect("the connection lives") {
+        Reply::Error(error) if error.starts_with("CLUSTERDOWN") => None,
+        reply => Some(reply),
+    })
+}
+
+#[test]
+fn each_replica_serves_writes_and_reads() {
+    let cluster = Cluster::start();
+    for writer in 0..3 {
+        let value = format!("written at {writer}");
+        assert_eq!(served(&mut cluster.client(writer), &["SET", "key", &value]), Reply::ok());
+        for reader in 0..3 {
+            assert_eq!(served(&mut cluster.client(reader), &["GET", "key"]), Reply::bulk(&value));
+        }
+    }
+}
+
+#[test]
+fn value_of_a_megabyte_passes_through_a_follower() {
+    let cluster = Cluster::start();
+    let follower = (cluster.leader() + 1) % 3;
+    let value = "v".repeat(1 << 20);
+    assert_eq!(served(&mut cluster.client(follower), &["SET", "key", &value]), Reply::ok());
+    assert_eq!(served(&mut cluster.client(follower), &["GET", "key"]), Reply::bulk(&value));
+}
+
+#[test]
+fn settings_come_from_flags_the_environment_or_a_file() {
+    let mut cluster = Cluster::of_three(&[("password", "sesame"), ("secret", "hidden")]);
+    cluster.start_one(0);
+    let mut command = kvstore("serve");
+    for (name, value) in cluster.settings(1) {
+        command.env(format!("KVSTORE_{}", name.to_uppercase().replace('-', "_")), value);
+    }
+    command.stderr(cluster.log_file(1));
+    cluster.start_with(1, command);
+    let quoted = |value: &str| format!("{value:?}");
+    let list = |value: &str| format!("[{}]", value.split(',').map(quoted).collect::<Vec<_>>().join(", "));
+    let lines = cluster.settings(2).into_iter().map(|(name, value)| {
+        let is_list = name == "peers" || name.ends_with("-addresses");
+        format!("{name} = {}\n", if is_list { list(&value) } else { quoted(&value) })
+    });
+    let path = cluster.path().join("kvstore.toml");
+    fs::write(&path, lines.collect::<String>()).expect("writable");
+    let mut command = kvstore("serve");
+    command.arg("--config").arg(&path).stderr(cluster.log_file(2));
+    cluster.start_with(2, command);
+    for replica in 0..3 {
+        let mut client = cluster.client(replica);
+        let refusal = client.ask(&["GET", "key"]).expect("an answer");
+        assert_eq!(refusal, Reply::Error("NOAUTH Authentication required.".into()));
+        assert_eq!(client.ask(&["AUTH", "sesame"]).expect("an answer"), Reply::ok());
+        assert_eq!(served(&mut client, &["GET", "key"]), Reply::Nil);
+    }
+}
+
+#[test]
+fn replica_that_is_told_to_stop_answers_the_request_that_it_has() {
+    let mut cluster = Cluster::of_three(&[("request-timeout", "60000")]);
+    cluster.start_one(0);
+    let mut waiting = cluster.client(0);
+    waiting.send(&["SET", "key", "value"]).expect("the connection lives");
+    let mut other = cluster.client(0);
+    wait_for("the request at the replica", || match other.ask(&["CLIENT", "LIST"]) {
+        Ok(Reply::Bulk(list)) => String::from_utf8_lossy(&list).contains("cmd=set").then_some(()),
+        reply => panic!("{reply:?}"),
+    });
+    signal(&cluster.process(0).0, "TERM");
+    let reply = waiting.reply().expect("an answer");
+    assert!(matches!(&reply, Reply::Error(error) if error.starts_with("CLUSTERDOWN")), "{reply:?}");
+    assert_eq!(cluster.process(0).ended().code(), Some(0));
+}
+
+#[test]
+fn log_in_json_has_an_object_per_line() {
+    let mut cluster = Cluster::of_three(&[("log-format", "json")]);
+    cluster.start_one(0);
+    drop(cluster.client(0));
+    signal(&cluster.process(0).0, "INT");
+    assert_eq!(cluster.process(0).ended().code(), Some(0));
+    let log = cluster.log(0);
+    let records: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(records.iter().any(|record| record["message"] == "starts" && record["id"] == "0001"), "{log}");
+}
