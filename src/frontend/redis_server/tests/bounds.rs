@@ -7,8 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::super::{Handle, ServerOptions};
-use super::world::{Client, request, serve_machine, wait_for};
+use super::world::{Client, Questions, request, serve, serve_machine, wait_for};
 use crate::frontend::redis::connection::Settings;
+use crate::reply::Reply;
+use crate::request::Outcome;
 
 fn wait_until_is_1(handle: &Handle, counter: impl Fn(&super::super::ServerCounters) -> &AtomicU64) {
     let counters = handle.counters();
@@ -143,4 +145,18 @@ fn idle_client_is_closed_if_the_operator_wants_that() {
     let mut idle = Client::of(&handle);
     idle.expect_end("");
     wait_until_is_1(&handle, |counters| &counters.idle_clients);
+}
+
+#[test]
+fn client_that_waits_for_a_reply_is_not_idle() {
+    let store = Arc::new(Questions::default());
+    let idle_timeout = Some(Duration::from_secs(1));
+    let options = ServerOptions { idle_timeout, ..ServerOptions::default() };
+    let handle = serve(options, Arc::clone(&store) as _);
+    let mut waiting = Client::of(&handle);
+    waiting.send("GET a\r\n");
+    let (_, answer) = store.next();
+    Client::of(&handle).expect_end("");
+    answer(Outcome::Done(Reply::Nil));
+    waiting.expect("$-1\r\n");
 }
