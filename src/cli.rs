@@ -13,6 +13,7 @@ use kvstore::tuning::{self, Tuning};
 use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
 
+use crate::backup::BackupOptions;
 use crate::check::CheckOptions;
 use crate::repair::RepairOptions;
 use crate::restore::{RecoverOptions, RestoreOptions};
@@ -28,7 +29,8 @@ use crate::serve::status::StatusOptions;
     about = "One replica of a linearizable key-value store replicated by Raft.",
     override_usage = "kvstore [OPTIONS] <MY ID> <ID>...\n       kvstore [OPTIONS] <PORT> <MY ID> <ID>...\n       \
         kvstore dev [OPTIONS]\n       kvstore serve [OPTIONS]\n       kvstore status [ADDRESS]...\n       \
-        kvstore check <HISTORY>\n       kvstore maelstrom [OPTIONS]\n       kvstore repair [--yes] --data-dir <DIR>\n       kvstore restore <BACKUP> --data-dir <DIR> ...\n       \
+        kvstore check <HISTORY>\n       kvstore maelstrom [OPTIONS]\n       kvstore repair [--yes] --data-dir <DIR>\n       \
+        kvstore backup <FILE> --from <ADDRESS>\n       kvstore restore <BACKUP> --data-dir <DIR> ...\n       \
         kvstore recover --from <DIR> --data-dir <DIR> ...",
     after_help = AFTER_HELP,
     args_conflicts_with_subcommands = true,
@@ -177,6 +179,8 @@ pub enum Subcommand {
     Maelstrom(RunOptions),
     /// Cuts damage off the log of a replica, or shows it.
     Repair(RepairOptions),
+    /// Writes the state of a running replica to a file.
+    Backup(BackupOptions),
     /// Makes the directory of a replica of a new cluster from a backup.
     Restore(RestoreOptions),
     /// The same from the directory of a replica whose quorum is gone for good.

@@ -9,6 +9,7 @@
 //! | `repair` | `kvstore repair`: cuts damage off a log |
 //! | `restore` | `kvstore restore` and `kvstore recover`: a new cluster from a backup or a directory |
 
+mod backup;
 mod check;
 mod cli;
 mod repair;
@@ -72,6 +73,7 @@ fn run() -> Result<ExitCode, Failure> {
         Some(Subcommand::Check(options)) => check::run(options),
         Some(Subcommand::Maelstrom(options)) => run_in_maelstrom(options).map(|()| ExitCode::SUCCESS),
         Some(Subcommand::Repair(options)) => repair::run(options),
+        Some(Subcommand::Backup(options)) => backup::run(options),
         Some(Subcommand::Restore(options)) => restore::restore(options),
         Some(Subcommand::Recover(options)) => restore::recover(options),
         Some(Subcommand::Serve(options)) => serve::run(options).map(|()| ExitCode::SUCCESS),

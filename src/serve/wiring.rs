@@ -71,7 +71,8 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     )
     .map_err(not_started)?;
     let links = Arc::clone(&mesh);
-    let sources = Sources { facts, links: Arc::new(move || links.links()), redis: Some(redis.counters()) };
+    let (links, redis_counters) = (Arc::new(move || links.links()), Some(redis.counters()));
+    let sources = Sources { facts, links, redis: redis_counters, board: board.clone() };
     let http = HttpServer::start(http, http_options(settings), gateway, sources).map_err(not_started)?;
     let (ended, ends) = bounded(0);
     let stopped = Arc::clone(&mesh);

@@ -3,18 +3,19 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Bytes as Body;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, WWW_AUTHENTICATE,
 };
 use hyper::{Response, StatusCode};
 
+use super::backup::Pieces;
 use crate::bytes::Bytes;
 use crate::operation::Revision;
 
-/// An answer with its whole body.
-pub(super) type HttpAnswer = Response<Full<Body>>;
+/// An answer with its whole body, or with one that comes piece by piece.
+pub(super) type HttpAnswer = Response<Either<Full<Body>, Pieces>>;
 
 /// Browsers do not guess what an answer is.
 const NO_SNIFF: (&str, &str) = ("x-content-type-options", "nosniff");
@@ -60,7 +61,7 @@ impl AsRef<[u8]> for Shared {
 /// An answer of this type with this body.
 pub(super) fn content(status: StatusCode, media_type: &'static str, body: impl Into<Body>) -> HttpAnswer {
     let mut answer = empty(status);
-    *answer.body_mut() = Full::new(body.into());
+    *answer.body_mut() = Either::Left(Full::new(body.into()));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     answer
 }
@@ -72,10 +73,18 @@ pub(super) fn line(status: StatusCode, text: impl Display) -> HttpAnswer {
 
 /// An answer without a body.
 pub(super) fn empty(status: StatusCode) -> HttpAnswer {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(Either::Left(Full::default()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer.headers_mut().insert(HeaderName::from_static(NO_SNIFF.0), HeaderValue::from_static(NO_SNIFF.1));
+    answer
+}
+
+/// An answer whose body is a stream of bytes.
+pub(super) fn streamed(pieces: Pieces) -> HttpAnswer {
+    let mut answer = empty(StatusCode::OK);
+    *answer.body_mut() = Either::Right(pieces);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     answer
 }
 

@@ -6,6 +6,7 @@
 //! | `/readyz` | GET | 200 if a linearizable read works now, else 503 with the reason |
 //! | `/status` | GET | the replica and its cluster as JSON ([`Status`]) |
 //! | `/metrics` | GET | counters in the text format of Prometheus |
+//! | `/backup` | GET | the state of this replica, for `kvstore restore` |
 //! | `/kv/KEY` | GET, HEAD | the value; its revision is the entity tag |
 //! | `/kv/KEY` | PUT | sets the key to the body |
 //! | `/kv/KEY` | DELETE | deletes the key |
@@ -26,6 +27,7 @@
 //! | `conditions` | If-Match, If-None-Match, Idempotency-Key |
 //! | `password` | the password of a request |
 //! | `keys` | reads and writes of keys |
+//! | `backup` | `/backup` |
 //! | `ask` | questions for the store, and the wait for their answers |
 //! | `answer` | answers as HTTP has them |
 //! | `status` | `/status` |
@@ -35,6 +37,7 @@
 
 mod answer;
 mod ask;
+mod backup;
 mod conditions;
 mod counters;
 mod keys;

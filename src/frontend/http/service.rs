@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::answer::{self, Failed, HttpAnswer};
 use super::ask::Asker;
+use super::backup::Backups;
 use super::conditions::{self, Condition};
 use super::counters::HttpCounters;
 use super::options::HttpOptions;
@@ -40,6 +41,7 @@ pub(super) struct Service {
     sources: Sources,
     keys: Asker,
     readiness: Asker,
+    backups: Backups,
     began: Instant,
     bodies: Semaphore, // bytes of bodies that may arrive now
 }
@@ -55,6 +57,7 @@ impl Service {
         Self {
             keys: Asker::new(Arc::clone(store), options.store_limit),
             readiness: Asker::new(Arc::clone(store), options.ready_limit),
+            backups: Backups::new(sources.board.clone()),
             options,
             counters,
             sources,
@@ -71,6 +74,7 @@ impl Service {
             "/readyz" => answer::other_method(PAGE_METHODS),
             "/status" => page(&request, || self.status()),
             "/metrics" => page(&request, || self.metrics()),
+            "/backup" => self.backup(&request).await,
             path => match target::encoded_key(path).map(target::key) {
                 Some(Some(key)) => self.answer_for_key(request, key).await,
                 Some(None) => answer::line(StatusCode::BAD_REQUEST, "the key has a % without two digits"),
@@ -79,6 +83,17 @@ impl Service {
         };
         self.counters.note_answer(answer.status());
         answer
+    }
+
+    /// The whole state, so it needs the password as all keys do.
+    async fn backup(&self, request: &Request<Incoming>) -> HttpAnswer {
+        if !password::is_right(self.options.password.as_deref(), request.headers()) {
+            return answer::stranger();
+        }
+        if request.method() != Method::GET {
+            return answer::other_method("GET");
+        }
+        self.backups.begin().await.unwrap_or_else(Failed::answer)
     }
 
     /// Ready means that a linearizable read works now.

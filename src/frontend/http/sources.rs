@@ -6,8 +6,9 @@ use std::sync::Arc;
 use crate::frontend::facts::ClusterFacts;
 use crate::frontend::redis_server::ServerCounters;
 use crate::transport::tcp::Link;
+use crate::view::Board;
 
-/// The sources of `/status` and `/metrics`. A server asks them from its own thread, and they must not
+/// The sources of `/status`, `/metrics` and `/backup`. A server asks them from its own thread, and they must not
 /// wait.
 #[derive(Clone)]
 pub struct Sources {
@@ -17,6 +18,8 @@ pub struct Sources {
     pub links: Arc<dyn Fn() -> Vec<Link> + Send + Sync>,
     /// The counters of the server for Redis clients, if there is one.
     pub redis: Option<Arc<ServerCounters>>,
+    /// Where the replica hands out copies of its state, for backups.
+    pub board: Board,
 }
 
 impl fmt::Debug for Sources {

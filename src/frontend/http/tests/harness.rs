@@ -187,7 +187,7 @@ impl Fixture {
         };
         let facts = Arc::new(FakeFacts(board.clone()));
         let redis = Some(Arc::new(ServerCounters::default()));
-        let sources = Sources { facts, links: Arc::new(links), redis };
+        let sources = Sources { facts, links: Arc::new(links), redis, board: board.clone() };
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let limits = HttpOptions {
             max_value_bytes: MAX_VALUE_BYTES,
@@ -283,6 +283,14 @@ impl Client {
             assert!(self.receive_some(), "closed");
         }
         reply.body = self.received.drain(..length).collect();
+        reply
+    }
+
+    /// An answer whose body ends with the connection.
+    pub fn receive_all(&mut self) -> Reply {
+        let mut reply = self.receive(false);
+        while self.receive_some() {}
+        reply.body = std::mem::take(&mut self.received);
         reply
     }
 

@@ -1,13 +1,21 @@
 //! The pages for operators.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use raft::types::EntryId;
+
 use super::harness::{Fixture, Mode, view};
-use crate::frontend::http::Status;
+use crate::frontend::http::{HttpOptions, Status};
+use crate::replica::Snapshot;
 use crate::request::Outcome;
+use crate::state_machine::snapshot::Decoder;
+use crate::state_machine::{Settings, StateMachine};
+use crate::storage::{Directory, Reason, read_backup};
 use crate::view::View;
 
 #[test]
@@ -146,4 +154,43 @@ fn promtool_finds_no_fault_in_the_metrics() {
     let checked = promtool.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&checked.stderr).into_owned();
     assert!(checked.status.success() && said.is_empty(), "{said}");
+}
+
+#[test]
+fn backup_is_the_state_of_the_copy_that_the_replica_hands_out() {
+    let fixture = Fixture::start();
+    let id = EntryId { index: 7, term: 3 };
+    let mut client = fixture.connect();
+    client.send(b"GET /backup HTTP/1.0\r\n\r\n");
+    let handed_out = AtomicBool::new(false);
+    fixture.wait_until(|fixture| {
+        fixture.board.hand_out(|| {
+            handed_out.store(true, Ordering::Relaxed);
+            Some(Snapshot { id, state: StateMachine::default() })
+        });
+        handed_out.load(Ordering::Relaxed)
+    });
+    let reply = client.receive_all();
+    assert_eq!(reply.status, 200);
+    let place = tempfile::tempdir().expect("a directory");
+    fs::write(place.path().join("backup"), &reply.body).expect("writable");
+    let files = Directory::open(place.path()).expect("it exists");
+    let mut decoder = Decoder::new(Settings::default());
+    let take = |chunk: &[u8]| decoder.push(chunk).map_err(|_| Reason::Contents);
+    assert_eq!(read_backup(&files, "backup", take).expect("undamaged"), id);
+    assert_eq!(decoder.finish().expect("complete"), StateMachine::default());
+}
+
+#[test]
+fn backup_needs_the_password_and_one_runs_at_a_time() {
+    let fixture = Fixture::with(|options| HttpOptions { password: Some("sesame".into()), ..options });
+    assert_eq!(fixture.get("/backup").status, 401);
+    let authorization = ("Authorization", "Bearer sesame");
+    assert_eq!(fixture.ask("PUT", "/backup", &[authorization], b"").status, 405);
+    let mut first = fixture.connect();
+    first.send_request("GET", "/backup", &[authorization], b"");
+    fixture.wait_until(|fixture| {
+        let second = fixture.ask("GET", "/backup", &[authorization], b"");
+        second.status == 503 && second.text().starts_with("another backup")
+    });
 }
