@@ -9,6 +9,7 @@
 //! | 0, 1, 2 | a datagram; an answer was relayed so many times |
 //! | 16 | a ping: 8 bytes that the receiver sends back |
 //! | 17 | a pong: those bytes |
+//! | 18 | a request that its sender wanted to be forwarded, and that was not |
 
 use std::io::{self, Read};
 
@@ -25,6 +26,9 @@ pub(super) const PING_BYTES: usize = 8;
 const PING: u8 = 16;
 const PONG: u8 = 17;
 
+/// The type of a request that comes back.
+pub(super) const RETURNED: u8 = 18;
+
 /// How much one call reads at most, unless a frame is longer.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -34,11 +38,12 @@ pub(super) enum Frame<'a> {
     Datagram { relays: u8, bytes: &'a [u8] },
     Ping(u64),
     Pong(u64),
+    Returned(&'a [u8]),
 }
 
-/// The bytes in front of a datagram.
-pub(super) fn header(relays: u8, datagram: &[u8]) -> [u8; HEADER_BYTES] {
-    head(relays, datagram.len())
+/// The bytes in front of a datagram: the type is the number of relays, or [`RETURNED`].
+pub(super) fn header(kind: u8, datagram: &[u8]) -> [u8; HEADER_BYTES] {
+    head(kind, datagram.len())
 }
 
 /// A whole ping.
@@ -113,8 +118,10 @@ impl FrameReader {
         }
         self.start = content.end;
         let bytes = &self.bytes[content];
-        if kind <= MAX_RELAYS {
-            return Ok(Some(Frame::Datagram { relays: kind, bytes }));
+        match kind {
+            RETURNED => return Ok(Some(Frame::Returned(bytes))),
+            relays if relays <= MAX_RELAYS => return Ok(Some(Frame::Datagram { relays, bytes })),
+            _ => {}
         }
         let stamp = bytes.try_into().map(u64::from_le_bytes).map_err(|_| BadFrame::Kind(kind))?;
         Ok(Some(if kind == PING { Frame::Ping(stamp) } else { Frame::Pong(stamp) }))
@@ -139,7 +146,7 @@ impl FrameReader {
         let length = u32::from_le_bytes([a, b, c, d]);
         let (max, is_known) = match kind {
             PING | PONG => (PING_BYTES, true),
-            _ => (self.max, kind <= MAX_RELAYS),
+            _ => (self.max, kind <= MAX_RELAYS || kind == RETURNED),
         };
         match usize::try_from(length) {
             _ if !is_known => Err(BadFrame::Kind(kind)),
@@ -175,7 +182,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_frames_or_refused_and_never_too_much_is_reserved(
-            bytes in vec(prop_oneof![2 => 0..4_u8, 1 => 16..18_u8, 1 => any::<u8>()], 0..200),
+            bytes in vec(prop_oneof![2 => 0..4_u8, 1 => 16..20_u8, 1 => any::<u8>()], 0..200),
         ) {
             let mut rest = &bytes[..];
             let mut reader = FrameReader::new(20);
@@ -210,6 +217,8 @@ mod tests {
         bytes.extend(ping(7));
         bytes.extend(pong(u64::MAX));
         bytes.extend(header(0, b""));
+        bytes.extend(header(RETURNED, datagram));
+        bytes.extend(datagram);
         for split in 0..bytes.len() {
             let mut reader = FrameReader::new(100);
             let mut seen = Vec::new();
@@ -224,6 +233,7 @@ mod tests {
                 Frame::Ping(7),
                 Frame::Pong(u64::MAX),
                 Frame::Datagram { relays: 0, bytes: b"" },
+                Frame::Returned(datagram),
             ];
             assert_eq!(seen, frames.map(|frame| format!("{frame:?}")), "split at {split}");
         }

@@ -264,6 +264,14 @@ impl Incoming {
                     let _full = (&*self.stream).write(&frame::pong(stamp));
                     continue;
                 }
+                Frame::Returned(bytes) => match Envelope::read(bytes) {
+                    Some((Envelope { kind: Kind::Request, id }, _)) => {
+                        let origins = mesh.origins.lock().of(id).without(Origins::peer(self.peer));
+                        mesh.return_request(origins, bytes);
+                        continue;
+                    }
+                    _ => return Err(Ended::Envelope),
+                },
                 Frame::Pong(_) => return Err(Ended::Envelope),
             };
             peer.count_in(bytes.len());

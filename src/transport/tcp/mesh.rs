@@ -17,7 +17,7 @@ use super::LocalClients;
 use super::dialer::Dialer;
 use super::door::{self, Door};
 use super::envelope::{Envelope, Kind};
-use super::frame::MAX_RELAYS;
+use super::frame::{MAX_RELAYS, RETURNED};
 use super::hello::{Identity, MAX_CLUSTER_BYTES};
 use super::inbox::{Inbox, InboxWaker, Wait};
 use super::origins::{MAX_PEERS, OriginTable, Origins};
@@ -145,14 +145,29 @@ impl Shared {
             self.unroutable.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        let is_own = kind == Kind::Request && self.origins.lock().of(id).has(Origins::OWN);
+        if kind != Kind::Request {
+            peer.send(&self.limits, kind, 0, datagram, || {});
+            return;
+        }
+        let origins = self.origins.lock().of(id);
         let tell = || {
-            if is_own {
+            if origins.has(Origins::OWN) {
                 self.clients.forwarded(to, datagram);
             }
         };
-        if !peer.send(&self.limits, kind, 0, datagram, tell) && is_own {
+        if !peer.send(&self.limits, kind, 0, datagram, tell) {
+            self.return_request(origins, datagram);
+        }
+    }
+
+    /// Tells the client of a request, by way of the connection that it came from, that it was
+    /// certainly not forwarded. Where requests of the client come from several replicas, a request
+    /// of the same name may still be under way from another one, so no client is told.
+    pub(super) fn return_request(&self, origins: Origins, datagram: &[u8]) {
+        if origins == Origins::OWN {
             self.clients.refused(datagram);
+        } else if let Some(index) = origins.only_peer() {
+            self.peers[index].send(&self.limits, Kind::Answer, RETURNED, datagram, || {});
         }
     }
 }

@@ -89,7 +89,8 @@ pub trait LocalClients: Send + Sync {
 
     /// A datagram of the kind [`Kind::Request`] of one of them was for another replica, and was
     /// certainly not sent: there is no connection to that replica, or too much waits for it. This
-    /// replica does not have it any more.
+    /// replica does not have it any more. The same is so for a request that was
+    /// [`forwarded`](Self::forwarded) to a replica that had to forward it in turn and could not.
     fn refused(&self, datagram: &[u8]);
 
     /// A connection to or from a replica is lost, and with it perhaps what was forwarded to it and

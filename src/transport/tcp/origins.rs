@@ -39,6 +39,12 @@ impl Origins {
         Self(self.0 & !other.0)
     }
 
+    /// The index of the only origin, if there is one origin and it is a peer.
+    pub(super) fn only_peer(self) -> Option<usize> {
+        let is_one = self.0.count_ones() == 1 && self != Self::OWN;
+        is_one.then(|| self.0.trailing_zeros() as usize - 1)
+    }
+
     fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
@@ -106,6 +112,9 @@ mod tests {
         assert!(origins.has(Origins::OWN) && origins.has(Origins::peer(MAX_PEERS - 1)));
         assert!(!origins.has(Origins::peer(0)));
         assert!(table.of(id(8)).is_empty());
+        assert_eq!(origins.only_peer(), None);
+        assert_eq!(origins.without(Origins::OWN).only_peer(), Some(MAX_PEERS - 1));
+        assert_eq!(Origins::OWN.only_peer(), None);
         assert_eq!(table.young.len(), 1, "no entry stays without an origin");
     }
 

@@ -173,12 +173,12 @@ impl Peer {
     /// the queue is full. Otherwise `before` is called before any byte of it leaves.
     ///
     /// An answer that finds no room ends the connection, so that the other replica knows that answers
-    /// are lost. Raft sends its messages again by itself.
+    /// are lost; a request that comes back is an answer. Raft sends its messages again by itself.
     pub(super) fn send(
         &self,
         limits: &MeshLimits,
         kind: Kind,
-        relays: u8,
+        frame_type: u8,
         datagram: &[u8],
         before: impl FnOnce(),
     ) -> bool {
@@ -197,7 +197,7 @@ impl Peer {
         before();
         add(&self.counters.messages_out, 1);
         add(&self.counters.bytes_out, datagram.len());
-        if queue.push(&frame::header(relays, datagram), datagram).is_err() {
+        if queue.push(&frame::header(frame_type, datagram), datagram).is_err() {
             hang_up();
         }
         if !queue.waiting.is_empty() {

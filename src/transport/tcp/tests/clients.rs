@@ -76,6 +76,43 @@ fn request_that_cannot_be_sent_is_refused_at_once() {
 }
 
 #[test]
+fn request_that_cannot_be_forwarded_again_comes_back_to_its_client() {
+    let names = Names::default();
+    let nodes = [names.start(options(1, &[2])), names.start(options_of_three(2))];
+    wait_until("the link is up", || nodes[0].link(2).is_up && nodes[1].link(1).is_up);
+    let question = datagram(Kind::Request, 1, b"question");
+    assert!(nodes[0].mesh.submit(question.clone()));
+    nodes[0].send(to_peer(2), &question);
+    assert_eq!(nodes[0].call(), Call::Forwarded(id(2), question.clone()));
+    assert_eq!(nodes[1].receive(), question);
+    nodes[1].send(to_peer(3), &question); // which does not run
+    assert_eq!(nodes[0].call(), Call::Refused(question.clone()));
+
+    // Now this client asks through replica 2, too: a request of its name may be under way.
+    assert!(nodes[1].mesh.submit(question.clone()));
+    nodes[1].send(to_peer(3), &question);
+    nodes[1].send(to_peer(1), &datagram(Kind::Peer, 2, b"marker"));
+    assert_eq!(nodes[0].receive(), question, "its own, from the inbox");
+    assert_eq!(nodes[0].receive(), datagram(Kind::Peer, 2, b"marker"));
+    assert!(nodes[0].calls.try_recv().is_err() && nodes[1].calls.try_recv().is_err());
+}
+
+#[test]
+fn answers_for_a_connection_that_ended_are_not_sent_to_the_next_one() {
+    let (names, [first, second]) = two();
+    let question = datagram(Kind::Request, 2, b"question");
+    second.send(to_peer(1), &question);
+    assert_eq!(first.receive(), question);
+    drop(second);
+    assert_eq!(first.call(), Call::Lost(id(2)));
+    assert_eq!(first.call(), Call::Lost(id(2)), "the connections to it and from it");
+    let _second = names.start(options(2, &[1]));
+    first.wait_until_up();
+    first.send(to_client(2), &datagram(Kind::Answer, 2, b"answer"));
+    assert_eq!(first.mesh.unroutable(), 1, "the client knows that its question was lost");
+}
+
+#[test]
 fn lost_connection_is_reported_after_what_was_forwarded() {
     let (_, [first, second]) = two();
     let question = datagram(Kind::Request, 1, b"question");
@@ -84,6 +121,25 @@ fn lost_connection_is_reported_after_what_was_forwarded() {
     drop(second);
     assert_eq!(first.call(), Call::Forwarded(id(2), question));
     assert_eq!(first.call(), Call::Lost(id(2)));
+}
+
+#[test]
+fn own_clients_that_never_cease_to_ask_do_not_silence_the_others() {
+    let names = Names::default();
+    let (busy, other) = (names.start_deaf(options(1, &[2])), names.start(options(2, &[1])));
+    let mut buffer = [0; 100];
+    wait_until("the links are up", || {
+        busy.mesh.try_receive(&mut buffer).expect("no error of the system");
+        busy.link(2).is_up && other.link(1).is_up
+    });
+    other.send(to_peer(1), &datagram(Kind::Peer, 2, b"from the other"));
+    let question = datagram(Kind::Request, 1, b"question");
+    wait_until("the other is heard", || {
+        assert!(busy.mesh.submit(question.clone()) && busy.mesh.submit(question.clone()));
+        let received = busy.mesh.try_receive(&mut buffer).expect("no error of the system");
+        received != Received::Datagram(question.len())
+    });
+    assert_eq!(buffer[..17], datagram(Kind::Peer, 2, b"from the other"));
 }
 
 #[test]

@@ -221,10 +221,11 @@ fn replica_that_breaks_the_rules_of_a_connection_is_closed() {
     let too_long = u32::try_from(MAX_DATAGRAM + 1).expect("it fits").to_le_bytes();
     let rules = [
         [&too_long[..], &[0]].concat(),
-        [0, 0, 0, 0, 99].to_vec(),                  // a type that does not exist
-        frame::pong(1).to_vec(),                    // only a listener sends these
-        framed(b""),                                // no envelope
-        framed(&datagram(Kind::Peer, 3, b"x")),     // not from replica 3
+        [0, 0, 0, 0, 99].to_vec(), // a type that does not exist
+        frame::pong(1).to_vec(),   // only a listener sends these
+        [frame::header(frame::RETURNED, b""), frame::header(0, b"")].concat(), // no request
+        framed(b""),               // no envelope
+        framed(&datagram(Kind::Peer, 3, b"x")), // not from replica 3
         framed(&datagram(Kind::LocalRead, 2, b"")), // only for the own front ends
     ];
     for bytes in rules {
