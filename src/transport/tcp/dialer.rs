@@ -28,9 +28,6 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// How often a connection is pinged.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a stopped mesh keeps a connection for what is still sent.
-const LINGER: Duration = Duration::from_millis(200);
-
 /// The pauses between attempts: each is drawn from the upper half of a span that doubles.
 struct Pauses {
     span: Duration,
@@ -189,7 +186,7 @@ impl Dialer {
 
     /// Writes what is still sent, then tells the other side that this was all.
     fn linger(&self, stream: &TcpStream) -> io::Result<()> {
-        let (peer, until) = (self.peer(), BootTime::now() + LINGER);
+        let (peer, until) = (self.peer(), BootTime::now() + self.mesh.limits.linger);
         loop {
             let is_left = peer.flush()?;
             if until.left().is_zero() || (!is_left && self.mesh.is_finished()) {

@@ -29,9 +29,9 @@ use crate::transport::{Address, Received, Transport, refuse_long};
 /// The longest datagram of a mesh. A connection that announces a longer one is closed.
 pub const MAX_DATAGRAM: usize = 8 * 1024 * 1024;
 
-/// How long [`Mesh::finish`] waits for the threads: some more than they linger. A thread that
-/// resolves a name may take longer, and owes nothing.
-const FINISH_LIMIT: Duration = Duration::from_millis(500);
+/// How much longer [`Mesh::finish`] waits for the threads than they linger. A thread that resolves a
+/// name may take longer, and owes nothing.
+const FINISH_MARGIN: Duration = Duration::from_millis(300);
 
 /// The settings of a mesh.
 pub struct MeshOptions {
@@ -69,6 +69,8 @@ pub struct MeshLimits {
     pub submitted_bytes: usize,
     /// A connection whose pings are not answered for so long is closed.
     pub silence: Duration,
+    /// How long a stopped mesh keeps its connections for what is still to be written.
+    pub linger: Duration,
 }
 
 impl Default for MeshLimits {
@@ -81,6 +83,7 @@ impl Default for MeshLimits {
             submitted: 65_536,
             submitted_bytes: 64 * 1024 * 1024,
             silence: Duration::from_secs(5),
+            linger: Duration::from_millis(200),
         }
     }
 }
@@ -260,12 +263,13 @@ impl Mesh {
         self.shared.own
     }
 
-    /// Stops, and waits until all that was sent is written, if that takes no longer than some 200 ms.
+    /// Stops, and waits until all that was sent is written, if that takes no longer than
+    /// [`MeshLimits::linger`].
     pub fn finish(&self) {
         self.stop();
         self.shared.is_finished.store(true, Ordering::SeqCst);
         self.shared.peers.iter().for_each(|peer| peer.bell.ring());
-        let _late = self.ended.recv_timeout(FINISH_LIMIT);
+        let _late = self.ended.recv_timeout(self.shared.limits.linger + FINISH_MARGIN);
         self.shared.inbox.clear(&self.shared);
     }
 }

@@ -64,6 +64,20 @@ fn answer_that_runs_in_circles_is_dropped() {
 }
 
 #[test]
+fn answer_never_returns_to_the_replica_that_it_came_from() {
+    let (_, [first, second]) = two();
+    let question = datagram(Kind::Request, 0x99, b"question");
+    first.send(to_peer(2), &question);
+    second.send(to_peer(1), &question);
+    assert_eq!(first.receive(), question);
+    assert_eq!(second.receive(), question);
+    first.send(to_client(0x99), &datagram(Kind::Answer, 0x99, b"answer"));
+    first.send(to_peer(2), &datagram(Kind::Peer, 1, b"marker"));
+    assert_eq!(second.receive(), datagram(Kind::Peer, 1, b"marker"), "it is behind the answer");
+    assert_eq!(second.link(1).messages_out, 1, "the question");
+}
+
+#[test]
 fn request_that_cannot_be_sent_is_refused_at_once() {
     let node = Names::default().start(options(1, &[2]));
     let question = datagram(Kind::Request, 1, b"question");
