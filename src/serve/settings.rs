@@ -20,7 +20,7 @@ const HTTP_PORT: u16 = 8379;
 const MAX_VALUE_BYTES: u64 = 1 << 20;
 /// The default of Redis.
 const MAX_CONNECTIONS: u64 = 10_000;
-/// Longer than an election that must be repeated, and what clients of Redis usually wait.
+/// Longer than an election that must be repeated, and the usual patience of Redis clients.
 const REQUEST_TIMEOUT_MS: u64 = 5_000;
 /// A replica that is cut off from its leader goes on serving READONLY clients for so long.
 const READONLY_MAX_AGE_MS: u64 = 10_000;
