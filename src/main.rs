@@ -7,6 +7,7 @@
 //! | `serve` | `kvstore serve`, `kvstore dev`, `kvstore status`: a real cluster |
 //! | `check` | `kvstore check`: is a history linearizable? |
 //! | `repair` | `kvstore repair`: cuts damage off a log |
+//! | `backup` | `kvstore backup`: the state of a running replica as a file |
 //! | `restore` | `kvstore restore` and `kvstore recover`: a new cluster from a backup or a directory |
 
 mod backup;

@@ -180,8 +180,9 @@ fn log(directory: &Path, id: Id) -> PathBuf {
 
 fn greeting(options: &DevOptions, members: &[Member], replicas: &[Replica]) -> String {
     let place = options.dir.display();
-    let mut lines =
-        vec![format!("kvstore {}: {} replicas in {place}", env!("CARGO_PKG_VERSION"), members.len())];
+    let number =
+        if members.len() == 1 { "1 replica".to_owned() } else { format!("{} replicas", members.len()) };
+    let mut lines = vec![format!("kvstore {}: {number} in {place}", env!("CARGO_PKG_VERSION"))];
     lines.extend(members.iter().zip(replicas).map(|(Member { id, redis, http, .. }, replica)| {
         let (pid, log) = (replica.pid().unwrap_or_default(), log(&options.dir, *id));
         format!("  {id}  redis {redis}  http {http}  pid {pid}  log {}", log.display())
