@@ -59,7 +59,7 @@ def main() -> int:
         try:
             _test(script, server, score)
         except (OSError, ServerError, wire.Refused) as error:
-            score.record(script.library, "FAILED", f"{type(error).__name__}: {error}")
+            score.record(script.library, "FAILED", f"{type(error).__name__}: {error}\n{server.output()}")
         finally:
             server.close()
     print(f"{score.passed} passed, {score.failed} failed, {score.skipped} skipped")

@@ -53,6 +53,9 @@ class Redis:
         self._process.wait()
         self._process = self._start()
 
+    def output(self) -> str:
+        return ""
+
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
@@ -107,7 +110,7 @@ class Cluster:
         try:
             _wait("kvstore dev", self._process, self._serves)
         except ServerError as error:
-            output = (Path(self._directory.name) / "output").read_text(errors="replace")
+            output = self.output()
             self.close()
             raise ServerError(f"{error}; its output:\n{output}") from None
 
@@ -143,6 +146,10 @@ class Cluster:
             if parent == self._process.pid and _follows(words, b"--redis-listen", address.encode()):
                 return int(entry.name)
         raise ServerError(f"no process serves {address}")
+
+    def output(self) -> str:
+        """All that `kvstore dev` has written: it tells of replicas that ended."""
+        return (Path(self._directory.name) / "output").read_text(errors="replace")
 
     def close(self) -> None:
         self._process.send_signal(signal.SIGINT)
