@@ -12,13 +12,12 @@
 //! * No datagram is longer than an outbox counts.
 
 use super::{decode_answer, dialect, encode_local_read, encode_request};
-use crate::dialect::{Decode, Dialect};
+use crate::dialect::Dialect;
 use crate::exchange::Inbound;
 use crate::id::Id;
 use crate::replication::{Body, Entry, Message, Payload};
-use crate::testkit::{self, CLIENT};
-use crate::wire::guarantees::{OWN, PEER, PEERS};
-use crate::wire::{self, BUNDLE_ENVELOPE_BYTES, Form, MESSAGE_ENVELOPE_BYTES, Malformed};
+use crate::wire::guarantees::{OWN, PEER, PEERS, read};
+use crate::wire::{self, BUNDLE_ENVELOPE_BYTES, Form, MESSAGE_ENVELOPE_BYTES};
 
 /// Where a datagram to another replica has the leader: after its envelope and its version.
 const LEADER_AT: usize = 4;
@@ -45,17 +44,6 @@ pub fn check(datagram: &[u8]) {
         other => panic!("{other:?} in one datagram"),
     }
     assert_eq!(again, datagram, "{said:?} written again");
-}
-
-/// The inputs of one datagram. An input that was decoded before must stay as it is.
-fn read(decoder: &mut dyn Decode, datagram: &[u8]) -> Result<Vec<Inbound>, Malformed> {
-    let earlier = [Inbound::Client(testkit::get(CLIENT, "earlier", "k"))];
-    let mut out = earlier.to_vec();
-    let result = decoder.decode(&mut datagram.to_vec(), &mut out);
-    assert!(out.starts_with(&earlier), "{result:?} left {out:?}");
-    let said = out.split_off(earlier.len());
-    assert_eq!(result.is_ok(), !said.is_empty(), "{result:?} added {said:?}");
-    result.map(|()| said)
 }
 
 fn message_of(inbound: &Inbound, sender: Id) -> Message {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `store` | the store as a front end sees it |
 //! | `gateway` | questions for the own replica, and its answers |
+//! | `password` | the comparison of a password |
 //! | `facts` | facts about the cluster that front ends show |
 //! | `redis` | the protocol of Redis for one connection, without sockets |
 //! | `redis_server` | the port for Redis clients |
@@ -15,6 +16,7 @@
 pub mod facts;
 pub mod gateway;
 pub mod http;
+mod password;
 pub mod redis;
 pub mod redis_server;
 pub mod store;

@@ -18,6 +18,7 @@ use raft::types::{EntryId, Index, MAX_NUMBER, Term};
 use super::decode::{Decoder, MAX_ENTRY_MID_BYTES, MAX_MID_BYTES, Malformed};
 use super::encode::encode_peer;
 use super::size::{BUNDLE_ENVELOPE_BYTES, message_len_at_most};
+use crate::dialect::Decode;
 use crate::exchange::Inbound;
 use crate::id::Id;
 use crate::replication::{AppendEntries, Body, Entry, LogTail, Message, Payload};
@@ -49,7 +50,7 @@ pub fn check(datagram: &[u8]) {
 }
 
 /// The messages of one datagram. A message that was decoded before must stay as it is.
-fn read(decoder: &mut Decoder, datagram: &[u8]) -> Result<Vec<Inbound>, Malformed> {
+pub fn read(decoder: &mut dyn Decode, datagram: &[u8]) -> Result<Vec<Inbound>, Malformed> {
     let earlier = [Inbound::Client(testkit::get(CLIENT, "earlier", "k"))];
     let mut out = earlier.to_vec();
     let result = decoder.decode(&mut datagram.to_vec(), &mut out);

@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 
+use crate::frontend::password::is_equal;
+
 /// Whether the request has the right password, if it needs one.
 pub(super) fn is_right(password: Option<&[u8]>, headers: &HeaderMap) -> bool {
     let Some(right) = password else { return true };
@@ -24,17 +26,6 @@ fn given(header: &[u8]) -> Option<Vec<u8>> {
     let pair = STANDARD.decode(credentials).ok()?;
     let colon = pair.iter().position(|byte| *byte == b':')?;
     Some(pair[colon + 1..].to_vec())
-}
-
-/// Compares in a time that depends on the lengths alone, so a client cannot find the password byte
-/// by byte.
-fn is_equal(right: &[u8], given: &[u8]) -> bool {
-    let mut differences = u8::from(right.len() != given.len());
-    for (place, byte) in given.iter().enumerate() {
-        let other = right.get(place).copied().unwrap_or_default();
-        differences = std::hint::black_box(differences | (byte ^ other));
-    }
-    differences == 0
 }
 
 #[cfg(test)]

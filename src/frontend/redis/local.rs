@@ -5,6 +5,7 @@ use super::client::{Client, check_name};
 use super::facts::{Facts, REDIS_VERSION};
 use super::failure::Failure;
 use super::value::{Protocol, Value};
+use crate::frontend::password::is_equal;
 
 /// A command that needs no store.
 pub type Local = fn(&Call<'_>, &mut Client, &mut dyn Facts) -> Replied;
@@ -75,17 +76,6 @@ fn login(client: &mut Client, user: &[u8], password: &[u8]) -> Replied {
     }
     client.is_stranger = false;
     Ok(Value::OK)
-}
-
-/// Compares in a time that depends on the lengths alone, so a client cannot find the password byte
-/// by byte.
-fn is_equal(right: &[u8], given: &[u8]) -> bool {
-    let mut differences = u8::from(right.len() != given.len());
-    for (place, byte) in given.iter().enumerate() {
-        let other = right.get(place).copied().unwrap_or_default();
-        differences = std::hint::black_box(differences | (byte ^ other));
-    }
-    differences == 0
 }
 
 /// HELLO
