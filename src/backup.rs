@@ -10,14 +10,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use kvstore::state_machine::Settings;
-use kvstore::state_machine::snapshot::Decoder;
-use kvstore::storage::{Directory, Reason, read_backup};
+use kvstore::storage::Files;
 
+use crate::restore::{BackupFile, UNFINISHED};
 use crate::{EXIT_UNREACHABLE, EXIT_USAGE, Failure, say, usage};
 
-/// The end of the name of a backup that is not complete.
-const UNFINISHED: &str = ".unfinished";
 /// How long the replica may be silent.
 const LIMIT: Duration = Duration::from_secs(30);
 /// No answer has a longer head.
@@ -60,19 +57,15 @@ pub fn run(options: &BackupOptions) -> Result<ExitCode, Failure> {
     let unfinished = PathBuf::from(unfinished);
     let body = ask(&options.from, options.password_file.as_deref())?;
     let bytes = receive(body, &unfinished)?;
-    let (index, keys) = check(&unfinished)?;
+    let received = BackupFile::at(&unfinished)?;
+    let cut_off = |_| Failure(EXIT_UNREACHABLE, format!("the backup was cut off: {}", unfinished.display()));
+    let (id, keys) = received.examine().map_err(cut_off)?;
     let failed =
         |error: io::Error| Failure(EXIT_UNREACHABLE, format!("cannot create {}: {error}", path.display()));
     fs::rename(&unfinished, path).map_err(failed)?;
-    let directory =
-        Directory::open(parent(path)).and_then(|place| kvstore::storage::Files::sync_directory(&place));
-    directory.map_err(failed)?;
-    say(&format!("{}: {keys} keys, up to entry {index}, {bytes} bytes", path.display()))?;
+    received.files.sync_directory().map_err(failed)?;
+    say(&format!("{}: {keys} keys, up to entry {}, {bytes} bytes", path.display(), id.index))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Asks the replica, and returns the body of its answer.
@@ -142,17 +135,4 @@ fn receive(mut body: impl Read, path: &Path) -> Result<u64, Failure> {
     let bytes = io::copy(&mut body, &mut file).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     Ok(bytes)
-}
-
-/// Reads the file as `kvstore restore` will. Returns its last entry and the number of its keys.
-fn check(path: &Path) -> Result<(u64, usize), Failure> {
-    let cut_off = || Failure(EXIT_UNREACHABLE, format!("the backup was cut off: {}", path.display()));
-    let place =
-        Directory::open(parent(path)).map_err(|error| Failure(EXIT_UNREACHABLE, error.to_string()))?;
-    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(cut_off)?;
-    let mut decoder = Decoder::new(Settings::default());
-    let take = |chunk: &[u8]| decoder.push(chunk).map_err(|_| Reason::Contents);
-    let id = read_backup(&place, name, take).map_err(|_| cut_off())?;
-    let keys = decoder.finish().map_err(|_| cut_off())?.len();
-    Ok((id.index, keys))
 }

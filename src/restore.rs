@@ -13,14 +13,15 @@ use kvstore::state_machine::snapshot::Decoder;
 use kvstore::storage::{
     self, Directory, Files, Identity, MAX_NAME_BYTES, OpenError, Opened, Origin, Reason, read_backup, rebuild,
 };
+use raft::types::EntryId;
 
 use crate::{EXIT_USAGE, Failure, say, storage_failure, usage};
 
 /// Nothing was done, because the operator did not insist.
 const EXIT_NOT_DONE: u8 = 1;
 
-/// The end of the name of a directory that is not complete.
-const UNFINISHED: &str = ".unfinished";
+/// The end of the name of a directory or backup that is not complete.
+pub const UNFINISHED: &str = ".unfinished";
 
 /// The replica that gets the directory.
 #[derive(Debug, Args)]
@@ -94,22 +95,42 @@ last index.
 Exit codes: 0 done; 1 nothing was done, or the disk failed; 2 a directory is not what
 it should be.";
 
+/// A backup, by its directory and its name there.
+pub struct BackupFile<'a> {
+    /// The directory.
+    pub files: Directory,
+    name: &'a str,
+}
+
+impl<'a> BackupFile<'a> {
+    /// The file with this path.
+    pub fn at(path: &'a Path) -> Result<Self, Failure> {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            return Err(usage(&format!("{} is no file", path.display())));
+        };
+        let files = Directory::open(parent).map_err(|error| Failure(EXIT_USAGE, error.to_string()))?;
+        Ok(Self { files, name })
+    }
+
+    /// Its last entry, and how many keys it has. A backup may be whole and still make no sense to this
+    /// version, so all of it is decoded.
+    pub fn examine(&self) -> Result<(EntryId, usize), OpenError> {
+        let mut decoder = Decoder::new(Settings::default());
+        let take = |chunk: &[u8]| decoder.push(chunk).map_err(|_| Reason::Contents);
+        let id = read_backup(&self.files, self.name, take)?;
+        let keys = decoder.finish().map_err(|_| damaged(&self.files, self.name))?.len();
+        Ok((id, keys))
+    }
+}
+
 /// Makes a directory from a backup.
 pub fn restore(options: &RestoreOptions) -> Result<ExitCode, Failure> {
     let identity = options.new.identity()?;
-    let path = &options.backup;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-        return Err(usage(&format!("{} is no file", path.display())));
-    };
-    let backups = Directory::open(parent).map_err(|error| Failure(EXIT_USAGE, error.to_string()))?;
-    // A backup may be whole and still make no sense to this version, so all of it is decoded first.
-    let mut decoder = Decoder::new(Settings::default());
-    let take = |chunk: &[u8]| decoder.push(chunk).map_err(|_| Reason::Contents);
-    let snapshot = read_backup(&backups, name, take).map_err(|error| refusal(&error))?;
-    let keys = decoder.finish().map_err(|_| refusal(&damaged(&backups, name)))?.len();
+    let backup = BackupFile::at(&options.backup)?;
+    let (snapshot, keys) = backup.examine().map_err(|error| refusal(&error))?;
     let origin = Origin { snapshot, term: snapshot.term, entries: Vec::new() };
-    options.new.make(&identity, origin, |take| read_backup(&backups, name, take).map(drop))?;
+    options.new.make(&identity, origin, |take| read_backup(&backup.files, backup.name, take).map(drop))?;
     let (id, place) = (identity.own, options.new.data_dir.display());
     say(&format!("{place} is the directory of replica {id}: {keys} keys, up to entry {}.", snapshot.index))?;
     Ok(ExitCode::SUCCESS)
