@@ -6,71 +6,61 @@
 //! answers no request twice and forgets none. The leader proposes writes and answers them when they
 //! are applied; other replicas name the leader. A replica that knows no leader holds a request for
 //! a while, because a redirect without a leader only sends the client around in circles.
+//!
+//! | file | job |
+//! |---|---|
+//! | `options` | the parameters of a replica |
+//! | `pending` | requests that are owed an answer |
+//! | `routing` | where a request goes: to the core, to the leader, or on hold |
+//! | `reads` | serves reads, by order of the core or from the own state |
+//! | `writes` | proposes writes, and the removal of expired keys |
+//! | `snapshots` | snapshots that a replica takes, sends and receives |
+//! | `view` | a replica as it shows itself on a board |
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
-use std::sync::Arc;
 
 use raft::ReadId;
 use raft::types::{Configuration, EntryId, Index};
-use tracing::{debug, info, warn};
 
-use crate::command::{Command, Proposal};
 use crate::exchange::{Inbound, Outbound};
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::operation::{Deadline, Operation, UnixMillis};
+use crate::operation::{Operation, UnixMillis};
 use crate::replication::{Action, Body, Entry, Input, Node, Payload, Persist, PersistentState};
 use crate::reply::{Refusal, Reply};
-use crate::request::{Outcome, Request, RequestId, Response};
+use crate::request::{Outcome, RequestId};
 use crate::state_machine::{MAX_REMOVED, StateMachine};
 use crate::tuning::Detection;
 use crate::wire::Limits;
 
 mod options;
+mod pending;
+mod reads;
+mod routing;
 mod snapshots;
 #[cfg(test)]
 mod tests;
 mod view;
+mod writes;
 
 pub(crate) use options::memory_bytes;
 pub use options::{
     APPLIED_AT_ONCE, ELECTION_TIMEOUT_US, HEARTBEAT_INTERVAL_US, LEASE_US, LogLimits, Options, PATIENCE_US,
 };
+pub use routing::HOLD_US;
 pub use snapshots::Snapshot;
 
+use pending::Pending;
+use routing::Held;
 use snapshots::{Incoming, Outgoing};
-
-/// How long a client may need to reach the leader to which it was redirected and to come back in
-/// vain. A request that comes sooner is from another client, and says nothing about the leader.
-const REDIRECT_US: Micros = ELECTION_TIMEOUT_US / 12;
-
-/// How long a request usually waits for a leader to be known ([`Options::hold_us`]); then the replica
-/// redirects its client without naming one. This is a little longer than an election takes. The request may have come to the
-/// smaller side of a partition.
-pub const HOLD_US: Micros = ELECTION_TIMEOUT_US / 4 * 5;
-
-/// How long a request waits at a replica that has known no leader for [`HOLD_US`]. That replica is
-/// cut off, and the next one may know the leader. If every replica is cut off, the wait keeps
-/// clients from going round all the time.
-const LATE_HOLD_US: Micros = ELECTION_TIMEOUT_US / 4;
 
 /// How many requests one batch redirects at most when this replica has stepped down or has found a
 /// leader: 3 ms of work.
 const SENT_ON_AT_ONCE: usize = 4_096;
 
-/// How many requests may be owed an answer; further ones are refused at once.
-const MAX_PENDING: usize = 65_536;
-
-/// How many bytes of MIDs, keys and values these requests may have together.
-const MAX_PENDING_BYTES: usize = 32 << 20;
-
 /// A millisecond.
 const MILLI_US: Micros = 1_000;
-
-/// How long expired keys stay before an entry removes them: those that expire within this time share
-/// an entry. A leader without expired keys proposes none.
-const EXPIRY_INTERVAL_US: Micros = 1_000_000;
 
 /// An effect that a replica requests. The caller performs effects in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,31 +83,6 @@ pub struct Saved {
     pub persistent: PersistentState,
     /// The state machine of its snapshot, if it has one.
     pub state_machine: Option<StateMachine>,
-}
-
-/// A request that is owed an answer.
-#[derive(Clone, Copy, Debug)]
-struct Pending {
-    content: u64, // the digest of what it asks
-    bytes: usize, // of its MID, keys and values
-    state: PendingState,
-}
-
-/// Why a request has not been answered so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PendingState {
-    /// It waits for a leader to be known.
-    AwaitingLeader,
-    /// The core has it, and applies or serves it unless this replica stops leading. It had stopped
-    /// leading `lost_leads` times before.
-    Proposed { lost_leads: u64 },
-}
-
-/// A request that waits for a leader to be known.
-#[derive(Debug)]
-struct Held {
-    request: Request,
-    until: Micros,
 }
 
 /// One replica.
@@ -326,29 +291,9 @@ impl Replica {
         own.into_iter().chain(removal).fold(self.node.deadline(), Micros::min)
     }
 
-    /// A redirect that names no leader for each request that is owed an answer, because this
-    /// replica stops.
-    pub fn stop(&mut self) -> Vec<Response> {
-        self.pending_bytes = 0;
-        let pending = std::mem::take(&mut self.pending).into_iter();
-        let answer = |(id, pending): (RequestId, Pending)| {
-            let outcome = match pending.state {
-                PendingState::AwaitingLeader => Outcome::Redirect,
-                PendingState::Proposed { .. } => self.abandoned_outcome(),
-            };
-            Response { id, outcome, leader: None }
-        };
-        pending.map(answer).collect()
-    }
-
     /// The Raft state, to look at.
     pub fn node(&self) -> &Node {
         &self.node
-    }
-
-    /// How many requests are owed an answer.
-    pub fn owes(&self) -> usize {
-        self.pending.len()
     }
 
     /// The last entry whose effect the state machine has.
@@ -365,166 +310,6 @@ impl Replica {
     /// The state machine, to look at.
     pub fn state_machine(&self) -> &StateMachine {
         &self.state_machine
-    }
-
-    /// Remembers when this replica had all that its leader had told it to be committed.
-    fn note_current(&mut self) {
-        let leader = self.node.leader();
-        let reached =
-            |&(from, commit, _): &(Id, Index, Micros)| Some(from) == leader && commit <= self.applied;
-        if let Some((_, _, told_at)) = self.told.take_if(|told| reached(told)) {
-            self.current_at = Some(told_at);
-        }
-    }
-
-    /// Serves a read from this replica's own state, unless that may be too old.
-    fn read_locally(&mut self, now: Micros, id: RequestId, operation: &Operation, max_age_us: Micros) {
-        let is_current =
-            self.node.is_leader() || self.current_at.is_some_and(|current_at| now <= current_at + max_age_us);
-        // At the time of the state machine a read needs no entry.
-        let reply = || self.state_machine.read(self.state_machine.time(), operation);
-        let reply = is_current.then(reply).flatten().filter(|reply| self.limits.is_readable(&id.mid, reply));
-        let outcome = reply.map_or(Outcome::Fail, Outcome::Done);
-        self.send_answer(id, outcome, self.node.leader());
-    }
-
-    fn receive_request(&mut self, now: Micros, request: Request) {
-        let content = request.command.digest();
-        if let Some(pending) = self.pending.get(&request.id) {
-            if pending.content != content {
-                warn!(client = %request.id.client, "refused a request: another one with its MID waits");
-                self.send_answer(request.id, Outcome::Fail, self.node.leader());
-            }
-            return; // a repetition: the answer to the first one answers both
-        }
-        let bytes = request.id.mid.len() + request.command.text_len();
-        if self.pending.len() >= MAX_PENDING || self.pending_bytes + bytes > MAX_PENDING_BYTES {
-            let (others, waiting) = (self.pending.len(), self.pending_bytes);
-            warn!(client = %request.id.client, "refused a request: {others} others with {waiting} bytes wait");
-            return self.send_answer(request.id, Outcome::Fail, self.node.leader());
-        }
-        self.pending_bytes += bytes;
-        self.pending
-            .insert(request.id.clone(), Pending { content, bytes, state: PendingState::AwaitingLeader });
-        self.route(now, request, self.hold_until(now));
-    }
-
-    /// Deadline of a request that arrives now and waits for a leader. Of two requests that wait,
-    /// the one that came first has no later deadline.
-    fn hold_until(&self, now: Micros) -> Micros {
-        match self.leaderless_since {
-            Some(since) if self.node.leader().is_none() => (since + self.hold_us).max(now + LATE_HOLD_US),
-            _ => now + self.hold_us,
-        }
-    }
-
-    /// Serves a request, or redirects it to the leader, or holds it until a leader is known.
-    fn route(&mut self, now: Micros, request: Request, until: Micros) {
-        match self.node.leader() {
-            Some(leader) if leader == self.node.id() => self.ask_core(now, request),
-            Some(leader)
-                if !self.node.is_probing_leader() && !self.suspects_leader(now, request.id.client) =>
-            {
-                let contact = self.node.last_leader_contact();
-                let earlier = self.redirected.filter(|(_, redirected_at)| Some(*redirected_at) > contact);
-                self.redirected = earlier.or(Some((request.id.client, now)));
-                self.send_on(request, leader);
-            }
-            _ if now >= until => self.answer(&request.id, Outcome::Redirect, None),
-            _ => {
-                self.node.step(now, Input::Suspect);
-                self.held.push_back(Held { request, until });
-            }
-        }
-    }
-
-    /// Sends a request on to the leader: by way of its client, or directly.
-    fn send_on(&mut self, request: Request, leader: Id) {
-        if !self.forwards {
-            return self.answer(&request.id, Outcome::Redirect, Some(leader));
-        }
-        if let Some(pending) = self.pending.remove(&request.id) {
-            self.pending_bytes -= pending.bytes;
-            self.out.push(Effect::Send(Outbound::Forward { to: leader, request }));
-        }
-    }
-
-    /// Whether the leader may be dead, so that naming it could send this client in circles. Either
-    /// the leader has been silent for so long that its followers may have elected another one, or a
-    /// client was redirected to it since it was last heard. That client need not come back to say
-    /// so: it may give up, or return under another ID.
-    ///
-    /// Where heartbeats detect a dead leader, the core does not probe it for a request. A request that
-    /// could be forwarded would only wait for the next heartbeat.
-    fn suspects_leader(&self, now: Micros, client: Id) -> bool {
-        let contact = self.node.last_leader_contact().unwrap_or(0);
-        let comes_back = |&(earlier, redirected_at): &(Id, Micros)| {
-            // A client whose request was forwarded has its answer when it asks again.
-            let is_same = client == earlier && !self.forwards;
-            redirected_at > contact && (is_same || now >= redirected_at + REDIRECT_US)
-        };
-        let counts = self.probes_on_demand || !self.forwards;
-        now >= contact + ELECTION_TIMEOUT_US || counts && self.redirected.as_ref().is_some_and(comes_back)
-    }
-
-    /// This replica leads: a write goes into the log, a read waits for proof of leadership.
-    fn ask_core(&mut self, now: Micros, request: Request) {
-        let Request { id, command } = request;
-        let lost_leads = self.lost_leads;
-        if let Some(pending) = self.pending.get_mut(&id) {
-            pending.state = PendingState::Proposed { lost_leads };
-        }
-        match command {
-            Command::One(operation) if operation.is_read() => {
-                self.reads.insert(self.next_read, (id, operation));
-                self.node.step(now, Input::Read(self.next_read));
-                self.next_read += 1;
-            }
-            _ => self.propose(now, id, command),
-        }
-    }
-
-    /// Proposes a write, unless its size or the session of its client decides its outcome.
-    fn propose(&mut self, now: Micros, request: RequestId, command: Command) {
-        let remembered = || self.state_machine.remembered(&request, &command);
-        if let Some(reply) = (!command.is_read()).then(remembered).flatten() {
-            if let Reply::Error(refusal) = &reply {
-                warn!(client = %request.client, "refused a request: {refusal}");
-            }
-            return self.answer(&request, Outcome::Done(reply), self.node.leader());
-        }
-        let proposal = Proposal { at: self.unix_time(now), request: Some(request), command };
-        let is_full = self.node.uncommitted_bytes() >= self.log_limits.max_uncommitted_bytes;
-        if let Some(request) = proposal.request.as_ref().filter(|_| is_full) {
-            warn!(client = %request.client, "refused a request: too many entries are not committed");
-            return self.answer(request, Outcome::Fail, self.node.leader());
-        }
-        if self.limits.is_storable(&proposal) {
-            self.note_deadline(&proposal);
-            return self.node.step(now, Input::Propose(Arc::new(proposal)));
-        }
-        if let Some(request) = &proposal.request {
-            warn!(client = %request.client, "refused a request: its MID or its entry is too long");
-            self.answer(request, Outcome::Fail, self.node.leader());
-        }
-    }
-
-    /// A leader removes keys whose deadline has passed, so that their memory comes back although no
-    /// client asks for them. Expiry is an entry like any other write.
-    fn remove_expired(&mut self, now: Micros) {
-        if self.node.is_leader() && self.removal_deadline().is_some_and(|due| due <= now) {
-            self.next_removal = now + EXPIRY_INTERVAL_US;
-            let command = Command::One(Operation::RemoveExpired { limit: MAX_REMOVED });
-            let proposal = Proposal { at: self.unix_time(now), request: None, command };
-            self.node.step(now, Input::Propose(Arc::new(proposal)));
-        }
-    }
-
-    /// When expired keys are to be removed, if this replica leads then.
-    fn removal_deadline(&self) -> Option<Micros> {
-        let expires_at = self.state_machine.next_deadline()?.saturating_sub(self.wall_clock_offset_ms);
-        let expires_us = u64::try_from(expires_at).unwrap_or(0).saturating_mul(MILLI_US);
-        Some(expires_us.saturating_add(EXPIRY_INTERVAL_US).max(self.next_removal))
     }
 
     /// The wall clock at this time of the core.
@@ -586,120 +371,5 @@ impl Replica {
                 self.answer(request, Outcome::Done(reply), self.node.leader());
             }
         }
-    }
-
-    /// Whether a key may have expired by this leader's clock since it proposed an entry that is not
-    /// applied yet. That entry still finds the key, because its own time counts. So a read that is
-    /// served now, before the entry, would see a moment after the deadline and the entry a moment
-    /// before it, although the entry takes effect later. Such a read takes its turn in the log.
-    fn expired_behind_entries(&self, now: Micros) -> bool {
-        let now = self.unix_time(now);
-        let has_unapplied = self.node.log().last_index() > self.node.commit_index();
-        let in_flight = self.proposed_deadline.is_some_and(|deadline| deadline <= now);
-        has_unapplied && (in_flight || self.state_machine.expires_by(now))
-    }
-
-    /// Remembers the first deadline that an entry gives to a key which is not applied yet.
-    fn note_deadline(&mut self, proposal: &Proposal) {
-        if self.node.log().last_index() == self.node.commit_index() {
-            self.proposed_deadline = None;
-        }
-        let deadlines = proposal.command.operations().iter().filter_map(Operation::deadline);
-        let deadlines = deadlines.map(|deadline| match deadline {
-            Deadline::After(millis) => proposal.at.saturating_add(millis),
-            Deadline::At(time) => time,
-        });
-        self.proposed_deadline = self.proposed_deadline.into_iter().chain(deadlines).min();
-    }
-
-    /// Serves a read, and returns it if it must go through the log: a key has expired by this
-    /// leader's clock, and no entry says so. Once an entry does, every later leader agrees.
-    fn serve(&mut self, now: Micros, read: ReadId) -> Option<(RequestId, Operation)> {
-        let (id, operation) = self.reads.remove(&read)?;
-        if self.expired_behind_entries(now) {
-            return Some((id, operation));
-        }
-        let Some(reply) = self.state_machine.read(self.unix_time(now), &operation) else {
-            return Some((id, operation));
-        };
-        let is_readable = self.limits.is_readable(&id.mid, &reply);
-        let reply = if is_readable { reply } else { Reply::Error(Refusal::ReplyTooLong) };
-        self.answer(&id, Outcome::Done(reply), self.node.leader());
-        None
-    }
-
-    /// This replica leads no more. The requests that it had taken on are for the next leader.
-    fn abandon(&mut self) {
-        self.reads.clear();
-        self.lost_leads += 1;
-        self.abandoned_from = Some(Bound::Unbounded);
-        debug!(requests = self.pending.len(), "leads no more");
-    }
-
-    /// Sends the clients of some requests that this replica has abandoned on to another replica. One
-    /// batch looks at a part of the requests only, because there may be [`MAX_PENDING`].
-    fn send_abandoned_on(&mut self) {
-        let Some(from) = self.abandoned_from.take() else { return };
-        let seen: Vec<(&RequestId, &Pending)> =
-            self.pending.range((from, Bound::Unbounded)).take(SENT_ON_AT_ONCE).collect();
-        if let Some((last, _)) = seen.get(SENT_ON_AT_ONCE - 1) {
-            self.abandoned_from = Some(Bound::Excluded((*last).clone()));
-        }
-        let is_abandoned = |pending: &Pending| match pending.state {
-            PendingState::AwaitingLeader => false,
-            PendingState::Proposed { lost_leads } => lost_leads < self.lost_leads,
-        };
-        let abandoned = seen.into_iter().filter(|(_, pending)| is_abandoned(pending));
-        let abandoned: Vec<RequestId> = abandoned.map(|(id, _)| id.clone()).collect();
-        for id in abandoned {
-            self.answer(&id, self.abandoned_outcome(), self.node.leader());
-        }
-    }
-
-    /// The outcome of a request that this replica took on while it led. A client that follows
-    /// redirects asks again under another name, and so learns nothing from more than that.
-    fn abandoned_outcome(&self) -> Outcome {
-        if self.forwards { Outcome::Unknown } else { Outcome::Redirect }
-    }
-
-    /// Answers a request if it is owed an answer.
-    fn answer(&mut self, id: &RequestId, outcome: Outcome, leader: Option<Id>) {
-        if let Some((id, pending)) = self.pending.remove_entry(id) {
-            self.pending_bytes -= pending.bytes;
-            self.send_answer(id, outcome, leader);
-        }
-    }
-
-    fn send_answer(&mut self, id: RequestId, outcome: Outcome, leader: Option<Id>) {
-        self.out.push(Effect::Send(Outbound::Client(Response { id, outcome, leader })));
-    }
-
-    fn hold_deadline(&self) -> Option<Micros> {
-        self.held.front().map(|held| held.until)
-    }
-
-    /// Routes some of the held requests once more. A request that still finds no leader stays held.
-    fn review_held(&mut self, now: Micros) {
-        for _ in 0..self.to_review.min(SENT_ON_AT_ONCE) {
-            self.to_review -= 1;
-            let Some(Held { request, until }) = self.held.pop_front() else { return };
-            let pending = self.pending.get(&request.id);
-            if pending.is_some_and(|pending| pending.state == PendingState::AwaitingLeader) {
-                self.route(now, request, until);
-            }
-        }
-    }
-
-    fn note_leader(&mut self, now: Micros, seen: (Option<Id>, Option<Micros>)) {
-        if seen.0 != self.seen.0 {
-            let term = self.node.hard_state().current_term;
-            info!(term, leader = ?seen.0, "leader changed");
-            self.leaderless_since = seen.0.is_none().then_some(now);
-            if seen.0.is_some() && seen.0 != self.known_leader {
-                self.known_leader = seen.0;
-                self.leader_changes += 1;
-            }
-        }
-        self.seen = seen;
     }
 }

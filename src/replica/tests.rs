@@ -3,9 +3,14 @@
 
 mod forwarding;
 
+use super::pending::{MAX_PENDING, MAX_PENDING_BYTES};
+use super::routing::{LATE_HOLD_US, REDIRECT_US};
+use super::writes::EXPIRY_INTERVAL_US;
 use super::*;
+use crate::command::Command;
 use crate::operation::{Deadline, Expiry, Set};
 use crate::outbox::Outbox;
+use crate::request::Request;
 use crate::state_machine::SESSION_WINDOW;
 use crate::testkit::cluster::Cluster;
 use crate::testkit::{self, CLIENT, FAIL, NIL, REDIRECT, STORED, id, response, value};
