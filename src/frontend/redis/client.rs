@@ -130,7 +130,7 @@ pub fn set_info(call: &Call<'_>, client: &mut Client, _: &mut dyn Facts) -> Repl
     } else if is(&option, "LIB-VER") {
         client.library_version = check_name(&call.word(3), "lib-ver")?;
     } else {
-        return Err(Failure::new(format!("ERR Unrecognized option '{}'", option.to_text())));
+        return Err(Failure::about("Unrecognized option '", &option, "'"));
     }
     Ok(Value::OK)
 }
@@ -172,7 +172,7 @@ fn is_normal(kind: &Bytes) -> Result<bool, Failure> {
     let others = ["master", "replica", "slave", "pubsub"];
     match is(kind, "normal") {
         false if !others.iter().any(|other| is(kind, other)) => {
-            Err(Failure::new(format!("ERR Unknown client type '{}'", kind.to_text())))
+            Err(Failure::about("Unknown client type '", kind, "'"))
         }
         is_normal => Ok(is_normal),
     }
@@ -202,7 +202,7 @@ pub fn kill(call: &Call<'_>, client: &mut Client, facts: &mut dyn Facts) -> Repl
             found.retain(|client| *client.local_address.as_bytes() == **value);
         } else if is(option, "USER") {
             if **value != *b"default" {
-                return Err(Failure::new(format!("ERR No such user '{}'", value.to_text())));
+                return Err(Failure::about("No such user '", value, "'"));
             }
         } else if is(option, "SKIPME") && (is(value, "yes") || is(value, "no")) {
             spares_own = is(value, "yes");

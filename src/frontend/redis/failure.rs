@@ -38,6 +38,13 @@ impl Failure {
         Self(text.into())
     }
 
+    /// An error that repeats a client's word, between two texts. As in Redis, the word ends before a zero byte,
+    /// and the error begins and ends with no line break.
+    pub fn about(before: &str, word: &[u8], after: &str) -> Self {
+        let text = format!("{before}{}{after}", String::from_utf8_lossy(up_to_zero(word)));
+        Self::new(format!("ERR {}", text.trim_matches(['\r', '\n'])))
+    }
+
     /// A deadline that makes no sense.
     pub fn expire_time(name: &str) -> Self {
         Self::new(format!("ERR invalid expire time in '{name}' command"))
@@ -53,6 +60,11 @@ impl Failure {
     pub fn arity(name: &str) -> Self {
         Self::new(format!("ERR wrong number of arguments for '{name}' command"))
     }
+}
+
+/// The part of a word that errors of Redis show.
+pub fn up_to_zero(word: &[u8]) -> &[u8] {
+    word.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 impl From<Failure> for Value {

@@ -122,7 +122,7 @@ fn condition(words: &[Bytes]) -> Result<Option<DeadlineCondition>, Failure> {
             _ if is(word, "XX") => present = true,
             _ if is(word, "GT") => later = true,
             _ if is(word, "LT") => earlier = true,
-            _ => return Err(Failure::new(format!("ERR Unsupported option {}", word.to_text()))),
+            _ => return Err(Failure::about("Unsupported option ", word, "")),
         }
     }
     if absent && (present || later || earlier) {

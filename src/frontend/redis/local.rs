@@ -102,8 +102,7 @@ pub fn hello(call: &Call<'_>, client: &mut Client, facts: &mut dyn Facts) -> Rep
                 after
             }
             _ => {
-                let option = option.to_text();
-                return Err(Failure::new(format!("ERR Syntax error in HELLO option '{option}'")));
+                return Err(Failure::about("Syntax error in HELLO option '", option, "'"));
             }
         };
     }

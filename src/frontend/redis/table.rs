@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::arguments::Call;
-use super::failure::Failure;
+use super::failure::{Failure, up_to_zero};
 use super::local::{self, Local};
 use super::translate::Translate;
 use super::{client, describe, keys, sentinel, server, strings, subscriptions};
@@ -144,7 +144,7 @@ fn unknown_inner(name: &str, inner: &[u8]) -> Failure {
 
 /// The beginning of a word, up to a zero byte.
 fn cut(word: &[u8], bytes: usize) -> String {
-    let text = word.split(|byte| *byte == 0).next().unwrap_or_default();
+    let text = up_to_zero(word);
     String::from_utf8_lossy(&text[..text.len().min(bytes)]).into_owned()
 }
 
