@@ -3,8 +3,13 @@
 
 mod backup;
 mod dev;
+mod differential;
 mod failover;
 mod processes;
+#[path = "../testkit/random_commands.rs"]
+mod random_commands;
+#[path = "../testkit/redis_server.rs"]
+mod redis_server;
 mod refusals;
 mod resp;
 mod service;

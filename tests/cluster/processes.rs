@@ -115,6 +115,12 @@ impl Cluster {
         cluster
     }
 
+    /// A port that is free now, at the host of this cluster alone.
+    pub fn free_address(&self) -> (String, u16) {
+        let listener = TcpListener::bind((self.host.as_str(), 0)).expect("a port");
+        (self.host.clone(), listener.local_addr().expect("it listens").port())
+    }
+
     /// The place for files.
     pub fn path(&self) -> &Path {
         self.directory.path()

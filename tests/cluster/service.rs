@@ -5,12 +5,10 @@ use std::fs;
 use crate::processes::{Cluster, kvstore, signal, wait_for};
 use crate::resp::{Client, Reply};
 
-/// Asks until the cluster serves the request, which may take effect twice. On a busy machine the
-/// leader may change at any time.
+/// Asks until the cluster serves the request, which may take effect twice.
 pub fn served(client: &mut Client, words: &[&str]) -> Reply {
-    wait_for("an answer of the store", || match client.ask(words).expect("the connection lives") {
-        Reply::Error(error) if error.starts_with("CLUSTERDOWN") || error.starts_with("UNKNOWN") => None,
-        reply => Some(reply),
+    wait_for("an answer of the store", || {
+        Some(client.ask(words).expect("the connection lives")).filter(|reply| !reply.is_leaderless())
     })
 }
 

@@ -4,6 +4,8 @@
 mod bounds;
 mod hostile;
 mod random;
+#[path = "../testkit/random_commands.rs"]
+mod random_commands;
 mod real;
 #[path = "../testkit/redis_server.rs"]
 mod redis_server;
