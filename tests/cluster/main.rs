@@ -5,6 +5,7 @@ mod backup;
 mod dev;
 mod differential;
 mod failover;
+mod hostile;
 mod processes;
 #[path = "../testkit/random_commands.rs"]
 mod random_commands;
