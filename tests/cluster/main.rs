@@ -14,3 +14,4 @@ mod redis_server;
 mod refusals;
 mod resp;
 mod service;
+mod tools;
