@@ -72,6 +72,11 @@ impl Command {
         matches!(self, Self::One(operation) if operation.is_read())
     }
 
+    /// Whether it may add keys or bytes to the state.
+    pub fn may_grow(&self) -> bool {
+        self.operations().iter().any(Operation::may_grow)
+    }
+
     /// A digest of the command. Different commands have different digests with overwhelming
     /// probability.
     pub fn digest(&self) -> u64 {

@@ -295,6 +295,21 @@ impl Operation {
         )
     }
 
+    /// Whether the operation may add keys or bytes (`denyoom` of Redis). A set whose deadline passed in
+    /// 1970 deletes its key.
+    pub fn may_grow(&self) -> bool {
+        match self {
+            Self::Set(Set { expiry: Expiry::Set(Deadline::At(time)), .. }) => *time > 1,
+            Self::Set(_)
+            | Self::SetMany { .. }
+            | Self::Increment { .. }
+            | Self::IncrementFloat { .. }
+            | Self::Append { .. }
+            | Self::SetRange { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The deadline that this operation gives to a key, if it gives one.
     pub fn deadline(&self) -> Option<Deadline> {
         match self {

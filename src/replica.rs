@@ -114,6 +114,7 @@ pub struct Replica {
     probes_on_demand: bool, // requests can have the core probe the leader
     hold_us: Micros,
     log_limits: LogLimits,
+    max_data_bytes: Option<usize>,
     applied: Index, // the last entry that the state machine has; equal to the core's commit index after a drain
     snapshot_index: Index, // the last entry of the latest snapshot that was saved
     installed: Index, // the last entry of the latest snapshot that replaced the state machine; 0 before
@@ -163,6 +164,7 @@ impl Replica {
             probes_on_demand: options.tuning.detection == Detection::OnDemand,
             hold_us: options.hold_us,
             log_limits: options.log,
+            max_data_bytes: options.max_data_bytes,
             applied: snapshot_index,
             snapshot_index,
             installed: 0,

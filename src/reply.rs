@@ -64,6 +64,9 @@ pub enum Refusal {
     /// The reply does not fit into a message. A write with such a reply took effect.
     #[error("ERR reply does not fit into a message")]
     ReplyTooLong,
+    /// The leader has no memory for a command that could need more. Nothing was proposed.
+    #[error("OOM command not allowed when used memory > 'maxmemory'.")]
+    OutOfMemory,
     /// The request was done, and its reply was too long to be remembered.
     #[error("ERR request was done before, and its reply is no longer known")]
     ReplyForgotten,

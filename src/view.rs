@@ -36,6 +36,10 @@ pub struct View {
     pub snapshot_index: u64,
     /// How many keys it has.
     pub keys: u64,
+    /// How much memory its keys and values take, by the account of the state machine.
+    pub data_bytes: u64,
+    /// How much they may take before the leader refuses to add to them; `None` without a limit.
+    pub max_data_bytes: Option<u64>,
     /// How many sessions it has.
     pub sessions: u64,
     /// How many requests it owes an answer.
@@ -107,6 +111,13 @@ pub struct FollowerView {
     pub match_index: u64,
     /// When it last answered.
     pub contact: Option<Micros>,
+}
+
+impl View {
+    /// Whether the keys and values take more memory than they may.
+    pub fn is_full(&self) -> bool {
+        self.max_data_bytes.is_some_and(|most| self.data_bytes > most)
+    }
 }
 
 /// Where the latest view is, and where copies of the state are asked for. Clones are the same board.

@@ -76,6 +76,7 @@ fn refusal_number(refusal: Refusal) -> u8 {
         Refusal::SessionExpired => 11,
         Refusal::ReplyTooLong => 12,
         Refusal::ReplyForgotten => 13,
+        Refusal::OutOfMemory => 14,
     }
 }
 
@@ -94,6 +95,7 @@ fn read_refusal(reader: &mut Reader<'_>) -> Result<Refusal, Malformed> {
         11 => Refusal::SessionExpired,
         12 => Refusal::ReplyTooLong,
         13 => Refusal::ReplyForgotten,
+        14 => Refusal::OutOfMemory,
         _ => return Err(Malformed::UnknownKind("refusal")),
     })
 }
@@ -126,7 +128,7 @@ mod tests {
 
     #[test]
     fn each_refusal_has_a_number() {
-        for number in 1..=13 {
+        for number in 1..=14 {
             let refusal = read_refusal(&mut Reader(&[number])).expect("known");
             assert_eq!(refusal_number(refusal), number);
         }

@@ -1,7 +1,7 @@
 //! Shows the replica on a board, for those that operate it.
 //!
 //! The consensus thread publishes the first batch after an interval, and each change of term, role
-//! or leader at once. A replica without work publishes once per second, so that a view which is
+//! or leader at once, and when its memory gets full or is full no more. A replica without work publishes once per second, so that a view which is
 //! older shows that the thread hangs.
 
 use crate::id::Id;
@@ -20,12 +20,13 @@ pub(super) struct Publisher {
     board: Board,
     published_at: Option<Micros>,
     leadership: (u64, bool, Option<Id>), // the one that the board shows
+    is_full: bool,                       // as the board shows
     has_news: bool,                      // a batch has come since the board was written
 }
 
 impl Publisher {
     pub(super) fn new(board: Board) -> Self {
-        Self { board, published_at: None, leadership: (0, false, None), has_news: true }
+        Self { board, published_at: None, leadership: (0, false, None), is_full: false, has_news: true }
     }
 
     /// When the next view is due if nothing arrives before.
@@ -37,7 +38,8 @@ impl Publisher {
     /// Whether the replica is to be shown after this batch.
     pub(super) fn is_due(&mut self, now: Micros, replica: &Replica) -> bool {
         self.has_news = true;
-        now >= self.due() || replica.leadership() != self.leadership
+        let shown = (self.leadership, self.is_full);
+        now >= self.due() || (replica.leadership(), replica.is_full()) != shown
     }
 
     /// Shows the replica.
@@ -50,6 +52,7 @@ impl Publisher {
     ) {
         self.published_at = Some(now);
         self.leadership = replica.leadership();
+        self.is_full = replica.is_full();
         self.has_news = false;
         self.board.publish(View { disk, queues, ..replica.view(now) });
         self.board.hand_out(|| replica.copy());

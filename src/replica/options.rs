@@ -101,6 +101,9 @@ pub struct Options {
     pub applied_at_once: usize,
     /// The bounds of the log.
     pub log: LogLimits,
+    /// A leader refuses commands that may grow the state while its keys and values take more memory
+    /// than this; without it, never.
+    pub max_data_bytes: Option<usize>,
     /// The bounds of the state machine, the same at all replicas.
     pub state_machine: state_machine::Settings,
     /// The switches that trade messages against latency.
@@ -125,6 +128,7 @@ impl Options {
             seed,
             applied_at_once,
             log,
+            max_data_bytes: None,
             state_machine,
             tuning,
             forwards: false,

@@ -2,6 +2,7 @@
 //! often.
 
 mod forwarding;
+mod memory;
 
 use super::pending::{MAX_PENDING, MAX_PENDING_BYTES};
 use super::routing::{LATE_HOLD_US, REDIRECT_US};

@@ -24,6 +24,8 @@ impl Replica {
             applied: self.applied,
             snapshot_index: self.snapshot_index,
             keys: self.state_machine.len() as u64,
+            data_bytes: self.state_machine.data_bytes() as u64,
+            max_data_bytes: self.max_data_bytes.map(|most| most as u64),
             sessions: self.state_machine.sessions().0 as u64,
             pending: self.pending.len() as u64,
             lost_leads: self.lost_leads,

@@ -9,7 +9,7 @@ use crate::command::{Command, Proposal};
 use crate::micros::Micros;
 use crate::operation::{Deadline, Operation};
 use crate::replication::Input;
-use crate::reply::Reply;
+use crate::reply::{Refusal, Reply};
 use crate::request::{Outcome, RequestId};
 use crate::state_machine::MAX_REMOVED;
 
@@ -18,7 +18,13 @@ use crate::state_machine::MAX_REMOVED;
 pub(super) const EXPIRY_INTERVAL_US: Micros = 1_000_000;
 
 impl Replica {
-    /// Proposes a write, unless its size or the session of its client decides its outcome.
+    /// Whether the keys and values take more memory than this replica allows.
+    pub fn is_full(&self) -> bool {
+        self.max_data_bytes.is_some_and(|most| self.state_machine.data_bytes() > most)
+    }
+
+    /// Proposes a write, unless its size, the session of its client or a lack of memory decides its
+    /// outcome.
     pub(super) fn propose(&mut self, now: Micros, request: RequestId, command: Command) {
         let remembered = || self.state_machine.remembered(&request, &command);
         if let Some(reply) = (!command.is_read()).then(remembered).flatten() {
@@ -26,6 +32,10 @@ impl Replica {
                 warn!(client = %request.client, "refused a request: {refusal}");
             }
             return self.answer(&request, Outcome::Done(reply), self.node.leader());
+        }
+        if command.may_grow() && self.is_full() {
+            let refused = Outcome::Done(Reply::Error(Refusal::OutOfMemory));
+            return self.answer(&request, refused, self.node.leader());
         }
         let proposal = Proposal { at: self.unix_time(now), request: Some(request), command };
         let is_full = self.node.uncommitted_bytes() >= self.log_limits.max_uncommitted_bytes;

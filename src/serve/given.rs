@@ -104,6 +104,10 @@ pub struct Given {
     #[arg(long, value_name = "MEGABYTES", env = "KVSTORE_MAX_UNCOMMITTED", help_heading = LIMITS)]
     pub max_uncommitted: Option<u64>,
 
+    /// Refuse writes while keys and values take more than so many megabytes; 0 allows all [default: 0].
+    #[arg(long, value_name = "MEGABYTES", env = "KVSTORE_MAX_MEMORY", help_heading = LIMITS)]
+    pub max_memory: Option<u64>,
+
     /// The most bytes of a value, the same at all replicas [default: 1048576].
     #[arg(long, value_name = "BYTES", env = "KVSTORE_MAX_VALUE_BYTES", help_heading = LIMITS)]
     pub max_value_bytes: Option<u64>,
@@ -160,6 +164,7 @@ impl Given {
             snapshot_after: self.snapshot_after.or(file.snapshot_after),
             log_tail: self.log_tail.or(file.log_tail),
             max_uncommitted: self.max_uncommitted.or(file.max_uncommitted),
+            max_memory: self.max_memory.or(file.max_memory),
             max_value_bytes: self.max_value_bytes.or(file.max_value_bytes),
             max_connections: self.max_connections.or(file.max_connections),
             connection_memory: self.connection_memory.or(file.connection_memory),
@@ -215,7 +220,7 @@ mod tests {
     fn each_setting_is_a_flag_a_variable_a_key_and_a_row_of_the_documentation() {
         let command = Given::augment_args(Command::new("serve"));
         let flags: Vec<_> = command.get_arguments().filter_map(|arg| Some((arg.get_long()?, arg))).collect();
-        assert_eq!(flags.len(), 25);
+        assert_eq!(flags.len(), 26);
         for (flag, arg) in flags {
             let variable = format!("KVSTORE_{}", flag.to_uppercase().replace('-', "_"));
             assert_eq!(arg.get_env().and_then(|name| name.to_str()), Some(variable.as_str()));

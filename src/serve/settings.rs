@@ -69,6 +69,8 @@ pub struct Settings {
     pub tuning: Tuning,
     /// The bounds of the log of Raft.
     pub log: LogLimits,
+    /// The most bytes of all keys and values, if there is a limit.
+    pub max_data_bytes: Option<usize>,
     /// The most bytes of a value.
     pub max_value_bytes: usize,
     /// How many Redis clients may be connected.
@@ -145,6 +147,8 @@ impl Settings {
             log_format: given.log_format.unwrap_or(LogFormat::Text),
             tuning,
             log,
+            max_data_bytes: Some(megabytes("max-memory", given.max_memory, 0, 0)? as usize)
+                .filter(|most| *most > 0),
             max_value_bytes: values as usize,
             max_connections: connections as usize,
             connection_memory_bytes: megabytes("connection-memory", given.connection_memory, 256, 1)?
@@ -173,6 +177,7 @@ impl Settings {
             ("snapshot-after", megabytes(self.log.snapshot_after_bytes)),
             ("log-tail", megabytes(self.log.tail_bytes)),
             ("max-uncommitted", megabytes(self.log.max_uncommitted_bytes)),
+            ("max-memory", megabytes(self.max_data_bytes.unwrap_or(0) as u64)),
             ("max-value-bytes", self.max_value_bytes.to_string()),
             ("max-connections", self.max_connections.to_string()),
             ("connection-memory", megabytes(self.connection_memory_bytes as u64)),

@@ -118,8 +118,8 @@ fn leader_of(rows: &[Row]) -> Option<&Status> {
     statuses.filter(|status| status.role == "leader").max_by_key(|status| status.term)
 }
 
-const HEAD: [&str; 11] =
-    ["ID", "ROLE", "TERM", "COMMIT", "APPLIED", "LAG", "RTT", "KEYS", "DISK", "UP", "VERSION"];
+const HEAD: [&str; 12] =
+    ["ID", "ROLE", "TERM", "COMMIT", "APPLIED", "LAG", "RTT", "KEYS", "DATA", "DISK", "UP", "VERSION"];
 
 /// The table, with a line for each replica.
 fn table(rows: &[Row], leader: Option<&Status>) -> String {
@@ -163,10 +163,17 @@ fn line(status: &Status, leader: Option<&Status>) -> Vec<String> {
         or_dash(follower.map(|follower| follower.lag.to_string())),
         or_dash(round_trip),
         status.keys.to_string(),
+        data(status),
         or_dash(disk.map(|disk| format!("{}/sync", millis(disk.mean_write_seconds)))),
         span(status.uptime_seconds),
         status.version.clone(),
     ]
+}
+
+/// The memory of keys and values, with its limit if there is one.
+fn data(status: &Status) -> String {
+    let limit = status.max_data_bytes.map_or_else(String::new, |most| format!(" of {}", most >> 20));
+    format!("{:.1}{limit} MB", status.data_bytes as f64 / f64::from(1 << 20))
 }
 
 fn millis(seconds: f64) -> String {

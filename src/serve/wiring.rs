@@ -161,6 +161,7 @@ fn replica_options(settings: &Settings) -> replica::Options {
     replica::Options {
         tuning: settings.tuning,
         log: settings.log,
+        max_data_bytes: settings.max_data_bytes,
         state_machine: state_machine::Settings { max_value_bytes, ..Default::default() },
         forwards: true,
         // A request that waits for a leader in vain is answered before its time is over: then its

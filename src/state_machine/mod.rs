@@ -187,6 +187,12 @@ impl StateMachine {
         self.len() == 0
     }
 
+    /// About how much memory the keys and values take: their bytes, and 160 for each key. Replicas that
+    /// have applied the same entries count the same. Sessions and deletions do not count.
+    pub fn data_bytes(&self) -> usize {
+        self.keys.memory_bytes()
+    }
+
     /// The index of the last entry that was applied.
     pub fn applied(&self) -> Revision {
         self.applied

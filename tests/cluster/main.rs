@@ -6,6 +6,8 @@ mod dev;
 mod differential;
 mod failover;
 mod hostile;
+mod http;
+mod memory;
 mod processes;
 #[path = "../testkit/random_commands.rs"]
 mod random_commands;

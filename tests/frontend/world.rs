@@ -7,7 +7,7 @@ use kvstore::frontend::redis::ask::Ask;
 use kvstore::frontend::redis::connection::{Connection, Ends, Settings};
 use kvstore::frontend::redis::facts::{Description, Facts, Member, Section};
 use kvstore::operation::UnixMillis;
-use kvstore::reply::Reply;
+use kvstore::reply::{Refusal, Reply};
 use kvstore::request::Outcome;
 use kvstore::state_machine::{Settings as MachineSettings, StateMachine};
 
@@ -22,6 +22,7 @@ pub struct World {
     pub connections: BTreeMap<u64, Connection>,
     pub surroundings: Surroundings,
     pub settings: Settings,
+    pub is_full: bool, // the leader
 }
 
 /// Facts that do not change by themselves.
@@ -30,11 +31,12 @@ pub struct Surroundings {
     pub random: u64,
     pub leader: Option<usize>,
     pub others: Vec<Description>,
+    pub is_full: bool,
 }
 
 impl Default for Surroundings {
     fn default() -> Self {
-        Self { now_ms: 1_700_000_000_123, random: 0, leader: Some(0), others: Vec::new() }
+        Self { now_ms: 1_700_000_000_123, random: 0, leader: Some(0), others: Vec::new(), is_full: false }
     }
 }
 
@@ -75,6 +77,10 @@ impl Facts for Surroundings {
 
     fn others(&self) -> Vec<Description> {
         self.others.clone()
+    }
+
+    fn is_full(&self) -> bool {
+        self.is_full
     }
 }
 
@@ -119,6 +125,9 @@ impl World {
     /// The outcome of an ask.
     pub fn apply(&mut self, ask: &Ask) -> Outcome {
         let now = self.surroundings.now_ms;
+        if self.is_full && ask.command.may_grow() {
+            return Outcome::Done(Reply::Error(Refusal::OutOfMemory));
+        }
         if let Command::One(operation) = &ask.command
             && let Some(reply) = self.machine.read(now, operation)
         {

@@ -60,6 +60,15 @@ impl Cluster {
         Self::with(size, |options| Options { log, ..options }, step)
     }
 
+    /// The same as [`forwarding`](Self::forwarding), but the keys and values have so much memory.
+    pub fn with_memory(size: u16, max_data_bytes: usize) -> Self {
+        let step = Box::new(|replica: &mut Replica, now, inbox, out: &mut _| {
+            replica.step_in_memory(now, inbox, out)
+        });
+        let max_data_bytes = Some(max_data_bytes);
+        Self::with(size, |options| Options { forwards: true, max_data_bytes, ..options }, step)
+    }
+
     fn with(size: u16, change: impl Fn(Options) -> Options, step: Step) -> Self {
         let replica = |own| {
             let peers = (0..size).filter(|&peer| peer != own).map(id).collect();

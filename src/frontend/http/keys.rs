@@ -183,12 +183,14 @@ fn failed_condition() -> Failed {
 fn refused(refusal: Refusal) -> Failed {
     let status = match refusal {
         Refusal::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+        Refusal::OutOfMemory => StatusCode::INSUFFICIENT_STORAGE,
         Refusal::Reused => StatusCode::UNPROCESSABLE_ENTITY,
         _ if refusal.is_by_session() => StatusCode::CONFLICT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let text = refusal.to_string();
-    Failed::new(status, text.strip_prefix("ERR ").unwrap_or(&text).to_owned())
+    let code = ["ERR ", "OOM "].into_iter().find_map(|code| text.strip_prefix(code));
+    Failed::new(status, code.unwrap_or(&text).to_owned())
 }
 
 /// The answer if the store replies as it replies to another command.

@@ -89,6 +89,14 @@ impl Page<'_> {
             self.gauge("leader_contact_age_seconds", help, self.age(contact))?;
         }
         self.gauge("keys", "Keys that have not expired", view.keys as f64)?;
+        self.gauge(
+            "data_bytes",
+            "Memory of keys and values, by the account of the store",
+            view.data_bytes as f64,
+        )?;
+        if let Some(most) = view.max_data_bytes {
+            self.gauge("max_data_bytes", "The limit of that memory, if there is one", most as f64)?;
+        }
         self.gauge("sessions", "Sessions of clients", view.sessions as f64)?;
         self.gauge("pending_requests", "Requests that wait for their answer", view.pending as f64)
     }

@@ -32,6 +32,10 @@ pub struct Status {
     pub log: LogStatus,
     /// How many keys it has.
     pub keys: u64,
+    /// How much memory its keys and values take, by the account of the state machine.
+    pub data_bytes: u64,
+    /// How much they may take before writes are refused, if there is a limit.
+    pub max_data_bytes: Option<u64>,
     /// How many sessions it has.
     pub sessions: u64,
     /// How many requests wait for an answer.
@@ -225,6 +229,8 @@ impl Status {
             view_age_seconds: age(view.at),
             log: log(&view),
             keys: view.keys,
+            data_bytes: view.data_bytes,
+            max_data_bytes: view.max_data_bytes,
             sessions: view.sessions,
             pending_requests: view.pending,
             elections: elections(&view),

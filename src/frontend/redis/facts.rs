@@ -31,6 +31,11 @@ pub trait Facts {
         true
     }
 
+    /// Whether the store has no memory for commands that could need more, as far as this replica knows.
+    fn is_full(&self) -> bool {
+        false
+    }
+
     /// A command has its reply. The connection ran it at `since_us` of [`now_us`](Self::now_us).
     fn note_reply(&mut self, _command: &'static str, _since_us: i64) {}
 }

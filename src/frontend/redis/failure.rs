@@ -26,7 +26,7 @@ impl Failure {
     /// The cluster did not do the command.
     pub const CLUSTER_DOWN: Self =
         Self(Cow::Borrowed("CLUSTERDOWN The cluster cannot serve the command: nothing was changed"));
-    /// The buffers of all connections take too much memory.
+    /// The buffers of all connections take too much memory, or the store has none for the command.
     pub const OUT_OF_MEMORY: Self =
         Self(Cow::Borrowed("OOM command not allowed when used memory > 'maxmemory'."));
     /// This replica's own state is too old to be read.

@@ -287,6 +287,20 @@ mod tests {
     }
 
     #[test]
+    fn command_may_grow_the_state_if_redis_refuses_it_without_memory() {
+        let mut growing = 0;
+        for entry in all() {
+            let Run::Store(translate) = entry.run else { continue };
+            let words = vec![Bytes::from("1"); entry.arity.unsigned_abs() as usize];
+            let Ok(translation) = translate(&call(entry, &words)) else { panic!("{}", entry.name) };
+            let is_refused = entry.flags.split(' ').any(|flag| flag == "denyoom");
+            assert_eq!(translation.operation.may_grow(), is_refused, "{}", entry.name);
+            growing += usize::from(is_refused);
+        }
+        assert!(growing > 10, "{growing}");
+    }
+
+    #[test]
     fn command_is_found_by_any_case_and_the_number_of_its_words() {
         let found = |line: &str| {
             let words: Vec<Bytes> = line.split(' ').map(Bytes::from).collect();

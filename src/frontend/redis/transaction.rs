@@ -13,7 +13,7 @@ use super::request::Arguments;
 use super::translate::{Shape, Translation};
 use super::value::Value;
 use crate::command::{Batch, MAX_BATCH, Watch};
-use crate::reply::Reply;
+use crate::reply::{Refusal, Reply};
 
 /// The state between MULTI and EXEC, and the watched keys.
 #[derive(Debug, Default)]
@@ -161,6 +161,7 @@ pub fn replied(parts: Vec<Part>, reply: Reply, client: &mut Client, facts: &mut 
     let replies = match reply {
         Reply::Nil => return Value::NullArray,
         Reply::Array(replies) => replies,
+        Reply::Error(Refusal::OutOfMemory) => return Failure::OUT_OF_MEMORY.aborts().into(),
         other => return Shape::Plain.value("exec", other),
     };
     let mut replies = replies.into_iter();

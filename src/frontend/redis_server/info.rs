@@ -59,11 +59,13 @@ fn memory(around: &Surroundings<'_>) -> Lines {
     let pages = fs::read_to_string("/proc/self/statm").ok();
     let pages = pages.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
     let bytes = pages.unwrap_or_default() * PAGE_BYTES;
+    let view = around.cluster.view();
     vec![
         line("used_memory", bytes),
         line("used_memory_rss", bytes),
+        line("used_memory_dataset", view.data_bytes),
         line("mem_clients_normal", get(&around.counters.held_bytes)),
-        line("maxmemory", 0),
+        line("maxmemory", view.max_data_bytes.unwrap_or(0)),
         line("maxmemory_clients", around.options.memory_bytes),
         line("maxmemory_policy", "noeviction"),
     ]
@@ -161,7 +163,7 @@ pub(super) fn configuration(around: &Surroundings<'_>) -> Lines {
         line("appendonly", "yes"),
         line("databases", 1),
         line("maxclients", options.max_connections),
-        line("maxmemory", 0),
+        line("maxmemory", around.cluster.view().max_data_bytes.unwrap_or(0)),
         line("maxmemory-clients", options.memory_bytes),
         line("maxmemory-policy", "noeviction"),
         line("port", around.port),

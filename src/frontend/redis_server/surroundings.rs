@@ -60,6 +60,10 @@ impl Facts for Surroundings<'_> {
         self.has_memory
     }
 
+    fn is_full(&self) -> bool {
+        self.cluster.view().is_full()
+    }
+
     fn note_reply(&mut self, command: &'static str, since_us: i64) {
         let took_us = (wall_clock_us() - since_us).max(0).cast_unsigned();
         self.counters.note_reply(command, took_us);

@@ -64,7 +64,7 @@ impl Connection {
         if self.client.is_stranger && !entry.is_open {
             return self.reject(&words, Failure::NO_AUTH);
         }
-        if needs_store(entry) && !facts.has_memory() {
+        if self.takes_memory(entry, facts) {
             return self.reject(&words, Failure::OUT_OF_MEMORY);
         }
         if let Err(failure) = subscriptions::check(entry.name, &self.client) {
@@ -91,6 +91,14 @@ impl Connection {
             }
             Run::Container => self.push(Failure::arity(entry.name).into()),
         }
+    }
+
+    /// Whether there is no memory for the command here. Whether the store has memory for a write, its
+    /// leader decides. Like Redis, this replica lets no command wait for EXEC when the store has none.
+    fn takes_memory(&self, entry: &Entry, facts: &dyn Facts) -> bool {
+        let waits =
+            self.transaction.is_open() && !matches!(entry.name, "exec" | "discard" | "quit" | "reset");
+        needs_store(entry) && !facts.has_memory() || waits && facts.is_full()
     }
 
     /// A command between MULTI and EXEC. An argument that makes no sense shows at EXEC.
