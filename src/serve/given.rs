@@ -108,7 +108,7 @@ pub struct Given {
     #[arg(long, value_name = "MEGABYTES", env = "KVSTORE_MAX_MEMORY", help_heading = LIMITS)]
     pub max_memory: Option<u64>,
 
-    /// The most bytes of a value, the same at all replicas [default: 1048576].
+    /// The most bytes of a value, up to 4194304, the same at all replicas [default: 1048576].
     #[arg(long, value_name = "BYTES", env = "KVSTORE_MAX_VALUE_BYTES", help_heading = LIMITS)]
     pub max_value_bytes: Option<u64>,
 

@@ -16,8 +16,10 @@ use crate::cli::{Detection, LogFormat, LogLevel, Reads};
 const REDIS_PORT: u16 = 6379;
 /// 2,000 above it, as `kvstore dev` has it.
 const HTTP_PORT: u16 = 8379;
-/// The limit of Redis on an argument is 512 MB; one value must fit into a message between replicas.
+/// The longest value, unless the operator sets another limit.
 const MAX_VALUE_BYTES: u64 = 1 << 20;
+/// The greatest limit. A message between replicas has room for a compare-and-set of two such values.
+const GREATEST_VALUE_BYTES: u64 = 4 << 20;
 /// The default of Redis.
 const MAX_CONNECTIONS: u64 = 10_000;
 /// Longer than an election that must be repeated, and the usual patience of Redis clients.
@@ -131,7 +133,8 @@ impl Settings {
         let millis = |name: &str, given: Option<u64>, default: u64| {
             within(name, given, default, 1, 3_600_000).map(|number| number * 1_000)
         };
-        let values = within("max-value-bytes", given.max_value_bytes, MAX_VALUE_BYTES, 1, MAX_VALUE_BYTES)?;
+        let values =
+            within("max-value-bytes", given.max_value_bytes, MAX_VALUE_BYTES, 1, GREATEST_VALUE_BYTES)?;
         let connections = within("max-connections", given.max_connections, MAX_CONNECTIONS, 1, 1 << 20)?;
         Ok(Self {
             own,
@@ -278,8 +281,8 @@ mod tests {
             "snapshot-after must be 1 to 1048576, not 0"
         );
         assert_eq!(
-            refusal(Given { max_value_bytes: Some(1 << 21), ..given() }),
-            "max-value-bytes must be 1 to 1048576, not 2097152"
+            refusal(Given { max_value_bytes: Some((4 << 20) + 1), ..given() }),
+            "max-value-bytes must be 1 to 4194304, not 4194305"
         );
         assert_eq!(
             refusal(Given { cluster: Some("x".repeat(256)), ..given() }),

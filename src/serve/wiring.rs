@@ -137,7 +137,8 @@ fn redis_options(settings: &Settings) -> ServerOptions {
             password: settings.password.as_deref().map(Into::into),
             cluster: settings.cluster.clone(),
             ..defaults.connection
-        },
+        }
+        .for_values(settings.max_value_bytes),
         max_connections: settings.max_connections,
         memory_bytes: settings.connection_memory_bytes,
         max_stale_us: settings.readonly_max_age_us,

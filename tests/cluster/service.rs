@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::http;
 use crate::processes::{Cluster, kvstore, signal, wait_for};
 use crate::resp::{Client, Reply};
 
@@ -31,6 +32,35 @@ fn value_of_a_megabyte_passes_through_a_follower() {
     let value = "v".repeat(1 << 20);
     assert_eq!(served(&mut cluster.client(follower), &["SET", "key", &value]), Reply::ok());
     assert_eq!(served(&mut cluster.client(follower), &["GET", "key"]), Reply::bulk(&value));
+}
+
+#[test]
+fn longest_value_that_can_be_set_passes_through_a_follower_on_every_way() {
+    const MOST: usize = 4 << 20;
+    let mut cluster = Cluster::of_three(&[("max-value-bytes", "4194304")]);
+    (0..3).for_each(|replica| cluster.start_one(replica));
+    let follower = (cluster.leader() + 1) % 3;
+    let [one, other] = ["v", "w"].map(|letter| letter.repeat(MOST));
+    let mut client = cluster.client(follower);
+    assert_eq!(served(&mut client, &["SET", "key", &one]), Reply::ok());
+    assert_eq!(served(&mut client, &["GET", "key"]), Reply::bulk(&one));
+    // On a busy machine a write may be unknown, and then have been done.
+    let swapped = served(&mut client, &["SET", "key", &other, "IFEQ", &one]);
+    assert!([Reply::ok(), Reply::Nil].contains(&swapped), "{swapped:?}");
+    // More replies than the client's output has room for: the reads wait for one another.
+    (0..20).for_each(|_| client.send(&["GET", "key"]).expect("the connection lives"));
+    for _ in 0..20 {
+        let reply = client.reply().expect("the client is not dropped");
+        assert!(reply == Reply::bulk(&other) || matches!(reply, Reply::Error(_)));
+    }
+    let http = cluster.http(follower);
+    let ask = |method: &str, body: &[u8]| {
+        wait_for("an answer of the store", || {
+            http::ask(&http, method, "/kv/key", body).filter(|answer| ![503, 504].contains(&answer.status))
+        })
+    };
+    assert_eq!(ask("PUT", one.as_bytes()).status, 204);
+    assert!(ask("GET", b"").body == one.as_bytes());
 }
 
 #[test]

@@ -238,3 +238,21 @@ fn subscriptions_of_a_client_are_bounded() {
     send(&mut connection, &format!("UNSUBSCRIBE {}\r\n", "a ".repeat(1_025)));
     assert_eq!(output(&mut connection), refused);
 }
+
+#[test]
+fn argument_and_reads_follow_the_length_of_values() {
+    let settings = Settings::default().for_values(4 << 20);
+    let reads = "GET a\r\n".repeat(60);
+    assert_eq!(send(&mut connection(Settings::default().for_values(1 << 20)), &reads).len(), 60);
+    let mut slow = connection(settings.clone());
+    let asks = send(&mut slow, &reads);
+    assert_eq!(asks.len(), 15, "60 values of 4 MiB are more than a client's output takes");
+    let value = Outcome::Done(Reply::Bytes(vec![b'v'; 4 << 20].into()));
+    asks.iter().for_each(|ask| drop(answer(&mut slow, ask, value.clone())));
+    assert!(!slow.is_dropped());
+    for (length, is_refused) in [(4 << 20, false), ((4 << 20) + 1, true)] {
+        let mut connection = connection(settings.clone());
+        send(&mut connection, &format!("*3\r\n$3\r\nSET\r\n$1\r\na\r\n${length}\r\n"));
+        assert_eq!(connection.is_malformed(), is_refused, "{length}");
+    }
+}

@@ -86,6 +86,17 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// The same for values of up to so many bytes: an argument may be as long, and no more reads of such
+    /// values are under way at once than the client's output has room for.
+    pub fn for_values(mut self, most_bytes: usize) -> Self {
+        self.requests.argument_bytes = self.requests.argument_bytes.max(most_bytes);
+        let room = self.output_bytes.saturating_sub(self.pause_bytes) / most_bytes.max(1);
+        self.asks.reads = self.asks.reads.min(room.max(1));
+        self
+    }
+}
+
 impl Connection {
     /// A connection that a client has just opened.
     pub fn new(ends: Ends, settings: Settings, now_us: i64) -> Self {

@@ -26,8 +26,9 @@ use crate::clock::BootTime;
 use crate::id::Id;
 use crate::transport::{Address, Received, Transport, refuse_long};
 
-/// The longest datagram of a mesh. A connection that announces a longer one is closed.
-pub const MAX_DATAGRAM: usize = 8 * 1024 * 1024;
+/// The longest datagram of a mesh: two of the longest values, and a megabyte for keys and the rest. A
+/// connection that announces a longer one is closed.
+pub const MAX_DATAGRAM: usize = 9 * 1024 * 1024;
 
 /// How much longer [`Mesh::finish`] waits for the threads than they linger. A thread that resolves a
 /// name may take longer, and owes nothing.
