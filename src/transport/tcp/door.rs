@@ -1,12 +1,14 @@
 //! The listener: strangers knock, say hello within a deadline, and become the connection from a
-//! replica or go. Only so many may stand at the door at once; one that comes later is sent away
-//! before any byte is read.
+//! replica or go. Only so many may stand at the door at once; beyond that, the one that has stood
+//! there for the longest time goes. A replica says its hello within milliseconds, so strangers that
+//! stay silent do not keep it out.
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -26,17 +28,32 @@ const REST: Duration = Duration::from_millis(50);
 /// How long a poll of the listener lasts at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
+/// The thread of a stranger that went ends soon, but not at once. There are no more threads than this
+/// times the number of strangers; a connection that comes when there are is closed.
+const THREADS_PER_STRANGER: usize = 2;
+
 /// What the door shares with the strangers at it.
 pub(super) struct Door {
     /// Ends its wait.
     pub(super) bell: Bell,
-    strangers: Mutex<HashMap<u64, TcpStream>>,
+    strangers: Mutex<BTreeMap<u64, TcpStream>>, // the one that came first is first
+    threads: AtomicUsize,
     bursts: Bursts<Option<std::mem::Discriminant<HelloError>>>,
 }
 
 impl Door {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { bell: Bell::new()?, strangers: Mutex::default(), bursts: Bursts::new() })
+        Ok(Self {
+            bell: Bell::new()?,
+            strangers: Mutex::default(),
+            threads: AtomicUsize::new(0),
+            bursts: Bursts::new(),
+        })
+    }
+
+    /// Takes a stranger from the door; false if it had to go before.
+    fn leave(&self, number: u64) -> bool {
+        self.strangers.lock().remove(&number).is_some()
     }
 
     /// Ends every hello that goes on.
@@ -78,19 +95,28 @@ pub(super) fn run(mesh: &Arc<Shared>, listener: &TcpListener) {
     }
 }
 
-/// Lets a stranger say hello on a thread of its own, or sends it away.
+/// Lets a stranger say hello on a thread of its own. If too many stand at the door, the one that came
+/// first goes.
 fn admit(mesh: &Arc<Shared>, number: u64, stream: TcpStream, address: SocketAddr) -> io::Result<()> {
     {
         let mut strangers = mesh.door.strangers.lock();
-        if strangers.len() >= mesh.limits.strangers || mesh.is_stopped() {
+        let most_threads = THREADS_PER_STRANGER * mesh.limits.strangers;
+        if mesh.is_stopped() || mesh.door.threads.load(Ordering::SeqCst) >= most_threads {
             return Ok(());
+        }
+        if strangers.len() >= mesh.limits.strangers
+            && let Some((_, first)) = strangers.pop_first()
+        {
+            let _gone = first.shutdown(Shutdown::Both);
         }
         strangers.insert(number, stream.try_clone()?);
     }
+    mesh.door.threads.fetch_add(1, Ordering::SeqCst);
     let mesh_of_thread = Arc::clone(mesh);
     let greet = move || {
-        let greeted = greet(&mesh_of_thread, stream);
-        mesh_of_thread.door.strangers.lock().remove(&number);
+        let greeted = greet(&mesh_of_thread, number, stream);
+        mesh_of_thread.door.leave(number);
+        mesh_of_thread.door.threads.fetch_sub(1, Ordering::SeqCst);
         if let Err(reason) = greeted
             && !mesh_of_thread.is_stopped()
             && let Some(more) = mesh_of_thread.door.bursts.admit(Some(reason.kind()), BootTime::now())
@@ -100,15 +126,24 @@ fn admit(mesh: &Arc<Shared>, number: u64, stream: TcpStream, address: SocketAddr
     };
     let started = thread::Builder::new().name("hello".to_owned()).spawn(greet);
     if started.is_err() {
-        mesh.door.strangers.lock().remove(&number);
+        mesh.door.leave(number);
+        mesh.door.threads.fetch_sub(1, Ordering::SeqCst);
     }
     started.map(drop)
 }
 
-fn greet(mesh: &Shared, stream: TcpStream) -> Result<(), HelloError> {
+fn greet(mesh: &Shared, number: u64, stream: TcpStream) -> Result<(), HelloError> {
     stream.set_nodelay(true)?;
     let until = BootTime::now() + mesh.limits.hello;
-    let id = hello::listen(&mesh.identity, &stream, until)?;
+    let has_left = Cell::new(false);
+    let is_proven = || {
+        has_left.set(true); // from here on the door does not end the connection
+        mesh.door.leave(number)
+    };
+    let id = match hello::listen(&mesh.identity, &stream, until, is_proven) {
+        Err(HelloError::Io(_)) if !has_left.get() && !mesh.door.leave(number) => Err(HelloError::Crowded),
+        greeted => greeted,
+    }?;
     stream.set_nonblocking(true)?;
     if let Some(peer) = mesh.peer(id) {
         mesh.inbox.arrive(peer.index, stream);

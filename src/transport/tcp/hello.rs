@@ -98,6 +98,8 @@ pub(super) enum HelloError {
     RefusedReplica(Id),
     #[error("it did not finish the hello in time")]
     Late,
+    #[error("it did not finish the hello before others needed its place")]
+    Crowded,
     #[error("the connection ended in the hello: {0}")]
     Io(io::Error),
 }
@@ -157,8 +159,14 @@ pub(super) fn dial(
     }
 }
 
-/// The hello of the side that listens. Returns the replica that dialled.
-pub(super) fn listen(identity: &Identity, stream: &TcpStream, until: BootTime) -> Result<Id, HelloError> {
+/// The hello of the side that listens. Returns the replica that dialled. `is_proven` is called once the
+/// dialer has proven the secret; the hello ends if it returns false.
+pub(super) fn listen(
+    identity: &Identity,
+    stream: &TcpStream,
+    until: BootTime,
+    is_proven: impl FnOnce() -> bool,
+) -> Result<Id, HelloError> {
     let mut wire = Wire { stream, until };
     let mut hello = Vec::with_capacity(512);
     let version = wire.read_greeting(&mut hello)?;
@@ -173,6 +181,9 @@ pub(super) fn listen(identity: &Identity, stream: &TcpStream, until: BootTime) -
     let length = usize::from(hello[introduction + 4]);
     wire.read(&mut hello, length)?;
     wire.check_proof(identity, b"dialer", &mut hello)?;
+    if !is_proven() {
+        return Err(HelloError::Crowded);
+    }
     let from = id_at(&hello, introduction).ok_or(HelloError::NotMesh)?;
     let to = id_at(&hello, introduction + 2).ok_or(HelloError::NotMesh)?;
     let cluster = &hello[introduction + 5..introduction + 5 + length];

@@ -58,7 +58,7 @@ pub struct MeshOptions {
 pub struct MeshLimits {
     /// How long a hello may take.
     pub hello: Duration,
-    /// How many connections may be without a hello at once. The newest are closed beyond that.
+    /// How many connections may be without a hello at once. The oldest is closed beyond that.
     pub strangers: usize,
     /// How many datagrams may wait for one peer.
     pub queued: usize,

@@ -51,8 +51,8 @@
 //! # What it protects, and what not
 //!
 //! A hello proves that both sides know the secret of the cluster, and does not show the secret. A
-//! stranger gets a version and a nonce, and costs a thread for some seconds; the number of
-//! strangers is bounded. Nothing is encrypted, and nothing after the hello is authenticated: a
+//! stranger gets a version and a nonce, and costs a thread for some seconds. The number of
+//! strangers is bounded: beyond it the oldest goes, so that silent ones do not keep a replica out. Nothing is encrypted, and nothing after the hello is authenticated: a
 //! network in which others can read or change packets needs a VPN. TLS is for later.
 
 mod bell;

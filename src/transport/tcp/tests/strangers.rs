@@ -20,7 +20,7 @@ fn hello_between(
     let until = BootTime::now() + TEST_TIMEOUT;
     let listening = thread::spawn(move || {
         let (stream, _) = listen.accept().expect("the dialer comes");
-        hello::listen(&listener, &stream, until)
+        hello::listen(&listener, &stream, until, || true)
     });
     let stream = TcpStream::connect(address).expect("it listens");
     let dialled = hello::dial(&dialer, id(to), &stream, until);
@@ -187,30 +187,51 @@ fn silent_stranger_is_closed_at_the_deadline() {
     assert_eq!(hear_all(&late).len(), 40, "a version and a nonce");
 }
 
+/// A stranger that says how it is greeted at the door, and no more.
+fn stranger_at(address: SocketAddr) -> TcpStream {
+    let stranger = TcpStream::connect(address).expect("it listens");
+    say(&stranger, b"KVMESH\x01\x00");
+    say(&stranger, &[0; 32]);
+    let mut greeting = [0; 40];
+    (&stranger).read_exact(&mut greeting).expect("it is welcome at the door");
+    stranger
+}
+
 #[test]
-fn newest_stranger_is_closed_when_too_many_are_at_the_door() {
+fn stranger_that_came_first_makes_room_for_a_replica() {
     let names = Names::default();
     let mut options = options(1, &[2]);
-    (options.limits.strangers, options.limits.hello) = (2, TEST_TIMEOUT);
+    (options.limits.strangers, options.limits.hello) = (3, TEST_TIMEOUT);
     let node = names.start(options);
     let address = names.address(1);
-    let strangers = [(); 2].map(|()| {
-        let stranger = TcpStream::connect(address).expect("it listens");
-        say(&stranger, b"KVMESH\x01\x00");
-        say(&stranger, &[0; 32]);
-        let mut greeting = [0; 40];
-        (&stranger).read_exact(&mut greeting).expect("it is welcome at the door");
-        stranger
-    });
-    let newest = TcpStream::connect(address).expect("it listens");
-    assert_eq!(hear_all(&newest), b"");
-    drop(strangers);
-    // There is room again.
-    wait_until("a replica is let in", || {
-        let stream = TcpStream::connect(address).expect("it listens");
-        hello::dial(&identity(2, &[1]), id(1), &stream, BootTime::now() + TEST_TIMEOUT).is_ok()
-    });
-    drop(node);
+    let strangers = [(); 3].map(|()| stranger_at(address));
+    let replica = dial_as(2, 1, address); // no stranger has to run into its deadline before
+    assert_eq!(hear_all(&strangers[0]), b"", "it has made room");
+    let last = stranger_at(address);
+    for stranger in strangers[1..].iter().chain([&last]) {
+        say(stranger, &[0; 5 + 32]);
+        assert_eq!(hear_all(stranger), b"", "its proof is wrong, and was read");
+    }
+    say(&replica, &framed(&datagram(Kind::Peer, 2, b"still there")));
+    assert_eq!(node.receive(), datagram(Kind::Peer, 2, b"still there"));
+}
+
+#[test]
+fn connection_of_a_replica_outlives_the_strangers_that_follow_it() {
+    let names = Names::default();
+    let mut options = options(1, &[2]);
+    (options.limits.strangers, options.limits.hello) = (1, TEST_TIMEOUT);
+    let node = names.start(options);
+    let address = names.address(1);
+    let replica = dial_as(2, 1, address);
+    for _ in 0..10 {
+        let mut stranger = TcpStream::connect(address).expect("it listens");
+        // It is greeted, or closed because the threads of those before have not ended.
+        let _closed = stranger.write_all(&[&b"KVMESH\x01\x00"[..], &[0; 32]].concat());
+        let _seen = stranger.read_exact(&mut [0; 40]);
+    }
+    say(&replica, &framed(&datagram(Kind::Peer, 2, b"still there")));
+    assert_eq!(node.receive(), datagram(Kind::Peer, 2, b"still there"));
 }
 
 #[test]
