@@ -1,0 +1,44 @@
+"""The picture of a run: one HTML page that needs nothing beside itself, from a trace.
+
+    reading     a trace file -> the records of a run, up to the first line that cannot be read
+    packing     the records -> columns of numbers and two texts, compressed
+    page        the compressed columns -> the page, by the template
+    page.html, page.css     the template, and what it looks like
+    script/     the page's program; the page runs these files one after the other, as one module
+
+In `script`, in the order in which the page runs them:
+
+    reading.js      the compressed columns -> the arrays of a run
+    colours.js      the colours of the theme, of types and of leaders
+    periods.js      leaders, lives, pauses and partitions over time
+    layout.js       time -> x, process -> y
+    search.js       a query -> the messages that it matches
+    path.js         one request -> the messages that carried it
+    text.js         times, names and messages in words
+    ruler.js        the axis, events, faults, and the strip with the whole run
+    lanes.js        the lanes of clients and replicas
+    arrows.js       messages, one by one or by density
+    diagram.js      the space-time diagram: draws all of it, finds the item at a point
+    plots.js        the axes and marks of a chart
+    charts.js       latency and message rates
+    summary.js      verdict, tiers, checks, and where each of them leads
+    details.js      the selected item, the path of a request, the table of the messages in view
+    interaction.js  mouse, touch and keyboard
+    main.js         starts all of it
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from simulator.picture import packing, page, reading
+
+
+def write(trace_path: Path, html_path: Path) -> str | None:
+    """Draw a trace as a page. The text returned says what is wrong with the trace, if anything is.
+
+    Raises `reading.TraceError` for a file that is no trace, and `OSError`.
+    """
+    run = reading.read(trace_path)
+    html_path.write_text(page.render(run, packing.pack(run)), encoding="utf-8")
+    return run.damage

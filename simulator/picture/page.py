@@ -1,0 +1,32 @@
+"""Fills the template of the page with the packed run, the style and the program."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from pathlib import Path
+
+from simulator.picture.reading import Run
+
+_HERE = Path(__file__).resolve().parent
+SCRIPTS = (
+    "reading", "colours", "periods", "layout", "search", "path", "text", "ruler", "lanes", "arrows",
+    "diagram", "plots", "charts", "summary", "details", "interaction", "main",
+)
+
+
+def render(run: Run, packed: bytes) -> str:
+    """The page as text."""
+    contents = {
+        "title": html.escape(f"{run.head.get('scenario', 'run')}, seed {run.head.get('seed', '?')}"),
+        "style": _text("page.css"),
+        "script": "\n".join(_text(f"script/{name}.js") for name in SCRIPTS),
+        "run": base64.b64encode(packed).decode("ascii"),
+    }
+    # One pass, so that no content is taken for a place of the template.
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: contents[place[1]], _text("page.html"))
+
+
+def _text(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")

@@ -1,0 +1,268 @@
+"""Reads a trace file (docs/trace.md), up to the first line that is damaged."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+VERSION = 1
+_GZIP_MAGIC = b"\x1f\x8b"
+# A later time would not fit into the exact numbers of a browser. 35 years are enough.
+_MOST_MICROSECONDS = 1 << 50
+_MOST_TERM = 0xFFFF_FFFF
+_MOST_SHOWN = 60
+
+
+class TraceError(Exception):
+    """A file that is no trace, in one line."""
+
+
+class _Damage(Exception):
+    """The fault of one line."""
+
+
+@dataclass(slots=True)
+class Body:
+    """The content of a message, as one line of ASCII, and the fields of it that are drawn."""
+
+    text: str
+    type: str
+    mid: str
+    leader: str
+    term: int
+
+
+@dataclass(slots=True)
+class Message:
+    """One message to one destination.
+
+    `delay` is the time until its delivery or loss. `fate` is empty for a delivered message, `None`
+    before its fate is known, and else the reason of its loss. `copies` has the delays of further
+    deliveries.
+    """
+
+    sent: int
+    sender: str
+    receiver: str
+    body: Body
+    delay: int = 0
+    fate: str | None = None
+    copies: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Operation:
+    """One request of a client with its end, if it has one."""
+
+    invoked: int
+    mid: str
+    client: str
+    call: dict[str, Any]
+    returned: int | None = None
+    outcome: str = ""
+    answer: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Run:
+    """All records of a trace, in the order of the file. `damage` says where reading stopped."""
+
+    head: dict[str, Any]
+    messages: list[Message] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
+    events: list[list[Any]] = field(default_factory=list)
+    output: list[list[Any]] = field(default_factory=list)
+    faults: list[list[Any]] = field(default_factory=list)
+    end: dict[str, Any] | None = None
+    damage: str | None = None
+
+    def ids(self, key: str) -> list[str]:
+        """The IDs of the "replicas" or the "clients"."""
+        ids = self.head.get(key)
+        return [str(id) for id in ids] if isinstance(ids, list) else []
+
+
+def read(path: Path) -> Run:
+    """The records of the trace at `path`; a `TraceError` if its first line is that of no trace."""
+    with path.open("rb") as file:
+        lines = _Lines(file)
+        run = Run(_head(path, lines))
+        reader = _Reader(run)
+        try:
+            for line in lines:
+                reader.take(line)
+        except (_Damage, RecursionError) as damage:
+            run.damage = f"line {lines.number:,}: {damage}; the picture ends there"
+    if run.damage is None and run.end is None:
+        run.damage = f"line {lines.number + 1:,} is missing: the trace has no end, so the run has no verdict"
+    return run
+
+
+class _Lines:
+    """The lines of a file, gzipped or not; `number` is that of the last one."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        is_packed = file.read(2) == _GZIP_MAGIC
+        file.seek(0)
+        self._file: Iterator[bytes] = iter(gzip.GzipFile(fileobj=file) if is_packed else file)
+        self.number = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        self.number += 1
+        try:
+            line = next(self._file)
+        except StopIteration:
+            self.number -= 1
+            raise
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise _Damage(f"the file cannot be unpacked further ({error})") from None
+        try:
+            return json.loads(line, parse_float=_finite, parse_constant=_finite)
+        except ValueError:
+            broken = "ends too early" if not line.endswith(b"\n") else "is not JSON"
+            raise _Damage(f"{broken}: {_excerpt(line)}") from None
+
+
+def _finite(text: str) -> float:
+    """A number that JSON can hold: Python alone reads and writes NaN and Infinity."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
+
+
+def _excerpt(line: bytes) -> str:
+    return ascii(line[:_MOST_SHOWN].decode(errors="replace"))
+
+
+def _head(path: Path, lines: _Lines) -> dict[str, Any]:
+    try:
+        head = next(lines)
+    except (StopIteration, _Damage, RecursionError):
+        head = None
+    if not isinstance(head, dict) or "kvstore_trace" not in head:
+        raise TraceError(f"{path}: is not a trace, whose first line has the key kvstore_trace")
+    if head["kvstore_trace"] != VERSION:
+        raise TraceError(f"{path}: is a trace of version {head['kvstore_trace']}, {VERSION} is known")
+    return head
+
+
+class _Reader:
+    """Takes one record after the other into a run. A record that breaks a rule changes nothing."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._messages: dict[int, Message] = {}
+        self._operations: dict[str, Operation] = {}
+        self._body: Body | None = None
+        self._kinds: dict[str, Callable[[list[Any]], None]] = {
+            "m": self._message, "d": self._delivered, "x": self._lost, "e": self._event,
+            "q": self._invoked, "a": self._answered, "o": self._printed, "f": self._fault,
+        }
+
+    def take(self, record: Any) -> None:
+        if isinstance(record, dict):
+            self._run.end = record
+            return
+        try:
+            take = self._kinds.get(record[0])
+            if take is not None:
+                take(record)
+        except (IndexError, KeyError, TypeError, AttributeError, ValueError):
+            shown = _excerpt(json.dumps(record).encode())
+            raise _Damage(f"is not a record of a trace: {shown}") from None
+
+    def _message(self, record: list[Any]) -> None:
+        _, t, number, sender, receiver, content, *fate = record
+        body = self._body if content is None else _body(content)
+        if body is None:
+            raise ValueError("there is no previous message")
+        message = Message(_time(t), _process(sender), _process(receiver), body)
+        if fate and isinstance(fate[0], str):
+            message.fate = fate[0] or "unknown"
+        elif fate:
+            message.delay, message.fate = _time(fate[0], least=0), ""
+        self._body = body
+        self._messages[number] = message
+        self._run.messages.append(message)
+
+    def _delivered(self, record: list[Any]) -> None:
+        _, t, number = record
+        message = self._messages[number]
+        delay = max(0, _time(t) - message.sent)
+        if message.fate is None:
+            message.delay, message.fate = delay, ""
+        else:
+            message.copies += (delay,)
+
+    def _lost(self, record: list[Any]) -> None:
+        _, t, number, why = record
+        message = self._messages[number]
+        if message.fate is None:
+            message.delay, message.fate = max(0, _time(t) - message.sent), str(why) or "unknown"
+
+    def _event(self, record: list[Any]) -> None:
+        _, t, kind, *rest = record
+        self._run.events.append([_time(t), str(kind), dict(rest[0]) if rest else {}])
+
+    def _invoked(self, record: list[Any]) -> None:
+        _, t, mid, client, call = record
+        operation = Operation(_time(t), str(mid), str(client), dict(call))
+        self._operations[operation.mid] = operation
+        self._run.operations.append(operation)
+
+    def _answered(self, record: list[Any]) -> None:
+        _, t, mid, outcome, *rest = record
+        time, answer = _time(t), dict(rest[0]) if rest else {}
+        operation = self._operations.get(str(mid))
+        if operation is not None:
+            operation.returned, operation.outcome, operation.answer = time, str(outcome), answer
+
+    def _printed(self, record: list[Any]) -> None:
+        _, t, replica, stream, text = record
+        self._run.output.append([_time(t), str(replica), str(stream), str(text)])
+
+    def _fault(self, record: list[Any]) -> None:
+        _, t, text, *rest = record
+        self._run.faults.append([_time(t), str(text), dict(rest[0]) if rest and rest[0] else {}])
+
+
+def _time(value: Any, least: int = -_MOST_MICROSECONDS) -> int:
+    time = int(value) if isinstance(value, (int, float)) else None
+    if time is None or not least <= time <= _MOST_MICROSECONDS:
+        raise ValueError("not a time")
+    return time
+
+
+def _process(value: Any) -> str:
+    """The ID of a process; a message that breaks the protocol may have none."""
+    return value if isinstance(value, str) else "?"
+
+
+def _body(content: Any) -> Body:
+    text = json.dumps(content, separators=(",", ":"))
+    if not isinstance(content, dict):
+        return Body(text, "(not JSON)", "", "", 0)
+    type, mid, leader = (content.get(key) for key in ("type", "MID", "leader"))
+    return Body(
+        text, type if isinstance(type, str) else "(no type)", mid if isinstance(mid, str) else "",
+        leader if isinstance(leader, str) else "", _term(content),
+    )
+
+
+def _term(content: dict[str, Any]) -> int:
+    """The term of a message, or of the first message of a bundle; 0 if it has none."""
+    parts = content.get("messages")
+    if "term" not in content and isinstance(parts, list) and parts and isinstance(parts[0], dict):
+        content = parts[0]
+    term = content.get("term")
+    return term if isinstance(term, int) and 0 < term <= _MOST_TERM else 0

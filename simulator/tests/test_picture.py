@@ -1,0 +1,166 @@
+"""The page of a run, without a browser: what it holds of a whole and of a damaged trace."""
+
+import gzip
+import json
+import tempfile
+import unittest
+import zlib
+from pathlib import Path
+from typing import Any
+
+from simulator import picture
+from simulator.picture import packing, page, reading
+from simulator.tests import synthetic_trace
+
+HEAD = {
+    "kvstore_trace": 1, "source": "run.py", "scenario": "small", "seed": 3,
+    "replicas": ["0000", "0001"], "clients": ["0012"],
+}
+PUT = {"src": "0012", "dst": "0000", "leader": "FFFF", "type": "put", "MID": "01", "key": "k", "value": "é</script>"}
+APPEND = {"src": "0000", "dst": "FFFF", "leader": "0000", "type": "append", "term": 4}
+RECORDS = [
+    ["q", 90, "01", "0012", {"type": "put", "key": "k", "value": "v"}],
+    ["m", 100, 0, "0012", "0000", PUT, 20],
+    ["m", 150, 1, "0000", "0001", APPEND],
+    ["m", 150, 2, "0000", "0012", None, "chance"],
+    ["e", 160, "kill", {"replica": "0001"}],
+    ["d", 190, 1],
+    ["d", 260, 1],
+    ["m", 120, 3, "0001", "0099", "not JSON", "unknown"],
+    ["x", 300, 2, "too late"],
+    ["o", 310, "0000", "err", "a line"],
+    ["z", "a kind of the future"],
+    ["a", 400, "01", "ok", {"replica": "0000"}],
+    ["f", 410, "a fault", {"mids": ["01"]}],
+]
+END = {"end": True, "time": 500, "verdict": "passed", "checks": []}
+# Lines that a damaged file may have.
+DAMAGED = {
+    '["m", 100, 4': "ends too early",
+    '{"end": tru}\n': "is not JSON",
+    '["m", "soon", 4, "0000", "0001", {}]\n': "is not a record",
+    '["m", 1e400, 4, "0000", "0001", {}]\n': "is not JSON",
+    '["m", 1e300, 4, "0000", "0001", {}]\n': "is not a record",
+    '["m", 100, 4, "0000", "0001", {"term": NaN}]\n': "is not JSON",
+    '["m", 100, 4, "0000", "0001"]\n': "is not a record",
+    '["d", 100, 77]\n': "is not a record",
+    '["q", 100, "02", "0012", "put"]\n': "is not a record",
+    '["e", 100]\n': "is not a record",
+    "7\n": "is not a record",
+    f'{"[" * 100_000}\n': "",
+}
+
+
+def unpacked(run: reading.Run) -> tuple[dict[str, Any], dict[str, list[int]], dict[str, list[str]]]:
+    """The header, the columns and the lines of the texts of a packed run."""
+    raw = zlib.decompress(packing.pack(run))
+    start = 4 + int.from_bytes(raw[:4], "little")
+    header, blocks = json.loads(raw[4:start]), raw[start:]
+    columns = {
+        name: [sum(blocks[at + place * count + i] << 8 * place for place in range(width)) for i in range(count)]
+        for name, (at, count, width) in header["columns"].items()
+    }
+    texts = {name: blocks[at:at + size].decode().split("\n") for name, (at, size) in header["texts"].items()}
+    return header, columns, texts
+
+
+class Picture(unittest.TestCase):
+    def setUp(self) -> None:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.trace = Path(directory.name) / "a.trace"
+        self.html = Path(directory.name) / "a.html"
+
+    def write(self, *records: Any, tail: str = "") -> Path:
+        self.trace.write_text("".join(f"{json.dumps(record)}\n" for record in records) + tail)
+        return self.trace
+
+    def test_columns_hold_the_messages_in_the_order_of_sending(self) -> None:
+        header, columns, texts = unpacked(reading.read(self.write(HEAD, *RECORDS, END)))
+        self.assertEqual(header["processes"], ["0012", "0000", "0001", "0099"])
+        self.assertEqual((header["firstSent"], columns["sent"]), (100, [0, 20, 30, 0]))
+        self.assertEqual([header["types"][type] for type in columns["type"]], ["put", "(not JSON)", "append", "append"])
+        self.assertEqual(columns["from"], [0, 2, 1, 1])
+        self.assertEqual(columns["to"], [1, 3, 2, 0])
+        self.assertEqual(columns["term"], [0, 0, 4, 4])
+        self.assertEqual(columns["news"], [1, 1, 1, 0])
+        self.assertEqual([json.loads(line) for line in texts["bodies"]], [PUT, "not JSON", APPEND])
+
+    def test_columns_hold_the_fate_of_each_message(self) -> None:
+        header, columns, _ = unpacked(reading.read(self.write(HEAD, *RECORDS, ["m", 170, 4, "0000", "0001", {}], END)))
+        reasons = [packing.FIRST_REASON + header["reasons"].index(reason) for reason in ("unknown", "chance")]
+        self.assertEqual(columns["fate"], [packing.DELIVERED, reasons[0], packing.DELIVERED, reasons[1], packing.UNDECIDED])
+        self.assertEqual(columns["delay"], [20, 0, 40, 0, 0])
+        self.assertEqual((columns["copy"], columns["copyDelay"]), ([2], [110]))
+
+    def test_columns_hold_the_operations_with_their_ends(self) -> None:
+        unanswered = ["q", 95, "02", "0012", {"type": "get", "key": "k"}]
+        header, columns, texts = unpacked(reading.read(self.write(HEAD, *RECORDS, unanswered, END)))
+        self.assertEqual((header["firstInvoked"], columns["invoked"], columns["took"]), (90, [0, 5], [310, 0]))
+        self.assertEqual([header["outcomes"][outcome] for outcome in columns["outcome"]], ["ok", ""])
+        self.assertEqual([header["mids"][mid] for mid in columns["operationMid"]], ["01", "02"])
+        self.assertEqual(json.loads(texts["operations"][0])[1], {"replica": "0000"})
+
+    def test_events_output_and_faults_are_kept(self) -> None:
+        header, _, _ = unpacked(reading.read(self.write(HEAD, *RECORDS, END)))
+        self.assertEqual(header["events"], [[160, "kill", {"replica": "0001"}]])
+        self.assertEqual(header["output"], [[310, "0000", "err", "a line"]])
+        self.assertEqual(header["faults"], [[410, "a fault", {"mids": ["01"]}]])
+        self.assertEqual((header["end"], header["damage"]), (END, None))
+
+    def test_damaged_line_is_named_and_the_lines_before_it_are_kept(self) -> None:
+        for line, what in DAMAGED.items():
+            with self.subTest(line=line[:60]):
+                after = f"{json.dumps(END)}\n" if line.endswith("\n") else ""
+                run = reading.read(self.write(HEAD, *RECORDS, tail=line + after))
+                self.assertRegex(run.damage or "", rf"line {len(RECORDS) + 2}: .*{what}")
+                self.assertEqual((len(run.messages), len(run.operations), run.end), (4, 1, None))
+                self.assertIsNotNone(packing.pack(run))
+
+    def test_trace_without_its_last_line_has_no_verdict(self) -> None:
+        run = reading.read(self.write(HEAD, *RECORDS))
+        self.assertIn(f"line {len(RECORDS) + 2} is missing", run.damage or "")
+
+    def test_file_that_is_no_trace_is_refused(self) -> None:
+        for content in ("", "{}\n", "[1]\n", "text\n", "\x1f\x8bno gzip", json.dumps(HEAD | {"kvstore_trace": 2}) + "\n"):
+            with self.subTest(content=content), self.assertRaises(reading.TraceError):
+                self.trace.write_text(content, encoding="latin-1")
+                reading.read(self.trace)
+
+    def test_compressed_trace_is_read_as_far_as_it_goes(self) -> None:
+        whole = self.write(HEAD, *RECORDS * 500, END).read_bytes()
+        self.trace.write_bytes(gzip.compress(whole))
+        self.assertIsNone(reading.read(self.trace).damage)
+        self.trace.write_bytes(gzip.compress(whole)[:-500])
+        run = reading.read(self.trace)
+        self.assertRegex(run.damage or "", r"line [\d,]+")
+        self.assertGreater(len(run.messages), 4)
+
+    def test_page_holds_all_that_it_needs_and_no_text_of_a_replica_as_markup(self) -> None:
+        trace = self.write(HEAD | {"scenario": "<script>alert(1)</script>{{run}}"}, *RECORDS, END)
+        self.assertIsNone(picture.write(trace, self.html))
+        html = self.html.read_text()
+        self.assertIn("<title>&lt;script&gt;alert(1)&lt;/script&gt;{{run}}, seed 3</title>", html)
+        self.assertNotIn("alert(1)</script>", html)
+        self.assertNotRegex(html, r'(src|href)="(?!data:)|url\(|@import|https?:|\bfetch\(')
+        self.assertEqual(html.count("</script>"), 2)
+
+    def test_page_says_what_is_wrong_with_the_trace(self) -> None:
+        damage = picture.write(self.write(HEAD, tail="{"), self.html)
+        self.assertIn("line 2", damage or "")
+        self.assertTrue(self.html.exists())
+
+    def test_page_with_20000_messages_has_less_than_two_megabytes(self) -> None:
+        synthetic_trace.write(self.trace, 20_000)
+        self.assertIsNone(picture.write(self.trace, self.html))
+        self.assertLess(self.html.stat().st_size, 2_000_000)
+
+    def test_page_runs_every_script_of_its_folder_and_the_map_names_it(self) -> None:
+        scripts = {path.stem for path in (Path(picture.__file__).parent / "script").glob("*.js")}
+        self.assertEqual(scripts, set(page.SCRIPTS))
+        for script in scripts:
+            self.assertIn(f"    {script}.js ", picture.__doc__ or "")
+
+
+if __name__ == "__main__":
+    unittest.main()

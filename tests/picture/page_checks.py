@@ -1,0 +1,317 @@
+"""What the page of a run must do in a browser. `run.py` calls `prepare` first."""
+
+from __future__ import annotations
+
+import json
+import unittest
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from picture.browser import Browser
+from simulator import picture
+from simulator.tests import synthetic_trace
+
+_MESSAGES = 4_000
+_DIAGRAM = "#diagram"
+_DOWN, _UP = {"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}
+pages: dict[str, Path] = {}
+records: list[Any] = []
+
+
+def prepare(directory: Path) -> None:
+    """Write the pages of a run that passed, of one that failed, and of a damaged trace."""
+    for name in ("passed", "failed"):
+        trace = directory / f"{name}.trace"
+        synthetic_trace.write(trace, _MESSAGES, violation=name == "failed")
+        pages[name] = directory / f"{name}.html"
+        picture.write(trace, pages[name])
+    lines = (directory / "failed.trace").read_text().splitlines()
+    records[:] = map(json.loads, lines)
+    head = records[0] | {"scenario": "<img src=x onerror='document.title = \"hacked\"'>"}
+    damaged = directory / "damaged.trace"
+    damaged.write_text("\n".join([json.dumps(head), *lines[1:500], lines[500][:20]]))
+    pages["damaged"] = directory / "damaged.html"
+    picture.write(damaged, pages["damaged"])
+
+
+def messages() -> Iterator[list[Any]]:
+    """The records of messages, each with its body."""
+    body = None
+    for record in records:
+        if isinstance(record, list) and record[0] == "m":
+            body = record[5] if record[5] is not None else body
+            yield [*record[:5], body, record[6]]
+
+
+class Page(unittest.TestCase):
+    browser: Browser
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.browser = Browser()
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.browser.close()
+
+    def open(self, name: str, width: int = 1280, theme: str = "light") -> Browser:
+        """Open a page and stop its smooth scrolling, so that a click meets what it aims at."""
+        browser = self.browser
+        browser.prefer(theme)
+        browser.resize(width, 900)
+        browser.open(pages[name])
+        browser.script("document.documentElement.style.scrollBehavior = 'auto'")
+        return browser
+
+    def tearDown(self) -> None:
+        self.assertEqual(self.browser.complaints(), [])
+
+    def view(self) -> tuple[float, float]:
+        start, end = self.browser.script("return [picture.view.from, picture.view.to]")
+        return start, end
+
+    def span(self) -> float:
+        start, end = self.view()
+        return end - start
+
+    def status(self) -> str:
+        return self.browser.text("#status")
+
+    def place_of(self, message: int) -> list[float]:
+        """The middle of the line of a message, on the canvas."""
+        place: list[float] = self.browser.script(
+            "picture.diagram.draw(); return picture.diagram.placeOf(arguments[0])", message
+        )
+        return place
+
+
+class Looks(Page):
+    def test_page_fits_its_window_in_both_themes(self) -> None:
+        for width in (1280, 400):
+            for theme in ("light", "dark"):
+                with self.subTest(width=width, theme=theme):
+                    browser = self.open("failed", width, theme)
+                    self.assertLessEqual(browser.script("return document.documentElement.scrollWidth"), width)
+                    paper = browser.script("return getComputedStyle(document.body).backgroundColor")
+                    self.assertEqual(paper, {"light": "rgb(245, 246, 248)", "dark": "rgb(14, 19, 25)"}[theme])
+
+    def test_every_canvas_shows_something(self) -> None:
+        browser = self.open("passed")
+        for canvas in ("diagram", "overview", "latency", "distribution", "rates"):
+            with self.subTest(canvas=canvas):
+                colours = browser.script("""
+                    const canvas = document.getElementById(arguments[0]);
+                    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+                    return new Set(new Uint32Array(data.buffer)).size;""", canvas)
+                self.assertGreater(colours, 3)
+
+    def test_theme_that_is_chosen_wins_over_that_of_the_system(self) -> None:
+        browser = self.open("passed", theme="light")
+        before = browser.script("return picture.palette.card")
+        browser.script("""
+            const theme = document.getElementById("theme");
+            theme.value = "dark";
+            theme.dispatchEvent(new Event("change"));""")
+        self.assertNotEqual(browser.script("return picture.palette.card"), before)
+        browser.script("localStorage.clear()")
+
+    def test_verdict_and_tiers_are_on_top(self) -> None:
+        browser = self.open("passed")
+        self.assertIn("Passed", browser.text("#verdict"))
+        self.assertIn("Partial credit", browser.text("#tiers"))
+        self.assertIn("25 ms", browser.text("#tiers"))
+
+    def test_damaged_trace_is_drawn_up_to_its_damage_and_replicas_write_no_markup(self) -> None:
+        browser = self.open("damaged")
+        self.assertIn("Line 501", browser.text("#damage"))
+        self.assertIn("No verdict", browser.text("#verdict"))
+        self.assertEqual(browser.text("#scenario")[:4], "<img")
+        self.assertNotIn("hacked", browser.script("return document.title.slice(0, 6)"))
+        self.assertGreater(browser.script("return picture.run.sent.length"), 100)
+
+
+class Zoom(Page):
+    def test_buttons_zoom_in_and_out_and_show_all(self) -> None:
+        browser = self.open("passed")
+        whole = self.span()
+        browser.click("#zoom-in")
+        self.assertLess(self.span(), whole / 2)
+        browser.click("#zoom-out")
+        self.assertAlmostEqual(self.span(), whole, delta=1)
+        browser.click("#zoom-in")
+        browser.click("#zoom-all")
+        self.assertAlmostEqual(self.span(), whole, delta=1)
+
+    def test_keys_zoom_and_move(self) -> None:
+        browser = self.open("passed")
+        whole = self.span()
+        browser.script("picture.diagram.canvas.focus()")
+        browser.press("+", "+", "+", "+")
+        zoomed, (start, _) = self.span(), self.view()
+        self.assertLess(zoomed, whole / 4)
+        browser.press("right")
+        self.assertAlmostEqual(self.view()[0], start + zoomed / 8, delta=1)
+        browser.press("left", "-")
+        self.assertAlmostEqual(self.span(), zoomed * 1.5, delta=1)
+        browser.press("0")
+        self.assertAlmostEqual(self.span(), whole, delta=1)
+
+    def test_wheel_zooms_around_the_pointer_once_the_diagram_has_the_focus(self) -> None:
+        browser = self.open("passed")
+        whole = self.span()
+        turn = """return picture.diagram.canvas.dispatchEvent(
+            new WheelEvent("wheel", { deltaY: -200, clientX: 640, bubbles: true, cancelable: true }))"""
+        self.assertTrue(browser.script(turn), "the page scrolls")
+        self.assertEqual(self.span(), whole)
+        browser.script("picture.diagram.canvas.focus()")
+        self.assertFalse(browser.script(turn), "the page does not scroll")
+        self.assertLess(self.span(), whole)
+
+    def test_drag_moves_the_view(self) -> None:
+        browser = self.open("passed")
+        browser.click("#zoom-in")
+        start, _ = self.view()
+        browser.script("document.getElementById('space-time').scrollIntoView()")
+        pull = {"type": "pointerMove", "duration": 50, "x": -200, "y": 0, "origin": "pointer"}
+        browser.point(_DIAGRAM, 800, 200, _DOWN, pull, _UP)
+        expected = start + 200 / browser.script("return picture.layout.plotWidth") * self.span()
+        self.assertAlmostEqual(self.view()[0], expected, delta=self.span() / 100)
+
+    def test_two_fingers_zoom(self) -> None:
+        browser = self.open("passed", width=400)
+        whole = self.span()
+        browser.script("document.getElementById('diagram').scrollIntoView()")
+        box = browser.box(_DIAGRAM)
+
+        def touch(kind: str, *xs: float) -> None:
+            points = [{"x": box["x"] + x, "y": box["y"] + 200, "id": i} for i, x in enumerate(xs)]
+            browser.protocol("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+
+        touch("touchStart", 150, 200)
+        for wide in (20, 40, 60, 80):
+            touch("touchMove", 150 - wide, 200 + wide)
+        touch("touchEnd")
+        self.assertLess(self.span(), whole / 2)
+
+
+class Search(Page):
+    def search(self, query: str) -> int:
+        browser = self.browser
+        browser.script("document.getElementById('query').value = ''")
+        browser.type("#query", query)
+        browser.press("enter")
+        count: int = browser.script("return picture.hits.length")
+        return count
+
+    def test_search_finds_messages_by_mid_key_replica_type_and_loss(self) -> None:
+        self.open("failed")
+        all_messages = list(messages())
+        put = next(m for m in all_messages if m[5]["type"] == "put")
+        mid, key = put[5]["MID"], put[5]["key"]
+
+        def having(text: str) -> int:
+            return sum(f'"{text}"' in json.dumps(m[5]) for m in all_messages)
+
+        expected = {
+            f"mid:{mid}": having(mid), f"key:{key}": having(key),
+            "append_ack": sum(m[5]["type"] == "append_ack" for m in all_messages),
+            "0003": sum("0003" in m[3:5] for m in all_messages),
+            "lost:chance": sum(m[6] == "chance" for m in all_messages),
+            "from:0000 to:0002 type:append": sum(m[3:5] == ["0000", "0002"] for m in all_messages),
+        }
+        for query, count in expected.items():
+            with self.subTest(query=query):
+                self.assertGreater(count, 0)
+                self.assertEqual(self.search(query), count)
+
+    def test_next_and_previous_go_through_the_hits(self) -> None:
+        browser = self.open("failed")
+        self.search("append_ack")
+        first = self.status()
+        browser.click("#next")
+        self.assertNotEqual(self.status(), first)
+        self.assertRegex(browser.text("#hits"), r"^2 of [\d,]+ messages$")
+        browser.click("#previous")
+        self.assertEqual(self.status(), first)
+
+    def test_search_without_a_hit_says_so(self) -> None:
+        browser = self.open("failed")
+        self.assertEqual(self.search("there is no such text"), 0)
+        self.assertEqual(browser.text("#hits"), "No message matches.")
+
+
+class Selection(Page):
+    def test_click_on_a_request_shows_its_content_and_its_path(self) -> None:
+        browser = self.open("failed")
+        put = next(m for m in messages() if m[5]["type"] == "put" and m[1] > 2_000_000)
+        message = browser.script(
+            "return picture.run.mid.findIndex((mid) => picture.run.mids[mid] === arguments[0])", put[5]["MID"]
+        )
+        browser.script("""
+            const { run } = picture;
+            picture.zoomTo(run.sent[arguments[0]], run.arrives[arguments[0]] + 800);""", message)
+        browser.script("document.getElementById('space-time').scrollIntoView()")
+        x, y = self.place_of(message)
+        browser.point(_DIAGRAM, x, y, _DOWN, _UP)
+        self.assertIn(put[5]["value"], browser.text("#item-body"))
+        self.assertIn(f"put from {put[3]} to {put[4]}", self.status())
+        parts = browser.text("#path-table")
+        self.assertEqual(parts.count("copies it"), 4)
+        self.assertIn("answer", parts)
+
+    def test_pointer_over_a_message_shows_its_content(self) -> None:
+        browser = self.open("failed")
+        browser.script("picture.zoomTo(picture.run.sent[100], picture.run.arrives[100], 20)")
+        browser.script("document.getElementById('space-time').scrollIntoView()")
+        x, y = self.place_of(100)
+        browser.point(_DIAGRAM, x, y)
+        self.assertIn('"src"', browser.text("#tip"))
+
+    def test_keys_choose_a_lane_a_message_and_the_path_of_its_request(self) -> None:
+        browser = self.open("failed")
+        browser.script("picture.zoomTo(2e6, 2.01e6); picture.diagram.canvas.focus()")
+        browser.press("down", "down")
+        self.assertEqual(self.status(), "Lane of replica 0001.")
+        browser.press("n")
+        self.assertIn("append from 0000 to 0001", self.status())
+        browser.press("enter")
+        self.assertIn("Path of put", browser.text("#path-title"))
+        browser.press("escape")
+        self.assertEqual(self.status(), "Nothing is selected.")
+
+    def test_failed_checks_lead_to_their_operations(self) -> None:
+        browser = self.open("failed")
+        browser.click(".failure:last-child .primary")
+        marked = browser.script("""
+            const { run, marked } = picture;
+            return marked.map((i) => run.mids[run.operationMid[i]]);""")
+        self.assertEqual(marked, ["00000001", "00000003"])
+        start, end = self.view()
+        begun = [record for record in records if isinstance(record, list) and record[0] == "q"]
+        times = [record[1] for record in begun if record[2] in marked]
+        self.assertTrue(start < min(times) and max(times) < end)
+        self.assertIn("Sent at", self.status())
+
+    def test_fault_leads_to_its_moment(self) -> None:
+        browser = self.open("failed")
+        browser.click("#faults-list button")
+        self.assertIn("Fault: incorrect value", self.status())
+        self.assertEqual(len(browser.script("return picture.marked")), 1)
+
+    def test_type_that_is_hidden_is_not_drawn(self) -> None:
+        browser = self.open("failed")
+        browser.script("picture.zoomTo(2e6, 2.05e6)")
+        browser.script("picture.diagram.draw()")
+        before = browser.script("return picture.diagram.shown.length")
+        browser.click("#legend-peers button")
+        browser.script("picture.diagram.draw()")
+        self.assertLess(browser.script("return picture.diagram.shown.length"), before)
+        pressed = browser.script("return document.querySelector('#legend-peers button').ariaPressed")
+        self.assertEqual(pressed, "false")
+
+    def test_messages_in_view_are_a_table(self) -> None:
+        browser = self.open("failed")
+        browser.script("picture.zoomTo(2e6, 2.1e6); document.getElementById('view-box').open = true")
+        browser.wait("document.querySelectorAll('#view-table tbody tr').length > 2")
+        self.assertIn("append", browser.text("#view-table"))

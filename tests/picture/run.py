@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Opens reports of runs in a headless Chromium, and uses them as a person would.
+
+    tests/picture/run.py                     skips with a line where Chromium is missing
+    tests/picture/run.py --pictures target   writes pictures of all themes and widths besides
+    tests/picture/run.py --frames            measures how smoothly 200,000 messages move
+
+Needs chromium and chromedriver (Debian: chromium, chromium-driver). Exit code 1 if a check fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from picture import page_checks
+from picture.browser import Browser, MissingError, programs
+from simulator import picture
+from simulator.tests import synthetic_trace
+
+_WIDTHS, _THEMES = (1280, 400), ("light", "dark")
+_MANY = 200_000
+_SPANS = {"the whole run": 30e6, "a second": 1e6, "5 ms": 5e3}
+
+
+def main() -> int:
+    chosen = _arguments()
+    try:
+        programs()
+    except MissingError as error:
+        print(f"skipped: {error}")
+        return 0
+    with tempfile.TemporaryDirectory() as directory:
+        page_checks.prepare(Path(directory))
+        suite = unittest.defaultTestLoader.loadTestsFromModule(page_checks)
+        has_passed = unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful()
+        if chosen.pictures:
+            _take_pictures(chosen.pictures)
+        if chosen.frames:
+            _measure_frames(Path(directory))
+    return 0 if has_passed else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--pictures", type=Path, metavar="DIRECTORY", help="write pictures there")
+    parser.add_argument("--frames", action="store_true", help="measure frames per second")
+    return parser.parse_args()
+
+
+def _take_pictures(directory: Path) -> None:
+    browser = Browser()
+    try:
+        for width in _WIDTHS:
+            for theme in _THEMES:
+                browser.prefer(theme)
+                browser.resize(width, 900)
+                browser.open(page_checks.pages["failed"])
+                path = directory / f"report-{width}-{theme}.png"
+                browser.screenshot(path)
+                print(path)
+    finally:
+        browser.close()
+
+
+def _measure_frames(directory: Path) -> None:
+    trace, page = directory / "many.trace", directory / "many.html"
+    synthetic_trace.write(trace, _MANY)
+    picture.write(trace, page)
+    print(f"{_MANY:,} messages: a page of {page.stat().st_size:,} bytes")
+    browser = Browser()
+    try:
+        browser.resize(1280, 900)
+        browser.open(page)
+        for name, span in _SPANS.items():
+            frames = browser.asynchronously(f"""
+                const [start, view] = [performance.now(), picture.view];
+                let frames = 0;
+                view.show(1e7, 1e7 + {span});
+                const step = () => {{
+                    view.pan({span} / 200 * (frames < 60 ? 1 : -1));
+                    picture.diagram.draw();
+                    if (++frames < 120) requestAnimationFrame(step);
+                    else done(frames / (performance.now() - start) * 1000);
+                }};
+                requestAnimationFrame(step);""")
+            print(f"moving {name}: {frames:.0f} frames per second")
+    finally:
+        browser.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
