@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from simulator.messages import UNKNOWN_LEADER
@@ -21,13 +22,16 @@ class Happening:
 class Chronicle:
     """All events of a run. It grows with events of the scenario and ends of replicas only."""
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Callable[[str], None] = lambda text: None) -> None:
+        """`heard` takes the text of each event at once."""
         self.happenings: list[Happening] = []
+        self._heard = heard
         self._ends: dict[str, str] = {}
 
     def tell(self, time: float, text: str) -> Happening:
         happening = Happening(time, text)
         self.happenings.append(happening)
+        self._heard(text)
         return happening
 
     def end(self, replica: str, how: str, time: float) -> None:

@@ -10,25 +10,30 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simulator import build, config, contradiction, history, output, report, suite
+from simulator import build, config, history, output, report, suite
 from simulator.config import ConfigError, Scenario
 from simulator.console import Console
-from simulator.judge import judge
+from simulator.judge import judged
 from simulator.lives import Cluster
 from simulator.loop import JOIN_SECONDS, simulate
 from simulator.maelstrom import cli as maelstrom
 from simulator.replica import OptionsRefused, StartError
 from simulator.result import Result
 from simulator.signals import Signals
+from simulator.trace import cli as trace
+from simulator.trace.outline import last_line
+from simulator.trace.recorder import Recorder, Trace
+from simulator.trace.sink import Sink
 from simulator.transport import TRANSPORTS
 
 CORRECT, INCORRECT, BAD_USAGE = 0, 1, 2
 ALL = "all"
 MAELSTROM = "maelstrom"
+REPLAY = "replay"
 # Stands for our own program where a missing option means something else.
 _OWN = Path("our own program")
 
@@ -47,6 +52,8 @@ def main(arguments: list[str]) -> int:
 def _main(arguments: list[str]) -> int:
     if arguments[:1] == [MAELSTROM]:
         return maelstrom.main(arguments[1:])
+    if arguments[:1] == [REPLAY]:
+        return trace.main(arguments[1:])
     try:
         chosen = _parse(arguments)
     except SystemExit as end:
@@ -56,7 +63,7 @@ def _main(arguments: list[str]) -> int:
             scenarios = suite.load(chosen.config_directory, chosen.dialect_year)
         else:
             scenario = config.load(Path(chosen.config), chosen.dialect_year)
-        _check_writable(chosen.json, chosen.history)
+        _check_writable(chosen.json, chosen.history, chosen.trace)
         if chosen.config == ALL and chosen.beside:
             raise UsageError(f'--beside: takes one configuration, not "{ALL}"')
         replica_options = _split("--replica-options", chosen.replica_options)
@@ -65,7 +72,7 @@ def _main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return BAD_USAGE
     try:
-        setup = _set_up(chosen, replica_options, beside_options)
+        setup = _set_up(chosen, replica_options, beside_options, _command(arguments))
         with Signals() as signals:
             output.when_lost(signals.request_stop)
             if chosen.config == ALL:
@@ -95,6 +102,8 @@ class Setup:
     seed: int | None
     join_seconds: float
     checker: Path | None
+    trace: Path | None
+    command: str  # repeats the run when its `{seed}` is filled in
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -152,6 +161,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--history", type=Path, metavar="FILE", help="write one JSON line per client request"
     )
+    parser.add_argument(
+        "--trace", type=Path, metavar="FILE",
+        help='write all messages and events while the run goes on; "run.py replay FILE" judges them again',
+    )
     chosen = parser.parse_args(arguments)
     if chosen.beside is None and chosen.beside_options is not None:
         chosen.beside = _OWN
@@ -191,8 +204,16 @@ def _split(name: str, options: str) -> tuple[str, ...]:
         raise UsageError(f"{name}: {options!r}: {error}") from None
 
 
+def _command(arguments: list[str]) -> str:
+    """The command that repeats a run, for its traces."""
+    return f"{shlex.join(['./run.py', *arguments])} --seed {{seed}}"
+
+
 def _set_up(
-    chosen: argparse.Namespace, replica_options: tuple[str, ...], beside_options: tuple[str, ...]
+    chosen: argparse.Namespace,
+    replica_options: tuple[str, ...],
+    beside_options: tuple[str, ...],
+    command: str,
 ) -> Setup:
     """Find or build all programs before the run, so that a missing one does not waste the run."""
     # A suite prints nothing but one line per scenario on stdout.
@@ -208,7 +229,7 @@ def _set_up(
         for name, program, options in asked
     ]
     checker = _program(chosen.checker, "checker") if chosen.check else None
-    return Setup(clusters, chosen.seed, chosen.join_seconds, checker)
+    return Setup(clusters, chosen.seed, chosen.join_seconds, checker, chosen.trace, command)
 
 
 def _program(chosen: Path | None, role: str) -> Path:
@@ -227,7 +248,8 @@ def _run_one(
     scenario: Scenario, chosen: argparse.Namespace, setup: Setup, signals: Signals
 ) -> int:
     console = Console()
-    results = _simulate(scenario, setup, console, signals)
+    paths = [] if setup.trace is None else [setup.trace, history.path_for(setup.trace, "beside")]
+    results = _simulate(scenario, setup, console, signals, paths[:len(setup.clusters)])
     for cluster, result in zip(setup.clusters, results, strict=True):
         if chosen.beside:
             console.line(f"\n# {report.title(cluster.name, result)}")
@@ -251,7 +273,8 @@ def _run_all(
     console = Console(log=sys.stderr)
 
     def run(scenario: Scenario) -> Result:
-        [result] = _simulate(scenario, setup, console, signals)
+        paths = [] if setup.trace is None else [history.path_for(setup.trace, scenario.name)]
+        [result] = _simulate(scenario, setup, console, signals, paths)
         if chosen.history:
             _write_history(history.path_for(chosen.history, scenario.name), result)
         return result
@@ -264,30 +287,25 @@ def _run_all(
 
 
 def _simulate(
-    scenario: Scenario, setup: Setup, console: Console, signals: Signals
+    scenario: Scenario, setup: Setup, console: Console, signals: Signals, traces: list[Path]
 ) -> list[Result]:
-    """One run, with the verdict on each history if a checker is set."""
+    """One run, with the verdict on each history if a checker is set, and a trace per cluster."""
+    recorders: list[Trace] = [_record(path, setup.command, console) for path in traces]
     results = simulate(
-        scenario, setup.clusters, setup.seed, console, signals, setup.join_seconds
+        scenario, setup.clusters, setup.seed, console, signals, setup.join_seconds, recorders
     )
-    if setup.checker is None:
-        return results
-    return [_judge(result, setup.checker, console) for result in results]
+    if setup.checker is not None:
+        results = [judged(result, setup.checker, console) for result in results]
+    for recorder, result in zip(recorders, results, strict=False):
+        recorder.end(last_line(result))
+    return results
 
 
-def _judge(result: Result, checker: Path, console: Console) -> Result:
-    verdict = judge(checker, result.history)
-    if verdict.linearizable is None:
-        console.error(f"the history could not be checked: {verdict.explanation}")
-        # The console has shown it already, among the errors.
-        verdict = replace(verdict, explanation="")
-    elif verdict.linearizable:
-        name, requests = result.scenario.name, len(result.history)
-        console.notice(f"{name}: the history of {requests} requests is linearizable")
-    else:
-        surroundings = contradiction.explain(verdict.explanation, result.history, result.happenings)
-        verdict = replace(verdict, explanation=f"{verdict.explanation}\n{surroundings}".rstrip())
-    return replace(result, verdict=verdict)
+def _record(path: Path, command: str, console: Console) -> Recorder:
+    try:
+        return Recorder(Sink(path), command, console.error)
+    except OSError as error:
+        raise FileError(f"{path}: could not be written: {error.strerror}") from None
 
 
 def _write_history(path: Path, result: Result) -> None:

@@ -17,8 +17,9 @@ from simulator.chronicle import Chronicle
 from simulator.client import Client, Request
 from simulator.config import OPERATIONS
 from simulator.messages import UNKNOWN_LEADER, excerpt
-from simulator.network import Network
+from simulator.network import CLIENT, Network
 from simulator.operations import Answer, Counts, Operations, answer_of
+from simulator.trace.recorder import UNTRACED, Trace
 from simulator.workload import Intent
 
 
@@ -59,12 +60,13 @@ class Clients:
         rules: Rules,
         network: Network,
         random: Random,
-        send: Callable[[str, bytes], None],
+        send: Callable[[str, bytes], str | None],
         clock: Callable[[], float],
         complain: Callable[[str, str], None],
         acknowledged: Callable[[str], None],
         chronicle: Chronicle,
         notice: Callable[[str], None],
+        trace: Trace = UNTRACED,
     ) -> None:
         """`complain` takes the kind of a mistake and its particulars.
 
@@ -82,6 +84,7 @@ class Clients:
         self._acknowledged = acknowledged
         self._chronicle = chronicle
         self._notice = notice
+        self._trace = trace
         self._operations = Operations(rules.operations, rules.shared_keys) if rules.operations else None
         # Each request with the time of its next sending. All wait equally long, so times ascend.
         self._waiting: deque[tuple[float, Request]] = deque()
@@ -134,7 +137,9 @@ class Clients:
             return
         if intent.wants_get:
             self.gets_not_generated += 1
-            self.gets_withheld += self._network.has_quorum and client.has_overdue_put(self._clock())
+            is_withheld = self._network.has_quorum and client.has_overdue_put(self._clock())
+            self.gets_withheld += is_withheld
+            self._trace.event("no_get", client=client.id, withheld=is_withheld)
         key = self._key_to_put(client, intent)
         client.in_flight[key] = intent.value
         self._begin(client, put(key, intent.value))
@@ -197,6 +202,7 @@ class Clients:
         if target not in self._network.living:
             reachable = self._network.reachable
             if not reachable:
+                self._trace.event("no_request", type=call.type)
                 return  # No replica can ever answer: the operation stays unanswered.
             target = self._random.choice(reachable)
         mid = f"{len(self.requests):08x}"
@@ -205,6 +211,7 @@ class Clients:
         if before is not None:
             request.before, request.attempt = before, before.attempt + 1
         self.requests[mid] = request
+        self._trace.request(request)
         self._transmit(client, request, target)
 
     def _transmit(self, client: Client, request: Request, target: str) -> None:
@@ -216,10 +223,13 @@ class Clients:
             "src": client.id, "dst": target, "leader": client.leader,
             "type": request.type, "MID": request.mid, "key": request.key, **request.call.arguments,
         }
-        if not self._network.drops_client_message() and self._network.reaches(target):
+        raw, now = messages.encode(message), self._clock()
+        fate = self._network.loss_to(target)
+        if fate is None:
             if request.type == "put":
-                client.waiting_since.setdefault(request.key, self._clock())
-            self._send(target, messages.encode(message))
+                client.waiting_since.setdefault(request.key, now)
+            fate = self._send(target, raw)
+        self._trace.message(now, client.id, target, raw, fate)
 
     def next_resend(self) -> float:
         """The time of the next repetition: of an unanswered request, or of one in a circle."""
@@ -253,12 +263,17 @@ class Clients:
     def _others(self, replica: str) -> list[str]:
         return [other for other in self._network.living if other != replica]
 
-    def receive(self, message: dict[str, Any], now: float) -> None:
-        """Take a response from the network, judge it, and retry where the protocol says so."""
+    def receive(self, message: dict[str, Any], now: float, raw: bytes = b"") -> None:
+        """Take a response from the network, judge it, and retry where the protocol says so.
+
+        `raw` are its bytes for the trace.
+        """
         messages.check_response(message)
         client = self._by_id[message["dst"]]
         request = self.requests.get(message["MID"])
-        if self._network.drops_client_message():
+        is_lost = self._network.drops_client_message()
+        self._trace.response(now, message["src"], client.id, raw, CLIENT if is_lost else None)
+        if is_lost:
             if request is not None and request.type == "put":
                 client.waiting_since.pop(request.key, None)
             return
@@ -286,6 +301,7 @@ class Clients:
         request.outcome, request.answer = outcome, answer
         request.returned = now
         request.answered_by = message["src"]
+        self._trace.answer(request, message["leader"])
         self.latencies.append(now - request.invoked)
         if outcome == "ok":
             self._note_failover(message["src"], now)
@@ -322,6 +338,7 @@ class Clients:
             if not is_in_circle(request.attempt, len(self._network.replicas)):
                 return False
             error = "no reason given"
+        self._trace.event("refused", mid=request.mid)
         if self.operations.refuse(request.type):
             reason = excerpt(error.encode(errors="replace"))
             self._notice(f"the replica refuses `{request.type}`: {reason}")

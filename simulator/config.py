@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -199,6 +199,22 @@ def load(path: Path, defaults: Defaults = OURS) -> Scenario:
     except (ValueError, RecursionError) as error:
         raise ConfigError(path, "(file)", "...", f"must be JSON ({error})") from None
     return _scenario(path.stem, _Section(path, "", content), defaults)
+
+
+def as_file(scenario: Scenario) -> dict[str, Any]:
+    """The content of a file with this scenario, without the keys that have no value."""
+    content = asdict(scenario)
+    del content["name"]
+    content["events"] = [{k: v for k, v in event.items() if v is not None} for event in content["events"]]
+    tests = content.pop("tests")
+    if tests["benchmarks"]:
+        content["tests"] = tests
+    return {key: value for key, value in content.items() if value not in (None, {}, [])}
+
+
+def of_content(name: str, content: Any) -> Scenario:
+    """The scenario with the content of a file, in our own dialect."""
+    return _scenario(name, _Section(Path(name), "", content), OURS)
 
 
 def _scenario(name: str, file: _Section, defaults: Defaults) -> Scenario:

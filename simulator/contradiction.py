@@ -12,9 +12,14 @@ _MOST_LINES = 24
 _MID = re.compile(r"(?<!\w)[0-9a-f]{8}(?!\w)")
 
 
+def mids_in(text: str) -> list[str]:
+    """The MIDs that a text contains, each one once."""
+    return list(dict.fromkeys(_MID.findall(text)))
+
+
 def explain(text: str, history: Sequence[Request], happenings: Sequence[Happening]) -> str:
     """The circumstances of the requests whose MIDs `text`, the words of the checker, contains."""
-    named = set(_MID.findall(text))
+    named = set(mids_in(text))
     requests = [request for request in history if request.mid in named]
     if not requests:
         return ""

@@ -31,6 +31,9 @@ class _Trial:
     def congested(self, replica: str) -> None:
         pass
 
+    def passed(self, replica: str, messages: int) -> None:
+        pass
+
     def stray(self, raw: bytes, reason: str) -> None:
         pass
 

@@ -119,15 +119,21 @@ def collect(
         incorrect_gets=clients.incorrect_gets,
         overtaken_gets=clients.overtaken_gets,
         incorrect_messages=incorrect_messages + clients.unexpected,
-        mean_latency=statistics.fmean(latencies) if latencies else None,
-        median_latency=_median(latencies),
-        p99_latency=sorted(latencies)[len(latencies) * 99 // 100] if latencies else None,
+        **latency_figures(latencies),
         failovers=tuple(clients.failovers),
         operations=clients.operations.used(),
         restarts=restarts,
         pauses=pauses,
         sent_to_down=network.sent_to_down,
     )
+
+
+def latency_figures(latencies: list[float]) -> dict[str, Any]:
+    return {
+        "mean_latency": statistics.fmean(latencies) if latencies else None,
+        "median_latency": _median(latencies),
+        "p99_latency": sorted(latencies)[len(latencies) * 99 // 100] if latencies else None,
+    }
 
 
 def median_latency(requests: Iterable[Request], type: str) -> float | None:

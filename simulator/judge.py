@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
-from simulator import history, signals
+from simulator import contradiction, history, signals
 from simulator.checks import Verdict
 from simulator.client import Request
+from simulator.console import Output
 from simulator.messages import printable
+from simulator.result import Result
 from simulator.workspace import private_directory
 
 _LINEARIZABLE, _NOT_LINEARIZABLE, _UNDECIDED = 0, 1, 3
+
+
+def judged(result: Result, checker: Path, console: Output) -> Result:
+    """The result with the verdict of `checker` on its history, of which the console tells."""
+    verdict = judge(checker, result.history)
+    if verdict.linearizable is None:
+        console.error(f"the history could not be checked: {verdict.explanation}")
+        # The console has shown it already, among the errors.
+        verdict = replace(verdict, explanation="")
+    elif verdict.linearizable:
+        name, requests = result.scenario.name, len(result.history)
+        console.notice(f"{name}: the history of {requests} requests is linearizable")
+    else:
+        surroundings = contradiction.explain(verdict.explanation, result.history, result.happenings)
+        verdict = replace(verdict, explanation=f"{verdict.explanation}\n{surroundings}".rstrip())
+    return replace(result, verdict=verdict)
 
 
 def judge(checker: Path, requests: list[Request]) -> Verdict:

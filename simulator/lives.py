@@ -20,6 +20,7 @@ from simulator.console import Output
 from simulator.diagnosis import dialect_of
 from simulator.network import Network
 from simulator.replica import DATA_DIRECTORY, REFUSAL, OptionsRefused, Replica, StartError
+from simulator.trace.recorder import UNTRACED, Trace
 from simulator.transport import Transport
 
 # A replica that closes its connection is usually about to exit. At the end of the run the simulator
@@ -70,6 +71,7 @@ class Lives:
         chronicle: Chronicle,
         console: Output,
         clock: Callable[[], float],
+        trace: Trace = UNTRACED,
     ) -> None:
         """`clock` tells the seconds since all have joined, zero before."""
         self._cluster = cluster
@@ -79,6 +81,7 @@ class Lives:
         self._chronicle = chronicle
         self._console = console
         self._clock = clock
+        self._trace = trace
         self._join_seconds = 0.0
         self._replicas: dict[str, Replica] = {}
         self.missing = set(network.replicas)
@@ -109,11 +112,13 @@ class Lives:
             environment = {**environment, DATA_DIRECTORY: str(data)}
         self._replicas[id] = Replica(
             id, [*command, *self._transport.arguments(id)], around.directory, around.selector,
-            None if self._cluster.silence else self._show_output, environment,
+            None if self._cluster.silence and not self._trace.is_on else self._show_output, environment,
         )
 
-    def _show_output(self, id: str, line: str) -> None:
-        self._console.notice(f"[{self._clock():7.3f} {id}] {line}")
+    def _show_output(self, id: str, stream: str, line: str) -> None:
+        self._trace.output(id, stream, line)
+        if not self._cluster.silence:
+            self._console.notice(f"[{self._clock():7.3f} {id}] {line}")
 
     def joined(self, id: str) -> bool:
         """Note a new connection; true for a replica that is back after a restart."""
@@ -121,6 +126,7 @@ class Lives:
         if self._joining.pop(id, None) is None:
             return False
         self._network.bring_back(id)
+        self._trace.event("back", replica=id)
         self._tell(f"replica {id} joined again")
         return True
 
@@ -147,12 +153,14 @@ class Lives:
     def kill(self, id: str) -> None:
         self.killed += 1
         self._chronicle.end(id, "killed", self._clock())
+        self._trace.event("kill", replica=id)
         self._network.remove(id)
         self._end(id)
 
     def take_down(self, id: str) -> None:
         self.restarts += 1
         self._chronicle.end(id, "restarted", self._clock())
+        self._trace.event("restart", replica=id)
         self._network.take_down(id)
         self._transport.close(id)
         self._replicas[id].kill()
@@ -194,7 +202,14 @@ class Lives:
         self.pauses += 1
         self.ever_paused.add(id)
         self._replicas[id].pause()
-        return self._replicas[id].resume
+        self._trace.event("pause", replica=id)
+        return lambda: self._resume(id)
+
+    def _resume(self, id: str) -> bool:
+        resumes = self._replicas[id].resume()
+        if resumes:
+            self._trace.event("resume", replica=id)
+        return resumes
 
     def _end(self, id: str) -> None:
         self._transport.close(id)
@@ -257,6 +272,7 @@ class Lives:
 
     def _report_death(self, id: str, reason: str) -> None:
         self._report_fault(f"replica {id} {reason}")
+        self._trace.event("end", replica=id, text=reason)
         self.died += 1
         self._chronicle.end(id, "died", self._clock())
         self._end(id)
@@ -265,6 +281,7 @@ class Lives:
         self._console.notice(str(self._chronicle.tell(self._clock(), text)))
 
     def _report_fault(self, kind: str) -> None:
+        self._trace.fault(kind)
         self._console.fault(self._clock(), kind)
 
     # After the run.

@@ -21,6 +21,7 @@ from simulator.replica import StartError
 from simulator.result import Result
 from simulator.signals import Signals
 from simulator.simulation import Simulation
+from simulator.trace.recorder import UNTRACED, Trace
 from simulator.workspace import private_directory
 
 # The simulator declares a replica dead that has not joined by then; a busy machine may be slow.
@@ -37,11 +38,13 @@ def simulate(
     console: Console,
     signals: Signals,
     join_seconds: float = JOIN_SECONDS,
+    traces: Sequence[Trace] = (),
 ) -> list[Result]:
     """Run one scenario to its end; however it ends, no process and no file of it is left.
 
     Several clusters have the same seed, and their requests take turns: the loop sends a request to
     one cluster while the others are idle. A disturbance of the machine affects all of them alike.
+    Each cluster has its trace, or none has one.
     """
     seed = next((s for s in (seed, scenario.seed) if s is not None), None)
     if seed is None:
@@ -50,7 +53,8 @@ def simulate(
     with ExitStack() as stack:
         selector = stack.enter_context(selectors.EpollSelector())
         try:
-            simulations = _set_up(scenario, clusters, seed, console, selector, stack)
+            traces = traces or [UNTRACED] * len(clusters)
+            simulations = _set_up(scenario, clusters, seed, console, selector, stack, traces)
         except OSError as error:
             raise StartError(f"the run could not be set up: {error}") from None
         loop = Loop(scenario, simulations, console, signals, selector)
@@ -70,6 +74,7 @@ def _set_up(
     console: Console,
     selector: selectors.BaseSelector,
     stack: ExitStack,
+    traces: Sequence[Trace],
 ) -> list[Simulation]:
     directories = [stack.enter_context(private_directory()) for _ in clusters]
     # The guard ends first, so no process still uses the directories when they are removed.
@@ -79,8 +84,9 @@ def _set_up(
             scenario, cluster, seed,
             Labelled(console, cluster.name) if len(clusters) > 1 else console,
             Surroundings(selector, directory, guard.environment, scenario.persist),
+            trace,
         )
-        for cluster, directory in zip(clusters, directories, strict=True)
+        for cluster, directory, trace in zip(clusters, directories, traces, strict=True)
     ]
 
 

@@ -9,6 +9,8 @@ from simulator.messages import BROADCAST, UNKNOWN_LEADER
 
 # Replicas may name a new leader in each message for a long time.
 MOST_LEADERS = 1000
+# Reasons why a message is lost, as a trace has them.
+CLIENT, DOWN = "client", "down"
 
 
 class Network:
@@ -60,27 +62,28 @@ class Network:
             if len(self.leaders) < MOST_LEADERS:
                 self.leaders.append(leader)
 
-    def route(self, sender: str, destination: str) -> list[str]:
-        """Count a message between replicas, and return the replicas that it reaches."""
+    def route(self, sender: str, destination: str) -> list[tuple[str, str | None]]:
+        """Count a message between replicas; returns its targets, each with the reason of a loss."""
         targets = self._others[sender] if destination == BROADCAST else (destination,)
         self.sent += len(targets)
-        return [target for target in targets if self._passes(sender, target)]
+        return [(target, self._loss(sender, target)) for target in targets]
 
-    def _passes(self, sender: str, target: str) -> bool:
+    def _loss(self, sender: str, target: str) -> str | None:
+        """The reason why a message does not arrive, if it does not."""
         if target in self.down:
             self.sent_to_down += 1
-            return False
+            return DOWN
         if target not in self.living:
             self.sent_to_dead += 1
-            return False
+            return "dead"
         side = self.majority_side
         if side is not None and (sender in side) != (target in side):
             self.dropped_by_partition += 1
-            return False
+            return "partition"
         if self._drops and self._random.random() < self._drops:
             self.dropped_by_chance += 1
-            return False
-        return True
+            return "chance"
+        return None
 
     def drops_client_message(self) -> bool:
         """Whether the next message from or to a client is lost."""
@@ -88,11 +91,13 @@ class Network:
         self.client_messages_dropped += lost
         return lost
 
-    def reaches(self, replica: str) -> bool:
-        """Whether a client's message arrives at `replica`. It is lost while the replica is down."""
+    def loss_to(self, replica: str) -> str | None:
+        """The reason why a client's next message does not arrive at `replica`, if it does not."""
+        if self.drops_client_message():
+            return CLIENT
         is_down = replica in self.down
         self.sent_to_down += is_down
-        return not is_down
+        return DOWN if is_down else None
 
     @property
     def reachable(self) -> list[str]:

@@ -50,10 +50,13 @@ class Replica:
         command: list[str],
         directory: Path,
         selector: selectors.BaseSelector,
-        show: Callable[[str, str], None] | None,
+        show: Callable[[str, str, str], None] | None,
         environment: Mapping[str, str],
     ) -> None:
-        """`show` takes each line of output; `environment` adds to that of the simulator."""
+        """`show` takes the replica, "out" or "err", and a line of it.
+
+        `environment` adds to that of the simulator.
+        """
         self.id = id
         self.is_paused = False
         self.last_errors: deque[str] = deque(maxlen=_LAST_LINES)
@@ -76,11 +79,12 @@ class Replica:
 
     def _take_output(self, line: str) -> None:
         if self._show is not None:
-            self._show(self.id, line)
+            self._show(self.id, "out", line)
 
     def _take_error(self, line: str) -> None:
         self.last_errors.append(line)
-        self._take_output(line)
+        if self._show is not None:
+            self._show(self.id, "err", line)
 
     def has_exited(self, within: float = 0) -> bool:
         """Whether the process is gone; then its output is read to the end, its group killed."""

@@ -25,7 +25,9 @@ from simulator.lives import Cluster, Lives, Surroundings
 from simulator.messages import BROADCAST, HELLO, Malformed, excerpt, identifier
 from simulator.network import Network
 from simulator.result import Result
-from simulator.schedule import Event, draw_restarts
+from simulator.schedule import PARTITIONS, Event, draw_restarts
+from simulator.trace.outline import first_line
+from simulator.trace.recorder import UNTRACED, Trace
 from simulator.transport import TRANSPORTS
 from simulator.workload import CLIENTS, Intent, plan
 
@@ -45,17 +47,19 @@ class Simulation:
         seed: int,
         console: Output,
         surroundings: Surroundings,
+        trace: Trace = UNTRACED,
     ) -> None:
         self._scenario = scenario
         self._cluster = cluster
         self._seed = seed
         self._console = console
+        self._trace = trace
         # One generator per purpose, so that the draws for one do not change those for another.
         root = Random(seed)
         workload, drops, choices, targets, client_drops, restarts = (
             Random(root.getrandbits(64)) for _ in range(6)
         )
-        self._chronicle = Chronicle()
+        self._chronicle = Chronicle(trace.note)
         self._intents = plan(scenario, workload)
         busy = scenario.lifetime - scenario.end_wait - scenario.start_wait
         self._planned = (*scenario.events, *draw_restarts(scenario.restarts, busy, restarts))
@@ -66,16 +70,17 @@ class Simulation:
         )
         self._lives = Lives(
             cluster, surroundings, self.network, self._transport, self._chronicle, console,
-            self._since_start,
+            self._since_start, trace,
         )
         first_client = scenario.replicas + FIRST_CLIENT_OFFSET
+        clients = [identifier(first_client + number) for number in range(CLIENTS)]
         self._clients = Clients(
-            [identifier(first_client + number) for number in range(CLIENTS)],
+            clients,
             Rules(
                 scenario.shared_keys, scenario.client_timeout, scenario.read_back, scenario.operations
             ),
             self.network, targets, self._transport.send, self._elapsed, self._report_fault,
-            self._acknowledged, self._chronicle, self._tell,
+            self._acknowledged, self._chronicle, self._tell, trace,
         )
         self._events = Events(self.network, self._clients, choices, self._lives)
         self._early: list[tuple[str, bytes]] | None = []
@@ -86,6 +91,7 @@ class Simulation:
         self._started = 0
         self._incorrect_messages = 0
         self.storm = False
+        trace.begin(first_line(scenario, seed, ids, clients, str(cluster.program)))
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._origin
@@ -108,6 +114,7 @@ class Simulation:
         The simulator held them back, so that an early replica does not find the others dead.
         """
         self._origin = origin
+        self._trace.start(self._elapsed, origin)
         early, self._early = self._early or [], None
         if self._early_drops:
             self._report_fault(
@@ -124,6 +131,7 @@ class Simulation:
 
     def _report_fault(self, kind: str, detail: str = "") -> None:
         """Report a mistake of a replica."""
+        self._trace.fault(f"{kind}: {detail}" if detail else kind)
         self._console.fault(self._since_start(), kind, detail)
 
     # The agenda. Times are those of `time.monotonic`.
@@ -172,7 +180,17 @@ class Simulation:
         self._lives.drop_late()
 
     def _begin(self, event: Event) -> None:
-        self._tell_event(event.type, self._events.begin(event))
+        done = self._events.begin(event)
+        if event.type in PARTITIONS:
+            self._trace_partition()
+        self._tell_event(event.type, done)
+
+    def _trace_partition(self) -> None:
+        side = self.network.majority_side
+        if side is None:
+            self._trace.event("heal")
+        else:
+            self._trace.event("partition", side=sorted(side))
 
     def _end(self, event: Event) -> None:
         done = self._events.end(event)
@@ -239,25 +257,40 @@ class Simulation:
             if message["type"] == HELLO:
                 return
             network = self.network
-            network.hear(replica, message["leader"])
+            if message["leader"] != network.leader:
+                self._hear(replica, message["leader"])
             destination = message["dst"]
             if destination == BROADCAST or destination in network:
                 before = network.sent
-                for target in network.route(replica, destination):
-                    self._transport.send(target, raw)
+                body: bytes | None = raw
+                for target, loss in network.route(replica, destination):
+                    fate = loss or self._transport.send(target, raw)
+                    if self._trace.is_on:
+                        self._trace.message(now, replica, target, body, fate)
+                        body = None
                 self._packets.count(replica, message["type"], network.sent - before)
             elif destination in self._clients:
-                self._clients.receive(message, now)
+                self._clients.receive(message, now, raw)
             else:
-                self._incorrect_messages += 1
-                self._report_fault(
-                    f"unknown destination: from replica {replica}", f"to {destination}: {excerpt(raw)}"
-                )
+                self._lose_astray(replica, destination, raw, now)
         except Malformed as error:
-            self.stray(raw, f"from replica {replica}: {error}")
+            self.stray(raw, f"from replica {replica}: {error}", replica)
             return
         if network.sent > self._scenario.max_packets:
             self.storm = True
+
+    def _hear(self, replica: str, leader: str) -> None:
+        changes = self.network.leader_changes
+        self.network.hear(replica, leader)
+        if self.network.leader_changes > changes:
+            self._trace.event("leader", replica=leader, by=replica)
+
+    def _lose_astray(self, replica: str, destination: str, raw: bytes, now: float) -> None:
+        self._incorrect_messages += 1
+        self._trace.message(now, replica, destination, raw, "unknown")
+        self._report_fault(
+            f"unknown destination: from replica {replica}", f"to {destination}: {excerpt(raw)}"
+        )
 
     def _keep_early(self, replica: str, raw: bytes) -> None:
         self._early_bytes += sys.getsizeof(raw)
@@ -266,8 +299,9 @@ class Simulation:
         else:
             self._early_drops += 1
 
-    def stray(self, raw: bytes, reason: str) -> None:
+    def stray(self, raw: bytes, reason: str, sender: str | None = None) -> None:
         self._incorrect_messages += 1
+        self._trace.stray(sender, raw)
         self._report_fault(f"malformed message: {reason}", excerpt(raw))
 
     def congested(self, replica: str) -> None:
@@ -277,6 +311,9 @@ class Simulation:
             self._since_start(), f"replica {replica} does not keep up with reading",
             "its messages wait in a queue",
         )
+
+    def passed(self, replica: str, messages: int) -> None:
+        self._trace.passed(replica, messages)
 
     def left(self, replica: str) -> None:
         self._lives.left(replica)

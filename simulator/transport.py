@@ -37,6 +37,9 @@ class Listener(Protocol):
 
     def congested(self, replica: str) -> None: ...
 
+    def passed(self, replica: str, messages: int) -> None:
+        """So many messages that have waited for a replica have left."""
+
     def stray(self, raw: bytes, reason: str) -> None: ...
 
 
@@ -54,8 +57,8 @@ class Transport(Protocol):
     def arguments(self, replica: str) -> list[str]:
         """The command line of a replica, after the program and its options."""
 
-    def send(self, replica: str, raw: bytes) -> None:
-        """Send one message to a replica that has joined."""
+    def send(self, replica: str, raw: bytes) -> str | None:
+        """Send one message to a replica that has joined; returns its fate as an outbox does."""
 
     def close(self, replica: str) -> None:
         """End the connection, and drop the messages of the replica that wait in it."""
@@ -121,7 +124,8 @@ class _UnixTransport:
         """Talk to `replica` through a connected socket."""
         connection.setblocking(False)
         self._outboxes[replica] = Outbox(
-            connection.send, lambda: self._block(replica), _dropped(self._outboxes, replica)
+            connection.send, lambda: self._block(replica), _dropped(self._outboxes, replica),
+            partial(self._listener.passed, replica),
         )
         receive = connection.recv
         take = self._taker(replica, connection)
@@ -157,8 +161,8 @@ class _UnixTransport:
         else:
             self._listener.stray(raw, f"from replica {replica}: longer than {MESSAGE_BYTES} bytes")
 
-    def send(self, replica: str, raw: bytes) -> None:
-        self._outboxes[replica].send(raw)
+    def send(self, replica: str, raw: bytes) -> str | None:
+        return self._outboxes[replica].send(raw)
 
     def _block(self, replica: str) -> None:
         self._watch_for(replica, selectors.EVENT_READ | selectors.EVENT_WRITE)
@@ -226,8 +230,8 @@ class StreamTransport(_UnixTransport):
 
         return take
 
-    def send(self, replica: str, raw: bytes) -> None:
-        super().send(replica, raw + b"\n")
+    def send(self, replica: str, raw: bytes) -> str | None:
+        return super().send(replica, raw + b"\n")
 
 
 def _has_hung_up(connection: socket.socket) -> bool:
@@ -301,13 +305,13 @@ class DatagramTransport:
         self._replica_at[address] = replica
         self._outboxes[replica] = Outbox(
             lambda raw: self._socket.sendto(raw, address), lambda: self._block(replica),
-            _dropped(self._outboxes, replica),
+            _dropped(self._outboxes, replica), partial(self._listener.passed, replica),
         )
         if replica not in self._closed:
             self._listener.joined(replica)
 
-    def send(self, replica: str, raw: bytes) -> None:
-        self._outboxes[replica].send(raw)
+    def send(self, replica: str, raw: bytes) -> str | None:
+        return self._outboxes[replica].send(raw)
 
     def _block(self, replica: str) -> None:
         self._selector.modify(

@@ -17,6 +17,10 @@ def network(drops: float = 0.0) -> Network:
     return Network(FIVE, drops, Random(1), 0, Random(2))
 
 
+def reached(net: Network, sender: str, destination: str) -> list[str]:
+    return [target for target, loss in net.route(sender, destination) if loss is None]
+
+
 def event(type: str) -> Event:
     return Event(type, 1.0, 2.0 if type in LASTING else None)
 
@@ -58,38 +62,38 @@ class Processes:
 class Counting(unittest.TestCase):
     def test_broadcast_counts_for_every_other_replica(self) -> None:
         net = network()
-        self.assertEqual(net.route("0001", "FFFF"), ["0000", "0002", "0003", "0004"])
+        self.assertEqual(reached(net, "0001", "FFFF"), ["0000", "0002", "0003", "0004"])
         self.assertEqual(net.sent, 4)
 
     def test_broadcast_also_counts_for_the_dead(self) -> None:
         net = network()
         net.remove("0003")
-        self.assertEqual(net.route("0001", "FFFF"), ["0000", "0002", "0004"])
+        self.assertEqual(reached(net, "0001", "FFFF"), ["0000", "0002", "0004"])
         self.assertEqual((net.sent, net.sent_to_dead), (4, 1))
 
     def test_messages_to_a_replica_that_is_down_have_a_count_of_their_own(self) -> None:
         net = network()
         net.take_down("0003")
-        self.assertEqual(net.route("0001", "FFFF"), ["0000", "0002", "0004"])
-        self.assertEqual((net.reaches("0003"), net.reaches("0002")), (False, True))
+        self.assertEqual(reached(net, "0001", "FFFF"), ["0000", "0002", "0004"])
+        self.assertEqual((net.loss_to("0003"), net.loss_to("0002")), ("down", None))
         self.assertEqual((net.sent_to_down, net.sent_to_dead), (2, 0))
         net.bring_back("0003")
-        self.assertEqual(net.route("0001", "FFFF"), ["0000", "0002", "0003", "0004"])
+        self.assertEqual(reached(net, "0001", "FFFF"), ["0000", "0002", "0003", "0004"])
         self.assertEqual((net.sent_to_down, net.living, net.down), (2, FIVE, []))
 
     def test_message_counts_although_it_is_dropped(self) -> None:
         net = network(drops=1.0)
-        self.assertEqual(net.route("0001", "0002"), [])
+        self.assertEqual(reached(net, "0001", "0002"), [])
         self.assertEqual((net.sent, net.dropped_by_chance), (1, 1))
 
     def test_each_delivery_of_a_broadcast_is_dropped_on_its_own(self) -> None:
         net = network(drops=0.5)
-        delivered = sum(len(net.route("0000", "FFFF")) for _ in range(1000))
+        delivered = sum(len(reached(net, "0000", "FFFF")) for _ in range(1000))
         self.assertEqual(delivered + net.dropped_by_chance, 4000)
         self.assertTrue(1800 < delivered < 2200, delivered)
 
     def test_same_seed_drops_the_same_messages(self) -> None:
-        fates = [[net.route("0000", "FFFF") for _ in range(50)]
+        fates = [[reached(net, "0000", "FFFF") for _ in range(50)]
                  for net in (network(0.3), network(0.3))]
         self.assertEqual(*fates)
 
@@ -100,11 +104,20 @@ class Counting(unittest.TestCase):
         self.assertTrue(900 < lost < 1100, lost)
         self.assertEqual((net.client_messages_dropped, net.sent, net.dropped_by_chance), (lost, 0, 0))
 
+    def test_each_lost_message_has_the_reason_of_its_loss(self) -> None:
+        net = Network(FIVE, 0.5, Random(1), 1, Random(2))
+        net.remove("0002")
+        net.take_down("0003")
+        net.majority_side = frozenset(("0000", "0001", "0002"))
+        reasons = {loss for _ in range(50) for _, loss in net.route("0000", "FFFF")}
+        self.assertEqual(reasons, {None, "chance", "dead", "down", "partition"})
+        self.assertEqual(net.loss_to("0000"), "client")
+
     def test_losing_client_messages_does_not_change_which_others_are_lost(self) -> None:
         fates = []
         for client_drops in (0, 0.5):
             net = Network(FIVE, 0.3, Random(1), client_drops, Random(2))
-            fates.append([(net.drops_client_message(), net.route("0000", "FFFF"))[1] for _ in range(50)])
+            fates.append([(net.drops_client_message(), reached(net, "0000", "FFFF"))[1] for _ in range(50)])
         self.assertEqual(*fates)
 
 
@@ -134,11 +147,11 @@ class Partitions(unittest.TestCase):
     def test_messages_pass_only_within_a_side(self) -> None:
         net = network()
         net.majority_side = frozenset(["0000", "0001", "0002"])
-        self.assertEqual(net.route("0000", "FFFF"), ["0001", "0002"])
-        self.assertEqual(net.route("0003", "FFFF"), ["0004"])
+        self.assertEqual(reached(net, "0000", "FFFF"), ["0001", "0002"])
+        self.assertEqual(reached(net, "0003", "FFFF"), ["0004"])
         self.assertEqual((net.sent, net.dropped_by_partition), (8, 5))
         net.heal()
-        self.assertEqual(net.route("0003", "0000"), ["0000"])
+        self.assertEqual(reached(net, "0003", "0000"), ["0000"])
 
     def test_majority_side_has_the_smallest_majority(self) -> None:
         for size, majority in ((3, 2), (4, 3), (5, 3), (21, 11)):

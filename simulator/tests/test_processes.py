@@ -276,7 +276,7 @@ class Directories(unittest.TestCase):
         said: list[str] = []
         with selectors.EpollSelector() as selector, mock.patch.dict(os.environ, {DATA_DIRECTORY: "/shared"}):
             for environment in ({}, {DATA_DIRECTORY: "/own"}):
-                replica = Replica("0000", ["env"], Path("/"), selector, lambda _, line: said.append(line), environment)
+                replica = Replica("0000", ["env"], Path("/"), selector, lambda *told: said.append(told[2]), environment)
                 self.assertTrue(replica.has_exited(within=HANG_SECONDS))
         self.assertEqual([line for line in said if DATA_DIRECTORY in line], [f"{DATA_DIRECTORY}=/own"])
 
@@ -298,7 +298,7 @@ class Directories(unittest.TestCase):
         ):
             with mock.patch.object(build, "own_program", lambda: Path("/bin/true")):
                 chosen: argparse.Namespace = cli._parse(["x", "--no-check", *arguments])
-                setup = cli._set_up(chosen, (), ())
+                setup = cli._set_up(chosen, (), (), "")
             self.assertEqual([cluster.is_own for cluster in setup.clusters], owned)
 
 

@@ -37,6 +37,9 @@ class Recorder:
     def congested(self, replica: str) -> None:
         self.events.append(("congested", replica))
 
+    def passed(self, replica: str, messages: int) -> None:
+        """Waiting messages have left."""
+
     def stray(self, raw: bytes, reason: str) -> None:
         self.events.append(("stray", raw.decode()))
 
@@ -368,6 +371,25 @@ class Queueing(unittest.TestCase):
         self.assertTrue(outbox.flush())
         outbox.send(b"3")
         self.assertEqual((sent, len(blocked)), ([b"1", b"2", b"3"], 1))
+
+    def test_each_message_has_a_fate_and_those_that_waited_are_counted(self) -> None:
+        room, passed = 1, []
+
+        def transmit(raw: bytes) -> int:
+            nonlocal room
+            if not room:
+                raise BlockingIOError
+            room -= 1
+            return len(raw)
+
+        queue = Outbox(transmit, lambda: None, passed=passed.append)
+        with mock.patch.object(outbox, "MOST_WAITING_BYTES", 2):
+            fates = [queue.send(b"1") for _ in range(4)]
+        self.assertEqual((fates, queue.dropped), ([None, "waits", "waits", "overflow"], 1))
+        for _ in range(2):
+            room = 1
+            queue.flush()
+        self.assertEqual(passed, [1, 1])
 
     def test_replica_that_is_gone_does_not_stop_the_rest(self) -> None:
         def transmit(raw: bytes) -> int:

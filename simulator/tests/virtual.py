@@ -26,6 +26,10 @@ from simulator.figures import Figures
 from simulator.lives import Cluster
 from simulator.result import Result
 from simulator.tests.behaviour import FakeReplica
+from simulator.trace import recorder
+from simulator.trace.outline import last_line
+from simulator.trace.recorder import Recorder
+from simulator.trace.sink import Sink
 from simulator.transport import Listener
 
 # Of each message, one way. With a request every 35 ms, some message is always on its way.
@@ -179,9 +183,14 @@ class VirtualReplica:
 
 
 class VirtualRun:
-    """A finished run of one cluster or more, each named after the behaviour of its replicas."""
+    """A finished run of one cluster or more, each named after the behaviour of its replicas.
 
-    def __init__(self, scenario: Scenario, *behaviours: str, seed: int = 1) -> None:
+    The clusters have a trace each if there are `traces`.
+    """
+
+    def __init__(
+        self, scenario: Scenario, *behaviours: str, seed: int = 1, traces: Sequence[Path] = ()
+    ) -> None:
         said = io.StringIO()
         time = VirtualTime()
         clusters = [Cluster(Path(behaviour), behaviour, transport="virtual") for behaviour in behaviours]
@@ -191,10 +200,16 @@ class VirtualRun:
             mock.patch.object(loop, "selectors", SimpleNamespace(EpollSelector=lambda: time, EVENT_READ=1)),
             mock.patch.object(loop, "Guard", lambda: nullcontext(SimpleNamespace(environment={}))),
             mock.patch.object(simulation, "time", time),
+            mock.patch.object(recorder, "monotonic", time.monotonic),
             mock.patch.object(lives, "Replica", VirtualReplica),
             mock.patch.dict(simulation.TRANSPORTS, virtual=VirtualTransport),
         ):
-            self.results = loop.simulate(scenario, clusters, seed, Console(said, said), cast(Any, signals))
+            recorders = [Recorder(Sink(path), "again {seed}", said.write) for path in traces]
+            self.results = loop.simulate(
+                scenario, clusters, seed, Console(said, said), cast(Any, signals), traces=recorders
+            )
+        for trace, result in zip(recorders, self.results, strict=False):
+            trace.end(last_line(result))
         self.said = said.getvalue()
 
     @property

@@ -1,0 +1,11 @@
+"""The trace of a run: all messages, events, requests and lines of output, in a file.
+
+`docs/trace.md` has the format.
+
+    sink        bytes to a file; survives a full disk
+    recorder    the records of a run in progress
+    reader      a file -> its records, up to the first damage
+    evidence    records -> the requests, events and counts of the run
+    replay      the evidence -> a result like that of the run
+    cli         `run.py replay`
+"""

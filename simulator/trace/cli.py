@@ -1,0 +1,77 @@
+"""`run.py replay`: judges the run in a trace again, without replicas."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from simulator import build, history, report
+from simulator.console import Console
+from simulator.judge import judged
+from simulator.trace.reader import TraceError
+from simulator.trace.replay import replay
+
+CORRECT, INCORRECT, BAD_USAGE = 0, 1, 2
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        chosen = _parse(arguments)
+    except SystemExit as end:
+        return BAD_USAGE if end.code else CORRECT
+    try:
+        return _replay(chosen)
+    except TraceError as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+    except (build.BuildError, OSError) as error:
+        Console().error(str(error))
+        return INCORRECT
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="run.py replay",
+        description="Judge the run in a trace again, without replicas, and print its report.",
+        epilog="Exit code: 0 all correctness checks hold, 1 one fails or the trace is damaged or contradicts "
+        "itself, 2 no trace or bad usage.",
+    )
+    parser.add_argument("trace", type=Path, help="a file that `run.py --trace` has written")
+    parser.add_argument(
+        "--no-check", dest="check", action="store_false",
+        help="do not check whether the history of the run is linearizable",
+    )
+    parser.add_argument(
+        "--checker", type=Path, metavar="PATH",
+        help="the program that checks it, called as PATH check HISTORY (default: our own)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything about the run")
+    parser.add_argument(
+        "--history", type=Path, metavar="FILE", help="write one JSON line per client request"
+    )
+    return parser.parse_args(arguments)
+
+
+def _replay(chosen: argparse.Namespace) -> int:
+    console = Console()
+    replayed = replay(chosen.trace)
+    result = replayed.result
+    console.notice(f"{result.scenario.name}: seed {result.seed}, a trace of {replayed.messages:,} messages")
+    for happening in result.happenings:
+        console.notice(str(happening))
+    if replayed.damage is not None:
+        console.error(replayed.damage)
+    for contradiction in replayed.contradictions:
+        console.error(f"{chosen.trace}: {contradiction}")
+    if chosen.check:
+        checker = build.own_program() if chosen.checker is None else chosen.checker.resolve()
+        result = judged(result, checker, console)
+    console.line(report.render(result, coloured=console.is_terminal))
+    if chosen.history:
+        history.write(chosen.history, result.history)
+    if chosen.json:
+        chosen.json.write_text(json.dumps(result.to_json(), indent=2) + "\n")
+    is_sound = replayed.damage is None and not replayed.contradictions
+    return CORRECT if is_sound and result.is_correct else INCORRECT

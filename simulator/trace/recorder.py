@@ -1,0 +1,202 @@
+"""The records of a run in progress.
+
+The router calls `message` for each message and destination, so that function does little. It keeps
+no body beyond its record: the memory of a body that is free again is used for the next one, which
+the processor finds in its cache.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Any
+
+from simulator.client import Request
+from simulator.trace.sink import Sink
+
+# The message waits for a replica that does not read. It is delivered, or lost, later.
+WAITS = "waits"
+# Some parsers do not take an object with more brackets, which may be nested.
+_MOST_BRACKETS = 400
+# Lines that are written at once. A longer write would hold up a message for longer.
+_MOST_LINES = 64
+# The field with the answer to a request of each type.
+ANSWERS = {"get": "value", "cas": "done", "delete": "done", "increment": "result", "append": "result"}
+_MID = re.compile(r"(?<!\w)[0-9a-f]{8}(?!\w)")
+_ID = re.compile(r"(?<=\breplica )[0-9A-F]{4}\b")
+
+
+class Trace:
+    """The trace of a run that nobody asked for: it records nothing. `Recorder` writes a file."""
+
+    is_on = False
+
+    def begin(self, heading: Mapping[str, Any]) -> None:
+        """Write the first line of the trace."""
+
+    def start(self, clock: Callable[[], float], origin: float) -> None:
+        """From now on `clock` tells the time, whose zero is `origin` of `time.monotonic`."""
+
+    def message(
+        self, sent: float, sender: str, target: str, raw: bytes | None, fate: str | None
+    ) -> None:
+        """A message for one destination; `fate` says why it is lost, or `WAITS`, or is `None`.
+
+        Without `raw` it is the message before, for another destination.
+        """
+
+    def response(self, sent: float, sender: str, client: str, raw: bytes, fate: str | None) -> None:
+        """A message to a client, which may turn out to be a stray one."""
+
+    def stray(self, sender: str | None, raw: bytes) -> None:
+        """A message that breaks the protocol, so that it has no destination."""
+
+    def passed(self, replica: str, messages: int) -> None:
+        """So many messages that have waited for a replica are delivered, the oldest first."""
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """An event in the cluster or its network."""
+
+    def note(self, text: str) -> None:
+        """An event in words."""
+
+    def request(self, request: Request) -> None:
+        """A client begins an attempt."""
+
+    def answer(self, request: Request, leader: str) -> None:
+        """An attempt has its answer, which names `leader`."""
+
+    def output(self, replica: str, stream: str, line: str) -> None:
+        """A line of a process on "out" or "err"."""
+
+    def fault(self, text: str) -> None:
+        """A mistake of a replica."""
+
+    def end(self, last: Mapping[str, Any]) -> None:
+        """Write the last line."""
+
+
+UNTRACED = Trace()
+
+
+class Recorder(Trace):
+    """Writes each record as one line of JSON."""
+
+    is_on = True
+
+    def __init__(self, sink: Sink, command: str, when_lost: Callable[[str], None]) -> None:
+        """`command` repeats the run when its `{seed}` is filled in.
+
+        `when_lost` hears why the file can take no more.
+        """
+        sink.when_lost = when_lost
+        self._sink = sink
+        self._lines: list[str] = []
+        self._command = command
+        self._count = 0
+        self._answer: bytes | None = None  # the last message to a client
+        self._waiting: dict[str, deque[int]] = {}
+        self._clock: Callable[[], float] | None = None
+        self._origin = 0.0
+        self._early: list[tuple[float, str, tuple[Any, ...]]] = []
+
+    def begin(self, heading: Mapping[str, Any]) -> None:
+        self._write({**heading, "command": self._command.replace("{seed}", str(heading["seed"]))})
+
+    def start(self, clock: Callable[[], float], origin: float) -> None:
+        self._clock = clock
+        self._origin = origin
+        early, self._early = self._early, []
+        for moment, type, rest in early:
+            self._write([type, int(1e6 * (moment - origin)), *rest])
+
+    def _write(self, value: Any) -> None:
+        self._lines.append(f"{json.dumps(value, separators=(',', ':'), ensure_ascii=False)}\n")
+        if len(self._lines) >= _MOST_LINES:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._sink.write(self._lines)
+        self._lines.clear()
+
+    def _record(self, type: str, *rest: Any, at: float | None = None) -> None:
+        """Write a record of this moment, or keep it until the time is known."""
+        if self._clock is None:
+            self._early.append((monotonic(), type, rest))
+        else:
+            self._write([type, int(1e6 * (self._clock() if at is None else at)), *rest])
+
+    def message(
+        self, sent: float, sender: str, target: str, raw: bytes | None, fate: str | None
+    ) -> None:
+        number = self._count
+        self._count = number + 1
+        if raw is None:
+            body = "null"
+        else:
+            body = raw.decode()
+            if len(body) > _MOST_BRACKETS and body.count("[") + body.count("{") > _MOST_BRACKETS:
+                body = json.dumps(body)
+        time = int(1e6 * sent)
+        if fate is None:
+            took = int(1e6 * (monotonic() - self._origin)) - time
+            line = f'["m",{time},{number},"{sender}","{target}",{body},{took}]\n'
+        elif fate == WAITS:
+            self._waiting.setdefault(target, deque()).append(number)
+            line = f'["m",{time},{number},"{sender}","{target}",{body}]\n'
+        else:
+            line = f'["m",{time},{number},"{sender}","{target}",{body},"{fate}"]\n'
+        self._lines.append(line)
+        if len(self._lines) >= _MOST_LINES:
+            self._flush()
+
+    def response(self, sent: float, sender: str, client: str, raw: bytes, fate: str | None) -> None:
+        self.message(sent, sender, client, raw, fate)
+        self._answer = raw
+
+    def stray(self, sender: str | None, raw: bytes) -> None:
+        if raw is self._answer:
+            return  # It is recorded as a message that has arrived.
+        self._record("m", self._count, sender, None, raw.decode("utf-8", "backslashreplace"), "malformed")
+        self._count += 1
+
+    def passed(self, replica: str, messages: int) -> None:
+        waiting = self._waiting.get(replica, deque())
+        for _ in range(min(messages, len(waiting))):
+            self._record("d", waiting.popleft())
+
+    def event(self, kind: str, **fields: Any) -> None:
+        self._record("e", kind, fields)
+        if kind in ("kill", "restart", "end"):
+            for number in self._waiting.pop(fields["replica"], ()):
+                self._record("x", number, "down" if kind == "restart" else "dead")
+
+    def note(self, text: str) -> None:
+        self.event("note", text=text)
+
+    def request(self, request: Request) -> None:
+        asked = {"type": request.type, "key": request.key, **request.call.arguments}
+        if request.before is not None:
+            asked["before"] = request.before.mid
+        self._record("q", request.mid, request.client, asked, at=request.invoked)
+
+    def answer(self, request: Request, leader: str) -> None:
+        told: dict[str, Any] = {"replica": request.answered_by, "leader": leader}
+        if request.outcome == "ok" and request.type in ANSWERS:
+            told[ANSWERS[request.type]] = request.answer
+        self._record("a", request.mid, request.outcome, told, at=request.returned)
+
+    def output(self, replica: str, stream: str, line: str) -> None:
+        self._record("o", replica, stream, line)
+
+    def fault(self, text: str) -> None:
+        involved = {"mids": _MID.findall(text), "replicas": _ID.findall(text)}
+        self._record("f", text, {name: list(dict.fromkeys(ids)) for name, ids in involved.items() if ids})
+
+    def end(self, last: Mapping[str, Any]) -> None:
+        self._write(last)
+        self._flush()
+        self._sink.close()
