@@ -2,8 +2,9 @@
 //! silent followers again, and steps down when the followers that it asked and that are silent
 //! leave no quorum.
 
-use super::node::{Node, Role, Settings};
+use super::node::{Node, Role};
 use super::progress::Progress;
+use super::settings::Settings;
 use super::types::Command;
 use crate::micros::Micros;
 

@@ -34,7 +34,7 @@ pub(super) type Message = super::message::Message<Put>;
 pub(super) type Node = super::node::Node<Put>;
 pub(super) type Persist = super::action::Persist<Put>;
 pub(super) type PersistentState = super::types::PersistentState<Put>;
-pub(super) type Settings = super::node::Settings<Put>;
+pub(super) type Settings = super::settings::Settings<Put>;
 
 pub(super) const SETTINGS: Settings = Settings {
     election_timeout_us: 1_000_000,

@@ -20,7 +20,9 @@
 //! | `message` | the messages between replicas | paper, fig. 2 |
 //! | `action` | the inputs and the actions of a [`Node`] | |
 //! | `log` | the log, its conflicts and its durable part | paper, 5.3 |
-//! | `node` | the front door; the rules for terms and votes, once for all roles | paper, 5.1, 5.2, 5.4.1 |
+//! | `node` | the front door; the rules for terms, once for all roles | paper, 5.1 |
+//! | `vote` | the rules for votes, once for all roles | paper, 5.2, 5.4.1; dissertation, 9.6 |
+//! | `settings` | the settings of a replica, and its counts | |
 //! | `follower` | storing and acknowledging a leader's entries | paper, 5.3 |
 //! | `candidate` | pre-vote, then election | paper, 5.2; dissertation, 9.6 |
 //! | `canvass` | the voters that a candidate asks, attempt by attempt | |
@@ -121,12 +123,15 @@ mod relay;
 mod replicate;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod scripts;
+mod settings;
 mod snapshots;
 mod suspicion;
 pub mod text;
 pub mod tuning;
 pub mod types;
+mod vote;
 
 pub use action::{Action, Input, ReadId, SnapshotChunk};
-pub use node::{Node, Settings, Statistics};
+pub use node::Node;
+pub use settings::{Settings, Statistics};
 pub use tuning::Tuning;

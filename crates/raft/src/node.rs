@@ -9,86 +9,14 @@ use super::follower::Follower;
 use super::invariants;
 use super::leader::Leader;
 use super::log::{Log, Unstable};
-use super::message::{Body, Message, RequestVote, RequestVoteResponse};
+use super::message::{Body, Message, RequestVote};
 use super::progress::Progress;
 use super::relay::RelayAcks;
+use super::settings::{Settings, Statistics};
 use super::snapshots::Reception;
-use super::tuning::Tuning;
-use super::types::{Command, Configuration, Entry, HardState, Index, MAX_TERMS_AHEAD, PersistentState, Term};
+use super::types::{Command, Configuration, HardState, Index, MAX_TERMS_AHEAD, PersistentState, Term};
 use crate::id::Id;
 use crate::micros::Micros;
-
-/// The settings of a replica. All replicas of a cluster need the same times.
-#[derive(Debug)]
-pub struct Settings<C> {
-    /// The least time after which a replica that knows no leader asks for votes; each wait is drawn
-    /// from one to two of it (paper, 5.2). Also the length of the vote lease: a replica that has
-    /// heard a leader refuses its vote for that long (dissertation, 6.4.1).
-    pub election_timeout_us: Micros,
-    /// The least silence after which a follower probes its leader without a request; the most is
-    /// one election time-out more. At least an election time-out.
-    pub idle_election_timeout_us: Micros,
-    /// The longest silence of a leader towards a follower; a fraction of
-    /// `idle_election_timeout_us`.
-    pub heartbeat_interval_us: Micros,
-    /// The time that a leader goes on after it asked its followers and hears no quorum, itself
-    /// included.
-    pub check_quorum_timeout_us: Micros,
-    /// The length of the leader's lease: the leader serves reads for that long after it sent the
-    /// appends that a quorum has answered. Less than `election_timeout_us`, by more than clocks may
-    /// drift apart in that time.
-    pub lease_us: Micros,
-    /// The most bytes of entries, by `entry_len`, in one message. A larger entry goes alone.
-    pub max_append_bytes: usize,
-    /// The size of an entry in a message, in bytes.
-    pub entry_len: fn(&Entry<C>) -> usize,
-    /// The most messages that a responsive follower may have unanswered.
-    pub max_in_flight: usize,
-    /// The most entries that one drain hands out to be applied, at least 1: a bound on the time
-    /// that a batch takes.
-    pub applied_at_once: usize,
-    /// The most bytes of entries, by `weigh`, that one drain hands out to be applied; a larger entry
-    /// goes alone.
-    pub applied_bytes_at_once: u64,
-    /// The size of an entry in memory, in bytes.
-    pub weigh: fn(&Entry<C>) -> usize,
-    /// The most bytes of entries, by `weigh`, that the log keeps before a snapshot, for followers
-    /// that are slow.
-    pub tail_bytes: u64,
-    /// The log loses entries that a follower will need after the snapshot that it receives, rather
-    /// than grow beyond so many bytes, by `weigh`.
-    pub max_log_bytes: u64,
-    /// The choices that trade messages against latency.
-    pub tuning: Tuning,
-}
-
-impl<C> Clone for Settings<C> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<C> Copy for Settings<C> {}
-
-impl<C: Command> Settings<C> {
-    /// The entries `from ..= to` of the log for one message: as many as are allowed and fit, but at
-    /// least one.
-    pub(super) fn entries_for_message(&self, log: &Log<C>, from: Index, to: Index) -> Vec<Entry<C>> {
-        let most = from.saturating_add(self.tuning.max_entries_per_append as Index - 1);
-        log.slice(from, to.min(most), self.max_append_bytes, self.entry_len)
-    }
-}
-
-/// The counts of one replica since it started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Statistics {
-    /// Elections in which it asked for votes; pre-votes do not count.
-    pub elections_started: u64,
-    /// Elections that it won.
-    pub elections_won: u64,
-    /// How often it gave up the messages in flight to a follower, because no answer came in time.
-    pub given_up: u64,
-}
 
 /// A replica's role (paper, figure 4), with the state of that role.
 #[derive(Debug)]
@@ -403,65 +331,6 @@ impl<C: Command> Node<C> {
         self.send(leader, Body::StaleTerm);
     }
 
-    /// Another replica asks for this replica's vote or pre-vote (paper, 5.2 and 5.4.1;
-    /// dissertation, 9.6).
-    pub(super) fn receive_request_vote(&mut self, from: Id, term: Term, request: RequestVote) {
-        if self.answer_vote_request_with_heartbeat(from) || self.defer_pre_vote(from, term, request) {
-            return;
-        }
-        let current_term = self.hard_state.current_term;
-        // The vote lease comes before the term rule, so a candidate that has missed a living leader
-        // can't depose it. A leader's lease rests on this (dissertation, 6.4.1).
-        let may_vote = !self.in_leader_lease();
-        if may_vote && !request.pre_vote && term > current_term {
-            self.become_follower(term, None);
-        }
-        let free = if request.pre_vote {
-            term > current_term
-        } else {
-            term == self.hard_state.current_term && self.may_vote_for(from)
-        };
-        let granted = may_vote && free && self.is_up_to_date(&request);
-        // A replica that reaches a quorum yields once, and not again before its own next attempt:
-        // it may be the only one that can win.
-        if granted && (!request.pre_vote || !self.has_yielded || self.is_cut_off()) {
-            self.has_yielded |= request.pre_vote;
-            self.postpone_election();
-            self.yield_to(from, &request);
-        }
-        if granted && !request.pre_vote {
-            self.hard_state.voted_for = Some(from);
-        }
-        let response =
-            RequestVoteResponse { pre_vote: request.pre_vote, campaign: request.campaign, granted };
-        let answer_term = if granted { term } else { self.hard_state.current_term };
-        self.send_in(answer_term, from, Body::RequestVoteResponse(response));
-        if request.pre_vote && may_vote && free && !granted && self.failed_campaigns > 0 {
-            self.help_candidate(from, &request);
-        }
-    }
-
-    fn may_vote_for(&self, candidate: Id) -> bool {
-        self.hard_state.voted_for.is_none_or(|id| id == candidate)
-    }
-
-    /// Whether the candidate's log is at least as up to date as this replica's (paper, 5.4.1).
-    pub(super) fn is_up_to_date(&self, candidate: &RequestVote) -> bool {
-        self.log.is_up_to_date(candidate.last_log_index, candidate.last_log_term)
-    }
-
-    /// Whether this replica votes for no other leader yet: it leads, or it is in its vote lease.
-    /// The vote lease lasts for the least election time-out after the replica has heard a leader.
-    pub(super) fn in_leader_lease(&self) -> bool {
-        self.is_leader() || self.now < self.vote_lease_end()
-    }
-
-    /// The time until which this replica refuses its vote, for the sake of the leader that it heard
-    /// last.
-    pub(super) fn vote_lease_end(&self) -> Micros {
-        self.last_leader_contact.map_or(0, |contact| contact + self.settings.election_timeout_us)
-    }
-
     /// The entries up to `index` are committed: the driver applies them, in this batch or in the
     /// next ones.
     ///
@@ -516,8 +385,8 @@ impl<C: Command> Node<C> {
 mod tests {
     use super::*;
     use crate::harness::{Cluster, Message, SETTINGS, id};
-    use crate::message::{Acknowledgement, AppendEntries, RelayEntries};
-    use crate::types::{MAX_NUMBER, Payload};
+    use crate::message::{Acknowledgement, AppendEntries, RelayEntries, RequestVoteResponse};
+    use crate::types::{Entry, MAX_NUMBER, Payload};
 
     /// A cluster of three in which 1 leads term 1, and all replicas have its no-op and know that it
     /// is committed.
@@ -630,33 +499,6 @@ mod tests {
         let transcript = cluster.take_transcript();
         let at = |line: &str| transcript.find(line).unwrap_or_else(|| panic!("{line} in {transcript}"));
         assert!(at("1 serves read 7") > at("1 applies 10"), "{transcript}");
-    }
-
-    #[test]
-    fn voter_gives_its_candidate_a_whole_time_out() {
-        let mut cluster = Cluster::new(3, 1, SETTINGS);
-        cluster.now = cluster.nodes[&id(2)].deadline() - 1;
-        let request = RequestVote { pre_vote: false, campaign: 1, last_log_index: 0, last_log_term: 0 };
-        let message = Message { term: 1, body: Body::RequestVote(request) };
-        cluster.step(id(2), [Input::Receive { from: id(1), message }]);
-        assert!(cluster.nodes[&id(2)].deadline() >= cluster.now + SETTINGS.election_timeout_us);
-    }
-
-    #[test]
-    fn vote_outlives_a_restart() {
-        let granted = |candidate| {
-            let mut cluster = Cluster::new(3, 1, SETTINGS);
-            let request = RequestVote { pre_vote: false, campaign: 1, last_log_index: 0, last_log_term: 0 };
-            let message = Message { term: 1, body: Body::RequestVote(request) };
-            cluster.step(id(2), [Input::Receive { from: id(1), message: message.clone() }]);
-            cluster.restart(id(2));
-            cluster.now += SETTINGS.election_timeout_us;
-            cluster.network.clear();
-            cluster.step(id(2), [Input::Receive { from: candidate, message }]);
-            matches!(&cluster.network[0].message.body, Body::RequestVoteResponse(response) if response.granted)
-        };
-        assert!(granted(id(1)));
-        assert!(!granted(id(3)));
     }
 
     #[test]

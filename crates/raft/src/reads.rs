@@ -135,7 +135,7 @@ mod tests {
     use super::*;
     use crate::action::Input;
     use crate::harness::{Cluster, SETTINGS, id};
-    use crate::node::Settings;
+    use crate::settings::Settings;
 
     /// A cluster of three in which 1 leads, both followers are up to date and the network is empty.
     fn led_by_1(lease_us: Micros) -> Cluster {

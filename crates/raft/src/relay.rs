@@ -266,7 +266,7 @@ mod tests {
     use super::*;
     use crate::action::Input;
     use crate::harness::{Cluster, Put, SETTINGS, id, put};
-    use crate::node::Settings;
+    use crate::settings::Settings;
     use crate::tuning::Tuning;
     use crate::types::{Entry, Payload};
 

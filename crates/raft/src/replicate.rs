@@ -144,7 +144,7 @@ mod tests {
     use super::*;
     use crate::harness::{Cluster, Input, SETTINGS, id, put};
     use crate::micros::Micros;
-    use crate::node::Settings;
+    use crate::settings::Settings;
 
     /// Of five, 1 leads and asks two followers; one answers, then the leader takes both for silent.
     /// Returns how many others it asks instead.

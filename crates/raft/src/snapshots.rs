@@ -187,7 +187,7 @@ mod tests {
     use crate::action::Input;
     use crate::harness::{Cluster, SETTINGS, id, put};
     use crate::message::AppendEntries;
-    use crate::node::Settings;
+    use crate::settings::Settings;
     use crate::types::{Entry, Payload};
 
     /// 1 leads three replicas and has begun to send a snapshot to 3, which is behind.
