@@ -209,6 +209,7 @@ pub fn message() -> BoxedStrategy<Message> {
         append_entries(),
         answer_to_append(),
         positive().prop_map(|term| Message { term, body: Body::StaleTerm }),
+        positive().prop_map(|term| Message { term, body: Body::TimeoutNow }),
         install_snapshot(),
         log_tail(),
         relay_entries(),
@@ -218,9 +219,10 @@ pub fn message() -> BoxedStrategy<Message> {
 }
 
 fn vote() -> impl Strategy<Value = Message> {
-    (any::<bool>(), number(), positive(), positive()).prop_map(|(pre_vote, campaign, index, term)| {
+    let ballots = prop::sample::select(&[(true, false), (false, false), (false, true)][..]);
+    (ballots, number(), positive(), positive()).prop_map(|((pre_vote, transfer), campaign, index, term)| {
         let last_log_term = term.min(MAX_NUMBER - 1);
-        let vote = RequestVote { pre_vote, campaign, last_log_index: index, last_log_term };
+        let vote = RequestVote { pre_vote, transfer, campaign, last_log_index: index, last_log_term };
         Message { term: last_log_term + 1, body: Body::RequestVote(vote) }
     })
 }

@@ -62,6 +62,7 @@ fn messages() -> Vec<Message> {
     vec![
         of_term_5(Body::RequestVote(RequestVote {
             pre_vote: true,
+            transfer: false,
             campaign: 2,
             last_log_index: 9,
             last_log_term: 4,
@@ -99,6 +100,14 @@ fn messages() -> Vec<Message> {
             match_index: 9,
             acknowledged,
         })),
+        of_term_5(Body::RequestVote(RequestVote {
+            pre_vote: false,
+            transfer: true,
+            campaign: 2,
+            last_log_index: 9,
+            last_log_term: 4,
+        })),
+        of_term_5(Body::TimeoutNow),
     ]
 }
 
@@ -218,6 +227,7 @@ fn message_out_of_bounds_is_refused() {
     let vote = |last_log_index, last_log_term| {
         refusal(Body::RequestVote(RequestVote {
             pre_vote: false,
+            transfer: false,
             campaign: 1,
             last_log_index,
             last_log_term,

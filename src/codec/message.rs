@@ -29,6 +29,14 @@ mod kind {
     pub const LOG_TAIL: u8 = 7;
     pub const RELAY_ENTRIES: u8 = 8;
     pub const RELAY_ENTRIES_RESPONSE: u8 = 9;
+    pub const TIMEOUT_NOW: u8 = 10;
+}
+
+/// The numbers of the kinds of request for a vote.
+mod ballot {
+    pub const VOTE: u8 = 0;
+    pub const PRE_VOTE: u8 = 1;
+    pub const TRANSFER: u8 = 2;
 }
 
 /// The numbers of the outcomes of an append.
@@ -79,7 +87,11 @@ fn write_message(writer: &mut Writer<'_>, message: &Message) {
     match &message.body {
         Body::RequestVote(vote) => {
             begin(kind::REQUEST_VOTE);
-            writer.flag(vote.pre_vote);
+            writer.byte(match vote {
+                RequestVote { pre_vote: true, .. } => ballot::PRE_VOTE,
+                RequestVote { transfer: true, .. } => ballot::TRANSFER,
+                _ => ballot::VOTE,
+            });
             writer.number(vote.campaign);
             writer.number(vote.last_log_index);
             writer.number(vote.last_log_term);
@@ -108,6 +120,7 @@ fn write_message(writer: &mut Writer<'_>, message: &Message) {
             writer.bytes(&install.data);
         }
         Body::StaleTerm => begin(kind::STALE_TERM),
+        Body::TimeoutNow => begin(kind::TIMEOUT_NOW),
         Body::LogTail(tail) => {
             begin(kind::LOG_TAIL);
             write_entries(writer, tail.prev_log_index, tail.prev_log_term, &tail.entries);
@@ -148,6 +161,7 @@ fn read_message(reader: &mut Reader<'_>, from: Id, peers: &BTreeSet<Id>) -> Resu
         }
         kind::INSTALL_SNAPSHOT => Body::InstallSnapshot(read_install_snapshot(reader, term)?),
         kind::STALE_TERM => Body::StaleTerm,
+        kind::TIMEOUT_NOW => Body::TimeoutNow,
         kind::LOG_TAIL => Body::LogTail(read_log_tail(reader, term)?),
         kind::RELAY_ENTRIES => Body::RelayEntries(read_relay(reader, term, from, peers)?),
         kind::RELAY_ENTRIES_RESPONSE => Body::RelayEntriesResponse(read_relay_response(reader, peers)?),
@@ -158,12 +172,18 @@ fn read_message(reader: &mut Reader<'_>, from: Id, peers: &BTreeSet<Id>) -> Resu
 
 /// A candidate asks for a term above all that it has seen, also in a pre-vote.
 fn read_vote(reader: &mut Reader<'_>, term: Term) -> Result<RequestVote, Malformed> {
-    let (pre_vote, campaign) = (reader.flag("pre_vote")?, reader.bounded("campaign")?);
+    let (pre_vote, transfer) = match reader.byte()? {
+        ballot::VOTE => (false, false),
+        ballot::PRE_VOTE => (true, false),
+        ballot::TRANSFER => (false, true),
+        _ => return Err(Malformed::BadField("pre_vote")),
+    };
+    let campaign = reader.bounded("campaign")?;
     let (last_log_index, last_log_term) = read_log_end(reader, "last_log_index", "last_log_term")?;
     if last_log_term >= term {
         return Err(Malformed::BadField("term"));
     }
-    Ok(RequestVote { pre_vote, campaign, last_log_index, last_log_term })
+    Ok(RequestVote { pre_vote, transfer, campaign, last_log_index, last_log_term })
 }
 
 /// The last entry of a log or of a part of one: only index 0 has term 0.

@@ -71,7 +71,8 @@ pub(crate) fn message_len_at_most(message: &Message) -> usize {
         Body::RequestVote(_)
         | Body::RequestVoteResponse(_)
         | Body::AppendEntriesResponse(_)
-        | Body::StaleTerm => 0,
+        | Body::StaleTerm
+        | Body::TimeoutNow => 0,
     };
     MESSAGE + rest
 }

@@ -138,6 +138,7 @@ fn sender(steps: &[Step]) -> Vec<Message> {
             }),
             Step::Vote(campaign) => Body::RequestVote(raft::message::RequestVote {
                 pre_vote: true,
+                transfer: false,
                 campaign,
                 last_log_index: 0,
                 last_log_term: 0,

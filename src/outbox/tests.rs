@@ -27,7 +27,8 @@ fn conflict(prev_log_index: Index, sent_at: u64) -> Message {
 }
 
 fn vote(campaign: u64) -> Message {
-    let vote = RequestVote { pre_vote: false, campaign, last_log_index: 1, last_log_term: 1 };
+    let vote =
+        RequestVote { pre_vote: false, transfer: false, campaign, last_log_index: 1, last_log_term: 1 };
     Message { term: 5, body: Body::RequestVote(vote) }
 }
 

@@ -30,7 +30,9 @@ impl Traffic {
     /// Counts a message of a core.
     pub(super) fn note_message(&mut self, message: &Message) {
         let count = match &message.body {
-            Body::RequestVote(_) | Body::RequestVoteResponse(_) | Body::LogTail(_) => &mut self.votes,
+            Body::RequestVote(_) | Body::RequestVoteResponse(_) | Body::LogTail(_) | Body::TimeoutNow => {
+                &mut self.votes
+            }
             Body::AppendEntries(AppendEntries { entries, .. }) if entries.is_empty() => &mut self.pings,
             Body::AppendEntries(_) | Body::RelayEntries(_) => &mut self.appends,
             Body::InstallSnapshot(_) => &mut self.snapshots,

@@ -198,7 +198,8 @@ impl Decoder {
             kind::APPEND_ENTRIES_RESPONSE => read_append_entries_response(message),
             kind::INSTALL_SNAPSHOT => read_install_snapshot(message),
             kind::LOG_TAIL => self.read_log_tail(message),
-            kind::STALE_TERM => read_stale_term(message),
+            kind::STALE_TERM => read_term(message, Body::StaleTerm),
+            kind::TIMEOUT_NOW => read_term(message, Body::TimeoutNow),
             kind::APPEND_ENTRIES => {
                 let (term, append) = self.read_append_entries(message)?;
                 Ok(Message { term, body: Body::AppendEntries(append) })
@@ -347,8 +348,8 @@ fn read_request(message: &Object<'_, '_>, client: Id, kind: &str) -> Result<Requ
 }
 
 fn read_request_vote(message: &Object<'_, '_>) -> Result<Message, Malformed> {
-    let [term, pre_vote, campaign, last_log_index, last_log_term] =
-        pick(message, ["term", "pre_vote", "campaign", "last_log_index", "last_log_term"]);
+    let [term, pre_vote, campaign, last_log_index, last_log_term, transfer] =
+        pick(message, ["term", "pre_vote", "campaign", "last_log_index", "last_log_term", "transfer"]);
     let term = term.number()?;
     let (last_log_index, last_log_term) = (last_log_index.number()?, last_log_term.number()?);
     // A candidate asks for a term above all that it has seen, also in a pre-vote.
@@ -359,7 +360,11 @@ fn read_request_vote(message: &Object<'_, '_>) -> Result<Message, Malformed> {
         return Err(Malformed::BadField("last_log_term"));
     }
     let (pre_vote, campaign) = (pre_vote.flag()?, campaign.number()?);
-    let vote = RequestVote { pre_vote, campaign, last_log_index, last_log_term };
+    let transfer = transfer.optional_flag()?;
+    if pre_vote && transfer {
+        return Err(Malformed::BadField("transfer"));
+    }
+    let vote = RequestVote { pre_vote, transfer, campaign, last_log_index, last_log_term };
     Ok(Message { term, body: Body::RequestVote(vote) })
 }
 
@@ -394,9 +399,10 @@ fn read_snapshot_id(
     if id.term > term { Err(Malformed::BadField(snapshot_term.name)) } else { Ok(id) }
 }
 
-fn read_stale_term(message: &Object<'_, '_>) -> Result<Message, Malformed> {
+/// A message that has nothing but its term.
+fn read_term(message: &Object<'_, '_>, body: Body) -> Result<Message, Malformed> {
     let [term] = pick(message, ["term"]);
-    Ok(Message { term: term.positive()?, body: Body::StaleTerm })
+    Ok(Message { term: term.positive()?, body })
 }
 
 fn read_append_entries_response(message: &Object<'_, '_>) -> Result<Message, Malformed> {
@@ -491,6 +497,11 @@ impl<'tape, 'input> Field<'tape, 'input> {
 
     fn flag(&self) -> Result<bool, Malformed> {
         self.get(|value| value.as_bool())
+    }
+
+    /// A key that is missing says no.
+    fn optional_flag(&self) -> Result<bool, Malformed> {
+        if self.is_there() { self.flag() } else { Ok(false) }
     }
 
     fn number(&self) -> Result<u64, Malformed> {

@@ -105,6 +105,9 @@ impl<'a> Json<'a> {
                 self.number("campaign", vote.campaign);
                 self.number("last_log_index", vote.last_log_index);
                 self.number("last_log_term", vote.last_log_term);
+                if vote.transfer {
+                    self.flag("transfer", true);
+                }
             }
             Body::RequestVoteResponse(answer) => {
                 self.kind(kind::REQUEST_VOTE_RESPONSE);
@@ -137,6 +140,10 @@ impl<'a> Json<'a> {
             }
             Body::StaleTerm => {
                 self.kind(kind::STALE_TERM);
+                self.number("term", message.term);
+            }
+            Body::TimeoutNow => {
+                self.kind(kind::TIMEOUT_NOW);
                 self.number("term", message.term);
             }
             Body::RelayEntries(relay) => {

@@ -71,7 +71,8 @@ fn good_messages() -> [Message; 2] {
         sent_at: 7,
         entries: vec![noop(1, 2), entry(2, 2, command)],
     };
-    let vote = RequestVote { pre_vote: true, campaign: 3, last_log_index: 2, last_log_term: 2 };
+    let vote =
+        RequestVote { pre_vote: true, transfer: false, campaign: 3, last_log_index: 2, last_log_term: 2 };
     [testkit::append(2, append), Message { term: 3, body: Body::RequestVote(vote) }]
 }
 
@@ -123,6 +124,7 @@ fn check_message(sender: Id, message: &Message) {
             check_numbers(&[vote.campaign]);
             check_log_end(vote.last_log_index, vote.last_log_term);
             assert!(vote.last_log_term < term, "{message:?}");
+            assert!(!vote.pre_vote || !vote.transfer, "{message:?}");
         }
         Body::RequestVoteResponse(response) => check_numbers(&[response.campaign]),
         Body::AppendEntries(append) => check_append(term, append),
@@ -140,7 +142,7 @@ fn check_message(sender: Id, message: &Message) {
             check_numbers(&[install.sent_at, install.chunk]);
             check_snapshot(term, install.snapshot);
         }
-        Body::StaleTerm => assert!(term > 0, "{message:?}"),
+        Body::StaleTerm | Body::TimeoutNow => assert!(term > 0, "{message:?}"),
         Body::RelayEntries(relay) => {
             check_append(term, &relay.append);
             let mut ids = vec![relay.leader];

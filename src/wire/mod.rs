@@ -10,16 +10,16 @@
 //! | `get`, `put` | `MID`, `key`, and for a put `value` |
 //! | `cas`, `increment`, `append`, `delete` | `MID`, `key`, and `from` and `to`, `by`, or `value` |
 //! | `ok`, `fail`, `redirect` | `MID`, `value` if the reply has one, and `error` if a command is refused |
-//! | `request_vote` | `term`, `pre_vote`, `campaign`, `last_log_index`, `last_log_term` |
+//! | `request_vote` | `term`, `pre_vote`, `campaign`, `last_log_index`, `last_log_term`, and `transfer` if it is true |
 //! | `request_vote_response` | `term`, `pre_vote`, `campaign`, `granted` |
 //! | `append_entries` | `term`, `prev_log_index`, `prev_log_term`, `leader_commit`, `sent_at`, `entries` |
 //! | `append_entries_response` | `term`, `sent_at`, and one of `match_index`; `prev_log_index`, `conflict_term`, `conflict_index`; `snapshot_index`, `snapshot_term`, `chunks` |
-//! | `stale_term` | `term` |
+//! | `stale_term`, `timeout_now` | `term` |
 //! | `install_snapshot` | `term`, `sent_at`, `snapshot_index`, `snapshot_term`, `chunk`, `is_last`, and `data` in base64 |
 //! | `log_tail` | `term`, `prev_log_index`, `prev_log_term`, `entries` |
 //! | `relay_entries` | those of `append_entries`, and `leader_id`, `way`, `acknowledged`: an ID, a list of IDs, and a list of lists of an ID and a `sent_at` |
 //! | `relay_entries_response` | `term`, `sent_at`, `match_index`, `acknowledged` |
-//! | `bundle` | `messages`: several of the nine above, each without `src`, `dst` and `leader` |
+//! | `bundle` | `messages`: several of the ten above, each without `src`, `dst` and `leader` |
 //!
 //! An entry is a list, because there are many of them: `[index, term]` when it is a no-op,
 //! `[index, term, at, client, MID, key, value]` when it sets a key, and
@@ -65,6 +65,7 @@ mod kind {
     pub const INSTALL_SNAPSHOT: &str = "install_snapshot";
     pub const LOG_TAIL: &str = "log_tail";
     pub const STALE_TERM: &str = "stale_term";
+    pub const TIMEOUT_NOW: &str = "timeout_now";
     pub const RELAY_ENTRIES: &str = "relay_entries";
     pub const RELAY_ENTRIES_RESPONSE: &str = "relay_entries_response";
 }

@@ -29,6 +29,7 @@ const REQUEST_VOTE: usize =
     r#"{"type":"request_vote","term":,"pre_vote":false,"campaign":,"last_log_index":,"last_log_term":}"#
         .len()
         + 4 * NUMBER;
+const TRANSFER: usize = r#","transfer":true"#.len();
 const REQUEST_VOTE_RESPONSE: usize =
     r#"{"type":"request_vote_response","term":,"pre_vote":false,"campaign":,"granted":false}"#.len()
         + 2 * NUMBER;
@@ -52,6 +53,7 @@ const INSTALL_SNAPSHOT: usize =
         .len()
         + 5 * NUMBER;
 const STALE_TERM: usize = r#"{"type":"stale_term","term":}"#.len() + NUMBER;
+const TIMEOUT_NOW: usize = r#"{"type":"timeout_now","term":}"#.len() + NUMBER;
 const RELAY_ENTRIES_RESPONSE: usize =
     r#"{"type":"relay_entries_response","term":,"sent_at":,"match_index":,"acknowledged":[]}"#.len()
         + 3 * NUMBER;
@@ -141,7 +143,7 @@ fn json_len(value: &impl Serialize) -> usize {
 /// Numbers are counted as if they were the longest, entries exactly.
 pub fn message_len_at_most(message: &Message) -> usize {
     let body = match &message.body {
-        Body::RequestVote(_) => REQUEST_VOTE,
+        Body::RequestVote(vote) => REQUEST_VOTE + if vote.transfer { TRANSFER } else { 0 },
         Body::RequestVoteResponse(_) => REQUEST_VOTE_RESPONSE,
         Body::AppendEntries(append) => append_len(append),
         Body::RelayEntries(relay) => {
@@ -152,6 +154,7 @@ pub fn message_len_at_most(message: &Message) -> usize {
         }
         Body::InstallSnapshot(install) => INSTALL_SNAPSHOT + base64_len(install.data.len()),
         Body::StaleTerm => STALE_TERM,
+        Body::TimeoutNow => TIMEOUT_NOW,
         Body::LogTail(tail) => LOG_TAIL + tail.entries.iter().map(entry_len).sum::<usize>(),
         Body::AppendEntriesResponse(answer) => match answer.outcome {
             AppendOutcome::Matched { .. } => MATCHED,

@@ -23,6 +23,10 @@ pub enum Input<C> {
     Persisted(u64),
     /// A command, for the leader to replicate.
     Propose(C),
+    /// Hand the leadership over to a follower, if this replica leads. Until
+    /// [`Node::is_transferring`](super::Node::is_transferring) is false again, the driver should keep
+    /// further writes and reads for itself.
+    TransferLeadership,
     /// A client waits, and this replica knows no leader or doubts its own.
     Suspect,
     /// A client's read, for the leader to order.

@@ -56,6 +56,7 @@ const MAX_DOUBLINGS: u32 = 2;
 #[derive(Debug)]
 pub struct Candidate {
     pub(super) pre_vote: bool,
+    pub(super) transfer: bool, // the leader of the term before has handed its leadership over; never in a pre-vote
     own_vote_at: Option<Micros>, // when its own vote lease ends; its own vote counts from then on
     pub(super) asked: BTreeSet<Id>, // itself included
     pub(super) votes: BTreeMap<Id, bool>, // the answers by voter; itself included
@@ -86,6 +87,11 @@ impl<C: Command> Node<C> {
     /// Begins a campaign for votes or, with `pre_vote`, for pre-votes. Only the real election
     /// raises the term and uses up this replica's vote.
     pub(super) fn campaign(&mut self, pre_vote: bool) {
+        self.stand(pre_vote, false);
+    }
+
+    /// The same, also for a `transfer` of leadership: then this replica's vote lease does not count.
+    pub(super) fn stand(&mut self, pre_vote: bool, transfer: bool) {
         if !pre_vote {
             self.hard_state.current_term += 1;
             self.hard_state.voted_for = Some(self.id);
@@ -104,12 +110,13 @@ impl<C: Command> Node<C> {
         // losses, and goes on asking.
         let retries = if pre_vote { u32::from(self.failed_campaigns == 0) } else { u32::MAX };
         self.failed_campaigns = if pre_vote { self.failed_campaigns.saturating_add(1) } else { 0 };
-        let own_vote_at = Some(self.vote_lease_end()).filter(|&at| at > self.now);
+        let own_vote_at = Some(self.vote_lease_end()).filter(|&at| at > self.now && !transfer);
         let waits_us = own_vote_at.map_or(0, |at| at - self.now);
         // A voter that is asked for a pre-vote may have to probe its leader first.
         let retry_us = if pre_vote { timeout_us / 4 } else { FIRST_RETRY_US };
         self.role = Role::Candidate(Candidate {
             pre_vote,
+            transfer,
             own_vote_at,
             asked,
             votes: BTreeMap::from([(self.id, true)]),
@@ -272,7 +279,8 @@ mod tests {
             cluster.preset(id(1), &[1, 2, 2], None);
             cluster.node(id(1)).campaign(true);
             let last_log_term = 1;
-            let request = RequestVote { pre_vote: true, campaign: 1, last_log_index, last_log_term };
+            let request =
+                RequestVote { pre_vote: true, transfer: false, campaign: 1, last_log_index, last_log_term };
             let message = Message { term: 3, body: Body::RequestVote(request) };
             cluster.step(id(1), [Input::Receive { from: id(2), message }]);
             cluster.network.iter().any(|envelope| matches!(envelope.message.body, Body::LogTail(_)))

@@ -249,7 +249,8 @@ mod tests {
         while in_turn.len() != 1 {
             in_turn = asked_next(&mut cluster);
         }
-        let request = RequestVote { pre_vote: true, campaign: 1, last_log_index, last_log_term };
+        let request =
+            RequestVote { pre_vote: true, transfer: false, campaign: 1, last_log_index, last_log_term };
         let term = cluster.nodes[&id(2)].hard_state().current_term + 1;
         let message = Message { term, body: Body::RequestVote(request) };
         cluster.step(id(2), [Input::Receive { from: id(3), message }]);

@@ -12,6 +12,7 @@ use super::node::{Node, Role};
 use super::own_disk::OwnDisk;
 use super::progress::Progress;
 use super::reads::PendingRead;
+use super::transfer::Transfer;
 use super::types::{Command, Index, Payload};
 use crate::id::Id;
 use crate::micros::Micros;
@@ -23,7 +24,9 @@ pub struct Leader {
     pub(super) reads: VecDeque<PendingRead>, // in the order in which they came
     pub(super) send_times: SendTimes,
     pub(super) own_disk: OwnDisk,
-    proposed: usize, // the writes since the latest drain
+    pub(super) transfer: Option<Transfer>,
+    pub(super) has_given_up_lease: bool, // for the rest of the term, because of a transfer
+    proposed: usize,                     // the writes since the latest drain
 }
 
 impl Leader {
@@ -34,6 +37,8 @@ impl Leader {
             reads: VecDeque::new(),
             send_times: SendTimes::new(now),
             own_disk: OwnDisk::default(),
+            transfer: None,
+            has_given_up_lease: false,
             proposed: 0,
         }
     }
@@ -90,6 +95,7 @@ impl<C: Command> Node<C> {
             self.become_follower(self.hard_state.current_term, None);
             return;
         }
+        self.tick_transfer();
         self.give_up_relays();
         self.probe_silent_followers();
         let Role::Leader(leader) = &mut self.role else { return };
@@ -111,7 +117,8 @@ impl<C: Command> Node<C> {
             let heartbeat = progress.last_sent_at() + heartbeat_us;
             progress.retransmit_deadline(heartbeat_us).map_or(heartbeat, |deadline| deadline.min(heartbeat))
         };
-        let others = self.reprobe_deadline().min(leader.own_disk_deadline().unwrap_or(Micros::MAX));
+        let timers = [leader.own_disk_deadline(), leader.transfer.map(|transfer| transfer.timer())];
+        let others = timers.into_iter().flatten().fold(self.reprobe_deadline(), Micros::min);
         leader.followers.values().map(follower_deadline).fold(others, Micros::min)
     }
 
@@ -137,6 +144,7 @@ impl<C: Command> Node<C> {
         self.catch_up_followers();
         self.ask_for_entries();
         self.ask_for_reads();
+        self.pursue_transfer();
         self.send_appends();
         self.read_snapshots();
     }

@@ -34,6 +34,7 @@
 //! | `snapshots` | the log is cut behind a snapshot, and followers that need more get one | paper, 7 |
 //! | `reads` | a leader proves that it still leads, by a lease or by a round to a quorum | paper, 8; dissertation, 6.4 |
 //! | `check_quorum` | a leader that hears no quorum steps down | dissertation, 6.2 |
+//! | `transfer` | a leader hands its leadership over | dissertation, 3.10 |
 //! | `own_disk` | a leader watches its own disk as it watches a follower | dissertation, 10.2.1 |
 //! | `progress` | one follower, as its leader knows it: indexes, round trips and losses, reachability | RFC 6298 |
 //! | `fanout` | the number of followers that an append goes to | |
@@ -83,6 +84,8 @@
 //!   with a clock of theirs.
 //! * **A refusal names a term and its first index**, so a leader finds the point of agreement by
 //!   terms and not by entries ([`Log::conflict_hint`](log::Log::conflict_hint)).
+//! * **A leader that stops hands over** (dissertation, 3.10). It gives its lease up before, because
+//!   the votes for its successor disregard the vote leases that the lease rests on (`transfer`).
 //! * **The disk is asked, not waited for.** A change of term, vote or log comes out as an
 //!   [`Action::Persist`]. A message that rests on the change comes out after the driver has said
 //!   that it is on disk. Only a leader's appends go ahead: they acknowledge nothing, and the leader
@@ -127,6 +130,7 @@ mod settings;
 mod snapshots;
 mod suspicion;
 pub mod text;
+mod transfer;
 pub mod tuning;
 pub mod types;
 mod vote;

@@ -1,6 +1,6 @@
 //! The messages between replicas (paper, figure 2), with additions:
 //!
-//! * a flag for the pre-vote (dissertation, 9.6),
+//! * a flag for the pre-vote (dissertation, 9.6), and one for a leadership transfer (3.10),
 //! * the leader's time of sending, which a follower returns unchanged,
 //! * an append that goes from follower to follower.
 
@@ -39,6 +39,8 @@ pub enum Body<C> {
     RelayEntries(RelayEntries<C>),
     /// The answer of the last follower of a relay, for all of them.
     RelayEntriesResponse(RelayEntriesResponse),
+    /// The leader hands its leadership over to the receiver, which has the whole log.
+    TimeoutNow,
 }
 
 /// A request for a vote (paper, 5.2) or for a pre-vote.
@@ -46,6 +48,9 @@ pub enum Body<C> {
 pub struct RequestVote {
     /// A pre-vote: the answer changes no replica's term or vote.
     pub pre_vote: bool,
+    /// The leader of the term before hands its leadership over to the candidate: the voter
+    /// disregards its vote lease. Never for a pre-vote.
+    pub transfer: bool,
     /// The candidate's number for this attempt; the answer returns it, so that an
     /// answer to an earlier attempt never counts.
     pub campaign: u64,

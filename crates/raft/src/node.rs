@@ -121,6 +121,7 @@ impl<C: Command> Node<C> {
             Input::Propose(command) => self.propose(command),
             Input::Read(id) => self.read(id),
             Input::Suspect => self.suspect(),
+            Input::TransferLeadership => self.transfer_leadership(),
             Input::SnapshotTaken(index) => self.compact(index),
             Input::SnapshotChunk(chunk) => self.send_chunk(chunk),
             Input::SnapshotLost(to) => self.lose_snapshot(to),
@@ -312,6 +313,7 @@ impl<C: Command> Node<C> {
                     Body::RelayEntries(relay) => self.receive_relay_entries(relay),
                     Body::RelayEntriesResponse(response) => self.receive_relay_entries_response(&response),
                     Body::RequestVoteResponse(response) => self.receive_vote(from, term, response),
+                    Body::TimeoutNow => self.receive_timeout_now(from),
                     Body::RequestVote(_) | Body::LogTail(_) | Body::StaleTerm => {}
                 }
             }
@@ -362,11 +364,12 @@ impl<C: Command> Node<C> {
         self.send_in(self.hard_state.current_term, to, body);
     }
 
-    /// Sends in a term. Only a leader's appends need not wait for its own disk: they acknowledge
+    /// Sends in a term. Only the messages of a leader need not wait for its own disk: they acknowledge
     /// nothing (dissertation, 10.2.1). A follower that sends a relay on acknowledges its entries,
     /// so that message waits.
     pub(super) fn send_in(&mut self, term: Term, to: Id, body: Body<C>) {
-        let acknowledges_nothing = matches!(body, Body::AppendEntries(_) | Body::InstallSnapshot(_));
+        let acknowledges_nothing =
+            matches!(body, Body::AppendEntries(_) | Body::InstallSnapshot(_) | Body::TimeoutNow);
         let action = Action::Send { to, message: Message { term, body } };
         if acknowledges_nothing {
             self.actions.push(action);
@@ -442,7 +445,13 @@ mod tests {
             cluster.nodes[&id(2)].hard_state().current_term
         };
         let latest = 1 + MAX_TERMS_AHEAD;
-        let vote = RequestVote { pre_vote: false, campaign: 1, last_log_index: 1, last_log_term: 1 };
+        let vote = RequestVote {
+            pre_vote: false,
+            transfer: false,
+            campaign: 1,
+            last_log_index: 1,
+            last_log_term: 1,
+        };
         for body in [append(1, (1, 1), 1).body, Body::RequestVote(vote), Body::StaleTerm] {
             assert_eq!(current_term(Message { term: latest, body: body.clone() }), latest);
             assert_eq!(current_term(Message { term: latest + 1, body: body.clone() }), 1, "{body:?}");

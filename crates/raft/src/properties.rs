@@ -20,6 +20,7 @@ enum Event {
     TakeSnapshot(u16),
     Propose(u16),
     Read(u16),
+    Transfer(u16),
     Partition(u8),
     Heal,
 }
@@ -36,6 +37,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => any::<u16>().prop_map(Event::TakeSnapshot),
         8 => any::<u16>().prop_map(Event::Propose),
         4 => any::<u16>().prop_map(Event::Read),
+        2 => any::<u16>().prop_map(Event::Transfer),
         1 => any::<u8>().prop_map(Event::Partition),
         1 => Just(Event::Heal),
     ]
@@ -60,6 +62,10 @@ fn happen(cluster: &mut Cluster, size: u16, number: usize, event: &Event) {
             cluster.step(leader, [put("k", &number.to_string())]);
         }
         Event::Read(n) => cluster.step(replica(n), [Input::Read(number as u64)]),
+        Event::Transfer(n) => {
+            let leader = cluster.leader().unwrap_or(replica(n));
+            cluster.step(leader, [Input::TransferLeadership]);
+        }
         Event::Partition(mask) => {
             let (inside, outside): (Vec<Id>, Vec<Id>) =
                 (1..=size).map(id).partition(|id| mask >> id.number() & 1 == 1);

@@ -56,7 +56,13 @@ impl<C: Command> Node<C> {
     /// election time-out by more than clock rates may differ while it lasts. The vote leases of a
     /// quorum keep every other candidate from a quorum of votes. The leader itself refuses its vote
     /// as long as it leads.
+    ///
+    /// A leader that hands its leadership over lets the voters disregard their vote leases
+    /// (`transfer.rs`), so it has no lease from then on.
     fn lease_end(&self) -> Micros {
+        if matches!(&self.role, Role::Leader(leader) if leader.has_given_up_lease) {
+            return 0;
+        }
         self.reached_by_quorum(self.now, Progress::acked_sent_at) + self.settings.lease_us
     }
 

@@ -188,8 +188,10 @@ impl<C: Command> Node<C> {
 
     /// Asks one replica for its vote or pre-vote.
     pub(super) fn request_vote(&mut self, to: Id, pre_vote: bool) {
+        let transfer = matches!(&self.role, Role::Candidate(candidate) if candidate.transfer);
         let request = RequestVote {
             pre_vote,
+            transfer,
             campaign: self.campaign_id,
             last_log_index: self.log.last_index(),
             last_log_term: self.log.last_term(),
@@ -219,7 +221,7 @@ mod tests {
     /// 2 asks for a vote in term 2, with a log of so many entries of term 1.
     fn request(pre_vote: bool, last_log_index: Index) -> Input {
         let last_log_term = last_log_index.min(1);
-        let request = RequestVote { pre_vote, campaign: 9, last_log_index, last_log_term };
+        let request = RequestVote { pre_vote, transfer: false, campaign: 9, last_log_index, last_log_term };
         Input::Receive { from: id(2), message: Message { term: 2, body: Body::RequestVote(request) } }
     }
 
@@ -344,7 +346,8 @@ mod tests {
 
     /// 3 probes its leader.
     fn request_of_3() -> Input {
-        let request = RequestVote { pre_vote: true, campaign: 1, last_log_index: 1, last_log_term: 1 };
+        let request =
+            RequestVote { pre_vote: true, transfer: false, campaign: 1, last_log_index: 1, last_log_term: 1 };
         Input::Receive { from: id(3), message: Message { term: 2, body: Body::RequestVote(request) } }
     }
 

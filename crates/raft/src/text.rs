@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::message::{
-    Acknowledgement, AppendEntries, AppendOutcome, Body, InstallSnapshot, LogTail, Message,
+    Acknowledgement, AppendEntries, AppendOutcome, Body, InstallSnapshot, LogTail, Message, RequestVote,
 };
 use super::node::{Node, Role};
 use super::types::{Command, Entry, Payload};
@@ -25,7 +25,9 @@ impl<C: Command> fmt::Display for Message<C> {
         match &self.body {
             Body::RequestVote(request) => {
                 let kind = if request.pre_vote { "RequestPreVote" } else { "RequestVote" };
-                write!(f, "{kind} term={term} last={}@{}", request.last_log_index, request.last_log_term)
+                let transfer = if request.transfer { " transfer" } else { "" };
+                let RequestVote { last_log_index, last_log_term, .. } = request;
+                write!(f, "{kind} term={term} last={last_log_index}@{last_log_term}{transfer}")
             }
             Body::RequestVoteResponse(response) => {
                 let kind = if response.pre_vote { "PreVote" } else { "Vote" };
@@ -52,6 +54,7 @@ impl<C: Command> fmt::Display for Message<C> {
                 write!(f, "InstallSnapshot term={term} {snapshot} chunk={chunk}{last}")
             }
             Body::StaleTerm => write!(f, "StaleTerm term={term}"),
+            Body::TimeoutNow => write!(f, "TimeoutNow term={term}"),
             Body::AppendEntriesResponse(response) => match response.outcome {
                 AppendOutcome::Matched { match_index } => write!(f, "Matched term={term} {match_index}"),
                 AppendOutcome::Conflict { prev_log_index, conflict_term, conflict_index } => {

@@ -10,13 +10,18 @@ impl<C: Command> Node<C> {
     /// Another replica asks for this replica's vote or pre-vote (paper, 5.2 and 5.4.1;
     /// dissertation, 9.6).
     pub(super) fn receive_request_vote(&mut self, from: Id, term: Term, request: RequestVote) {
-        if self.answer_vote_request_with_heartbeat(from) || self.defer_pre_vote(from, term, request) {
+        let current_term = self.hard_state.current_term;
+        // A leader that has handed its leadership over votes like any replica.
+        let is_transfer = request.transfer && term > current_term;
+        if !is_transfer && self.answer_vote_request_with_heartbeat(from)
+            || self.defer_pre_vote(from, term, request)
+        {
             return;
         }
-        let current_term = self.hard_state.current_term;
         // The vote lease comes before the term rule, so a candidate that has missed a living leader
-        // can't depose it. A leader's lease rests on this (dissertation, 6.4.1).
-        let may_vote = !self.in_leader_lease();
+        // can't depose it. A leader's lease rests on this (dissertation, 6.4.1). A leader that wants to
+        // be replaced has no lease any more (3.10).
+        let may_vote = request.transfer || !self.in_leader_lease();
         if may_vote && !request.pre_vote && term > current_term {
             self.become_follower(term, None);
         }
@@ -74,12 +79,14 @@ mod tests {
     use crate::harness::{Cluster, SETTINGS, id};
     use crate::message::Message;
 
+    const REQUEST: RequestVote =
+        RequestVote { pre_vote: false, transfer: false, campaign: 1, last_log_index: 0, last_log_term: 0 };
+
     #[test]
     fn voter_gives_its_candidate_a_whole_time_out() {
         let mut cluster = Cluster::new(3, 1, SETTINGS);
         cluster.now = cluster.nodes[&id(2)].deadline() - 1;
-        let request = RequestVote { pre_vote: false, campaign: 1, last_log_index: 0, last_log_term: 0 };
-        let message = Message { term: 1, body: Body::RequestVote(request) };
+        let message = Message { term: 1, body: Body::RequestVote(REQUEST) };
         cluster.step(id(2), [Input::Receive { from: id(1), message }]);
         assert!(cluster.nodes[&id(2)].deadline() >= cluster.now + SETTINGS.election_timeout_us);
     }
@@ -88,8 +95,7 @@ mod tests {
     fn vote_outlives_a_restart() {
         let granted = |candidate| {
             let mut cluster = Cluster::new(3, 1, SETTINGS);
-            let request = RequestVote { pre_vote: false, campaign: 1, last_log_index: 0, last_log_term: 0 };
-            let message = Message { term: 1, body: Body::RequestVote(request) };
+            let message = Message { term: 1, body: Body::RequestVote(REQUEST) };
             cluster.step(id(2), [Input::Receive { from: id(1), message: message.clone() }]);
             cluster.restart(id(2));
             cluster.now += SETTINGS.election_timeout_us;

@@ -159,7 +159,8 @@ fn answer(number: u64) -> Outbound {
 }
 
 fn peer_message() -> Outbound {
-    let vote = RequestVote { pre_vote: true, campaign: 1, last_log_index: 0, last_log_term: 0 };
+    let vote =
+        RequestVote { pre_vote: true, transfer: false, campaign: 1, last_log_index: 0, last_log_term: 0 };
     let message = Message { term: 1, body: Body::RequestVote(vote) };
     Outbound::Peer { to: id(1), leader: None, message }
 }

@@ -38,7 +38,9 @@ impl Invariant for TermMonotone {
                 Body::RelayEntries(relay) => !relay.acknowledged.is_empty(),
                 Body::RequestVote(request) => !request.pre_vote,
                 Body::RequestVoteResponse(response) => response.granted && !response.pre_vote,
-                Body::AppendEntries(_) | Body::InstallSnapshot(_) | Body::LogTail(_) => false,
+                Body::AppendEntries(_) | Body::InstallSnapshot(_) | Body::LogTail(_) | Body::TimeoutNow => {
+                    false
+                }
             };
             if promises {
                 self.promised[at] = self.promised[at].max(message.term);

@@ -126,6 +126,8 @@ enum Command {
     Suspect(u16),
     /// `read 1 7 8`: one batch of reads, named by numbers.
     Read(u16, Vec<u64>),
+    /// This replica hands its leadership over, if it leads.
+    Transfer(u16),
     /// `partition "1 2" "3 4 5"`: only replicas that are in a group together hear each other.
     Partition(Vec<String>),
     /// All replicas hear each other.
@@ -345,6 +347,10 @@ impl Runner for Script {
                 let id = self.replica(*number)?;
                 self.cluster.step(id, [Input::Suspect]);
             }
+            Command::Transfer(number) => {
+                let id = self.replica(*number)?;
+                self.cluster.step(id, [Input::TransferLeadership]);
+            }
             Command::Read(number, reads) => self.read(self.replica(*number)?, reads)?,
             Command::Partition(groups) => {
                 let groups: Result<Vec<_>, _> = groups.iter().map(|group| self.group(group)).collect();
@@ -409,5 +415,7 @@ scripts! {
     repeated_append,
     retransmission,
     rotation,
+    transfer,
+    transfer_fails,
     vote_refused_while_leader_is_heard,
 }

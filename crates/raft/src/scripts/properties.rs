@@ -20,6 +20,7 @@ fn command_that_makes_no_sense_is_refused_with_its_line() {
         ("cluster 3 patience=999", "patience lasts as long as an election time-out"),
         ("cluster 3 patience=60001", "time ends after 60000 ms"),
         ("suspect 6", "there is no replica 6"),
+        ("transfer 6", "there is no replica 6"),
         ("timeout 0", "there is no replica 0"),
         ("sync 6", "there is no replica 6"),
         ("restart 65535", "there is no replica 65535"),
@@ -126,6 +127,7 @@ fn line() -> impl Strategy<Value = String> {
         6 => Just("stabilize".to_owned()),
         6 => (replica(), 0..9u8).prop_map(|(n, value)| format!("propose {n} a={value} \"b \\n\"=''")),
         3 => (replica(), number(0..1 << 40)).prop_map(|(n, read)| format!("read {n} {read}")),
+        2 => replica().prop_map(|n| format!("transfer {n}")),
         2 => prop::sample::select(&["\"1 2\" \"3\"", "\"1\"", "\"2 3\"", "\"1 2 3\"", "\"9\"", "\"\""][..])
             .prop_map(|groups| format!("partition {groups}")),
         2 => Just("heal".to_owned()),
