@@ -5,7 +5,8 @@
 //! Every request that the replica takes in is *pending* until it gets its answer, so the replica
 //! answers no request twice and forgets none. The leader proposes writes and answers them when they
 //! are applied; other replicas name the leader. A replica that knows no leader holds a request for
-//! a while, because a redirect without a leader only sends the client around in circles.
+//! a while, because a redirect without a leader only sends the client around in circles. So does a
+//! leader that hands its leadership over: the requests that come meanwhile are for its successor.
 //!
 //! | file | job |
 //! |---|---|
@@ -85,6 +86,14 @@ pub struct Saved {
     pub state_machine: Option<StateMachine>,
 }
 
+/// The facts on which the routes of requests depend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    leader: Option<Id>,
+    contact: Option<Micros>, // when a leader was last heard
+    is_transferring: bool,
+}
+
 /// One replica.
 #[derive(Debug)]
 pub struct Replica {
@@ -104,7 +113,7 @@ pub struct Replica {
     reads: BTreeMap<ReadId, (RequestId, Operation)>, // those that the core was asked for
     next_read: ReadId,
     redirected: Option<(Id, Micros)>, // the first client that was redirected since the leader was heard, and when
-    seen: (Option<Id>, Option<Micros>), // leader and contact when the held were last looked at
+    seen: Seen,                       // when the held were last looked at
     told: Option<(Id, Index, Micros)>, // the latest append: its sender, what it says is committed, and when it came
     current_at: Option<Micros>,        // when the state had all that the leader had told to be committed
     batch_at: Micros,                  // when the last batch ended
@@ -112,6 +121,7 @@ pub struct Replica {
     limits: Limits,
     forwards: bool,
     probes_on_demand: bool, // requests can have the core probe the leader
+    retires: bool,          // it hands its leadership over whenever it leads
     hold_us: Micros,
     log_limits: LogLimits,
     max_data_bytes: Option<usize>,
@@ -157,11 +167,12 @@ impl Replica {
             reads: BTreeMap::new(),
             next_read: 0,
             redirected: None,
-            seen: (None, None),
+            seen: Seen::default(),
             leaderless_since: Some(now),
             limits,
             forwards: options.forwards,
             probes_on_demand: options.tuning.detection == Detection::OnDemand,
+            retires: false,
             hold_us: options.hold_us,
             log_limits: options.log,
             max_data_bytes: options.max_data_bytes,
@@ -205,6 +216,16 @@ impl Replica {
         self.node.step(now, Input::Persisted(number));
     }
 
+    /// Hands the leadership over to another replica, if this one leads.
+    pub fn transfer_leadership(&mut self, now: Micros) {
+        self.node.step(now, Input::TransferLeadership);
+    }
+
+    /// This replica is to stop: from now on it hands its leadership over whenever it leads.
+    pub fn retire(&mut self) {
+        self.retires = true;
+    }
+
     /// Does the work that is due by now, after the inputs of a batch and before its end. Needed
     /// only when the [`deadline`](Self::deadline) that there was before the batch has come.
     pub fn tick(&mut self, now: Micros) {
@@ -221,13 +242,17 @@ impl Replica {
     }
 
     fn end_batch(&mut self, now: Micros) {
+        if self.retires {
+            self.transfer_leadership(now);
+        }
         self.batch_at = now;
         self.remove_expired(now);
         self.perform_actions(now);
         self.note_current();
         self.take_snapshot();
         self.send_abandoned_on();
-        let seen = (self.node.leader(), self.node.last_leader_contact());
+        let (leader, contact) = (self.node.leader(), self.node.last_leader_contact());
+        let seen = Seen { leader, contact, is_transferring: self.node.is_transferring() };
         if seen != self.seen || self.hold_deadline().is_some_and(|until| until <= now) {
             self.note_leader(now, seen);
             self.held.rotate_left(self.to_review); // oldest first again
@@ -289,7 +314,8 @@ impl Replica {
     pub fn deadline(&self) -> Micros {
         let goes_on = self.to_review > 0 || self.abandoned_from.is_some();
         let own = goes_on.then_some(self.batch_at).or(self.hold_deadline());
-        let removal = self.removal_deadline().filter(|_| self.node.is_leader());
+        let takes_writes = self.node.is_leader() && !self.node.is_transferring();
+        let removal = self.removal_deadline().filter(|_| takes_writes);
         own.into_iter().chain(removal).fold(self.node.deadline(), Micros::min)
     }
 

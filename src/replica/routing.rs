@@ -4,7 +4,7 @@
 use tracing::info;
 
 use super::pending::PendingState;
-use super::{ELECTION_TIMEOUT_US, Effect, Replica, SENT_ON_AT_ONCE};
+use super::{ELECTION_TIMEOUT_US, Effect, Replica, SENT_ON_AT_ONCE, Seen};
 use crate::command::Command;
 use crate::exchange::Outbound;
 use crate::id::Id;
@@ -43,12 +43,17 @@ impl Replica {
         }
     }
 
-    /// Serves a request, or redirects it to the leader, or holds it until a leader is known.
+    /// Serves a request, or redirects it to the leader, or holds it until a leader is known that
+    /// takes it.
     pub(super) fn route(&mut self, now: Micros, request: Request, until: Micros) {
         match self.node.leader() {
-            Some(leader) if leader == self.node.id() => self.ask_core(now, request),
+            Some(leader) if leader == self.node.id() && !self.node.is_transferring() => {
+                self.ask_core(now, request);
+            }
             Some(leader)
-                if !self.node.is_probing_leader() && !self.suspects_leader(now, request.id.client) =>
+                if leader != self.node.id()
+                    && !self.node.is_probing_leader()
+                    && !self.suspects_leader(now, request.id.client) =>
             {
                 let contact = self.node.last_leader_contact();
                 let earlier = self.redirected.filter(|(_, redirected_at)| Some(*redirected_at) > contact);
@@ -125,13 +130,13 @@ impl Replica {
         }
     }
 
-    pub(super) fn note_leader(&mut self, now: Micros, seen: (Option<Id>, Option<Micros>)) {
-        if seen.0 != self.seen.0 {
+    pub(super) fn note_leader(&mut self, now: Micros, seen: Seen) {
+        if seen.leader != self.seen.leader {
             let term = self.node.hard_state().current_term;
-            info!(term, leader = ?seen.0, "leader changed");
-            self.leaderless_since = seen.0.is_none().then_some(now);
-            if seen.0.is_some() && seen.0 != self.known_leader {
-                self.known_leader = seen.0;
+            info!(term, leader = ?seen.leader, "leader changed");
+            self.leaderless_since = seen.leader.is_none().then_some(now);
+            if seen.leader.is_some() && seen.leader != self.known_leader {
+                self.known_leader = seen.leader;
                 self.leader_changes += 1;
             }
         }

@@ -3,6 +3,7 @@
 
 mod forwarding;
 mod memory;
+mod transfer;
 
 use super::pending::{MAX_PENDING, MAX_PENDING_BYTES};
 use super::routing::{LATE_HOLD_US, REDIRECT_US};

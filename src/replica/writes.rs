@@ -69,7 +69,8 @@ impl Replica {
     /// A leader removes keys whose deadline has passed, so that their memory comes back although no
     /// client asks for them. Expiry is an entry like any other write.
     pub(super) fn remove_expired(&mut self, now: Micros) {
-        if self.node.is_leader() && self.removal_deadline().is_some_and(|due| due <= now) {
+        let takes_writes = self.node.is_leader() && !self.node.is_transferring();
+        if takes_writes && self.removal_deadline().is_some_and(|due| due <= now) {
             self.next_removal = now + EXPIRY_INTERVAL_US;
             let command = Command::One(Operation::RemoveExpired { limit: MAX_REMOVED });
             let proposal = Proposal { at: self.unix_time(now), request: None, command };
