@@ -9,6 +9,7 @@ use super::clients::{Clients, Follows, Sending};
 use super::coverage::Coverage;
 use super::faults::Faults;
 use super::invariants::{Before, Invariants, Observation, Violation};
+use super::leadership::LeadershipTransfers;
 use super::liveness;
 use super::network::{Fate, Network};
 use super::plan::{Plan, Storage};
@@ -47,6 +48,7 @@ pub struct Cluster {
     requester: Requester,
     pub(super) traffic: Traffic,
     transfers: Transfers,
+    leadership: LeadershipTransfers,
     pub(super) elected_at: Vec<Micros>, // when a replica began to lead, in order
     scales: Option<Vec<u8>>,            // holds each encoded datagram if bytes are counted
 }
@@ -87,6 +89,7 @@ impl Cluster {
             requester: Requester::new(plan.workload.poll_us),
             traffic: Traffic::default(),
             transfers: Transfers::default(),
+            leadership: LeadershipTransfers::default(),
             elected_at: Vec::new(),
             scales: None,
             rng: rng.fork(),
@@ -346,6 +349,7 @@ impl Cluster {
         self.invariants.after_batch(&moment)?;
         self.coverage.note(&moment, self.invariants.knowledge());
         self.coverage.transfers_resumed += self.transfers.note(&moment);
+        self.coverage.leaderships_transferred += u64::from(self.leadership.note(&moment));
         if !before.led && moment.node().is_leader() {
             self.elected_at.push(self.now);
         }

@@ -89,6 +89,8 @@ counters! {
     elections true,
     /// Leaders that stopped leading without a crash.
     step_downs true,
+    /// Leaderships that a leader handed over to another replica.
+    leaderships_transferred true,
     /// Pre-votes that were refused.
     refused_pre_votes true,
     /// Votes that were refused.

@@ -91,6 +91,12 @@ impl Cluster {
                 self.servers[at].clogged += 1;
                 Some(Undo::Unclog(at))
             }
+            FaultKind::Transfer(target) => {
+                let at = self.resolve(target)?;
+                self.servers[at].hands_over = true;
+                self.wake_consensus(at);
+                None
+            }
             FaultKind::SlowDisk(target, least_us) => {
                 let at = self.resolve(target)?;
                 self.servers[at].disk.slow_down(least_us);

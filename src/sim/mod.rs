@@ -30,6 +30,7 @@
 //! | `coverage` | counts of the situations that runs reach |
 //! | `trace` | a space-time transcript of a run |
 //! | `traffic` | counts of the messages between replicas |
+//! | `leadership` | the leaderships that are handed over |
 //! | `transfers` | the snapshots on their way to followers |
 //! | `run` | a plan becomes an outcome |
 //! | `measure` | the cost of requests in a running cluster |
@@ -73,6 +74,7 @@ mod faults;
 mod history;
 mod intents;
 pub mod invariants;
+mod leadership;
 mod liveness;
 pub mod locks;
 pub mod measure;

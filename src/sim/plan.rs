@@ -257,6 +257,9 @@ pub enum FaultKind {
     CrashOn(Trigger),
     /// A replica pauses, and its clock does not.
     Pause(Target),
+    /// A replica hands its leadership over to another one, if it leads. No operator of a cluster calls
+    /// this a fault, and it has no end.
+    Transfer(Target),
     /// Each sync of a replica's disk takes at least this time, in microseconds. The end of the
     /// fault ends the current sync. With a time as long as the fault, the disk hangs. Without disks
     /// the fault has no effect.
@@ -399,6 +402,7 @@ impl fmt::Display for FaultKind {
             Self::Crash(target) => write!(f, "{target} is down"),
             Self::CrashOn(trigger) => write!(f, "the next replica that {trigger} is down"),
             Self::Pause(target) => write!(f, "{target} stands still"),
+            Self::Transfer(target) => write!(f, "{target} hands its leadership over"),
             Self::SlowDisk(target, least_us) => {
                 write!(f, "each sync of {target} takes at least {least_us} us")
             }

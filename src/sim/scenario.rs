@@ -222,6 +222,7 @@ fn check_plan(plan: &Plan) -> Result<(), &'static str> {
         FaultKind::Deaf(target) | FaultKind::Mute(target) | FaultKind::Clog(target) => named(target),
         FaultKind::Lag(target) | FaultKind::Stall(target) | FaultKind::SlowClock(target) => named(target),
         FaultKind::SlowDisk(target, _) | FaultKind::FullDisk(target) => named(target),
+        FaultKind::Transfer(target) => named(target),
         FaultKind::WriteError(target) | FaultKind::SyncError(target) => named(target),
         FaultKind::DamagedSector(at) => *at >= plan.replicas || is_needed(*at),
         FaultKind::Delay(target, by_us) => named(target) || *by_us > LONGEST_DELAY_US,

@@ -74,6 +74,8 @@ pub struct Server {
     pub batch_due: bool,
     /// Whether its sender stage has been woken.
     pub transmit_due: bool,
+    /// Whether its next batch hands its leadership over.
+    pub hands_over: bool,
     /// The messages of its last batch that it must answer.
     pub arrivals: Arrivals,
     /// The time of its timer.
@@ -117,6 +119,7 @@ impl Server {
             clogged: 0,
             batch_due: false,
             transmit_due: false,
+            hands_over: false,
             arrivals: Arrivals::default(),
             wake_at: None,
             ended_by_disk: false,
@@ -194,6 +197,7 @@ impl Server {
         self.waiting.clear();
         self.outbox = outbox(&self.options, self.max_datagram);
         (self.batch_due, self.transmit_due, self.wake_at) = (false, false, None);
+        self.hands_over = false;
     }
 
     /// From now on its clock runs at this rate.
@@ -297,6 +301,9 @@ impl Server {
                     inputs.into_iter().for_each(|inbound| replica.handle(now, inbound));
                 }
             }
+        }
+        if std::mem::take(&mut self.hands_over) {
+            replica.transfer_leadership(now);
         }
         replica.tick(now);
         let mut effects =

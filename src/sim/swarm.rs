@@ -76,6 +76,7 @@ pub fn plan(seed: u64) -> Plan {
     if storage != Storage::Memory {
         disks::add_faults(&mut root.fork(), replicas, lifetime_us, &liveness, &mut faults);
     }
+    add_transfers(&mut root.fork(), replicas, lifetime_us, &mut faults);
     let liveness = Some(liveness);
     Plan {
         seed,
@@ -167,6 +168,19 @@ fn add_pattern(rng: &mut Rng, replicas: usize, lifetime_us: Micros, faults: &mut
         _ => {}
     }
     faults.retain(|fault| fault.at_us < lifetime_us);
+}
+
+/// In one seed of four, leaders hand their leadership over, while all other faults go on.
+fn add_transfers(rng: &mut Rng, replicas: usize, lifetime_us: Micros, faults: &mut Vec<Fault>) {
+    let pace_us = one_of(rng, &[100, 500, 2_000]) * MS;
+    let mut at_us = rng.u64(ELECTION_TIMEOUT_US..3 * ELECTION_TIMEOUT_US);
+    if rng.u8(0..4) > 0 {
+        return;
+    }
+    while at_us < lifetime_us {
+        faults.push(Fault { at_us, for_us: None, kind: FaultKind::Transfer(target(rng, replicas)) });
+        at_us += rng.u64(1..2 * pace_us);
+    }
 }
 
 /// The same for snapshots and disks. A replica without a disk can't restart.

@@ -19,6 +19,7 @@
 //! | `resumes_leadership` | a leader that is elected again trusts its old match indexes |
 //! | `sessions` | the sessions of one replica have other bounds |
 //! | `stale_ack` | an acknowledgement of an earlier term counts in this one |
+//! | `transfers` | a leadership transfer counts where it must not |
 //! | `up_to_date` | logs are compared by a wrong rule |
 //! | `votes_twice` | a replica votes twice in a term |
 
@@ -35,6 +36,7 @@ mod relays;
 mod resumes_leadership;
 mod sessions;
 mod stale_ack;
+mod transfers;
 mod up_to_date;
 mod votes_twice;
 
@@ -59,6 +61,7 @@ use relays::{AcksForTheWay, RecallsAsNew};
 use resumes_leadership::ResumesLeadership;
 use sessions::ExpiresAlone;
 use stale_ack::CountsStaleAck;
+use transfers::{OldTimeoutNow, VotesAsInTransfers};
 use up_to_date::UpToDate;
 use votes_twice::VotesTwice;
 
@@ -203,6 +206,10 @@ bugs! {
     /// The earlier acknowledgement of another follower is recalled as if that follower had just
     /// heard the leader.
     RecallsAsNew = "recalls-as-new": RecallsAsNew,
+    /// The order of an earlier leader to stand for election counts as one of the present leader.
+    OldTimeoutNow = "old-timeout-now": OldTimeoutNow,
+    /// A voter disregards its vote lease for each candidate, not only in a leadership transfer.
+    VotesAsInTransfers = "votes-as-in-transfers": VotesAsInTransfers,
 }
 
 impl fmt::Display for Bug {

@@ -39,6 +39,7 @@ mod states_equal;
 mod term_monotone;
 mod terms_are_earned;
 mod time_moves_forward;
+mod transfers_are_safe;
 mod vote_once;
 mod votes_are_asked_for;
 mod watches_hold;
@@ -269,6 +270,7 @@ impl Invariants {
                 Box::new(state_machine_safety::StateMachineSafety),
                 Box::new(leader_completeness::LeaderCompleteness),
                 Box::new(lease_exclusivity::LeaseExclusivity::new(replicas)),
+                Box::new(transfers_are_safe::TransfersAreSafe::default()),
                 Box::new(at_most_once::AtMostOnce),
                 Box::new(applied_once::AppliedOnce),
                 Box::new(time_moves_forward::TimeMovesForward),

@@ -1,6 +1,7 @@
 //! A replica that has heard a leader votes for no other replica and not for itself for an election
 //! time-out by its own clock (dissertation, 6.4.1). A restart does not end this vote lease. Read
-//! leases depend on it. So does a leader that only some replicas do not hear. A replica that crashes
+//! leases depend on it. So does a leader that only some replicas do not hear. A replica votes earlier
+//! for one that the leader itself has told to stand in the next term (dissertation, 3.10). A replica that crashes
 //! before its first term is on disk has answered no leader, and starts as if it were new.
 
 use raft::types::HardState;
@@ -8,11 +9,13 @@ use raft::types::HardState;
 use super::{Invariant, Knowledge, Observation};
 use crate::micros::Micros;
 use crate::replica::ELECTION_TIMEOUT_US;
+use crate::sim::leadership::LeadershipTransfers;
 use crate::sim::server::Server;
 
 #[derive(Debug)]
 pub(super) struct PromisesAreKept {
     promises: Vec<Promise>, // per replica
+    transfers: LeadershipTransfers,
 }
 
 /// The vote lease of a replica at the end of its previous batch.
@@ -24,7 +27,7 @@ struct Promise {
 
 impl PromisesAreKept {
     pub(super) fn new(replicas: usize) -> Self {
-        Self { promises: vec![Promise::default(); replicas] }
+        Self { promises: vec![Promise::default(); replicas], transfers: LeadershipTransfers::default() }
     }
 }
 
@@ -53,6 +56,7 @@ impl Invariant for PromisesAreKept {
     fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let (before, node) = (moment.before, moment.node());
         let hard_state = node.hard_state();
+        self.transfers.note(moment);
         let promise = &mut self.promises[moment.at];
         promise.inherit(moment);
         promise.note(before.last_leader_contact);
@@ -61,6 +65,9 @@ impl Invariant for PromisesAreKept {
         promise.note(node.last_leader_contact());
         let earlier = (before.term, before.voted_for);
         let Some(voted_for) = hard_state.voted_for else { return Ok(()) };
+        if self.transfers.allows(hard_state.current_term, usize::from(voted_for.number())) {
+            return Ok(());
+        }
         let now = moment.servers[moment.at].shows(moment.now);
         if (hard_state.current_term, hard_state.voted_for) != earlier && now < until {
             let term = hard_state.current_term;
