@@ -21,13 +21,12 @@ from pathlib import Path
 from typing import Any
 
 INK, FAINT, PAPER = "#1f2933", "#cbd2d9", "#ffffff"
-# Brightness and marks tell the lines apart, too.
-COLOURS = {5: "#1b4f8a", 7: "#d1700f", 9: "#2f8f5b"}
+BLUE, ORANGE, GREEN, GREY = "#1b4f8a", "#d1700f", "#2f8f5b", "#7b8794"
 # The colours on a dark page, for those above and those of put.svg.
 DARK = {
     INK: "#e4e7eb", FAINT: "#3e4c59", PAPER: "#0d1117",
-    COLOURS[5]: "#6ea8e5", COLOURS[7]: "#f0a04b", COLOURS[9]: "#63c08f",
-    "#7b8794": "#9aa5b1", "#52606d": "#cbd2d9", "#3e7cb1": "#5b9bd5", "#81a4cd": "#48698f",
+    BLUE: "#6ea8e5", ORANGE: "#f0a04b", GREEN: "#63c08f", GREY: "#9aa5b1",
+    "#52606d": "#cbd2d9", "#3e7cb1": "#5b9bd5", "#81a4cd": "#48698f",
 }
 NOTE = (
     "Measured in virtual time, with the delays of the simulator: "
@@ -55,8 +54,24 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class Series:
+    """A system that lines show. Brightness and marks tell the lines apart, too."""
+
+    name: str
+    colour: str
+    shape: str
+
+
+REPLICAS = {
+    5: Series("5 replicas", BLUE, "circle"),
+    7: Series("7 replicas", ORANGE, "square"),
+    9: Series("9 replicas", GREEN, "triangle"),
+}
+
+
+@dataclass(frozen=True)
 class Line:
-    replicas: int
+    series: Series
     is_dashed: bool
     points: list[tuple[float, float]]
 
@@ -154,12 +169,12 @@ def loads(measured: dict[str, Any]) -> list[tuple[str, str, str, Axis]]:
 
 def lines(rows: list[dict[str, Any]], x: str, y: str, is_dashed: bool = False) -> list[Line]:
     return [
-        Line(replicas, is_dashed, [(row[x], row[y]) for row in rows if row["replicas"] == replicas])
-        for replicas in COLOURS
+        Line(series, is_dashed, [(row[x], row[y]) for row in rows if row["replicas"] == replicas])
+        for replicas, series in REPLICAS.items()
     ]
 
 
-def picture(title: str, panels: list[str], entries: str) -> str:
+def picture(title: str, panels: list[str], entries: str, note: str = NOTE) -> str:
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"',
         ' font-family="sans-serif" font-size="14">',
@@ -168,7 +183,7 @@ def picture(title: str, panels: list[str], entries: str) -> str:
         f'<text x="{LEFT}" y="28" font-size="17" font-weight="bold" fill="{INK}">{title}</text>',
         entries,
         *panels,
-        f'<text x="{LEFT}" y="{HEIGHT - 14}" font-size="12" fill="{INK}">{NOTE}</text>',
+        f'<text x="{LEFT}" y="{HEIGHT - 14}" font-size="12" fill="{INK}">{note}</text>',
         "</svg>",
         "",
     ])
@@ -176,15 +191,15 @@ def picture(title: str, panels: list[str], entries: str) -> str:
 
 def legend() -> str:
     return "\n".join(
-        legend_entry(130 * place, f"{replicas} replicas", colour, False, replicas)
-        for place, (replicas, colour) in enumerate(COLOURS.items())
+        legend_entry(130 * place, series.name, series.colour, False, series)
+        for place, series in enumerate(REPLICAS.values())
     )
 
 
-def legend_entry(x: int, name: str, colour: str, is_dashed: bool, replicas: int | None = None) -> str:
+def legend_entry(x: int, name: str, colour: str, is_dashed: bool, series: Series | None = None) -> str:
     x += LEFT
     sample = stroke(f"M{x} 50H{x + 30}", colour, is_dashed)
-    dot = mark(x + 15, 50, replicas) if replicas else ""
+    dot = mark(x + 15, 50, series) if series else ""
     return f'{sample}{dot}<text x="{x + 38}" y="55" fill="{INK}">{name}</text>'
 
 
@@ -193,13 +208,14 @@ def stroke(path: str, colour: str, is_dashed: bool = False, width: float = 2) ->
     return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}"{dashes}/>'
 
 
-def mark(x: float, y: float, replicas: int) -> str:
+def mark(x: float, y: float, series: Series) -> str:
     shapes = {
-        5: f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4"',
-        7: f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"',
-        9: f'<path d="M{x:.1f} {y - 5:.1f}L{x + 5:.1f} {y + 4:.1f}H{x - 5:.1f}Z"',
+        "circle": f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4"',
+        "square": f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"',
+        "triangle": f'<path d="M{x:.1f} {y - 5:.1f}L{x + 5:.1f} {y + 4:.1f}H{x - 5:.1f}Z"',
+        "diamond": f'<path d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6Z"',
     }
-    return f'{shapes[replicas]} fill="{COLOURS[replicas]}"/>'
+    return f'{shapes[series.shape]} fill="{series.colour}"/>'
 
 
 def panel(place: int, name: str, x: Axis, y: Axis, drawn: list[Line]) -> str:
@@ -233,8 +249,8 @@ def draw_line(line: Line, x: Axis, y: Axis, left: float, bottom: float) -> str:
         for at, value in line.points
     ]
     path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in places)
-    marks = "".join(mark(a, b, line.replicas) for a, b in places)
-    return stroke(path, COLOURS[line.replicas], line.is_dashed) + marks
+    marks = "".join(mark(a, b, line.series) for a, b in places)
+    return stroke(path, line.series.colour, line.is_dashed) + marks
 
 
 if __name__ == "__main__":
