@@ -12,8 +12,8 @@ from simulator.tests.support import ROOT
 
 sys.path.insert(0, str(ROOT / "benches" / "peers"))
 
-import load
 import drawing
+import load
 import report
 import systems
 
