@@ -16,7 +16,8 @@ In `script`, in the order in which the page runs them:
     path.js         one request -> the messages that carried it
     text.js         times, names and messages in words
     ruler.js        the axis, events, faults, and the strip with the whole run
-    lanes.js        the lanes of clients and replicas
+    lanes.js        the lanes: leaders, partitions, pauses, log lines
+    operations.js   the requests of the clients
     arrows.js       messages, one by one or by density
     diagram.js      the space-time diagram: draws all of it, finds the item at a point
     plots.js        the axes and marks of a chart

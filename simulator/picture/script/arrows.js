@@ -8,227 +8,242 @@ const LOST_PART = 0.45;
 
 /** The messages that the view shows, as numbers; `null` if they are too many to draw one by one. */
 function visibleMessages({ run, view, hidden, groups }) {
-  const [low, high] = run.range(view.from, view.to);
-  const found = [];
-  for (let i = low; i < high; i++) {
-    if (run.arrives[i] < view.from || hidden.has(groups.of[run.type[i]])) continue;
-    found.push(i);
-    if (found.length > MOST_ARROWS) return null;
-  }
-  return found;
+    const [low, high] = run.range(view.from, view.to);
+    const found = [];
+    for (let i = low; i < high; i++) {
+        if (run.arrives[i] < view.from || hidden.has(groups.of[run.type[i]])) continue;
+        found.push(i);
+        if (found.length > MOST_ARROWS) return null;
+    }
+    return found;
 }
 
 /** The two ends of the line of a message. A lost one ends on its way. */
 function ends({ run, layout, view }, message) {
-  const x1 = layout.x(view, run.sent[message]);
-  const y1 = layout.y[run.from[message]];
-  const y2 = layout.y[run.to[message]];
-  if (run.fate[message] === DELIVERED) return [x1, y1, layout.x(view, run.arrives[message]), y2];
-  const transit = Math.max(run.delay[message], run.typicalDelay);
-  const x2 = layout.x(view, run.sent[message] + transit);
-  return [x1, y1, x1 + (x2 - x1) * LOST_PART, y1 + (y2 - y1) * LOST_PART];
+    const x1 = layout.x(view, run.sent[message]);
+    const y1 = layout.y[run.from[message]];
+    const y2 = layout.y[run.to[message]];
+    if (run.fate[message] === DELIVERED) return [x1, y1, layout.x(view, run.arrives[message]), y2];
+    const transit = Math.max(run.delay[message], run.typicalDelay);
+    const x2 = layout.x(view, run.sent[message] + transit);
+    return [x1, y1, x1 + (x2 - x1) * LOST_PART, y1 + (y2 - y1) * LOST_PART];
 }
 
 function drawArrows(scene, messages) {
-  const { run, groups } = scene;
-  const faded = scene.path ? 0.16 : Math.min(0.85, Math.max(0.4, 250 / messages.length));
-  const byColour = new Map();
-  for (const i of messages) {
-    const key = run.fate[i] === DELIVERED ? groups.of[run.type[i]] : -1;
-    if (!byColour.has(key)) byColour.set(key, []);
-    byColour.get(key).push(i);
-  }
-  scene.pen.globalAlpha = faded;
-  for (const [key, some] of byColour) {
-    const isLost = key < 0;
-    const colour = isLost ? scene.palette.lost : scene.palette.groups[key];
-    drawLines(scene, some, colour, isLost ? [4, 3] : [], messages.length < 300 ? 1.4 : 1);
-    if (isLost) drawCrosses(scene, some, colour);
-    else if (messages.length <= MOST_HEADS) drawHeads(scene, some, colour);
-  }
-  drawCopies(scene);
-  scene.pen.globalAlpha = 1;
-  if (messages.length <= MOST_LABELS && !scene.path) drawLabels(scene, messages);
+    const { run, groups } = scene;
+    const faded = scene.path ? 0.16 : Math.min(0.85, Math.max(0.4, 250 / messages.length));
+    const byColour = new Map();
+    for (const i of messages) {
+        const key = run.fate[i] === DELIVERED ? groups.of[run.type[i]] : -1;
+        if (!byColour.has(key)) byColour.set(key, []);
+        byColour.get(key).push(i);
+    }
+    scene.pen.globalAlpha = faded;
+    for (const [key, some] of byColour) {
+        const isLost = key < 0;
+        const colour = isLost ? scene.palette.lost : scene.palette.groups[key];
+        drawLines(scene, some, colour, isLost ? [4, 3] : [], messages.length < 300 ? 1.4 : 1);
+        if (isLost) drawCrosses(scene, some, colour);
+        else if (messages.length <= MOST_HEADS) drawHeads(scene, some, colour);
+    }
+    drawCopies(scene);
+    scene.pen.globalAlpha = 1;
+    if (messages.length <= MOST_LABELS && !scene.path) drawLabels(scene, messages);
 }
 
 function drawLines(scene, messages, colour, dashes, width) {
-  const { pen } = scene;
-  pen.strokeStyle = colour;
-  pen.lineWidth = width;
-  pen.setLineDash(dashes);
-  pen.beginPath();
-  for (const i of messages) {
-    const [x1, y1, x2, y2] = ends(scene, i);
-    pen.moveTo(x1, y1);
-    pen.lineTo(x2, y2);
-  }
-  pen.stroke();
-  pen.setLineDash([]);
+    const { pen } = scene;
+    pen.strokeStyle = colour;
+    pen.lineWidth = width;
+    pen.setLineDash(dashes);
+    pen.beginPath();
+    for (const i of messages) {
+        const [x1, y1, x2, y2] = ends(scene, i);
+        pen.moveTo(x1, y1);
+        pen.lineTo(x2, y2);
+    }
+    pen.stroke();
+    pen.setLineDash([]);
 }
 
 function drawHeads(scene, messages, colour) {
-  const { pen } = scene;
-  pen.fillStyle = colour;
-  pen.beginPath();
-  for (const i of messages) {
-    const [x1, y1, x2, y2] = ends(scene, i);
-    const angle = Math.atan2(y2 - y1, x2 - x1);
-    pen.moveTo(x2, y2);
-    pen.lineTo(x2 - 7 * Math.cos(angle - 0.4), y2 - 7 * Math.sin(angle - 0.4));
-    pen.lineTo(x2 - 7 * Math.cos(angle + 0.4), y2 - 7 * Math.sin(angle + 0.4));
-    pen.closePath();
-  }
-  pen.fill();
+    const { pen } = scene;
+    pen.fillStyle = colour;
+    pen.beginPath();
+    for (const i of messages) {
+        const [x1, y1, x2, y2] = ends(scene, i);
+        const angle = Math.atan2(y2 - y1, x2 - x1);
+        pen.moveTo(x2, y2);
+        pen.lineTo(x2 - 7 * Math.cos(angle - 0.4), y2 - 7 * Math.sin(angle - 0.4));
+        pen.lineTo(x2 - 7 * Math.cos(angle + 0.4), y2 - 7 * Math.sin(angle + 0.4));
+        pen.closePath();
+    }
+    pen.fill();
 }
 
 /** The end of a lost message. One without a fate has no cross: it may have been delivered later. */
 function drawCrosses(scene, messages, colour) {
-  const { pen, run } = scene;
-  pen.strokeStyle = colour;
-  pen.lineWidth = 1.8;
-  pen.beginPath();
-  for (const i of messages) {
-    if (run.fate[i] === UNDECIDED) continue;
-    const [, , x, y] = ends(scene, i);
-    pen.moveTo(x - 3.5, y - 3.5);
-    pen.lineTo(x + 3.5, y + 3.5);
-    pen.moveTo(x - 3.5, y + 3.5);
-    pen.lineTo(x + 3.5, y - 3.5);
-  }
-  pen.stroke();
+    const { pen, run } = scene;
+    pen.strokeStyle = colour;
+    pen.lineWidth = 1.8;
+    pen.beginPath();
+    for (const i of messages) {
+        if (run.fate[i] === UNDECIDED) continue;
+        const [, , x, y] = ends(scene, i);
+        pen.moveTo(x - 3.5, y - 3.5);
+        pen.lineTo(x + 3.5, y + 3.5);
+        pen.moveTo(x - 3.5, y + 3.5);
+        pen.lineTo(x + 3.5, y - 3.5);
+    }
+    pen.stroke();
 }
 
 /** The further deliveries of duplicated messages. */
 function drawCopies({ pen, run, layout, view, palette }) {
-  pen.strokeStyle = palette.muted;
-  pen.setLineDash([1, 3]);
-  pen.lineWidth = 1.2;
-  for (const { message, delay } of run.copies) {
-    const [from, to] = [run.sent[message], run.sent[message] + delay];
-    if (to < view.from || from > view.to) continue;
-    line(pen, layout.x(view, from), layout.y[run.from[message]], layout.x(view, to), layout.y[run.to[message]]);
-  }
-  pen.setLineDash([]);
+    pen.strokeStyle = palette.muted;
+    pen.setLineDash([1, 3]);
+    pen.lineWidth = 1.2;
+    for (const { message, delay } of run.copies) {
+        const [from, to] = [run.sent[message], run.sent[message] + delay];
+        if (to < view.from || from > view.to) continue;
+        line(
+            pen,
+            layout.x(view, from),
+            layout.y[run.from[message]],
+            layout.x(view, to),
+            layout.y[run.to[message]],
+        );
+    }
+    pen.setLineDash([]);
 }
 
 /** The type of each message at its line, or why it was lost, where it covers no other label. */
 function drawLabels(scene, messages) {
-  const { pen, run, palette, layout, taken } = scene;
-  pen.font = SMALL_FONT;
-  for (const i of messages) {
-    const [x1, y1, x2, y2] = ends(scene, i);
-    if (x2 < layout.left || x1 > layout.width || Math.abs(y2 - y1) < 12) continue;
-    const isLost = run.isLost(i);
-    const text = isLost ? `${run.types[run.type[i]]}: ${run.reasons[run.fate[i] - FIRST_REASON]}` : run.types[run.type[i]];
-    const width = pen.measureText(text).width;
-    const at = isLost ? [x2 + 8, y2] : [x1 + (x2 - x1) * 0.3 + 6, y1 + (y2 - y1) * 0.3];
-    const box = [at[0], at[1] - 7, at[0] + width, at[1] + 7];
-    if (box[0] < layout.left || box[2] > layout.width || taken.some((other) => overlaps(box, other))) continue;
-    taken.push(box);
-    const colour = isLost ? palette.lost : palette.groups[scene.groups.of[run.type[i]]];
-    haloText(scene, text, at[0], at[1], colour);
-  }
+    const { pen, run, palette, layout, taken } = scene;
+    pen.font = SMALL_FONT;
+    for (const i of messages) {
+        const [x1, y1, x2, y2] = ends(scene, i);
+        if (x2 < layout.left || x1 > layout.width || Math.abs(y2 - y1) < 12) continue;
+        const isLost = run.isLost(i);
+        const text = isLost
+            ? `${run.types[run.type[i]]}: ${run.reasons[run.fate[i] - FIRST_REASON]}`
+            : run.types[run.type[i]];
+        const width = pen.measureText(text).width;
+        const at = isLost ? [x2 + 8, y2] : [x1 + (x2 - x1) * 0.3 + 6, y1 + (y2 - y1) * 0.3];
+        const box = [at[0], at[1] - 7, at[0] + width, at[1] + 7];
+        if (box[0] < layout.left || box[2] > layout.width || taken.some((other) => overlaps(box, other)))
+            continue;
+        taken.push(box);
+        const colour = isLost ? palette.lost : palette.groups[scene.groups.of[run.type[i]]];
+        haloText(scene, text, at[0], at[1], colour);
+    }
 }
 
 function overlaps(a, b) {
-  return a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
+    return a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
 }
 
 /** Some messages in bold: the path of a request, the hits of a search, or the selected one. */
 function drawBold(scene, messages, colourOf, width = 2.2) {
-  const { pen, layout, run, view } = scene;
-  for (const i of messages) {
-    if (run.arrives[i] < view.from || run.sent[i] > view.to) continue;
-    const [x1, y1, x2, y2] = ends(scene, i);
-    if (x2 < layout.left - 50 || x1 > layout.width + 50) continue;
-    const colour = colourOf(i);
-    pen.strokeStyle = colour;
-    pen.lineWidth = width;
-    pen.setLineDash(scene.unsure?.has(i) ? [6, 4] : []);
-    line(pen, x1, y1, x2, y2);
-    pen.setLineDash([]);
-    if (run.isLost(i)) drawCrosses(scene, [i], colour);
-    else drawHeads(scene, [i], colour);
-  }
+    const { pen, layout, run, view } = scene;
+    for (const i of messages) {
+        if (run.arrives[i] < view.from || run.sent[i] > view.to) continue;
+        const [x1, y1, x2, y2] = ends(scene, i);
+        if (x2 < layout.left - 50 || x1 > layout.width + 50) continue;
+        const colour = colourOf(i);
+        pen.strokeStyle = colour;
+        pen.lineWidth = width;
+        pen.setLineDash(scene.unsure?.has(i) ? [6, 4] : []);
+        line(pen, x1, y1, x2, y2);
+        pen.setLineDash([]);
+        if (run.isLost(i)) drawCrosses(scene, [i], colour);
+        else drawHeads(scene, [i], colour);
+    }
 }
 
 /** Bars above each replica's line: how many messages it sent, by colour; below it the lost ones. */
 class Density {
-  constructor(run) {
-    this.lanes = run.replicas.length;
-    this.counts = new Uint32Array(0);
-    this.lost = new Uint32Array(0);
-  }
-
-  draw(scene) {
-    const bins = Math.ceil(scene.layout.plotWidth / BIN);
-    this.#count(scene, bins);
-    const room = scene.layout.laneHeight - 40;
-    let most = 1;
-    for (let cell = 0; cell < this.lanes * bins; cell++) most = Math.max(most, this.#total(cell));
-    const scale = room / Math.log1p(most);
-    for (let cell = 0; cell < this.lanes * bins; cell++) this.#stack(cell, this.#total(cell), scale);
-    this.#paint(scene, bins);
-  }
-
-  #total(cell) {
-    let total = 0;
-    for (let group = 0; group < GROUP_COLOURS.length; group++) total += this.counts[cell * GROUP_COLOURS.length + group];
-    return total;
-  }
-
-  #count({ run, view, layout, hidden, groups }, bins) {
-    const cells = this.lanes * bins;
-    if (this.lost.length !== cells) {
-      this.counts = new Uint32Array(cells * GROUP_COLOURS.length);
-      this.heights = new Float32Array(cells * GROUP_COLOURS.length);
-      this.lost = new Uint32Array(cells);
+    constructor(run) {
+        this.lanes = run.replicas.length;
+        this.counts = new Uint32Array(0);
+        this.lost = new Uint32Array(0);
     }
-    this.counts.fill(0);
-    this.lost.fill(0);
-    const first = run.clients.length;
-    const perTime = layout.plotWidth / view.span / BIN;
-    const isHidden = GROUP_COLOURS.map((_, group) => hidden.has(group));
-    const [low, high] = [lowerBound(run.sent, view.from), upperBound(run.sent, view.to)];
-    for (let i = low; i < high; i++) {
-      const lane = run.from[i] - first;
-      const group = groups.of[run.type[i]];
-      if (lane < 0 || lane >= this.lanes || isHidden[group]) continue;
-      const cell = lane * bins + Math.min(bins - 1, Math.floor((run.sent[i] - view.from) * perTime));
-      this.counts[cell * GROUP_COLOURS.length + group]++;
-      if (run.fate[i] >= FIRST_REASON) this.lost[cell]++;
-    }
-  }
 
-  #stack(cell, total, scale) {
-    const height = total ? Math.max(1.5, Math.log1p(total) * scale) : 0;
-    for (let group = 0; group < GROUP_COLOURS.length; group++) {
-      const place = cell * GROUP_COLOURS.length + group;
-      this.heights[place] = total ? (height * this.counts[place]) / total : 0;
+    draw(scene) {
+        const bins = Math.ceil(scene.layout.plotWidth / BIN);
+        this.#count(scene, bins);
+        const room = scene.layout.laneHeight - 40;
+        let most = 1;
+        for (let cell = 0; cell < this.lanes * bins; cell++) most = Math.max(most, this.#total(cell));
+        const scale = room / Math.log1p(most);
+        for (let cell = 0; cell < this.lanes * bins; cell++) this.#stack(cell, this.#total(cell), scale);
+        this.#paint(scene, bins);
     }
-  }
 
-  #paint({ pen, layout, palette }, bins) {
-    const tops = new Float32Array(this.lanes * bins);
-    for (let group = 0; group < GROUP_COLOURS.length; group++) {
-      pen.fillStyle = palette.groups[group];
-      pen.beginPath();
-      for (let cell = 0; cell < this.lanes * bins; cell++) {
-        const height = this.heights[cell * GROUP_COLOURS.length + group];
-        if (!height) continue;
-        const base = layout.baseline(Math.floor(cell / bins)) - LANE_BAR / 2 - 1 - tops[cell];
-        pen.rect(layout.left + (cell % bins) * BIN, base - height, BIN, height);
-        tops[cell] += height;
-      }
-      pen.fill();
+    #total(cell) {
+        let total = 0;
+        for (let group = 0; group < GROUP_COLOURS.length; group++)
+            total += this.counts[cell * GROUP_COLOURS.length + group];
+        return total;
     }
-    pen.fillStyle = palette.lost;
-    pen.beginPath();
-    for (let cell = 0; cell < this.lanes * bins; cell++) {
-      if (!this.lost[cell]) continue;
-      const base = layout.baseline(Math.floor(cell / bins)) + LANE_BAR / 2 + 1;
-      pen.rect(layout.left + (cell % bins) * BIN, base, BIN, Math.min(14, 3 + 3 * Math.log1p(this.lost[cell])));
+
+    #count({ run, view, layout, hidden, groups }, bins) {
+        const cells = this.lanes * bins;
+        if (this.lost.length !== cells) {
+            this.counts = new Uint32Array(cells * GROUP_COLOURS.length);
+            this.heights = new Float32Array(cells * GROUP_COLOURS.length);
+            this.lost = new Uint32Array(cells);
+        }
+        this.counts.fill(0);
+        this.lost.fill(0);
+        const first = run.clients.length;
+        const perTime = layout.plotWidth / view.span / BIN;
+        const isHidden = GROUP_COLOURS.map((_, group) => hidden.has(group));
+        const [low, high] = [lowerBound(run.sent, view.from), upperBound(run.sent, view.to)];
+        for (let i = low; i < high; i++) {
+            const lane = run.from[i] - first;
+            const group = groups.of[run.type[i]];
+            if (lane < 0 || lane >= this.lanes || isHidden[group]) continue;
+            const cell = lane * bins + Math.min(bins - 1, Math.floor((run.sent[i] - view.from) * perTime));
+            this.counts[cell * GROUP_COLOURS.length + group]++;
+            if (run.fate[i] >= FIRST_REASON) this.lost[cell]++;
+        }
     }
-    pen.fill();
-  }
+
+    #stack(cell, total, scale) {
+        const height = total ? Math.max(1.5, Math.log1p(total) * scale) : 0;
+        for (let group = 0; group < GROUP_COLOURS.length; group++) {
+            const place = cell * GROUP_COLOURS.length + group;
+            this.heights[place] = total ? (height * this.counts[place]) / total : 0;
+        }
+    }
+
+    #paint({ pen, layout, palette }, bins) {
+        const tops = new Float32Array(this.lanes * bins);
+        for (let group = 0; group < GROUP_COLOURS.length; group++) {
+            pen.fillStyle = palette.groups[group];
+            pen.beginPath();
+            for (let cell = 0; cell < this.lanes * bins; cell++) {
+                const height = this.heights[cell * GROUP_COLOURS.length + group];
+                if (!height) continue;
+                const base = layout.baseline(Math.floor(cell / bins)) - LANE_BAR / 2 - 1 - tops[cell];
+                pen.rect(layout.left + (cell % bins) * BIN, base - height, BIN, height);
+                tops[cell] += height;
+            }
+            pen.fill();
+        }
+        pen.fillStyle = palette.lost;
+        pen.beginPath();
+        for (let cell = 0; cell < this.lanes * bins; cell++) {
+            if (!this.lost[cell]) continue;
+            const base = layout.baseline(Math.floor(cell / bins)) + LANE_BAR / 2 + 1;
+            pen.rect(
+                layout.left + (cell % bins) * BIN,
+                base,
+                BIN,
+                Math.min(14, 3 + 3 * Math.log1p(this.lost[cell])),
+            );
+        }
+        pen.fill();
+    }
 }

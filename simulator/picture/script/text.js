@@ -6,104 +6,121 @@ const ROLES = { request: "request", answer: "answer", copies: "copies it", reply
 
 /** A moment, in seconds with as many decimals as `step` needs. */
 function formatTime(time, step = 1) {
-  const decimals = Math.min(6, Math.max(0, Math.ceil(6 - Math.log10(Math.max(1, step)) - 1e-9)));
-  return `${(time / SECOND).toFixed(decimals)} s`;
+    const decimals = Math.min(6, Math.max(0, Math.ceil(6 - Math.log10(Math.max(1, step)) - 1e-9)));
+    return `${(time / SECOND).toFixed(decimals)} s`;
 }
 
 /** A length of time with three digits that count. */
 function formatDuration(time) {
-  if (!Number.isFinite(time)) return "unknown";
-  if (time < MILLISECOND) return `${Math.round(time)} µs`;
-  const [unit, name] = time < SECOND ? [MILLISECOND, "ms"] : [SECOND, "s"];
-  return `${Number((time / unit).toPrecision(3))} ${name}`;
+    if (!Number.isFinite(time)) return "unknown";
+    if (time < MILLISECOND) return `${Math.round(time)} µs`;
+    const [unit, name] = time < SECOND ? [MILLISECOND, "ms"] : [SECOND, "s"];
+    return `${Number((time / unit).toPrecision(3))} ${name}`;
 }
 
 function formatCount(count) {
-  return count.toLocaleString("en");
+    return count.toLocaleString("en");
 }
 
 /** A count with its noun: `plural(2, "message")` is "2 messages". */
 function plural(count, noun) {
-  return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
+    return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** A key as short as a label needs it: its begin and its end. */
 function shortKey(key) {
-  const text = String(key);
-  return text.length > 20 ? `${text.slice(0, 10)}…${text.slice(-6)}` : text;
+    const text = String(key);
+    return text.length > 20 ? `${text.slice(0, 10)}…${text.slice(-6)}` : text;
 }
 
 /** What became of a message. */
 function describeFate(run, message) {
-  if (run.fate[message] === UNDECIDED) return "still on its way at the end";
-  if (run.isLost(message)) return `lost: ${run.reasons[run.fate[message] - FIRST_REASON]}`;
-  const copies = run.copies.filter((copy) => copy.message === message).length;
-  const again = copies ? `, and ${plural(copies, "more time")}` : "";
-  return `delivered after ${formatDuration(run.delay[message])}${again}`;
+    if (run.fate[message] === UNDECIDED) return "still on its way at the end";
+    if (run.isLost(message)) return `lost: ${run.reasons[run.fate[message] - FIRST_REASON]}`;
+    const copies = run.copies.filter((copy) => copy.message === message).length;
+    const again = copies ? `, and ${plural(copies, "more time")}` : "";
+    return `delivered after ${formatDuration(run.delay[message])}${again}`;
 }
 
 /** A message in one line. */
 function describeMessage(run, message) {
-  const [from, to] = [run.from[message], run.to[message]].map((process) => run.processes[process]);
-  return `${run.types[run.type[message]]} from ${from} to ${to}, ${describeFate(run, message)}`;
+    const [from, to] = [run.from[message], run.to[message]].map((process) => run.processes[process]);
+    return `${run.types[run.type[message]]} from ${from} to ${to}, ${describeFate(run, message)}`;
 }
 
 function describeOperation(run, operation) {
-  const [call, answer] = run.call(operation);
-  const key = call.key === undefined ? "" : ` ${JSON.stringify(shortKey(call.key))}`;
-  const outcome = run.isOver(operation)
-    ? `${run.outcomes[run.outcome[operation]]} after ${formatDuration(run.took[operation])}`
-    : "no answer";
-  const by = answer.replica ? ` from ${answer.replica}` : "";
-  return `${run.kinds[run.kind[operation]]}${key} of client ${run.processes[run.client[operation]]}: ${outcome}${by}`;
+    const [call, answer] = run.call(operation);
+    const key = call.key === undefined ? "" : ` ${JSON.stringify(shortKey(call.key))}`;
+    const outcome = run.isOver(operation)
+        ? `${run.outcomes[run.outcome[operation]]} after ${formatDuration(run.took[operation])}`
+        : "no answer";
+    const by = answer.replica ? ` from ${answer.replica}` : "";
+    return `${run.kinds[run.kind[operation]]}${key} of client ${run.processes[run.client[operation]]}: ${outcome}${by}`;
 }
 
 function describeEvent([, kind, data]) {
-  const list = (ids) => (ids ?? []).join(" ");
-  switch (kind) {
-    case "partition": return `partition: ${list(data.side)} cut off from the others`;
-    case "one_way": return `one-way partition: ${list(data.from)} cannot reach ${list(data.to)}`;
-    case "heal": return "partition healed";
-    case "kill": return `${data.replica} killed`;
-    case "restart": return `${data.replica} killed, starts again`;
-    case "back": return `${data.replica} joined again`;
-    case "pause": return `${data.replica} paused`;
-    case "resume": return `${data.replica} continues`;
-    case "end": return `${data.replica} ended by itself${data.text ? `: ${data.text}` : ""}`;
-    case "leader": return `${data.replica} is the leader${data.by ? `, says ${data.by}` : ""}${data.term ? `, term ${data.term}` : ""}`;
-    case "note": return String(data.text ?? "");
-    default: return `${kind} ${JSON.stringify(data)}`;
-  }
+    const list = (ids) => (ids ?? []).join(" ");
+    switch (kind) {
+        case "partition":
+            return `partition: ${list(data.side)} cut off from the others`;
+        case "one_way":
+            return `one-way partition: ${list(data.from)} cannot reach ${list(data.to)}`;
+        case "heal":
+            return "partition healed";
+        case "kill":
+            return `${data.replica} killed`;
+        case "restart":
+            return `${data.replica} killed, starts again`;
+        case "back":
+            return `${data.replica} joined again`;
+        case "pause":
+            return `${data.replica} paused`;
+        case "resume":
+            return `${data.replica} continues`;
+        case "end":
+            return `${data.replica} ended by itself${data.text ? `: ${data.text}` : ""}`;
+        case "leader":
+            return `${data.replica} is the leader${data.by ? `, says ${data.by}` : ""}${data.term ? `, term ${data.term}` : ""}`;
+        case "note":
+            return String(data.text ?? "");
+        default:
+            return `${kind} ${JSON.stringify(data)}`;
+    }
 }
 
 /** The message of a body in lines that people can read; a body that is not JSON as it is. */
 function prettyBody(text) {
-  try {
-    const content = JSON.parse(text);
-    return typeof content === "string" ? content : JSON.stringify(content, null, 2);
-  } catch {
-    return text;
-  }
+    try {
+        const content = JSON.parse(text);
+        return typeof content === "string" ? content : JSON.stringify(content, null, 2);
+    } catch {
+        return text;
+    }
 }
 
 /** The record behind a selected or hovered item, in one line. */
 function describeItem(run, item) {
-  switch (item.kind) {
-    case "message": return `${describeMessage(run, item.index)}. Sent at ${formatTime(run.sent[item.index])}.`;
-    case "operation": return `${describeOperation(run, item.index)}. Sent at ${formatTime(run.invoked[item.index])}.`;
-    case "event": return `${describeEvent(run.events[item.index])}, at ${formatTime(run.events[item.index][0])}.`;
-    case "fault": return `Fault: ${run.faults[item.index][1]}, at ${formatTime(run.faults[item.index][0])}.`;
-    default: {
-      const [time, process, stream, text] = run.output[item.index];
-      return `${process} printed at ${formatTime(time)}${stream === "err" ? " (error output)" : ""}: ${text}`;
+    switch (item.kind) {
+        case "message":
+            return `${describeMessage(run, item.index)}. Sent at ${formatTime(run.sent[item.index])}.`;
+        case "operation":
+            return `${describeOperation(run, item.index)}. Sent at ${formatTime(run.invoked[item.index])}.`;
+        case "event":
+            return `${describeEvent(run.events[item.index])}, at ${formatTime(run.events[item.index][0])}.`;
+        case "fault":
+            return `Fault: ${run.faults[item.index][1]}, at ${formatTime(run.faults[item.index][0])}.`;
+        default: {
+            const [time, process, stream, text] = run.output[item.index];
+            return `${process} printed at ${formatTime(time)}${stream === "err" ? " (error output)" : ""}: ${text}`;
+        }
     }
-  }
 }
 
 /** The time at which an item begins, and the one at which it ends. */
 function spanOf(run, item) {
-  if (item.kind === "message") return [run.sent[item.index], Math.max(run.arrives[item.index], run.sent[item.index])];
-  if (item.kind === "operation") return [run.invoked[item.index], run.returned(item.index)];
-  const [time] = { event: run.events, fault: run.faults, line: run.output }[item.kind][item.index];
-  return [time, time];
+    if (item.kind === "message")
+        return [run.sent[item.index], Math.max(run.arrives[item.index], run.sent[item.index])];
+    if (item.kind === "operation") return [run.invoked[item.index], run.returned(item.index)];
+    const [time] = { event: run.events, fault: run.faults, line: run.output }[item.kind][item.index];
+    return [time, time];
 }
