@@ -8,13 +8,13 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simulator import build, config, history, output, report, suite
+from simulator import build, config, history, output, picture, report, suite
 from simulator.config import ConfigError, Scenario
 from simulator.console import Console
 from simulator.judge import judged
@@ -26,9 +26,11 @@ from simulator.result import Result
 from simulator.signals import Signals
 from simulator.trace import cli as trace
 from simulator.trace.outline import last_line
+from simulator.trace.reader import TraceError
 from simulator.trace.recorder import Recorder, Trace
 from simulator.trace.sink import Sink
 from simulator.transport import TRANSPORTS
+from simulator.workspace import private_directory
 
 CORRECT, INCORRECT, BAD_USAGE = 0, 1, 2
 ALL = "all"
@@ -36,6 +38,8 @@ MAELSTROM = "maelstrom"
 REPLAY = "replay"
 # Stands for our own program where a missing option means something else.
 _OWN = Path("our own program")
+# What the names of the files of two clusters have before their suffix.
+_NAMES = (None, "beside")
 
 
 def main(arguments: list[str]) -> int:
@@ -63,7 +67,7 @@ def _main(arguments: list[str]) -> int:
             scenarios = suite.load(chosen.config_directory, chosen.dialect_year)
         else:
             scenario = config.load(Path(chosen.config), chosen.dialect_year)
-        _check_writable(chosen.json, chosen.history, chosen.trace)
+        _check_writable(chosen.json, chosen.history, chosen.trace, chosen.report)
         if chosen.config == ALL and chosen.beside:
             raise UsageError(f'--beside: takes one configuration, not "{ALL}"')
         replica_options = _split("--replica-options", chosen.replica_options)
@@ -103,6 +107,7 @@ class Setup:
     join_seconds: float
     checker: Path | None
     trace: Path | None
+    report: Path | None
     command: str  # repeats the run when its `{seed}` is filled in
 
 
@@ -164,6 +169,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--trace", type=Path, metavar="FILE",
         help='write all messages and events while the run goes on; "run.py replay FILE" judges them again',
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE",
+        help="draw the run as one HTML page, which shows it from the whole run down to one request",
     )
     chosen = parser.parse_args(arguments)
     if chosen.beside is None and chosen.beside_options is not None:
@@ -229,7 +238,7 @@ def _set_up(
         for name, program, options in asked
     ]
     checker = _program(chosen.checker, "checker") if chosen.check else None
-    return Setup(clusters, chosen.seed, chosen.join_seconds, checker, chosen.trace, command)
+    return Setup(clusters, chosen.seed, chosen.join_seconds, checker, chosen.trace, chosen.report, command)
 
 
 def _program(chosen: Path | None, role: str) -> Path:
@@ -247,9 +256,15 @@ def _program(chosen: Path | None, role: str) -> Path:
 def _run_one(
     scenario: Scenario, chosen: argparse.Namespace, setup: Setup, signals: Signals
 ) -> int:
+    with _traces(setup, _NAMES[:len(setup.clusters)]) as traces:
+        return _run_traced(scenario, chosen, setup, signals, traces)
+
+
+def _run_traced(
+    scenario: Scenario, chosen: argparse.Namespace, setup: Setup, signals: Signals, traces: list[Path]
+) -> int:
     console = Console()
-    paths = [] if setup.trace is None else [setup.trace, history.path_for(setup.trace, "beside")]
-    results = _simulate(scenario, setup, console, signals, paths[:len(setup.clusters)])
+    results = _simulate(scenario, setup, console, signals, traces)
     for cluster, result in zip(setup.clusters, results, strict=True):
         if chosen.beside:
             console.line(f"\n# {report.title(cluster.name, result)}")
@@ -263,6 +278,7 @@ def _run_one(
     if chosen.json:
         contents = [result.to_json() for result in results]
         _write_json(chosen.json, contents if chosen.beside else contents[0])
+    _draw(setup.report, _NAMES, traces, console)
     return CORRECT if all(result.is_correct for result in results) else INCORRECT
 
 
@@ -273,8 +289,9 @@ def _run_all(
     console = Console(log=sys.stderr)
 
     def run(scenario: Scenario) -> Result:
-        paths = [] if setup.trace is None else [history.path_for(setup.trace, scenario.name)]
-        [result] = _simulate(scenario, setup, console, signals, paths)
+        with _traces(setup, [scenario.name]) as traces:
+            [result] = _simulate(scenario, setup, console, signals, traces)
+            _draw(setup.report, [scenario.name], traces, console)
         if chosen.history:
             _write_history(history.path_for(chosen.history, scenario.name), result)
         return result
@@ -284,6 +301,37 @@ def _run_all(
         _write_json(chosen.json, [result.to_json() for result in results])
     passed = len(results) == len(scenarios) and all(result.is_correct for result in results)
     return CORRECT if passed else INCORRECT
+
+
+@contextmanager
+def _traces(setup: Setup, names: Sequence[str | None]) -> Iterator[list[Path]]:
+    """The files of the traces, one per name; in a private place if only pages need them."""
+    if setup.report is None or setup.trace is not None:
+        yield _named(setup.trace, names)
+        return
+    with private_directory() as directory:
+        yield [directory / f"{number}.trace" for number in range(len(names))]
+
+
+def _named(path: Path | None, names: Sequence[str | None]) -> list[Path]:
+    """The file of each name: `path` itself for `None`. Without a path there is none."""
+    if path is None:
+        return []
+    return [path if name is None else history.path_for(path, name) for name in names]
+
+
+def _draw(
+    path: Path | None, names: Sequence[str | None], traces: list[Path], console: Console
+) -> None:
+    for page, file in zip(_named(path, names), traces, strict=False):
+        with _told_with(page):
+            try:
+                drawn = picture.write(file, page)
+            except TraceError as error:
+                raise FileError(f"{page}: could not be drawn: {error}") from None
+        if drawn.damage is not None:
+            console.error(drawn.damage)
+        console.notice(f"{page}: the picture of the run")
 
 
 def _simulate(

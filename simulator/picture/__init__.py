@@ -1,6 +1,6 @@
 """The picture of a run: one HTML page that needs nothing beside itself, from a trace.
 
-    reading     a trace file -> the records of a run, up to the first line that cannot be read
+    reading     a trace file -> the records of a run
     packing     the records -> columns of numbers and two texts, compressed
     page        the compressed columns -> the page, by the template
     page.html, page.css     the template, and what it looks like
@@ -30,16 +30,23 @@ In `script`, in the order in which the page runs them:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.picture import packing, page, reading
 
 
-def write(trace_path: Path, html_path: Path) -> str | None:
-    """Draw a trace as a page. The text returned says what is wrong with the trace, if anything is.
+@dataclass(frozen=True)
+class Drawn:
+    """What the trace says of itself, and the place of its damage if it has any."""
 
-    Raises `reading.TraceError` for a file that is no trace, and `OSError`.
-    """
+    source: str
+    verdict: str
+    damage: str | None
+
+
+def write(trace_path: Path, html_path: Path) -> Drawn:
+    """Draw a trace as a page. Raises a TraceError for a file that is no trace, and an OSError."""
     run = reading.read(trace_path)
     html_path.write_text(page.render(run, packing.pack(run)), encoding="utf-8")
-    return run.damage
+    return Drawn(str(run.head.get("source")), str((run.end or {}).get("verdict", "unknown")), run.damage)

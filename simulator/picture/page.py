@@ -11,8 +11,8 @@ from simulator.picture.reading import Run
 
 _HERE = Path(__file__).resolve().parent
 SCRIPTS = (
-    "reading", "colours", "periods", "layout", "search", "path", "text", "ruler", "lanes", "operations", "arrows",
-    "diagram", "plots", "charts", "summary", "details", "interaction", "main",
+    "reading", "colours", "periods", "layout", "search", "path", "text", "ruler", "lanes", "operations",
+    "arrows", "diagram", "plots", "charts", "summary", "details", "interaction", "main",
 )
 
 

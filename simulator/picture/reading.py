@@ -1,30 +1,18 @@
-"""Reads a trace file (docs/trace.md), up to the first line that is damaged."""
+"""The records of a trace (docs/trace.md) that its page shows, up to the first damage."""
 
 from __future__ import annotations
 
-import gzip
 import json
-import math
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-VERSION = 1
-_GZIP_MAGIC = b"\x1f\x8b"
+from simulator.trace.reader import Reader, TraceError
+
 # A later time would not fit into the exact numbers of a browser. 35 years are enough.
 _MOST_MICROSECONDS = 1 << 50
 _MOST_TERM = 0xFFFF_FFFF
-_MOST_SHOWN = 60
-
-
-class TraceError(Exception):
-    """A file that is no trace, in one line."""
-
-
-class _Damage(Exception):
-    """The fault of one line."""
 
 
 @dataclass(slots=True)
@@ -89,74 +77,26 @@ class Run:
 
 
 def read(path: Path) -> Run:
-    """The records of the trace at `path`; a `TraceError` if its first line is that of no trace."""
-    with path.open("rb") as file:
-        lines = _Lines(file)
-        run = Run(_head(path, lines))
-        reader = _Reader(run)
-        try:
-            for line in lines:
-                reader.take(line)
-        except (_Damage, RecursionError) as damage:
-            run.damage = f"line {lines.number:,}: {damage}; the picture ends there"
-    if run.damage is None and run.end is None:
-        run.damage = f"line {lines.number + 1:,} is missing: the trace has no end, so the run has no verdict"
+    """The records of the trace at `path`; raises a TraceError for a file that is no trace."""
+    reader = Reader(path)
+    try:
+        run = Run(_object(reader.heading))
+    except ValueError:
+        raise TraceError(f"{path}: line 1 has a number that is too large") from None
+    taker = _Taker(run)
+    for record in reader:
+        if not taker.take(record):
+            reader.stop("is no record of a trace")
+            break
+    run.damage = reader.damage
+    try:
+        run.end = reader.ending and _object(reader.ending)
+    except ValueError:
+        run.damage = f"{path}: the last line has a number that is too large"
     return run
 
 
-class _Lines:
-    """The lines of a file, gzipped or not; `number` is that of the last one."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        is_packed = file.read(2) == _GZIP_MAGIC
-        file.seek(0)
-        self._file: Iterator[bytes] = iter(gzip.GzipFile(fileobj=file) if is_packed else file)
-        self.number = 0
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        self.number += 1
-        try:
-            line = next(self._file)
-        except StopIteration:
-            self.number -= 1
-            raise
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise _Damage(f"the file cannot be unpacked further ({error})") from None
-        try:
-            return json.loads(line, parse_float=_finite, parse_constant=_finite)
-        except ValueError:
-            broken = "ends too early" if not line.endswith(b"\n") else "is not JSON"
-            raise _Damage(f"{broken}: {_excerpt(line)}") from None
-
-
-def _finite(text: str) -> float:
-    """A number that JSON can hold: Python alone reads and writes NaN and Infinity."""
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("not finite")
-    return number
-
-
-def _excerpt(line: bytes) -> str:
-    return ascii(line[:_MOST_SHOWN].decode(errors="replace"))
-
-
-def _head(path: Path, lines: _Lines) -> dict[str, Any]:
-    try:
-        head = next(lines)
-    except (StopIteration, _Damage, RecursionError):
-        head = None
-    if not isinstance(head, dict) or "kvstore_trace" not in head:
-        raise TraceError(f"{path}: is not a trace, whose first line has the key kvstore_trace")
-    if head["kvstore_trace"] != VERSION:
-        raise TraceError(f"{path}: is a trace of version {head['kvstore_trace']}, {VERSION} is known")
-    return head
-
-
-class _Reader:
+class _Taker:
     """Takes one record after the other into a run. A record that breaks a rule changes nothing."""
 
     def __init__(self, run: Run) -> None:
@@ -169,17 +109,15 @@ class _Reader:
             "q": self._invoked, "a": self._answered, "o": self._printed, "f": self._fault,
         }
 
-    def take(self, record: Any) -> None:
-        if isinstance(record, dict):
-            self._run.end = record
-            return
+    def take(self, record: list[Any]) -> bool:
+        """Whether the record breaks no rule. One of a kind of the future is left out."""
+        take = self._kinds.get(record[0])
         try:
-            take = self._kinds.get(record[0])
             if take is not None:
                 take(record)
-        except (IndexError, KeyError, TypeError, AttributeError, ValueError):
-            shown = _excerpt(json.dumps(record).encode())
-            raise _Damage(f"is not a record of a trace: {shown}") from None
+        except (LookupError, TypeError, ValueError, OverflowError, RecursionError):
+            return False
+        return True
 
     def _message(self, record: list[Any]) -> None:
         _, t, number, sender, receiver, content, *fate = record
@@ -212,17 +150,17 @@ class _Reader:
 
     def _event(self, record: list[Any]) -> None:
         _, t, kind, *rest = record
-        self._run.events.append([_time(t), str(kind), dict(rest[0]) if rest else {}])
+        self._run.events.append([_time(t), str(kind), _object(rest[0]) if rest else {}])
 
     def _invoked(self, record: list[Any]) -> None:
         _, t, mid, client, call = record
-        operation = Operation(_time(t), str(mid), str(client), dict(call))
+        operation = Operation(_time(t), str(mid), str(client), _object(call))
         self._operations[operation.mid] = operation
         self._run.operations.append(operation)
 
     def _answered(self, record: list[Any]) -> None:
         _, t, mid, outcome, *rest = record
-        time, answer = _time(t), dict(rest[0]) if rest else {}
+        time, answer = _time(t), _object(rest[0]) if rest else {}
         operation = self._operations.get(str(mid))
         if operation is not None:
             operation.returned, operation.outcome, operation.answer = time, str(outcome), answer
@@ -233,7 +171,15 @@ class _Reader:
 
     def _fault(self, record: list[Any]) -> None:
         _, t, text, *rest = record
-        self._run.faults.append([_time(t), str(text), dict(rest[0]) if rest and rest[0] else {}])
+        self._run.faults.append([_time(t), str(text), _object(rest[0]) if rest and rest[0] else {}])
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """An object that a browser can read: Python alone knows numbers that are not finite."""
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    json.dumps(value, allow_nan=False)
+    return value
 
 
 def _time(value: Any, least: int = -_MOST_MICROSECONDS) -> int:
@@ -249,7 +195,7 @@ def _process(value: Any) -> str:
 
 
 def _body(content: Any) -> Body:
-    text = json.dumps(content, separators=(",", ":"))
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
     if not isinstance(content, dict):
         return Body(text, "(not JSON)", "", "", 0)
     type, mid, leader = (content.get(key) for key in ("type", "MID", "leader"))

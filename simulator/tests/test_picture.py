@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 import tempfile
 import unittest
 import zlib
@@ -11,6 +13,8 @@ from typing import Any
 from simulator import picture
 from simulator.picture import packing, page, reading
 from simulator.tests import synthetic_trace
+from simulator.tests.support import FAKE_REPLICA, ROOT, Runs
+from simulator.trace.reader import TraceError
 
 HEAD = {
     "kvstore_trace": 1, "source": "run.py", "scenario": "small", "seed": 3,
@@ -36,19 +40,33 @@ RECORDS = [
 END = {"end": True, "time": 500, "verdict": "passed", "checks": []}
 # Lines that a damaged file may have.
 DAMAGED = {
-    '["m", 100, 4': "ends too early",
+    '["m", 100, 4': "is cut off",
     '{"end": tru}\n': "is not JSON",
-    '["m", "soon", 4, "0000", "0001", {}]\n': "is not a record",
-    '["m", 1e400, 4, "0000", "0001", {}]\n': "is not JSON",
-    '["m", 1e300, 4, "0000", "0001", {}]\n': "is not a record",
+    '["m", "soon", 4, "0000", "0001", {}]\n': "is no record",
+    '["m", 1e400, 4, "0000", "0001", {}]\n': "is no",
+    '["m", 100, 4, "0000", "0001", {"n": 1e400}]\n': "is no",
+    '["e", 100, "note", {"n": -1e400}]\n': "is no",
+    '["m", 1e300, 4, "0000", "0001", {}]\n': "is no record",
     '["m", 100, 4, "0000", "0001", {"term": NaN}]\n': "is not JSON",
-    '["m", 100, 4, "0000", "0001"]\n': "is not a record",
-    '["d", 100, 77]\n': "is not a record",
-    '["q", 100, "02", "0012", "put"]\n': "is not a record",
-    '["e", 100]\n': "is not a record",
-    "7\n": "is not a record",
+    '["m", 100, 4, "0000", "0001"]\n': "is no record",
+    '["d", 100, 77]\n': "is no record",
+    '["q", 100, "02", "0012", "put"]\n': "is no record",
+    '["e", 100]\n': "is no record",
+    "7\n": "is no record",
     f'{"[" * 100_000}\n': "",
 }
+runs = Runs()
+kept = tempfile.TemporaryDirectory()
+
+
+def setUpModule() -> None:
+    page = str(Path(kept.name) / "page.html")
+    runs.add("two", "correct", "--beside", str(FAKE_REPLICA), "--report", page, lifetime=5, end_wait=3)
+
+
+def tearDownModule() -> None:
+    runs.clean_up()
+    kept.cleanup()
 
 
 def unpacked(run: reading.Run) -> tuple[dict[str, Any], dict[str, list[int]], dict[str, list[str]]]:
@@ -113,7 +131,7 @@ class Picture(unittest.TestCase):
             with self.subTest(line=line[:60]):
                 after = f"{json.dumps(END)}\n" if line.endswith("\n") else ""
                 run = reading.read(self.write(HEAD, *RECORDS, tail=line + after))
-                self.assertRegex(run.damage or "", rf"line {len(RECORDS) + 2}: .*{what}")
+                self.assertRegex(run.damage or "", rf"line {len(RECORDS) + 2} .*{what}")
                 self.assertEqual((len(run.messages), len(run.operations), run.end), (4, 1, None))
                 self.assertIsNotNone(packing.pack(run))
 
@@ -123,7 +141,7 @@ class Picture(unittest.TestCase):
 
     def test_file_that_is_no_trace_is_refused(self) -> None:
         for content in ("", "{}\n", "[1]\n", "text\n", "\x1f\x8bno gzip", json.dumps(HEAD | {"kvstore_trace": 2}) + "\n"):
-            with self.subTest(content=content), self.assertRaises(reading.TraceError):
+            with self.subTest(content=content), self.assertRaises(TraceError):
                 self.trace.write_text(content, encoding="latin-1")
                 reading.read(self.trace)
 
@@ -138,7 +156,7 @@ class Picture(unittest.TestCase):
 
     def test_page_holds_all_that_it_needs_and_no_text_of_a_replica_as_markup(self) -> None:
         trace = self.write(HEAD | {"scenario": "<script>alert(1)</script>{{run}}"}, *RECORDS, END)
-        self.assertIsNone(picture.write(trace, self.html))
+        self.assertEqual(picture.write(trace, self.html), picture.Drawn("run.py", "passed", None))
         html = self.html.read_text()
         self.assertIn("<title>&lt;script&gt;alert(1)&lt;/script&gt;{{run}}, seed 3</title>", html)
         self.assertNotIn("alert(1)</script>", html)
@@ -146,13 +164,14 @@ class Picture(unittest.TestCase):
         self.assertEqual(html.count("</script>"), 2)
 
     def test_page_says_what_is_wrong_with_the_trace(self) -> None:
-        damage = picture.write(self.write(HEAD, tail="{"), self.html)
-        self.assertIn("line 2", damage or "")
+        drawn = picture.write(self.write(HEAD, tail="{"), self.html)
+        self.assertIn("line 2", drawn.damage or "")
+        self.assertEqual(drawn.verdict, "unknown")
         self.assertTrue(self.html.exists())
 
     def test_page_with_20000_messages_has_less_than_two_megabytes(self) -> None:
         synthetic_trace.write(self.trace, 20_000)
-        self.assertIsNone(picture.write(self.trace, self.html))
+        self.assertIsNone(picture.write(self.trace, self.html).damage)
         self.assertLess(self.html.stat().st_size, 2_000_000)
 
     def test_page_runs_every_script_of_its_folder_and_the_map_names_it(self) -> None:
@@ -160,6 +179,44 @@ class Picture(unittest.TestCase):
         self.assertEqual(scripts, set(page.SCRIPTS))
         for script in scripts:
             self.assertIn(f"    {script}.js ", picture.__doc__ or "")
+
+
+class Commands(unittest.TestCase):
+    def setUp(self) -> None:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.trace, self.html = Path(directory.name) / "a.trace", Path(directory.name) / "a.html"
+
+    def replay(self, **head: Any) -> subprocess.CompletedProcess[str]:
+        """Draw a trace with another first line."""
+        self.trace.write_text("".join(f"{json.dumps(record)}\n" for record in (HEAD | head, *RECORDS, END)))
+        command = [sys.executable, str(ROOT / "run.py"), "replay", str(self.trace), "--report", str(self.html)]
+        return subprocess.run(command, capture_output=True, check=False, text=True)
+
+    def test_run_draws_a_page_for_each_cluster_and_leaves_no_trace(self) -> None:
+        run = runs.finished("two")
+        self.assertEqual(run.exit_code, 0, run.stderr)
+        for name in ("page.html", "page-beside.html"):
+            self.assertIn(f"{name}: the picture of the run", run.stdout)
+            self.assertIn("<title>scenario, seed", (Path(kept.name) / name).read_text())
+        self.assertEqual(list(run.temporary.iterdir()), [])
+
+    def test_page_that_cannot_be_written_is_refused_before_the_run(self) -> None:
+        command = [sys.executable, str(ROOT / "run.py"), "--report", "/no/such/page.html", "configs/simple-1.json"]
+        done = subprocess.run(command, capture_output=True, check=False, text=True, cwd=ROOT)
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("/no/such/page.html: must be a file that can be written", done.stderr)
+
+    def test_trace_of_virtual_time_is_drawn_and_not_judged_again(self) -> None:
+        done = self.replay(source="explore")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("explore says: passed", done.stdout)
+        self.assertTrue(self.html.exists())
+
+    def test_replay_draws_a_trace_also_if_it_cannot_be_judged(self) -> None:
+        done = self.replay(settings={"lifetime": "long"})
+        self.assertEqual(done.returncode, 2)
+        self.assertTrue(self.html.exists())
 
 
 if __name__ == "__main__":

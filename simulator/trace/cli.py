@@ -7,9 +7,10 @@ import json
 import sys
 from pathlib import Path
 
-from simulator import build, history, report
+from simulator import build, history, picture, report
 from simulator.console import Console
 from simulator.judge import judged
+from simulator.trace.outline import RUN
 from simulator.trace.reader import TraceError
 from simulator.trace.replay import replay
 
@@ -47,6 +48,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "--checker", type=Path, metavar="PATH",
         help="the program that checks it, called as PATH check HISTORY (default: our own)",
     )
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE",
+        help="draw the trace as one HTML page; that of explore is drawn and not judged again",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything about the run")
     parser.add_argument(
         "--history", type=Path, metavar="FILE", help="write one JSON line per client request"
@@ -56,6 +61,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _replay(chosen: argparse.Namespace) -> int:
     console = Console()
+    if chosen.report:
+        drawn = picture.write(chosen.trace, chosen.report)
+        console.notice(f"{chosen.report}: the picture of the run")
+        if drawn.source != RUN:
+            console.notice(drawn.damage or f"{chosen.trace}: {drawn.source} says: {drawn.verdict}")
+            return CORRECT if drawn.verdict == "passed" and drawn.damage is None else INCORRECT
     replayed = replay(chosen.trace)
     result = replayed.result
     console.notice(f"{result.scenario.name}: seed {result.seed}, a trace of {replayed.messages:,} messages")

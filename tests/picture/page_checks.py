@@ -124,7 +124,7 @@ class Looks(Page):
 
     def test_damaged_trace_is_drawn_up_to_its_damage_and_replicas_write_no_markup(self) -> None:
         browser = self.open("damaged")
-        self.assertIn("Line 501", browser.text("#damage"))
+        self.assertIn("line 501", browser.text("#damage"))
         self.assertIn("No verdict", browser.text("#verdict"))
         self.assertEqual(browser.text("#scenario")[:4], "<img")
         self.assertNotIn("hacked", browser.script("return document.title.slice(0, 6)"))

@@ -211,10 +211,15 @@ class Density {
     }
 
     #stack(cell, total, scale) {
-        const height = total ? Math.max(1.5, Math.log1p(total) * scale) : 0;
+        const height = total ? Math.max(2, Math.round(Math.log1p(total) * scale)) : 0;
+        let done = 0;
+        let drawn = 0;
         for (let group = 0; group < GROUP_COLOURS.length; group++) {
             const place = cell * GROUP_COLOURS.length + group;
-            this.heights[place] = total ? (height * this.counts[place]) / total : 0;
+            done += this.counts[place];
+            // Whole pixels are drawn much faster.
+            this.heights[place] = total ? Math.round((height * done) / total) - drawn : 0;
+            drawn += this.heights[place];
         }
     }
 
@@ -241,7 +246,7 @@ class Density {
                 layout.left + (cell % bins) * BIN,
                 base,
                 BIN,
-                Math.min(14, 3 + 3 * Math.log1p(this.lost[cell])),
+                Math.min(14, Math.round(3 + 3 * Math.log1p(this.lost[cell]))),
             );
         }
         pen.fill();

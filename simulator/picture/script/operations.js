@@ -1,34 +1,81 @@
 // The requests of the clients, each as a bar from its start to its end.
 
 const OUTCOME_COLOURS = { ok: "good", redirect: "declined", fail: "warn", unknown: "bad", "": "bad" };
+// A name nearer to another operation could be taken for its name.
+const NAME_GAP = 4;
+const SHORT_PIXELS = 3;
 const MOST_NAMED_OPERATIONS = 60;
 
 /** A bar for each request of a client, from its start to its end, in the colour of its outcome. */
 function drawOperations(scene) {
     const { pen, layout, view, run } = scene;
-    const drawnTo = new Float64Array(run.clients.length).fill(-Infinity);
     run.longest ??= run.took.reduce((a, b) => Math.max(a, b), 0);
     run.open ??= Array.from(run.invoked.keys()).filter((i) => !run.isOver(i));
     const low = lowerBound(run.invoked, view.from - run.longest);
     const high = upperBound(run.invoked, view.to);
-    const tall = Math.max(1, layout.clientRow - 3);
     scene.isCrowded = high - low > MOST_NAMED_OPERATIONS;
+    const short = new ShortBars(scene);
     const draw = (i) => {
-        const client = run.client[i];
-        if (!run.isClient(client)) return;
         const x1 = Math.max(layout.left, layout.x(view, run.invoked[i]));
         const x2 = Math.min(layout.width, layout.x(view, run.returned(i)));
-        const isGood = run.outcomes[run.outcome[i]] === "ok";
-        if (x2 < layout.left || (isGood && x2 < drawnTo[client] + 0.5)) return;
-        drawnTo[client] = Math.max(drawnTo[client], x2);
-        pen.fillStyle = outcomeColour(scene, i);
-        pen.globalAlpha = run.isOver(i) ? 0.75 : 0.35;
-        pen.fillRect(x1, layout.y[client] - tall / 2, Math.max(1.5, x2 - x1), tall);
-        drawOperationLabel(scene, i, x1, x2, tall);
+        if (x2 < layout.left || !run.isClient(run.client[i])) return;
+        if (x2 - x1 < SHORT_PIXELS && run.outcomes[run.outcome[i]] === "ok") short.add(run.client[i], x1, x2);
+        else drawOperation(scene, i, x1, x2);
     };
     for (const i of run.open) if (i < low) draw(i);
     for (let i = low; i < high; i++) draw(i);
+    short.finish();
     pen.globalAlpha = 1;
+}
+
+function drawOperation(scene, operation, x1, x2) {
+    const { pen, layout, run } = scene;
+    const tall = barHeight(layout);
+    pen.fillStyle = outcomeColour(scene, operation);
+    pen.globalAlpha = run.isOver(operation) ? 0.75 : 0.35;
+    pen.fillRect(x1, layout.y[run.client[operation]] - tall / 2, Math.max(1.5, x2 - x1), tall);
+    drawOperationLabel(scene, operation, x1, x2, tall);
+}
+
+function barHeight(layout) {
+    return Math.max(1, layout.clientRow - 3);
+}
+
+/** The bars of short requests that were done. Neighbours become one bar: a page may have thousands. */
+class ShortBars {
+    constructor(scene) {
+        this.scene = scene;
+        this.from = new Float64Array(scene.run.clients.length).fill(NaN);
+        this.to = new Float64Array(scene.run.clients.length).fill(NaN);
+    }
+
+    add(client, x1, x2) {
+        if (x1 - this.to[client] < 1) {
+            this.to[client] = Math.max(this.to[client], x2);
+            return;
+        }
+        this.#draw(client);
+        this.from[client] = x1;
+        this.to[client] = Math.max(x2, x1 + 1.5);
+    }
+
+    finish() {
+        this.from.forEach((_, client) => this.#draw(client));
+    }
+
+    #draw(client) {
+        const { pen, layout, palette } = this.scene;
+        if (Number.isNaN(this.from[client])) return;
+        const tall = barHeight(layout);
+        pen.fillStyle = palette.good;
+        pen.globalAlpha = 0.75;
+        pen.fillRect(
+            this.from[client],
+            layout.y[client] - tall / 2,
+            this.to[client] - this.from[client],
+            tall,
+        );
+    }
 }
 
 function drawOperationLabel(scene, operation, x1, x2, tall) {
@@ -46,43 +93,54 @@ function drawOperationLabel(scene, operation, x1, x2, tall) {
 
 /** Operations on top of all others, outlined: those of a contradiction or fault, or a selected one. */
 function drawMarkedOperations(scene, operations, colour, isNamed = false) {
-    const { pen, layout, view, run, palette } = scene;
-    const taken = [];
-    for (const i of operations) {
-        const x1 = Math.max(layout.left, layout.x(view, run.invoked[i]));
-        const x2 = Math.min(layout.width, layout.x(view, run.returned(i)));
-        if (x2 < layout.left || x1 > layout.width || !run.isClient(run.client[i])) continue;
-        const tall = Math.max(5, layout.clientRow);
-        const box = [x1 - 2, layout.y[run.client[i]] - tall / 2, Math.max(6, x2 - x1 + 4), tall];
+    const { pen, palette } = scene;
+    const boxes = operations.map((operation) => boxOf(scene, operation));
+    const taken = boxes.filter(Boolean);
+    operations.forEach((operation, i) => {
+        if (!boxes[i]) return;
+        const [left, top, right, bottom] = boxes[i];
+        const place = [left, top, right - left, bottom - top];
         pen.fillStyle = palette.card;
-        pen.fillRect(...box);
-        pen.fillStyle = outcomeColour(scene, i);
-        pen.fillRect(...box);
+        pen.fillRect(...place);
+        pen.fillStyle = outcomeColour(scene, operation);
+        pen.fillRect(...place);
         pen.strokeStyle = colour;
         pen.lineWidth = 2;
-        pen.strokeRect(...box);
-        if (isNamed) drawOperationName(scene, i, x1, x2, colour, taken);
-    }
+        pen.strokeRect(...place);
+        if (!isNamed) return;
+        const others = taken.filter((box) => box !== boxes[i]);
+        const label = drawOperationName(scene, operation, boxes[i], colour, others);
+        if (label) taken.push(label);
+    });
 }
 
-/** The kind and MID of an operation to its right, or to its left, where they cover no other name. */
-function drawOperationName(scene, operation, x1, x2, colour, taken) {
+/** The left, top, right and bottom of an operation, or `null` if it is out of sight. */
+function boxOf({ layout, view, run }, operation) {
+    const x1 = Math.max(layout.left, layout.x(view, run.invoked[operation]));
+    const x2 = Math.min(layout.width, layout.x(view, run.returned(operation)));
+    if (x2 < layout.left || x1 > layout.width || !run.isClient(run.client[operation])) return null;
+    const y = layout.y[run.client[operation]];
+    const half = Math.max(5, layout.clientRow) / 2;
+    return [x1 - 2, y - half, Math.max(x1 + 4, x2 + 2), y + half];
+}
+
+/** The kind and MID of an operation to its right or left. Returns their place, or `null` without room. */
+function drawOperationName(scene, operation, [x1, top, x2, bottom], colour, taken) {
     const { pen, layout, run } = scene;
     pen.font = `600 ${SMALL_FONT}`;
     const name = `${run.kinds[run.kind[operation]]} ${run.mids[run.operationMid[operation]]}`;
-    const y = layout.y[run.client[operation]];
     const width = pen.measureText(name).width;
     for (const [align, x, left] of [
-        ["left", x2 + 6, x2 + 6],
-        ["right", x1 - 6, x1 - 6 - width],
+        ["left", x2 + 4, x2 + 4],
+        ["right", x1 - 4, x1 - 4 - width],
     ]) {
-        const box = [left, y - 5, left + width, y + 5];
+        const box = [left - NAME_GAP, top + 1, left + width + NAME_GAP, bottom - 1];
         const hasRoom = left > layout.left && left + width < layout.width;
         if (!hasRoom || taken.some((other) => overlaps(box, other))) continue;
-        taken.push(box);
-        haloText(scene, name, x, y, colour, align);
-        return;
+        haloText(scene, name, x, (top + bottom) / 2, colour, align);
+        return box;
     }
+    return null;
 }
 
 function outcomeColour({ run, palette }, operation) {

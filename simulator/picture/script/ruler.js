@@ -6,6 +6,7 @@ const LABEL_FONT = '12px system-ui, "Segoe UI", sans-serif';
 const NOTE_MICROSECONDS = 5000;
 // The lanes show leaders, and the other kinds are about one request of many.
 const MINOR_EVENTS = new Set(["leader", "no_get", "no_request", "refused"]);
+const MARK_PIXELS = 9;
 const MARKS = {
     kill: "✕",
     end: "✕",
@@ -76,7 +77,7 @@ function drawEvents(scene, allMarks) {
         const x = layout.x(view, mark.time);
         const next = i + 1 < marks.length ? layout.x(view, marks[i + 1].time) : layout.width;
         const isBad = Boolean(mark.fault) || ["kill", "end"].includes(mark.event?.[1]);
-        drawMark(scene, mark, x, y, isBad, next);
+        if (isBad || next - x > MARK_PIXELS) drawMark(scene, mark, x, y, isBad, next);
         scene.targets.push({ item: mark.item, x, y, radius: 11 });
         pen.strokeStyle = isBad ? palette.bad : palette.muted;
         pen.setLineDash(mark.fault ? [5, 3] : [2, 3]);
