@@ -25,6 +25,8 @@ class Fault:
     detail: str
     began: float
     healed: float
+    # When each replica had answered a write after that.
+    whole: float
 
 
 class Injector:
@@ -53,15 +55,16 @@ class Injector:
         }
 
     def carry_out(self, step: Step) -> Fault:
-        """Brings the faults of a step, waits, and heals them."""
+        """Brings the faults of a step, waits, heals them, and waits until all replicas serve."""
         self._random.seed(step.seed)
         began = time.monotonic()
         details = [self._deeds[fault]() for fault in step.faults]
-        # The search for the leader is no part of the time that the fault takes.
         time.sleep(step.hold_s)
         self._cluster.check_processes()
         self.heal()
-        return Fault(str(step), "; ".join(details), began, time.monotonic())
+        healed = time.monotonic()
+        self._cluster.wait_until_all_serve()
+        return Fault(str(step), "; ".join(details), began, healed, time.monotonic())
 
     def heal(self) -> None:
         """Ends all faults. Replicas that are down start."""

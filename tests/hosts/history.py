@@ -20,6 +20,10 @@ OK, UNKNOWN, REFUSED = "ok", "unknown", "refused"
 
 # Each key of the ledger is written once, so that no later write hides that it is lost.
 LEDGER = "w"
+# The client that reads all keys at the end.
+END = "end"
+# Keys of locks have times to live, so two reads of one may differ.
+LOCK = "l"
 
 
 def is_write(record: Record) -> bool:

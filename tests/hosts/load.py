@@ -29,7 +29,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from hosts import history
-from hosts.operations import Operations, Unexpected
+from hosts.operations import Operations
 
 # A client of one replica waits longer than the replica does before it answers `-UNKNOWN`; the
 # others give up first, as impatient clients do.
@@ -84,8 +84,9 @@ class Guided:
 
     def __init__(self, number: int, addresses: list[str]) -> None:
         self._number = number
-        self.redis = connect(addresses[0], number, _IMPATIENT_S)
-        (self._name,) = self.redis.sentinel_masters()
+        self._name = ""
+        self._first = connect(addresses[0], number, _IMPATIENT_S)
+        self.redis = self._first
         places = [(host, int(port)) for host, _, port in (each.rpartition(":") for each in addresses)]
         impatient = {"retry": Retry(NoBackoff(), 0), "socket_timeout": _IMPATIENT_S}
         self._sentinel = Sentinel(places, sentinel_kwargs=impatient)
@@ -94,6 +95,7 @@ class Guided:
     def move_on(self) -> None:
         time.sleep(_PAUSE_S)
         try:
+            self._name = self._name or next(iter(self._first.sentinel_masters()))
             host, port = self._sentinel.discover_master(self._name)
         except RedisError:
             return  # The next error asks again.
@@ -140,7 +142,7 @@ class Load:
                     operations.step(client.redis)
                 except RedisError:
                     client.move_on()
-        except (Unexpected, RedisError, ValueError) as error:
+        except Exception as error:  # An answer that no client expects, or a mistake of ours.
             self.faults.append(f"client {number}: {type(error).__name__}: {error}")
 
 
@@ -152,17 +154,31 @@ def read_all(addresses: list[str], keys: list[str], faults: list[str]) -> Iterat
     for number, chunk in enumerate(_chunks(keys, _CHUNK)):
         client = clients[number % len(clients)]
         invoked = time.monotonic()
-        found: Any = client.mget(chunk)
-        common: dict[str, Any] = {"client": "end", "type": "get", "outcome": history.OK}
+        found = _values(client, chunk)
+        common: dict[str, Any] = {"client": history.END, "type": "get", "outcome": history.OK}
         common |= {"invoked": invoked, "returned": time.monotonic()}
         for key, value in zip(chunk, found, strict=True):
-            final[key] = value
+            if not key.startswith(history.LOCK):
+                final[key] = value
             found_here = {"value": value or "", "exists": value is not None}
             yield {"id": f"end/{key}", "key": key} | found_here | common
     for address, client in zip(addresses, clients, strict=True):
         client.close()
         if differing := _differing(address, final):
             faults.append(f"{address} has another value of {len(differing)} keys, such as {differing[0]}")
+
+
+def _values(client: redis.Redis, keys: list[str]) -> list[str | None]:
+    """Asks until there is an answer, which may take long on a busy machine."""
+    deadline = time.monotonic() + _AGREEMENT_S
+    while True:
+        try:
+            found: Any = client.mget(keys)
+            return list(found)
+        except RedisError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_S)
 
 
 def _differing(address: str, final: dict[str, str | None]) -> list[str]:
@@ -176,7 +192,7 @@ def _differing(address: str, final: dict[str, str | None]) -> list[str]:
         while True:
             differing = []
             for chunk in _chunks(keys, _CHUNK):
-                found: Any = client.mget(chunk)
+                found = _values(client, chunk)
                 differing += [key for key, value in zip(chunk, found, strict=True) if value != final[key]]
             if not differing or time.monotonic() > deadline:
                 return differing

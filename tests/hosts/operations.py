@@ -1,9 +1,9 @@
 """The operations of one client: draws them, sends them through redis-py, and records them.
 
-The model of `kvstore check` has gets, puts with conditions, compare-and-set, deletes, increments,
-appends and transactions. All values are unique. Keys change every few seconds: so many operations
-meet at one key, and the search of the checker stays small at each. Keys of the ledger are written
-once, each by one client.
+The model of `kvstore check` has gets, puts with conditions and times to live, compare-and-set,
+deletes, increments, appends and transactions. All values are unique. Keys change every few seconds:
+so many operations meet at one key, and the search of the checker stays small at each. Keys of the
+ledger are written once, each by one client.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hosts.history import LEDGER, OK, REFUSED, UNKNOWN, Record
+from hosts.history import LEDGER, LOCK, OK, REFUSED, UNKNOWN, Record
 
 # For so long clients use the same keys.
 _EPOCH_S = 2.0
-_TEXTS, _NUMBERS, _PAIRS = 10, 4, 4
+_TEXTS, _NUMBERS, _PAIRS, _LOCKS = 10, 4, 4, 3
+# A lock ends by itself while it is held, or long before its holder releases it.
+_LOCK_MS = (50, 1_500)
 # So many of the reads are of numbers.
 _COUNTED = 0.2
 # A pipeline has so many writes of the ledger.
@@ -32,6 +34,8 @@ _NOT_SENT = "connecting to"
 # redis-py says so when a watched key has changed. When the connection is lost, it raises the same
 # class of error, although the transaction may have taken effect.
 _ABORTED = "Watched variable changed."
+# The errors of a command that had no effect, by the class that redis-py has for them.
+_CODES = {"ClusterDownError": "CLUSTERDOWN", "ExecAbortError": "EXECABORT", "OutOfMemoryError": "OOM"}
 
 
 class Unexpected(Exception):
@@ -45,10 +49,20 @@ def outcome(error: Exception) -> str:
     if "ResponseError" in kinds:
         if _MAY_HAVE_EFFECT.search(text):
             return UNKNOWN
-        if kinds & {"ClusterDownError", "ExecAbortError", "OutOfMemoryError"}:
+        if kinds & set(_CODES):
             return REFUSED
         raise Unexpected(f"{type(error).__name__}: {text}")
     return REFUSED if _NOT_SENT in text else UNKNOWN
+
+
+def reason(error: Exception) -> str:
+    """The cause of an outcome that is not ok, in a word or two."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if _NOT_SENT in str(error):
+        return "no connection"
+    if "ResponseError" in kinds:
+        return "-UNKNOWN" if outcome(error) == UNKNOWN else f"-{_CODES.get(type(error).__name__, 'ERR')}"
+    return "time-out" if "TimeoutError" in kinds else "connection lost"
 
 
 class Operations:
@@ -62,6 +76,8 @@ class Operations:
         self._count = 0
         # The last value that this client saw, by key of a text.
         self._seen: dict[str, str | None] = {}
+        # Locks that this client has taken, with its values.
+        self._locks: list[tuple[str, str]] = []
         self._kinds: list[Callable[[Any], None]] = []
         for weight, kind in (
             (30, self._get),
@@ -75,6 +91,8 @@ class Operations:
             (5, self._transaction),
             (4, self._watched),
             (2, self._set_pair),
+            (4, self._take_lock),
+            (3, self._release_lock),
             (12, self._ledger),
         ):
             self._kinds += [kind] * weight
@@ -105,7 +123,7 @@ class Operations:
         try:
             answer = call()
         except Exception as error:
-            record["outcome"] = outcome(error)
+            record |= {"outcome": outcome(error), "reason": reason(error)}
             if record["outcome"] == REFUSED:
                 record["returned"] = time.monotonic()
             self._record(record)
@@ -147,6 +165,21 @@ class Operations:
         if old is not None:
             call = partial(redis.execute_command, "DELEX", key, "IFEQ", old)
             self._run(call, _done, "delete", key=key, **{"from": old})
+
+    def _take_lock(self, redis: Any) -> None:
+        """If no other client has it, for a time that is drawn."""
+        key, value, ttl_ms = self._key(LOCK, _LOCKS), self._value(), self._random.randint(*_LOCK_MS)
+        call = partial(redis.set, key, value, nx=True, px=ttl_ms)
+        how = {"if": "absent", "ttl_ms": ttl_ms}
+        if self._run(call, _done, "put", key=key, value=value, **how):
+            self._locks.append((key, value))
+
+    def _release_lock(self, redis: Any) -> None:
+        """If this client still has it."""
+        if self._locks:
+            key, value = self._locks.pop()
+            call = partial(redis.execute_command, "DELIFEQ", key, value)
+            self._run(call, _done, "delete", key=key, **{"from": value})
 
     def _append(self, redis: Any) -> None:
         key, value = self._text(), self._value()
@@ -225,13 +258,16 @@ class Operations:
             answers = pipeline.execute(raise_on_error=False)
         except Exception as error:
             for line in lines:
-                self._record(line | {"outcome": outcome(error)})
+                self._record(line | {"outcome": outcome(error), "reason": reason(error)})
             raise
         now = time.monotonic()
         errors = [answer for answer in answers if isinstance(answer, Exception)]
         for line, answer in zip(lines, answers, strict=True):
-            how = outcome(answer) if isinstance(answer, Exception) else OK
-            self._record(line | {"outcome": how, "returned": None if how == UNKNOWN else now})
+            if isinstance(answer, Exception):
+                line |= {"outcome": outcome(answer), "reason": reason(answer)}
+            else:
+                line["outcome"] = OK
+            self._record(line | {"returned": None if line["outcome"] == UNKNOWN else now})
         if errors:
             raise errors[0]
 

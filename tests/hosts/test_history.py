@@ -87,14 +87,16 @@ class Gaps(unittest.TestCase):
 
     def test_operations_count_for_the_fault_before_them(self) -> None:
         records = [record(number, "put", history.OK, value="") for number in range(6)]
-        records += [record(6, "get", history.OK), record(7, "put", history.REFUSED)]
-        faults = [Fault("one", "", 1.0, 2.0), Fault("two", "", 4.0, 5.0)]
+        records += [record(6, "get", history.OK), record(7, "put", history.REFUSED, reason="-OOM")]
+        faults = [Fault("one", "", 1.0, 2.0, 2.5), Fault("two", "", 4.0, 5.0, 5.5)]
         result = Result("plan", 1, 3, False)
         report.count(result, records, faults, 10.0)
         self.assertEqual([fault["ok"] for fault in result.faults], [3, 3])
         self.assertEqual([fault["refused"] for fault in result.faults], [0, 1])
         self.assertEqual([fault["gap_s"] for fault in result.faults], [1.0, 4.5])
+        self.assertEqual([fault["whole_s"] for fault in result.faults], [0.5, 0.5])
         self.assertEqual((result.acknowledged_writes, result.operations["ok"]), (6, 7))
+        self.assertEqual(result.reasons, {"-OOM": 1})
         self.assertTrue(json.dumps(result.as_json()))
         self.assertIn("passed", list(report.lines(result))[-1])
         result.problems.append("a reason")

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hosts import history
-from hosts.operations import Operations, Unexpected, outcome
+from hosts.history import REFUSED, UNKNOWN
+from hosts.operations import Operations, Unexpected, outcome, reason
 
 
 class ResponseError(Exception):
@@ -51,7 +52,7 @@ class Store:
     def get(self, key: str) -> Any:
         return self._do(lambda: self.values.get(key))
 
-    def set(self, key: str, value: str, nx: bool = False) -> Any:
+    def set(self, key: str, value: str, nx: bool = False, px: int = 0) -> Any:
         return self._do(lambda: self._set(key, value, not (nx and key in self.values)))
 
     def execute_command(self, name: str, key: str, *words: str) -> Any:
@@ -159,16 +160,16 @@ def play(store: Store, steps: int) -> list[history.Record]:
 class Outcomes(unittest.TestCase):
     def test_errors_mean_what_the_guarantees_say(self) -> None:
         for error, expected in (
-            (ResponseError("UNKNOWN the write may take effect"), history.UNKNOWN),
-            (ResponseError("Command # 1 (SET k v) of pipeline caused error: UNKNOWN x"), history.UNKNOWN),
-            (ClusterDownError("no leader"), history.REFUSED),
-            (ConnectionLost("Error 111 connecting to 10.0.0.1:6379. Connection refused."), history.REFUSED),
-            (ConnectionLost("Timeout connecting to server"), history.REFUSED),
-            (ConnectionLost("Connection closed by server."), history.UNKNOWN),
-            (ConnectionLost("Timeout reading from socket"), history.UNKNOWN),
-            (WatchError("A ConnectionError occurred while watching one or more keys"), history.UNKNOWN),
+            (ResponseError("UNKNOWN the write may take effect"), (UNKNOWN, "-UNKNOWN")),
+            (ResponseError("Command # 1 (SET k v) of a pipeline: UNKNOWN x"), (UNKNOWN, "-UNKNOWN")),
+            (ClusterDownError("no leader"), (REFUSED, "-CLUSTERDOWN")),
+            (ConnectionLost("Error 111 connecting to 10.0.0.1:6379. Refused."), (REFUSED, "no connection")),
+            (TimeoutError("Timeout connecting to server"), (REFUSED, "no connection")),
+            (TimeoutError("Timeout reading from socket"), (UNKNOWN, "time-out")),
+            (ConnectionLost("Connection closed by server."), (UNKNOWN, "connection lost")),
+            (WatchError("A ConnectionError occurred while watching"), (UNKNOWN, "connection lost")),
         ):
-            self.assertEqual(outcome(error), expected, str(error))
+            self.assertEqual((outcome(error), reason(error)), expected, str(error))
 
     def test_any_other_answer_is_a_fault_of_the_server(self) -> None:
         for text in ("ERR syntax error", "unknown command", "WRONGTYPE Operation"):
