@@ -32,7 +32,8 @@ _MAY_HAVE_EFFECT = re.compile(r"(^|: )UNKNOWN ")
 # redis-py says so when it could not connect: the command was never sent.
 _NOT_SENT = "connecting to"
 # redis-py says so when a watched key has changed. When the connection is lost, it raises the same
-# class of error, although the transaction may have taken effect.
+# class of error, although the transaction may have taken effect. Then it connects again for
+# UNWATCH, and the error may be that of this attempt.
 _ABORTED = "Watched variable changed."
 # The errors of a command that had no effect, by the class that redis-py has for them.
 _CODES = {"ClusterDownError": "CLUSTERDOWN", "ExecAbortError": "EXECABORT", "OutOfMemoryError": "OOM"}
@@ -42,8 +43,9 @@ class Unexpected(Exception):
     """An answer that no client should ever get."""
 
 
-def outcome(error: Exception) -> str:
-    """The outcome of a command that ended with this error, as docs/guarantees.md has it."""
+def outcome(error: Exception, *, was_connected: bool = False) -> str:
+    """The outcome of a command that ended with this error, as docs/guarantees.md has it. On a
+    connection that was there, the command is sent before redis-py can fail to connect again."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
     text = str(error)
     if "ResponseError" in kinds:
@@ -52,16 +54,16 @@ def outcome(error: Exception) -> str:
         if kinds & set(_CODES):
             return REFUSED
         raise Unexpected(f"{type(error).__name__}: {text}")
-    return REFUSED if _NOT_SENT in text else UNKNOWN
+    return REFUSED if _NOT_SENT in text and not was_connected else UNKNOWN
 
 
-def reason(error: Exception) -> str:
+def reason(error: Exception, how: str) -> str:
     """The cause of an outcome that is not ok, in a word or two."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    if _NOT_SENT in str(error):
-        return "no connection"
     if "ResponseError" in kinds:
-        return "-UNKNOWN" if outcome(error) == UNKNOWN else f"-{_CODES.get(type(error).__name__, 'ERR')}"
+        return "-UNKNOWN" if how == UNKNOWN else f"-{_CODES[type(error).__name__]}"
+    if how == REFUSED:
+        return "no connection"
     return "time-out" if "TimeoutError" in kinds else "connection lost"
 
 
@@ -113,7 +115,13 @@ class Operations:
         return f"{self._client}.{self._count}"
 
     def _run(
-        self, call: Callable[[], Any], result: Callable[[Any], Record], kind: str, **arguments: Any
+        self,
+        call: Callable[[], Any],
+        result: Callable[[Any], Record],
+        kind: str,
+        arguments: Record,
+        *,
+        was_connected: bool = False,
     ) -> Any:
         """Sends an operation, and records it with its outcome. `result` turns the answer into the
         fields of a line."""
@@ -123,10 +131,9 @@ class Operations:
         try:
             answer = call()
         except Exception as error:
-            record |= {"outcome": outcome(error), "reason": reason(error)}
-            if record["outcome"] == REFUSED:
-                record["returned"] = time.monotonic()
-            self._record(record)
+            how = outcome(error, was_connected=was_connected)
+            record["returned"] = time.monotonic() if how == REFUSED else None
+            self._record(record | {"outcome": how, "reason": reason(error, how)})
             raise
         record["returned"] = time.monotonic()
         self._record(record | result(answer))
@@ -134,44 +141,44 @@ class Operations:
 
     def _get(self, redis: Any) -> None:
         key = self._key("n", _NUMBERS) if self._random.random() < _COUNTED else self._text()
-        self._seen[key] = self._run(lambda: redis.get(key), _found, "get", key=key)
+        self._seen[key] = self._run(lambda: redis.get(key), _found, "get", {"key": key})
 
     def _set(self, redis: Any) -> None:
         key, value = self._text(), self._value()
-        self._run(lambda: redis.set(key, value), _nothing, "put", key=key, value=value)
+        self._run(lambda: redis.set(key, value), _nothing, "put", {"key": key, "value": value})
 
     def _set_if_absent(self, redis: Any) -> None:
         key, value = self._text(), self._value()
         call = partial(redis.set, key, value, nx=True)
-        self._run(call, _done, "put", key=key, value=value, **{"if": "absent"})
+        self._run(call, _done, "put", {"key": key, "value": value, "if": "absent"})
 
     def _compare_and_set(self, redis: Any) -> None:
         """With the value that this client saw last, so it fails if another client came between."""
         key, value = self._text(), self._value()
         old = self._seen.pop(key, None)
         if old is None:
-            self._seen[key] = old = self._run(lambda: redis.get(key), _found, "get", key=key)
+            self._seen[key] = old = self._run(lambda: redis.get(key), _found, "get", {"key": key})
         if old is not None:
             call = partial(redis.execute_command, "SET", key, value, "IFEQ", old)
-            self._run(call, _done, "cas", key=key, **{"from": old, "to": value})
+            self._run(call, _done, "cas", {"key": key, "from": old, "to": value})
 
     def _delete(self, redis: Any) -> None:
         key = self._text()
-        self._run(lambda: redis.delete(key), _done, "delete", key=key)
+        self._run(lambda: redis.delete(key), _done, "delete", {"key": key})
 
     def _delete_if_equal(self, redis: Any) -> None:
         key = self._text()
-        old = self._run(lambda: redis.get(key), _found, "get", key=key)
+        old = self._run(lambda: redis.get(key), _found, "get", {"key": key})
         if old is not None:
             call = partial(redis.execute_command, "DELEX", key, "IFEQ", old)
-            self._run(call, _done, "delete", key=key, **{"from": old})
+            self._run(call, _done, "delete", {"key": key, "from": old})
 
     def _take_lock(self, redis: Any) -> None:
         """If no other client has it, for a time that is drawn."""
         key, value, ttl_ms = self._key(LOCK, _LOCKS), self._value(), self._random.randint(*_LOCK_MS)
         call = partial(redis.set, key, value, nx=True, px=ttl_ms)
-        how = {"if": "absent", "ttl_ms": ttl_ms}
-        if self._run(call, _done, "put", key=key, value=value, **how):
+        arguments = {"key": key, "value": value, "if": "absent", "ttl_ms": ttl_ms}
+        if self._run(call, _done, "put", arguments):
             self._locks.append((key, value))
 
     def _release_lock(self, redis: Any) -> None:
@@ -179,15 +186,15 @@ class Operations:
         if self._locks:
             key, value = self._locks.pop()
             call = partial(redis.execute_command, "DELIFEQ", key, value)
-            self._run(call, _done, "delete", key=key, **{"from": value})
+            self._run(call, _done, "delete", {"key": key, "from": value})
 
     def _append(self, redis: Any) -> None:
         key, value = self._text(), self._value()
-        self._run(lambda: redis.append(key, value), _result, "append", key=key, value=value)
+        self._run(lambda: redis.append(key, value), _result, "append", {"key": key, "value": value})
 
     def _increment(self, redis: Any) -> None:
         key, by = self._key("n", _NUMBERS), self._random.randint(1, 3)
-        self._run(lambda: redis.incrby(key, by), _result, "increment", key=key, by=by)
+        self._run(lambda: redis.incrby(key, by), _result, "increment", {"key": key, "by": by})
 
     def _pair(self) -> tuple[str, str]:
         key = self._key("p", _PAIRS)
@@ -211,7 +218,7 @@ class Operations:
             fields: list[Record] = [{}, _result(answers[1]), _found(answers[2])]
             return {"ops": [op | field for op, field in zip(ops, fields, strict=True)]}
 
-        self._run(call, result, "transaction", ops=ops)
+        self._run(call, result, "transaction", {"ops": ops})
 
     def _watched(self, redis: Any) -> None:
         """Both keys get a value, if the first one still has the value that was read."""
@@ -220,7 +227,7 @@ class Operations:
         puts = [{"type": "put", "key": key, "value": value} for key in (one, other)]
         with redis.pipeline(transaction=True) as pipeline:
             pipeline.watch(one)
-            old = self._run(lambda: pipeline.get(one), _found, "get", key=one)
+            old = self._run(lambda: pipeline.get(one), _found, "get", {"key": one})
             pipeline.multi()
             pipeline.set(one, value).set(other, value)
 
@@ -233,14 +240,14 @@ class Operations:
                     return True
                 return False
 
-            watched = [{"key": one, "value": old}]
-            self._run(call, _aborted, "transaction", watched=watched, ops=puts)
+            arguments = {"watched": [{"key": one, "value": old}], "ops": puts}
+            self._run(call, _aborted, "transaction", arguments, was_connected=True)
 
     def _set_pair(self, redis: Any) -> None:
         one, other = self._pair()
         value = self._value()
         puts = [{"type": "put", "key": key, "value": value} for key in (one, other)]
-        self._run(lambda: redis.mset({one: value, other: value}), _nothing, "transaction", ops=puts)
+        self._run(lambda: redis.mset({one: value, other: value}), _nothing, "transaction", {"ops": puts})
 
     def _ledger(self, redis: Any) -> None:
         """A pipeline of writes, each with an outcome of its own."""
@@ -257,14 +264,16 @@ class Operations:
         try:
             answers = pipeline.execute(raise_on_error=False)
         except Exception as error:
+            how = outcome(error)
             for line in lines:
-                self._record(line | {"outcome": outcome(error), "reason": reason(error)})
+                self._record(line | {"outcome": how, "reason": reason(error, how)})
             raise
         now = time.monotonic()
         errors = [answer for answer in answers if isinstance(answer, Exception)]
         for line, answer in zip(lines, answers, strict=True):
             if isinstance(answer, Exception):
-                line |= {"outcome": outcome(answer), "reason": reason(answer)}
+                how = outcome(answer)
+                line |= {"outcome": how, "reason": reason(answer, how)}
             else:
                 line["outcome"] = OK
             self._record(line | {"returned": None if line["outcome"] == UNKNOWN else now})

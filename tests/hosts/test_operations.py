@@ -169,7 +169,13 @@ class Outcomes(unittest.TestCase):
             (ConnectionLost("Connection closed by server."), (UNKNOWN, "connection lost")),
             (WatchError("A ConnectionError occurred while watching"), (UNKNOWN, "connection lost")),
         ):
-            self.assertEqual((outcome(error), reason(error)), expected, str(error))
+            how = outcome(error)
+            self.assertEqual((how, reason(error, how)), expected, str(error))
+
+    def test_command_on_a_connection_that_was_there_may_have_been_sent(self) -> None:
+        error = TimeoutError("Timeout connecting to server")
+        self.assertEqual(outcome(error, was_connected=True), UNKNOWN)
+        self.assertEqual(outcome(ClusterDownError("no leader"), was_connected=True), REFUSED)
 
     def test_any_other_answer_is_a_fault_of_the_server(self) -> None:
         for text in ("ERR syntax error", "unknown command", "WRONGTYPE Operation"):
