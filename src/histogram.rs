@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::micros::Micros;
 
-/// The upper ends of the spans, in microseconds. A sync of a quiet disk takes 100 us, a request
-/// within one region a millisecond, and a failover a second.
-pub const BOUNDS_US: [Micros; 17] = [
-    50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000,
-    2_000_000, 5_000_000, 10_000_000,
+/// The upper ends of the spans, in microseconds. A stage takes some microseconds for a batch, a sync
+/// of a quiet disk 100 us, a request within one region a millisecond, and a failover a second.
+pub const BOUNDS_US: [Micros; 20] = [
+    5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000,
+    1_000_000, 2_000_000, 5_000_000, 10_000_000,
 ];
 
 const SPANS: usize = BOUNDS_US.len() + 1;
@@ -64,7 +64,8 @@ mod tests {
         }
         let buckets = histogram.buckets();
         let mut expected = [0; SPANS];
-        (expected[0], expected[1], expected[SPANS - 2], expected[SPANS - 1]) = (2, 2, 1, 2);
+        (expected[0], expected[3], expected[4]) = (1, 1, 2);
+        (expected[SPANS - 2], expected[SPANS - 1]) = (1, 2);
         assert_eq!(buckets.counts, expected);
         assert_eq!((buckets.total(), buckets.sum_us), (7, 80_000_202));
     }

@@ -1,6 +1,7 @@
 //! What a replica shows of itself to those that operate it: INFO, ROLE, `/status`, `/metrics`,
 //! `kvstore status`. The consensus thread publishes a [`View`]; any thread reads the latest one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -52,8 +53,8 @@ pub struct View {
     pub elections_started: u64,
     /// How often it has been elected.
     pub elections_won: u64,
-    /// How often it gave up the messages in flight to a follower, because no answer came in time.
-    pub given_up: u64,
+    /// How often it gave up the messages in flight to each follower, because no answer came in time.
+    pub given_up: BTreeMap<Id, u64>,
     /// How many snapshots of its own state it has saved.
     pub snapshots_saved: u64,
     /// How many snapshots of a leader have replaced its state.
@@ -64,6 +65,21 @@ pub struct View {
     pub disk: Option<DiskView>,
     /// The work that waits for the stages of its pipeline.
     pub queues: QueuesView,
+    /// How long these stages take.
+    pub stages: StagesView,
+}
+
+/// How long the stages of a pipeline took for their batches, since the replica started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StagesView {
+    /// To read the datagrams that were there, from the first one on.
+    pub receive: Buckets,
+    /// To step the core and the replica for each message.
+    pub consensus: Buckets,
+    /// To end the batch: entries are applied, reads served, messages and answers made.
+    pub apply: Buckets,
+    /// To write and send the messages.
+    pub send: Buckets,
 }
 
 /// The work of a disk since the replica started.
@@ -73,6 +89,8 @@ pub struct DiskView {
     pub syncs: u64,
     /// How long the log writer took to make one batch durable: one write and one sync.
     pub writes: Buckets,
+    /// How long the syncs alone took.
+    pub sync_times: Buckets,
     /// Records of the log.
     pub records: u64,
     /// Bytes of these records.

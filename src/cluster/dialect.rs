@@ -1,6 +1,7 @@
 //! Datagrams to validated messages, and back.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::codec;
 use crate::dialect::{Decode, Dialect, Encode};
@@ -10,13 +11,22 @@ use crate::micros::Micros;
 use crate::operation::Operation;
 use crate::replication::Message;
 use crate::request::{Request, RequestId, Response};
-use crate::transport::tcp::{Envelope, Kind};
+use crate::transport::tcp::{Direction, Envelope, Kind, MessageKind, Traffic};
 use crate::wire::{Form, Malformed};
 
 /// The binary dialect of the replica `own` among these others.
 pub fn dialect(own: Id, peers: &[Id]) -> Dialect {
+    counting_dialect(own, peers, &Arc::default())
+}
+
+/// The same, with the counts of all messages of Raft.
+pub fn counting_dialect(own: Id, peers: &[Id], traffic: &Arc<Traffic>) -> Dialect {
     let peers = peers.iter().copied().filter(|&peer| peer != own).collect();
-    Dialect { decoder: Box::new(BinaryDecoder { peers }), encoder: Box::new(BinaryEncoder { own }) }
+    let [decoder, encoder] = [traffic, traffic].map(Arc::clone);
+    Dialect {
+        decoder: Box::new(BinaryDecoder { peers, traffic: decoder }),
+        encoder: Box::new(BinaryEncoder { own, traffic: encoder }),
+    }
 }
 
 /// Writes a request as its client's front end or a follower sends it. Empties the buffer first.
@@ -61,6 +71,7 @@ fn begin(buffer: &mut Vec<u8>, kind: Kind, id: Id) {
 /// The receiver's part of the dialect.
 struct BinaryDecoder {
     peers: BTreeSet<Id>,
+    traffic: Arc<Traffic>,
 }
 
 impl BinaryDecoder {
@@ -68,7 +79,8 @@ impl BinaryDecoder {
         let (Envelope { kind, id }, content) = Envelope::read(datagram).ok_or(Malformed::UnknownType)?;
         match kind {
             Kind::Peer if !self.peers.contains(&id) => return Err(Malformed::UnknownSender),
-            Kind::Peer => codec::decode_messages(content, id, &self.peers, |message| {
+            Kind::Peer => codec::decode_messages(content, id, &self.peers, |message, bytes| {
+                self.traffic.count(id, Direction::In, MessageKind::of(&message), bytes);
                 out.push(Inbound::Peer { from: id, message });
             })?,
             Kind::Request => out.push(Inbound::Client(codec::decode_request(content, id)?)),
@@ -97,12 +109,15 @@ impl Decode for BinaryDecoder {
 #[derive(Debug)]
 struct BinaryEncoder {
     own: Id,
+    traffic: Arc<Traffic>,
 }
 
 impl Encode for BinaryEncoder {
-    fn peer(&self, buffer: &mut Vec<u8>, _to: Id, leader: Option<Id>, messages: &[Message]) {
+    fn peer(&self, buffer: &mut Vec<u8>, to: Id, leader: Option<Id>, messages: &[Message]) {
         begin(buffer, Kind::Peer, self.own);
-        codec::encode_messages(leader, messages, buffer);
+        codec::encode_messages(leader, messages, buffer, |message, bytes| {
+            self.traffic.count(to, Direction::Out, MessageKind::of(message), bytes);
+        });
     }
 
     fn response(&self, buffer: &mut Vec<u8>, response: &Response) {

@@ -22,4 +22,4 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-pub use dialect::{decode_answer, dialect, encode_local_read, encode_request, request_id};
+pub use dialect::{counting_dialect, decode_answer, dialect, encode_local_read, encode_request, request_id};

@@ -46,15 +46,25 @@ mod outcome {
     pub const RECEIVING: u8 = 2;
 }
 
-/// Appends messages, at least one, to a buffer, with the leader that their sender knows.
-pub fn encode_messages(leader: Option<Id>, messages: &[Message], buffer: &mut Vec<u8>) {
+/// Appends messages, at least one, to a buffer, with the leader that their sender knows. `note` gets
+/// each message with its bytes.
+pub fn encode_messages(
+    leader: Option<Id>,
+    messages: &[Message],
+    buffer: &mut Vec<u8>,
+    mut note: impl FnMut(&Message, usize),
+) {
     let mut writer = Writer(buffer);
     writer.byte(MESSAGES_VERSION);
     writer.optional_id(leader);
-    messages.iter().for_each(|message| write_message(&mut writer, message));
+    for message in messages {
+        let before = writer.0.len();
+        write_message(&mut writer, message);
+        note(message, writer.0.len() - before);
+    }
 }
 
-/// Reads the messages that these bytes are, and hands over each. `from` sent them, one of `peers`,
+/// Reads the messages that these bytes are, and hands over each with its bytes. `from` sent them, one of `peers`,
 /// which are the other replicas of the receiver's cluster.
 ///
 /// # Errors
@@ -66,13 +76,15 @@ pub fn decode_messages(
     bytes: &[u8],
     from: Id,
     peers: &BTreeSet<Id>,
-    mut take: impl FnMut(Message),
+    mut take: impl FnMut(Message, usize),
 ) -> Result<(), Malformed> {
     let mut reader = Reader(bytes);
     reader.version(MESSAGES_VERSION)?;
     reader.optional_id()?; // only for the eyes of an observer
     loop {
-        take(read_message(&mut reader, from, peers)?);
+        let before = reader.0.len();
+        let message = read_message(&mut reader, from, peers)?;
+        take(message, before - reader.0.len());
         if reader.0.is_empty() {
             return Ok(());
         }

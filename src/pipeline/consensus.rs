@@ -15,6 +15,7 @@ use super::publisher::Publisher;
 use super::receiver::Taken;
 use super::sender::weight_of;
 use super::stages::Stages;
+use super::times::Times;
 use crate::clock::{BootTime, unix_millis};
 use crate::exchange::{Inbound, Outbound};
 use crate::micros::Micros;
@@ -42,6 +43,7 @@ pub(super) struct Consensus {
     backlog: Vec<Outbound>, // messages that the sender did not take
     counts: Counts,
     publisher: Option<Publisher>,
+    times: Times,
 }
 
 impl Consensus {
@@ -50,6 +52,7 @@ impl Consensus {
         max_batch: usize,
         stages: Stages,
         publisher: Option<Publisher>,
+        times: Times,
     ) -> Self {
         Self {
             replica,
@@ -60,6 +63,7 @@ impl Consensus {
             backlog: Vec::new(),
             counts: Counts::default(),
             publisher,
+            times,
         }
     }
 
@@ -97,7 +101,9 @@ impl Consensus {
                 }
                 inputs.for_each(|inbound| self.replica.handle(now, inbound));
                 self.replica.tick(now);
-                self.finish(now)?;
+                let began = Some(BootTime::from_micros(now));
+                let stepped = self.times.count(|times| &times.consensus, began);
+                self.finish(now, stepped)?;
             } else {
                 self.replica.step_in_memory(now, inputs, &mut self.backlog);
                 self.counts.overflowed += self.stages.send(&mut self.backlog)?;
@@ -111,9 +117,11 @@ impl Consensus {
 
     /// Ends a batch of a replica with a disk. Messages that need not wait for the disk leave before the
     /// log writer begins, so that the followers' disks work at the same time as this one.
-    fn finish(&mut self, mut now: Micros) -> Result<(), StageFailed> {
+    fn finish(&mut self, mut now: Micros, mut began: Option<BootTime>) -> Result<(), StageFailed> {
         loop {
-            for effect in self.replica.finish(now) {
+            let effects = self.replica.finish(now);
+            self.times.count(|times| &times.apply, began);
+            for effect in effects {
                 match (effect, self.stages.disk()) {
                     (Effect::Send(outbound), _) => self.backlog.push(outbound),
                     (Effect::Persist(persist), Some(disk)) => disk.change(Change::Persist(persist)),
@@ -125,7 +133,9 @@ impl Consensus {
             self.counts.overflowed += self.stages.send(&mut self.backlog)?;
             let written = self.stages.disk().map_or(Ok(None), Disk::write)?;
             let Some(number) = written else { return Ok(()) };
-            now = BootTime::now().as_micros();
+            let written_at = BootTime::now();
+            now = written_at.as_micros();
+            began = Some(written_at);
             self.replica.persisted(now, number);
         }
     }
@@ -159,7 +169,7 @@ impl Consensus {
             let (inputs, outputs) = (self.waiting.len(), self.backlog.len());
             let Counts { busy: offloads, overflowed: dropped, .. } = self.counts;
             let queues = QueuesView { inputs, outputs, offloads, dropped, ..queues };
-            publisher.publish(now, &self.replica, disk, queues);
+            publisher.publish(now, &self.replica, (disk, queues, self.times.view()));
         }
     }
 

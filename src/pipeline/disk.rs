@@ -272,7 +272,8 @@ impl Disk {
     pub(super) fn view(&self) -> DiskView {
         let counters = &self.counters;
         let DiskCounts { syncs, records, log_bytes, other_bytes } = DiskCounts::from(&**counters);
-        DiskView { syncs, writes: counters.writes(), records, log_bytes, other_bytes }
+        let (writes, sync_times) = (counters.writes(), counters.sync_times());
+        DiskView { syncs, writes, sync_times, records, log_bytes, other_bytes }
     }
 
     /// How many changes, and how many bytes of them, the log writer has not taken.

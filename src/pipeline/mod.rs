@@ -21,6 +21,7 @@
 //! | `stages` | where the other stages run: inline, or offloaded |
 //! | `load` | whether one thread is enough |
 //! | `publisher` | shows the replica to those that operate it |
+//! | `times` | how long the stages take for a batch |
 //! | `counts` | the counts of a pipeline at its end |
 //!
 //! Each stage owns its work: the receiver the bytes that come in, the consensus stage terms, log
@@ -53,6 +54,7 @@ mod publisher;
 mod receiver;
 mod sender;
 mod stages;
+mod times;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -83,6 +85,7 @@ use publisher::Publisher;
 use receiver::Receiver;
 use sender::Sender;
 use stages::Stages;
+use times::Times;
 
 const CONSENSUS: &str = "consensus";
 const STAGES: usize = 3;
@@ -147,13 +150,16 @@ pub fn run_in(setup: Setup, options: &Options) -> Result<Counts, StageFailed> {
     let Dialect { decoder, encoder } = dialect;
     let stages = STAGES + if files.is_some() { DISK_STAGES } else { 0 };
     let (ended, ends) = bounded(stages);
-    let (receiver, receiver_worker) = Offloadable::new(Receiver::new(Arc::clone(&transport), decoder));
+    let times = if board.is_some() { Times::wanted() } else { Times::default() };
+    let (receiver, receiver_worker) =
+        Offloadable::new(Receiver::new(Arc::clone(&transport), decoder).timed(&times));
     let max_message = transport.max_datagram().saturating_sub(encoder.envelope_bytes());
     let limits = Limits::new(max_message, tuning.topology, peers.len()).in_form(encoder.form());
     let outbox = Outbox::with_encoder(encoder, transport.max_datagram(), tuning.coalesce);
     let Tuning { coalesce_window_us, .. } = tuning;
     let window = Duration::from_micros(coalesce_window_us);
-    let (sender, sender_worker) = Offloadable::new(Sender::new(Arc::clone(&transport), outbox, window));
+    let (sender, sender_worker) =
+        Offloadable::new(Sender::new(Arc::clone(&transport), outbox, window).timed(&times));
     let max_value_bytes = options.state_machine.max_value_bytes.min(limits.max_value_bytes());
     let state_machine = Settings { max_value_bytes, ..options.state_machine };
     let options = Options { state_machine, ..options.clone() };
@@ -167,7 +173,8 @@ pub fn run_in(setup: Setup, options: &Options) -> Result<Counts, StageFailed> {
     let replica = Replica::new(&options, limits, saved, BootTime::now().as_micros());
     let stages_of_consensus = Stages::new(receiver, sender, disk);
     let publisher = board.map(Publisher::new);
-    let consensus = Consensus::new(replica, tuning.batch_of(MAX_BATCH), stages_of_consensus, publisher);
+    let consensus =
+        Consensus::new(replica, tuning.batch_of(MAX_BATCH), stages_of_consensus, publisher, times);
 
     spawn_worker(receiver_worker, &ended)?;
     spawn_worker(sender_worker, &ended)?;

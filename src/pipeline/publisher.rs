@@ -7,7 +7,7 @@
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::replica::Replica;
-use crate::view::{Board, DiskView, QueuesView, View};
+use crate::view::{Board, DiskView, QueuesView, StagesView, View};
 
 /// The least time between two views while the leadership stays.
 const INTERVAL_US: Micros = 100_000;
@@ -47,14 +47,13 @@ impl Publisher {
         &mut self,
         now: Micros,
         replica: &Replica,
-        disk: Option<DiskView>,
-        queues: QueuesView,
+        (disk, queues, stages): (Option<DiskView>, QueuesView, StagesView),
     ) {
         self.published_at = Some(now);
         self.leadership = replica.leadership();
         self.is_full = replica.is_full();
         self.has_news = false;
-        self.board.publish(View { disk, queues, ..replica.view(now) });
+        self.board.publish(View { disk, queues, stages, ..replica.view(now) });
         self.board.hand_out(|| replica.copy());
     }
 }
@@ -69,7 +68,7 @@ mod tests {
     fn publish(publisher: &mut Publisher, now: Micros, replica: &Replica) -> bool {
         let is_due = publisher.is_due(now, replica);
         if is_due {
-            publisher.publish(now, replica, None, QueuesView::default());
+            publisher.publish(now, replica, Default::default());
         }
         is_due
     }

@@ -11,6 +11,7 @@ use tracing::debug;
 
 use super::counts::Counts;
 use super::offload::{Capacity, Port, Stage};
+use super::times::Times;
 use crate::clock::BootTime;
 use crate::dialect::Decode;
 use crate::exchange::Inbound;
@@ -39,6 +40,7 @@ pub(super) struct Receiver {
     received: u64,
     malformed: BTreeMap<Malformed, u64>,
     rejected: Arc<AtomicU64>, // the sum of these, for the consensus thread
+    times: Times,
 }
 
 /// How a look at the network ended.
@@ -56,7 +58,12 @@ impl Receiver {
     pub(super) fn new(transport: Arc<dyn Transport>, decoder: Box<dyn Decode>) -> Self {
         let buffer = vec![0; transport.max_datagram().max(MAX_RECEIVED_BYTES)];
         let (malformed, rejected) = (BTreeMap::new(), Arc::default());
-        Self { transport, decoder, buffer, received: 0, malformed, rejected }
+        Self { transport, decoder, buffer, received: 0, malformed, rejected, times: Times::default() }
+    }
+
+    /// The same, which counts its times.
+    pub(super) fn timed(self, times: &Times) -> Self {
+        Self { times: times.clone(), ..self }
     }
 
     /// Waits for a datagram until then, and takes what else is there without waiting: at most
@@ -72,6 +79,21 @@ impl Receiver {
         until: Option<BootTime>,
         into: &mut Vec<Inbound>,
     ) -> io::Result<Taken> {
+        let mut began = None;
+        let taken = self.take(most, most_bytes, until, into, &mut began);
+        self.times.count(|times| &times.receive, began);
+        taken
+    }
+
+    /// The same. `began` is the time of the first datagram.
+    fn take(
+        &mut self,
+        most: usize,
+        most_bytes: usize,
+        until: Option<BootTime>,
+        into: &mut Vec<Inbound>,
+        began: &mut Option<BootTime>,
+    ) -> io::Result<Taken> {
         let mut bytes = 0;
         for taken in 0..most {
             let received = match taken {
@@ -80,6 +102,9 @@ impl Receiver {
             };
             let result = match received {
                 Received::Datagram(length) => {
+                    if taken == 0 {
+                        *began = self.times.begin();
+                    }
                     bytes += length;
                     self.decoder.decode(&mut self.buffer[..length], into)
                 }

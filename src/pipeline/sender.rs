@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::counts::Counts;
 use super::offload::{Capacity, Port, Stage, Waited};
+use super::times::Times;
 use crate::clock::BootTime;
 use crate::exchange::Outbound;
 use crate::outbox::Outbox;
@@ -38,6 +39,7 @@ pub(super) struct Sender {
     unsent: Option<Address>, // the destination of the datagram in the buffer, if the network did not take it
     is_gone: bool,           // the other side of the network is gone, so nothing reaches it
     sent: u64,
+    times: Times,
 }
 
 /// The behaviour of a sender when the network takes no more.
@@ -52,7 +54,12 @@ pub(super) enum WhenFull {
 impl Sender {
     pub(super) fn new(transport: Arc<dyn Transport>, outbox: Outbox, window: Duration) -> Self {
         let (due, buffer, unsent, is_gone, sent) = (None, Vec::new(), None, false, 0);
-        Self { transport, outbox, window, due, buffer, unsent, is_gone, sent }
+        Self { transport, outbox, window, due, buffer, unsent, is_gone, sent, times: Times::default() }
+    }
+
+    /// The same, which counts its times.
+    pub(super) fn timed(self, times: &Times) -> Self {
+        Self { times: times.clone(), ..self }
     }
 
     /// Takes over messages to send.
@@ -97,6 +104,13 @@ impl Sender {
     }
 
     fn send_all(&mut self, when_full: WhenFull, only_answers: bool) -> io::Result<bool> {
+        let (began, sent) = (self.times.begin(), self.sent);
+        let result = self.send_each(when_full, only_answers);
+        self.times.count(|times| &times.send, began.filter(|_| self.sent > sent));
+        result
+    }
+
+    fn send_each(&mut self, when_full: WhenFull, only_answers: bool) -> io::Result<bool> {
         while let Some(to) = self.unsent.take().or_else(|| self.encode_next(only_answers)) {
             let result = match when_full {
                 _ if self.is_gone => Ok(()),

@@ -70,15 +70,20 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         Arc::clone(&facts) as _,
     )
     .map_err(not_started)?;
-    let links = Arc::clone(&mesh);
-    let (links, redis_counters) = (Arc::new(move || links.links()), Some(redis.counters()));
-    let sources = Sources { facts, links, redis: redis_counters, board: board.clone() };
+    let (viewed, asked) = (Arc::clone(&mesh), Arc::clone(&gateway));
+    let sources = Sources {
+        facts,
+        network: Arc::new(move || viewed.view()),
+        waiting: Arc::new(move || asked.waiting()),
+        redis: Some(redis.counters()),
+        board: board.clone(),
+    };
     let http = HttpServer::start(http, http_options(settings), gateway, sources).map_err(not_started)?;
     let (ended, ends) = bounded(0);
     let stopped = Arc::clone(&mesh);
     stop_on_signal(signals, move || drain(redis, http, stopped, ended))?;
 
-    let dialect = cluster::dialect(options.own, &options.peers);
+    let dialect = cluster::counting_dialect(options.own, &options.peers, mesh.traffic());
     info!(
         id = %settings.own, cluster = settings.cluster, peers = %settings.listen, redis = %settings.redis_listen,
         http = %settings.http_listen, "starts"

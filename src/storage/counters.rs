@@ -13,6 +13,7 @@ pub struct Counters {
     log_bytes: AtomicU64,
     other_bytes: AtomicU64,
     writes: Histogram,
+    sync_times: Histogram,
 }
 
 impl Counters {
@@ -46,8 +47,14 @@ impl Counters {
         self.writes.count(took_us);
     }
 
-    pub(super) fn count_sync(&self) {
+    /// How long these syncs took.
+    pub fn sync_times(&self) -> Buckets {
+        self.sync_times.buckets()
+    }
+
+    pub(super) fn count_sync(&self, took_us: Micros) {
         self.syncs.fetch_add(1, Ordering::Relaxed);
+        self.sync_times.count(took_us);
     }
 
     pub(super) fn count_record(&self, bytes: u64) {

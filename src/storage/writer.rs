@@ -18,6 +18,7 @@ use super::pool::{Prepared, Worker};
 use super::record::{self, Salt};
 use super::segment::{self, Extent, Position};
 use super::terms::Terms;
+use crate::clock::BootTime;
 use crate::replication::Persist;
 
 /// A batch with more bytes becomes several records.
@@ -295,8 +296,10 @@ impl<F: Files> LogWriter<F> {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.counters.count_sync();
-        self.current.file.sync()
+        let began = BootTime::now().as_micros();
+        let synced = self.current.file.sync();
+        self.counters.count_sync(BootTime::now().as_micros() - began);
+        synced
     }
 
     fn salt(&self) -> Salt {

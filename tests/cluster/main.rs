@@ -8,6 +8,7 @@ mod failover;
 mod hostile;
 mod http;
 mod memory;
+mod metrics;
 mod processes;
 #[path = "../testkit/random_commands.rs"]
 mod random_commands;

@@ -101,10 +101,10 @@ impl<C: Command> Node<C> {
         let Role::Leader(leader) = &mut self.role else { return };
         let last_index = self.log.last_index();
         let heartbeat_us = self.settings.heartbeat_interval_us;
-        for progress in leader.followers.values_mut() {
+        for (&id, progress) in &mut leader.followers {
             if progress.is_overdue(self.now, heartbeat_us) {
                 progress.expire();
-                self.statistics.given_up += 1;
+                self.statistics.count_given_up(id);
             }
             progress.heartbeat_if_idle(self.now, heartbeat_us, last_index);
         }

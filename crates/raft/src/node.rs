@@ -243,8 +243,8 @@ impl<C: Command> Node<C> {
     }
 
     /// Its counts, which decide nothing.
-    pub fn statistics(&self) -> Statistics {
-        self.statistics
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
     }
 
     /// This replica.

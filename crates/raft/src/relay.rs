@@ -252,10 +252,10 @@ impl<C: Command> Node<C> {
         let overdue = leader.followers.values().filter(|progress| progress.is_overdue(now, heartbeat_us));
         let late = overdue.filter_map(Progress::oldest_relay);
         let late: BTreeSet<Micros> = late.collect();
-        for progress in leader.followers.values_mut() {
+        for (&id, progress) in &mut leader.followers {
             if progress.oldest_relay().is_some_and(|sent_at| late.contains(&sent_at)) {
                 progress.expire();
-                self.statistics.given_up += 1;
+                self.statistics.count_given_up(id);
             }
         }
     }

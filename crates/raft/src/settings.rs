@@ -1,8 +1,11 @@
 //! The settings of a replica, and its counts.
 
+use std::collections::BTreeMap;
+
 use super::log::Log;
 use super::tuning::Tuning;
 use super::types::{Command, Entry, Index};
+use crate::id::Id;
 use crate::micros::Micros;
 
 /// The settings of a replica. All replicas of a cluster need the same times.
@@ -67,12 +70,18 @@ impl<C: Command> Settings<C> {
 }
 
 /// The counts of one replica since it started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Elections in which it asked for votes; pre-votes do not count.
     pub elections_started: u64,
     /// Elections that it won.
     pub elections_won: u64,
-    /// How often it gave up the messages in flight to a follower, because no answer came in time.
-    pub given_up: u64,
+    /// How often it gave up the messages in flight to each follower, because no answer came in time.
+    pub given_up: BTreeMap<Id, u64>,
+}
+
+impl Statistics {
+    pub(super) fn count_given_up(&mut self, follower: Id) {
+        *self.given_up.entry(follower).or_default() += 1;
+    }
 }

@@ -21,7 +21,8 @@ use crate::frontend::redis_server::ServerCounters;
 use crate::histogram::{BOUNDS_US, Buckets};
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::view::{DiskView, QueuesView, View};
+use crate::transport::tcp::{Direction, Flow, MeshView};
+use crate::view::{DiskView, QueuesView, StagesView, View};
 
 /// The media type of the text.
 pub(super) const MEDIA_TYPE: &str = CONTENT_TYPE;
@@ -57,9 +58,10 @@ impl Collector for Scrape {
         page.log(&view)?;
         page.followers(&view)?;
         page.elections(&view)?;
-        page.queues(&view.queues)?;
+        page.queues(&view.queues, (self.sources.waiting)())?;
+        page.stages(&view)?;
         view.disk.as_ref().map_or(Ok(()), |disk| page.disk(disk))?;
-        page.links(&self.sources)?;
+        page.network(&(self.sources.network)())?;
         page.http(&self.counters)?;
         self.sources.redis.as_ref().map_or(Ok(()), |redis| page.redis(redis))
     }
@@ -137,13 +139,18 @@ impl Page<'_> {
         self.counter("leaderships_lost", "How often it stopped leading", view.lost_leads)?;
         self.counter("leader_changes", "How often it came to know another leader", view.leader_changes)?;
         let help = "How often messages to a follower had no answer in time and were given up";
-        self.counter("retransmissions", help, view.given_up)
+        let given_up = view.given_up.iter().map(|(id, times)| (peer(*id), *times));
+        self.counters("retransmissions", help, given_up)
     }
 
-    fn queues(&mut self, queues: &QueuesView) -> Encoded {
+    fn queues(&mut self, queues: &QueuesView, waiting: usize) -> Encoded {
         let of = |name: &str, length: usize| (vec![("queue", name.to_owned())], length as f64);
-        let lengths =
-            [of("inputs", queues.inputs), of("outputs", queues.outputs), of("log_writer", queues.changes)];
+        let lengths = [
+            of("front_ends", waiting),
+            of("inputs", queues.inputs),
+            of("outputs", queues.outputs),
+            of("log_writer", queues.changes),
+        ];
         self.gauges("queue_length", "What waits for a stage of the replica", lengths)?;
         self.gauge(
             "queue_log_writer_bytes",
@@ -160,33 +167,51 @@ impl Page<'_> {
         self.counter("datagrams_rejected", "Datagrams refused for their content", queues.rejected)
     }
 
+    fn stages(&mut self, view: &View) -> Encoded {
+        let StagesView { receive, consensus, apply, send } = &view.stages;
+        let disk = view.disk.as_ref().map(|disk| ("disk", &disk.writes));
+        let stages = [("receive", receive), ("consensus", consensus), ("apply", apply), ("send", send)];
+        let stages = stages.into_iter().chain(disk);
+        let times = stages.map(|(name, times)| (vec![("stage", name.to_owned())], times.clone()));
+        self.histograms("stage_seconds", "The time that a stage takes for a batch", times)
+    }
+
     fn disk(&mut self, disk: &DiskView) -> Encoded {
-        self.counter("disk_syncs", "Syncs that acknowledgements waited for", disk.syncs)?;
-        let help = "The time in which one batch became durable: one write and one sync";
-        self.histograms("disk_write_seconds", help, [(Vec::new(), disk.writes.clone())])?;
+        let help = "Syncs that acknowledgements waited for";
+        self.histograms("disk_sync_seconds", help, [(Vec::new(), disk.sync_times.clone())])?;
         self.counter("log_records", "Records of the log", disk.records)?;
         self.counter("log_bytes", "Bytes of records of the log", disk.log_bytes)?;
         self.counter("disk_other_bytes", "Bytes of new segments and snapshots", disk.other_bytes)
     }
 
-    fn links(&mut self, sources: &Sources) -> Encoded {
-        let links = (sources.links)();
+    fn network(&mut self, MeshView { links, flows, strangers_refused, unroutable }: &MeshView) -> Encoded {
         let trips = links.iter().filter_map(|link| Some((peer(link.id), seconds(link.round_trip_us?))));
         self.gauges("peer_round_trip_seconds", "The smoothed round trip to a replica", trips)?;
         let queued = links.iter().map(|link| (peer(link.id), link.queued_bytes as f64));
         self.gauges("peer_queued_bytes", "Bytes that wait to be written to a replica", queued)?;
         let up = links.iter().map(|link| (peer(link.id), f64::from(u8::from(link.is_up))));
         self.gauges("peer_up", "1 while the connections to and from a replica are there", up)?;
-        let messages = links.iter().flat_map(|link| {
+        let datagrams = links.iter().flat_map(|link| {
             [(towards(link.id, "in"), link.messages_in), (towards(link.id, "out"), link.messages_out)]
         });
-        self.counters("peer_messages", "Messages from and to a replica", messages)?;
+        self.counters(
+            "peer_datagrams",
+            "Datagrams from and to a replica, of one message or more",
+            datagrams,
+        )?;
         let bytes = links.iter().flat_map(|link| {
             [(towards(link.id, "in"), link.bytes_in), (towards(link.id, "out"), link.bytes_out)]
         });
-        self.counters("peer_bytes", "Bytes of these messages", bytes)?;
+        self.counters("peer_bytes", "Bytes of these datagrams", bytes)?;
+        let messages = flows.iter().map(|flow| (of_kind(flow), flow.messages));
+        self.counters("peer_messages", "Messages from and to a replica, by kind", messages)?;
+        let bytes = flows.iter().map(|flow| (of_kind(flow), flow.bytes));
+        self.counters("peer_message_bytes", "Bytes of these messages", bytes)?;
         let dropped = links.iter().map(|link| (peer(link.id), link.dropped));
-        self.counters("peer_dropped", "Messages to a replica that were dropped", dropped)?;
+        self.counters("peer_dropped", "Datagrams to a replica that were dropped", dropped)?;
+        let help = "Connections at the port of the replicas that did not belong there";
+        self.counter("strangers_refused", help, *strangers_refused)?;
+        self.counter("answers_unroutable", "Answers whose connection had ended", *unroutable)?;
         let reconnects = links.iter().map(|link| (peer(link.id), link.reconnects));
         self.counters("peer_reconnects", "Connections to a replica that were made again", reconnects)
     }
@@ -289,6 +314,12 @@ impl Page<'_> {
 
 fn peer(id: Id) -> Labels {
     vec![("peer", id.to_string())]
+}
+
+fn of_kind(flow: &Flow) -> Labels {
+    let mut labels = towards(flow.peer, if flow.direction == Direction::In { "in" } else { "out" });
+    labels.push(("kind", flow.kind.to_owned()));
+    labels
 }
 
 fn towards(id: Id, direction: &str) -> Labels {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::frontend::facts::ClusterFacts;
 use crate::frontend::redis_server::ServerCounters;
-use crate::transport::tcp::Link;
+use crate::transport::tcp::MeshView;
 use crate::view::Board;
 
 /// The sources of `/status`, `/metrics` and `/backup`. A server asks them from its own thread, and they must not
@@ -14,8 +14,10 @@ use crate::view::Board;
 pub struct Sources {
     /// The replica and its cluster.
     pub facts: Arc<dyn ClusterFacts>,
-    /// The links to the other replicas.
-    pub links: Arc<dyn Fn() -> Vec<Link> + Send + Sync>,
+    /// The links to the other replicas, and the messages on them.
+    pub network: Arc<dyn Fn() -> MeshView + Send + Sync>,
+    /// How many questions of the front ends wait for the store.
+    pub waiting: Arc<dyn Fn() -> usize + Send + Sync>,
     /// The counters of the server for Redis clients, if there is one.
     pub redis: Option<Arc<ServerCounters>>,
     /// Where the replica hands out copies of its state, for backups.

@@ -197,7 +197,7 @@ impl Status {
             is_up: member.is_up,
             round_trip_seconds: member.round_trip_us.map(seconds),
         });
-        let links = (sources.links)().into_iter().map(|link| LinkStatus {
+        let links = (sources.network)().links.into_iter().map(|link| LinkStatus {
             id: link.id.to_string(),
             address: link.address,
             is_up: link.is_up,

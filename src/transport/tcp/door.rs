@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ pub(super) struct Door {
     pub(super) bell: Bell,
     strangers: Mutex<BTreeMap<u64, TcpStream>>, // the one that came first is first
     threads: AtomicUsize,
+    refused: AtomicU64,
     bursts: Bursts<Option<std::mem::Discriminant<HelloError>>>,
 }
 
@@ -47,6 +48,7 @@ impl Door {
             bell: Bell::new()?,
             strangers: Mutex::default(),
             threads: AtomicUsize::new(0),
+            refused: AtomicU64::new(0),
             bursts: Bursts::new(),
         })
     }
@@ -54,6 +56,11 @@ impl Door {
     /// Takes a stranger from the door; false if it had to go before.
     fn leave(&self, number: u64) -> bool {
         self.strangers.lock().remove(&number).is_some()
+    }
+
+    /// How many connections were closed at the door.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Ends every hello that goes on.
@@ -102,6 +109,7 @@ fn admit(mesh: &Arc<Shared>, number: u64, stream: TcpStream, address: SocketAddr
         let mut strangers = mesh.door.strangers.lock();
         let most_threads = THREADS_PER_STRANGER * mesh.limits.strangers;
         if mesh.is_stopped() || mesh.door.threads.load(Ordering::SeqCst) >= most_threads {
+            mesh.door.refused.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }
         if strangers.len() >= mesh.limits.strangers
@@ -117,8 +125,9 @@ fn admit(mesh: &Arc<Shared>, number: u64, stream: TcpStream, address: SocketAddr
         let greeted = greet(&mesh_of_thread, number, stream);
         mesh_of_thread.door.leave(number);
         mesh_of_thread.door.threads.fetch_sub(1, Ordering::SeqCst);
-        if let Err(reason) = greeted
-            && !mesh_of_thread.is_stopped()
+        let Err(reason) = greeted else { return };
+        mesh_of_thread.door.refused.fetch_add(1, Ordering::Relaxed);
+        if !mesh_of_thread.is_stopped()
             && let Some(more) = mesh_of_thread.door.bursts.admit(Some(reason.kind()), BootTime::now())
         {
             warn!(%address, more, "refused a connection: {reason}");

@@ -265,7 +265,8 @@ impl Incoming {
                     continue;
                 }
                 Frame::Returned(bytes) => match Envelope::read(bytes) {
-                    Some((Envelope { kind: Kind::Request, id }, _)) => {
+                    Some((Envelope { kind: kind @ Kind::Request, id }, _)) => {
+                        peer.count_in(kind, true, bytes.len());
                         let origins = mesh.origins.lock().of(id).without(Origins::peer(self.peer));
                         mesh.return_request(origins, bytes);
                         continue;
@@ -274,8 +275,9 @@ impl Incoming {
                 },
                 Frame::Pong(_) => return Err(Ended::Envelope),
             };
-            peer.count_in(bytes.len());
-            match Envelope::read(bytes).ok_or(Ended::Envelope)?.0 {
+            let (envelope, _) = Envelope::read(bytes).ok_or(Ended::Envelope)?;
+            peer.count_in(envelope.kind, false, bytes.len());
+            match envelope {
                 Envelope { kind: Kind::Peer, id } if id == peer.id => return Ok(Some(hand(bytes, buffer))),
                 Envelope { kind: Kind::Request, id } => {
                     mesh.origins.lock().learn(id, Origins::peer(self.peer), BootTime::now());

@@ -22,6 +22,7 @@ use super::hello::{Identity, MAX_CLUSTER_BYTES};
 use super::inbox::{Inbox, InboxWaker, Wait};
 use super::origins::{MAX_PEERS, OriginTable, Origins};
 use super::peer::{Link, Peer};
+use super::traffic::{Flow, Traffic};
 use crate::clock::BootTime;
 use crate::id::Id;
 use crate::transport::{Address, Received, Transport, refuse_long};
@@ -89,6 +90,19 @@ impl Default for MeshLimits {
     }
 }
 
+/// A mesh at one moment, for operators.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MeshView {
+    /// The links to all others, in the order of the options.
+    pub links: Vec<Link>,
+    /// The messages to and from each of them.
+    pub flows: Vec<Flow>,
+    /// How many connections were closed because they did not belong here, or came in too great a number.
+    pub strangers_refused: u64,
+    /// How many answers no connection was known for, because it had ended.
+    pub unroutable: u64,
+}
+
 /// Finds the addresses of a name, `host:port`.
 pub(super) type Resolve = Box<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
@@ -99,6 +113,7 @@ pub(super) struct Shared {
     pub(super) identity: Identity,
     pub(super) limits: MeshLimits,
     pub(super) peers: Vec<Peer>,
+    pub(super) traffic: Arc<Traffic>,
     pub(super) clients: Arc<dyn LocalClients>,
     pub(super) origins: Mutex<OriginTable>,
     pub(super) inbox: Inbox,
@@ -200,7 +215,8 @@ impl Mesh {
         check(&options)?;
         let MeshOptions { own, cluster, secret, listen, peers, seed, limits } = options;
         listen.set_nonblocking(true)?;
-        let members = peers.iter().map(|(id, _)| *id).collect();
+        let members: Vec<Id> = peers.iter().map(|(id, _)| *id).collect();
+        let traffic = Arc::new(Traffic::new(members.iter().copied()));
         let secret = secret.unwrap_or_default().into_bytes();
         let peers = peers.into_iter().enumerate();
         let shared = Arc::new(Shared {
@@ -209,8 +225,9 @@ impl Mesh {
             identity: Identity { own, cluster, secret, members },
             limits,
             peers: peers
-                .map(|(index, (id, address))| Peer::new(index, id, address))
+                .map(|(index, (id, address))| Peer::new(index, id, address, &traffic))
                 .collect::<Result<_, _>>()?,
+            traffic,
             clients,
             origins: Mutex::new(OriginTable::new(BootTime::now())),
             inbox: Inbox::new()?,
@@ -247,6 +264,21 @@ impl Mesh {
     #[cfg(test)]
     pub(in crate::transport) fn submit_bytes(&self, bytes: &[u8]) {
         assert!(self.shared.inbox.submit(&self.shared.limits, bytes.to_vec()));
+    }
+
+    /// The mesh as operators see it.
+    pub fn view(&self) -> MeshView {
+        MeshView {
+            links: self.links(),
+            flows: self.shared.traffic.flows(),
+            strangers_refused: self.shared.door.refused(),
+            unroutable: self.unroutable(),
+        }
+    }
+
+    /// The counts of all messages, for the dialect that knows those of Raft.
+    pub fn traffic(&self) -> &Arc<Traffic> {
+        &self.shared.traffic
     }
 
     /// The links to all others, in the order of the options.

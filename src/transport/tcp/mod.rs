@@ -12,6 +12,7 @@
 //! | `inbox` | receives from all connections and from the own front ends |
 //! | `origins` | through which connections the requests of each client came |
 //! | `bell` | ends a wait in a poll |
+//! | `traffic` | the messages to and from each other replica, by kind |
 //! | `burst` | one line of the log per burst of refusals |
 //!
 //! # Connections
@@ -66,13 +67,15 @@ mod inbox;
 mod mesh;
 mod origins;
 mod peer;
+mod traffic;
 
 #[cfg(test)]
 mod tests;
 
 pub use envelope::{ENVELOPE_BYTES, Envelope, Kind};
-pub use mesh::{MAX_DATAGRAM, Mesh, MeshLimits, MeshOptions};
+pub use mesh::{MAX_DATAGRAM, Mesh, MeshLimits, MeshOptions, MeshView};
 pub use peer::Link;
+pub use traffic::{Direction, Flow, MessageKind, Traffic};
 
 use crate::id::Id;
 

@@ -11,8 +11,9 @@ use tracing::info;
 
 use super::bell::Bell;
 use super::envelope::Kind;
-use super::frame::{self, HEADER_BYTES};
+use super::frame::{self, HEADER_BYTES, RETURNED};
 use super::mesh::MeshLimits;
+use super::traffic::{Direction, MessageKind, Traffic};
 use crate::clock::BootTime;
 use crate::id::Id;
 use crate::micros::Micros;
@@ -63,6 +64,7 @@ pub(super) struct Peer {
     queue: Mutex<Queue>,
     status: Mutex<Status>,
     counters: Counters,
+    traffic: Arc<Traffic>,
 }
 
 struct Status {
@@ -150,7 +152,7 @@ fn write_once(mut stream: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize
 }
 
 impl Peer {
-    pub(super) fn new(index: usize, id: Id, address: String) -> io::Result<Self> {
+    pub(super) fn new(index: usize, id: Id, address: String, traffic: &Arc<Traffic>) -> io::Result<Self> {
         Ok(Self {
             id,
             index,
@@ -166,6 +168,7 @@ impl Peer {
                 refusal: None,
             }),
             counters: Counters::default(),
+            traffic: Arc::clone(traffic),
         })
     }
 
@@ -197,6 +200,7 @@ impl Peer {
         before();
         add(&self.counters.messages_out, 1);
         add(&self.counters.bytes_out, datagram.len());
+        self.count_by_kind(Direction::Out, kind, frame_type == RETURNED, datagram.len());
         if queue.push(&frame::header(frame_type, datagram), datagram).is_err() {
             hang_up();
         }
@@ -264,9 +268,21 @@ impl Peer {
         self.update(|status| status.refusal = Some(refusal));
     }
 
-    pub(super) fn count_in(&self, bytes: usize) {
+    pub(super) fn count_in(&self, kind: Kind, is_returned: bool, bytes: usize) {
         add(&self.counters.messages_in, 1);
         add(&self.counters.bytes_in, bytes);
+        self.count_by_kind(Direction::In, kind, is_returned, bytes);
+    }
+
+    /// The dialect counts the messages of Raft, of which a datagram may have several.
+    fn count_by_kind(&self, direction: Direction, kind: Kind, is_returned: bool, bytes: usize) {
+        let kind = match kind {
+            _ if is_returned => MessageKind::ReturnedRequest,
+            Kind::Request => MessageKind::Request,
+            Kind::Answer => MessageKind::Answer,
+            Kind::Peer | Kind::LocalRead => return,
+        };
+        self.traffic.count(self.id, direction, kind, bytes);
     }
 
     fn update(&self, change: impl FnOnce(&mut Status)) {

@@ -19,7 +19,7 @@ use crate::id::Id;
 use crate::request::{Outcome, RequestId};
 use crate::state_machine::{Settings, StateMachine};
 use crate::testkit::{id, request_id};
-use crate::transport::tcp::Link;
+use crate::transport::tcp::{Direction, Flow, Link, MeshView};
 use crate::view::{Board, DiskView, FollowerView, View};
 
 /// Only a test that fails waits so long.
@@ -133,8 +133,14 @@ impl ClusterFacts for FakeFacts {
 pub fn view() -> View {
     let writes = Histogram::default();
     [80, 120, 400].into_iter().for_each(|took_us| writes.count(took_us));
-    let disk =
-        DiskView { syncs: 3, writes: writes.buckets(), records: 3, log_bytes: 300, other_bytes: 4_096 };
+    let disk = DiskView {
+        syncs: 3,
+        writes: writes.buckets(),
+        records: 3,
+        log_bytes: 300,
+        other_bytes: 4_096,
+        ..DiskView::default()
+    };
     View {
         at: crate::clock::BootTime::now().as_micros(),
         term: 7,
@@ -168,8 +174,8 @@ impl Fixture {
     pub fn with(change: impl FnOnce(HttpOptions) -> HttpOptions) -> Self {
         let (store, board) = (Arc::new(FakeStore::new()), Board::default());
         board.publish(view());
-        let links = || {
-            vec![Link {
+        let network = || {
+            let links = vec![Link {
                 id: id(2),
                 address: "host-2:7000".into(),
                 is_up: true,
@@ -183,11 +189,15 @@ impl Fixture {
                 refusal: None,
                 round_trip_us: Some(150),
                 queued_bytes: 40,
-            }]
+            }];
+            let flow =
+                Flow { peer: id(2), direction: Direction::Out, kind: "append", messages: 9, bytes: 900 };
+            MeshView { links, flows: vec![flow], ..MeshView::default() }
         };
         let facts = Arc::new(FakeFacts(board.clone()));
         let redis = Some(Arc::new(ServerCounters::default()));
-        let sources = Sources { facts, links: Arc::new(links), redis, board: board.clone() };
+        let (network, waiting) = (Arc::new(network), Arc::new(|| 3));
+        let sources = Sources { facts, network, waiting, redis, board: board.clone() };
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let limits = HttpOptions {
             max_value_bytes: MAX_VALUE_BYTES,

@@ -96,9 +96,11 @@ fn metrics_have_the_numbers_of_the_replica_its_links_and_the_server() {
         "kvstore_follower_lag_entries{peer=\"0002\"} 2",
         "kvstore_peer_bytes_total{peer=\"0002\",direction=\"out\"} 1200",
         "kvstore_peer_round_trip_seconds{peer=\"0002\"} 0.00015",
-        "kvstore_disk_write_seconds_bucket{le=\"0.0002\"} 2",
-        "kvstore_disk_write_seconds_bucket{le=\"+Inf\"} 3",
-        "kvstore_disk_write_seconds_sum 0.0006",
+        "kvstore_stage_seconds_bucket{stage=\"disk\",le=\"0.0002\"} 2",
+        "kvstore_stage_seconds_bucket{stage=\"disk\",le=\"+Inf\"} 3",
+        "kvstore_stage_seconds_sum{stage=\"disk\"} 0.0006",
+        "kvstore_peer_messages_total{peer=\"0002\",direction=\"out\",kind=\"append\"} 9",
+        "kvstore_queue_length{queue=\"front_ends\"} 3",
         "kvstore_http_answers_total{code=\"201\"} 1",
         "kvstore_redis_bytes_total{direction=\"in\"} 0",
         "kvstore_redis_dropped_total{why=\"slow\"} 0",
@@ -108,7 +110,7 @@ fn metrics_have_the_numbers_of_the_replica_its_links_and_the_server() {
         assert!(text.lines().any(|other| other == line || other == format!("{line}.0")), "{line}\n{text}");
     }
     fixture.board.publish(View { disk: None, ..view() });
-    assert!(!fixture.get("/metrics").text().contains("disk_syncs"));
+    assert!(!fixture.get("/metrics").text().contains("disk_sync_seconds"));
 }
 
 #[test]
