@@ -96,6 +96,7 @@ const MAKES: &[(&str, Make)] = &[
     ("get range", |key, _| Operation::GetRange { key, start: 0, end: 3 }),
     ("time to live", |key, _| Operation::TimeToLive { key }),
     ("revision", |key, _| Operation::Revision { key }),
+    ("get with revision", |key, _| Operation::GetWithRevision { key }),
     ("count", |_, _| Operation::Count),
     ("scan 10 keys", |_, n| Operation::Scan {
         cursor: u64::from(n) << 32,

@@ -99,7 +99,7 @@ fn deadline_condition() -> impl Strategy<Value = Option<DeadlineCondition>> {
 
 /// Reads of one key, or of all.
 pub fn read() -> BoxedStrategy<Operation> {
-    let parts = (bytes(), signed(), signed(), 0..8u8);
+    let parts = (bytes(), signed(), signed(), 0..9u8);
     let simple = parts.prop_map(|(key, number, other, kind)| match kind {
         0 => Operation::Get { key },
         1 => Operation::GetRange { key, start: number, end: other },
@@ -108,6 +108,7 @@ pub fn read() -> BoxedStrategy<Operation> {
         4 => Operation::TimeToLive { key },
         5 => Operation::Deadline { key },
         6 => Operation::Revision { key },
+        7 => Operation::GetWithRevision { key },
         _ => Operation::Count,
     });
     let scan = (any::<u64>(), any::<u32>(), prop::option::of(bytes()));

@@ -68,6 +68,12 @@ pub enum Operation {
         /// The key.
         key: Bytes,
     },
+    /// The value of a key, its revision, and the milliseconds that it has left (-1 without a deadline),
+    /// all at one moment; nil without the key.
+    GetWithRevision {
+        /// The key.
+        key: Bytes,
+    },
     /// The number of keys (DBSIZE).
     Count,
     /// Some keys, and the cursor for the next ones (SCAN). A scan from cursor 0 until the cursor is 0
@@ -290,6 +296,7 @@ impl Operation {
                 | Self::TimeToLive { .. }
                 | Self::Deadline { .. }
                 | Self::Revision { .. }
+                | Self::GetWithRevision { .. }
                 | Self::Count
                 | Self::Scan { .. }
         )
@@ -334,6 +341,7 @@ impl Operation {
             | Self::TimeToLive { key }
             | Self::Deadline { key }
             | Self::Revision { key }
+            | Self::GetWithRevision { key }
             | Self::GetDelete { key }
             | Self::GetExpire { key, .. }
             | Self::DeleteIfEqual { key, .. }
@@ -372,6 +380,7 @@ impl Operation {
             | Self::TimeToLive { .. }
             | Self::Deadline { .. }
             | Self::Revision { .. }
+            | Self::GetWithRevision { .. }
             | Self::Count
             | Self::Scan { pattern: None, .. }
             | Self::GetDelete { .. }

@@ -36,6 +36,7 @@ mod kind {
     pub const FLUSH: u8 = 24;
     pub const REMOVE_EXPIRED: u8 = 25;
     pub const GET_MANY: u8 = 26;
+    pub const GET_WITH_REVISION: u8 = 27;
 }
 
 /// Stands for "none" in the place of the number of a kind.
@@ -93,6 +94,7 @@ pub(super) fn write_operation(writer: &mut Writer<'_>, operation: &Operation) {
         Operation::TimeToLive { key } => kind_and_key(kind::TIME_TO_LIVE, key),
         Operation::Deadline { key } => kind_and_key(kind::DEADLINE, key),
         Operation::Revision { key } => kind_and_key(kind::REVISION, key),
+        Operation::GetWithRevision { key } => kind_and_key(kind::GET_WITH_REVISION, key),
         Operation::GetDelete { key } => kind_and_key(kind::GET_DELETE, key),
         Operation::GetExpire { key, expiry } => {
             kind_and_key(kind::GET_EXPIRE, key);
@@ -190,6 +192,7 @@ fn read_operation(reader: &mut Reader<'_>, kind: u8) -> Result<Operation, Malfor
         kind::TIME_TO_LIVE => Operation::TimeToLive { key: key(reader)? },
         kind::DEADLINE => Operation::Deadline { key: key(reader)? },
         kind::REVISION => Operation::Revision { key: key(reader)? },
+        kind::GET_WITH_REVISION => Operation::GetWithRevision { key: key(reader)? },
         kind::COUNT => Operation::Count,
         kind::SCAN => {
             let (cursor, count) = (reader.number("cursor")?, small(reader, "count")?);

@@ -12,7 +12,7 @@ use crate::testkit::{id, request_id};
 use crate::wire::MAX_ENTRY_MID_BYTES;
 
 /// The number of the last kind of operation.
-const LAST_KIND: u8 = 26;
+const LAST_KIND: u8 = 27;
 
 pub(super) fn encoded(entry: &Entry) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -82,6 +82,7 @@ fn others() -> Vec<Operation> {
         Operation::Persist { key: key() },
         Operation::Flush,
         Operation::RemoveExpired { limit: 1_024 },
+        Operation::GetWithRevision { key: key() },
     ]
 }
 
@@ -178,7 +179,7 @@ fn bytes_that_no_encoder_writes_are_refused() {
     let cases: [(&[u8], Malformed); 12] = [
         (&[], Malformed::Truncated),
         (&[24, 0], Malformed::Trailing),
-        (&[27], Malformed::UnknownKind("operation")),
+        (&[28], Malformed::UnknownKind("operation")),
         (&[0, 0, 1, 0, 0, 0], Malformed::UnknownKind("operation")), // a batch in a batch
         (&[2, 1, b'k', 1, b'v', 0, 0, 0], Malformed::BadField("set")), // a plain one
         (&[2, 1, b'k', 1, b'v', 6, 0, 0], Malformed::UnknownKind("condition")),

@@ -79,6 +79,7 @@ fn read(rng: &mut Rng, key: Bytes) -> Operation {
             count: rng.u32(1..4),
             pattern: rng.bool().then(|| "any-[0-2]".into()),
         },
+        10 => Operation::GetWithRevision { key },
         _ => Operation::Get { key },
     }
 }

@@ -145,7 +145,7 @@ fn commands(operation: &Operation) -> Option<Vec<(Arc<str>, judge::Command)>> {
         _ => None,
     };
     let known = match operation {
-        Operation::Get { .. } => vec![C::Get],
+        Operation::Get { .. } | Operation::GetWithRevision { .. } => vec![C::Get],
         Operation::Set(set) => {
             let when = match &set.condition {
                 None => When::Always,
@@ -186,6 +186,10 @@ fn replies(operation: &Operation, reply: &Reply) -> Vec<judge::Reply> {
     use judge::Reply as R;
     let old = || match reply {
         Reply::Bytes(value) => Some(value),
+        Reply::Array(parts) => match parts.first() {
+            Some(Reply::Bytes(value)) => Some(value), // with its revision
+            _ => None,
+        },
         _ => None,
     };
     let value = || R::Value(old().map(text));
@@ -194,7 +198,12 @@ fn replies(operation: &Operation, reply: &Reply) -> Vec<judge::Reply> {
             vec![value(), R::Done(is_met(condition.as_ref(), old()))]
         }
         (Operation::GetDelete { .. }, _) => vec![value(), R::Done(old().is_some())],
-        (Operation::GetExpire { expiry: Expiry::Keep, .. } | Operation::Get { .. }, _) => vec![value()],
+        (
+            Operation::GetExpire { expiry: Expiry::Keep, .. }
+            | Operation::Get { .. }
+            | Operation::GetWithRevision { .. },
+            _,
+        ) => vec![value()],
         (Operation::GetExpire { .. }, _) => vec![value(), R::Done(old().is_some())],
         (Operation::Set(_), reply) => vec![R::Done(*reply == Reply::Ok)],
         (Operation::Increment { .. } | Operation::Append { .. }, Reply::Integer(n)) => vec![R::Number(*n)],
@@ -244,6 +253,15 @@ mod tests {
         assert_eq!(commands(&Operation::SetRange { key: "k".into(), offset: 1, value: "x".into() }), None);
         let dated = Operation::Expire { key: "k".into(), deadline: Deadline::At(7), condition: None };
         assert_eq!(commands(&dated), None);
+    }
+
+    #[test]
+    fn read_with_a_revision_is_a_get() {
+        let read = Operation::GetWithRevision { key: "k".into() };
+        assert_eq!(commands(&read), Some(vec![("k".into(), C::Get)]));
+        let found = Reply::Array(vec![Reply::Bytes("v".into()), Reply::Integer(7), Reply::Integer(-1)]);
+        assert_eq!(replies(&read, &found), [R::Value(Some("v".into()))]);
+        assert_eq!(replies(&read, &Reply::Nil), [R::Value(None)]);
     }
 
     #[test]

@@ -268,6 +268,7 @@ impl StateMachine {
             | Operation::TimeToLive { .. }
             | Operation::Deadline { .. }
             | Operation::Revision { .. }
+            | Operation::GetWithRevision { .. }
             | Operation::Count
             | Operation::Scan { .. } => unreachable!("at the state machine's time a read has an answer"),
         }

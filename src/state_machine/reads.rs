@@ -42,6 +42,14 @@ impl StateMachine {
             Operation::Revision { key } => {
                 integer(self.find(key, now)?.map_or(self.applied, |value| value.revision))
             }
+            Operation::GetWithRevision { key } => match self.find(key, now)? {
+                Some(Value { bytes, deadline, revision }) => {
+                    let left = deadline.map_or(-1, |deadline| deadline.saturating_sub(now));
+                    let value = Reply::Bytes(bytes.clone());
+                    Reply::Array(vec![value, integer(*revision), Reply::Integer(left)])
+                }
+                None => Reply::Nil,
+            },
             Operation::Count => {
                 if self.keys.deadlines().any_until(now) {
                     return None;

@@ -236,7 +236,7 @@ impl Generator {
     /// An operation that changes nothing.
     pub fn read(&mut self) -> Operation {
         let key = self.key();
-        match self.rng.u8(..if self.partner == Partner::Model { 10 } else { 9 }) {
+        match self.rng.u8(..if self.partner == Partner::Model { 11 } else { 9 }) {
             0 => Operation::GetRange { key, start: self.number(), end: self.number() },
             1 => Operation::Strlen { key },
             2 => Operation::Exists { keys: self.keys() },
@@ -246,6 +246,7 @@ impl Generator {
             6 => Operation::Count,
             7 => Operation::GetMany { keys: self.keys() },
             9 => Operation::Revision { key },
+            10 => Operation::GetWithRevision { key },
             _ => Operation::Get { key },
         }
     }

@@ -165,6 +165,13 @@ impl Model {
             Operation::Revision { key } => {
                 integer(if self.get(key).is_some() { self.changed[key] } else { self.index })
             }
+            Operation::GetWithRevision { key } => match self.get(key) {
+                None => Reply::Nil,
+                Some(value) => {
+                    let left = value.deadline.map_or(-1, |deadline| deadline - self.time);
+                    Reply::Array(vec![bytes(&value.bytes), integer(self.changed[key]), integer(left)])
+                }
+            },
             Operation::Count => integer(self.live().len()),
             _ => return None,
         })

@@ -53,6 +53,7 @@ pub fn words(operation: &Operation) -> Words {
         Operation::Persist { key } => of("PERSIST", &[key]),
         Operation::Flush => of("FLUSHALL", &[]),
         Operation::Revision { .. }
+        | Operation::GetWithRevision { .. }
         | Operation::Scan { .. }
         | Operation::DeleteIfEqual { .. }
         | Operation::RemoveExpired { .. } => panic!("Redis 7.0 has no {operation:?}"),

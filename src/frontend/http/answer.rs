@@ -20,6 +20,9 @@ pub(super) type HttpAnswer = Response<Either<Full<Body>, Pieces>>;
 /// Browsers do not guess what an answer is.
 const NO_SNIFF: (&str, &str) = ("x-content-type-options", "nosniff");
 
+/// The milliseconds until the deadline of a key, if it has one.
+const TIME_TO_LIVE: HeaderName = HeaderName::from_static("kv-time-to-live");
+
 /// A request that was not served: its answer is a line of text.
 #[derive(Debug)]
 pub(super) struct Failed {
@@ -88,11 +91,15 @@ pub(super) fn streamed(pieces: Pieces) -> HttpAnswer {
     answer
 }
 
-/// The value of a key. A cache may keep it, and must ask for each use whether it has changed.
-pub(super) fn value(value: Bytes, revision: Revision) -> HttpAnswer {
+/// The value of a key, and the milliseconds until its deadline. A cache may keep the value, and must
+/// ask for each use whether it has changed.
+pub(super) fn value(value: Bytes, revision: Revision, left_ms: Option<u64>) -> HttpAnswer {
     let body = Body::from_owner(Shared(value));
     let mut answer = tagged(content(StatusCode::OK, "application/octet-stream", body), revision);
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Some(left_ms) = left_ms {
+        answer.headers_mut().insert(TIME_TO_LIVE, HeaderValue::from(left_ms));
+    }
     answer
 }
 

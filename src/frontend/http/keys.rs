@@ -13,9 +13,6 @@ use crate::operation::{self, Deadline, Expiry, Operation, Revision, Set};
 use crate::reply::{Refusal, Reply};
 use crate::request::{Outcome, RequestId};
 
-/// How often a read without an entry is tried while other clients change the key.
-const TRIES: usize = 3;
-
 /// The answer to a write whose outcome is unknown.
 const UNKNOWN: &str = "the outcome is unknown: the write may or may not take effect, now or later. It is not \
                        repeated. A write with an Idempotency-Key can be repeated safely.";
@@ -24,41 +21,30 @@ const UNKNOWN: &str = "the outcome is unknown: the write may or may not take eff
 pub(super) async fn get(asker: &Asker, key: Bytes, freshness: Freshness, headers: &HeaderMap) -> HttpAnswer {
     match read(asker, key, freshness).await {
         Ok(None) => answer::empty(StatusCode::NOT_FOUND),
-        Ok(Some((_, revision))) if conditions::is_known(headers, revision) => {
+        Ok(Some(Found { revision, .. })) if conditions::is_known(headers, revision) => {
             answer::tagged(answer::empty(StatusCode::NOT_MODIFIED), revision)
         }
-        Ok(Some((value, revision))) => answer::value(value, revision),
+        Ok(Some(Found { value, revision, left_ms })) => answer::value(value, revision, left_ms),
         Err(failed) => failed.answer(),
     }
 }
 
-/// The value of a key and its revision, both of the same moment.
-///
-/// The store reads one of them at a time. Each change of the key gives it a greater revision. So if
-/// the revision is the same before and after, the value in between is the one of this revision. A key
-/// that others change all the time is read by an entry of the log.
-async fn read(asker: &Asker, key: Bytes, freshness: Freshness) -> Result<Option<(Bytes, Revision)>, Failed> {
-    let revision = || async {
-        let operation = Operation::Revision { key: key.clone() };
-        served(asker.read(operation, freshness).await, freshness).and_then(|reply| number(&reply))
-    };
-    let get = Operation::Get { key: key.clone() };
-    let mut before = revision().await?;
-    for _ in 0..TRIES {
-        let Some(value) = text(served(asker.read(get.clone(), freshness).await, freshness)?)? else {
-            return Ok(None);
-        };
-        let after = revision().await?;
-        if before == after {
-            return Ok(Some((value, after)));
-        }
-        before = after;
+/// A key at one moment.
+struct Found {
+    value: Bytes,
+    revision: Revision,
+    left_ms: Option<u64>, // until its deadline
+}
+
+async fn read(asker: &Asker, key: Bytes, freshness: Freshness) -> Result<Option<Found>, Failed> {
+    let reply = served(asker.read(Operation::GetWithRevision { key }, freshness).await, freshness)?;
+    if reply == Reply::Nil {
+        return Ok(None);
     }
-    let operations = vec![get, Operation::Revision { key: key.clone() }];
-    let batch = Command::Batch(Batch { watches: Vec::new(), operations });
-    let [value, revision] = parts(served(asker.read(batch, Freshness::Linearizable).await, freshness)?)?;
-    let revision = number(&revision)?;
-    Ok(text(value)?.map(|value| (value, revision)))
+    let [Reply::Bytes(value), Reply::Integer(revision), Reply::Integer(left)] = parts(reply)? else {
+        return Err(surprise());
+    };
+    Ok(Some(Found { value, revision: revision as Revision, left_ms: u64::try_from(left).ok() }))
 }
 
 /// PUT.
@@ -160,19 +146,6 @@ fn done(outcome: Outcome) -> Result<Reply, Failed> {
 fn parts<const N: usize>(reply: Reply) -> Result<[Reply; N], Failed> {
     let Reply::Array(parts) = reply else { return Err(surprise()) };
     parts.try_into().map_err(|_| surprise())
-}
-
-fn number(reply: &Reply) -> Result<Revision, Failed> {
-    let &Reply::Integer(number) = reply else { return Err(surprise()) };
-    Ok(number as Revision)
-}
-
-fn text(reply: Reply) -> Result<Option<Bytes>, Failed> {
-    match reply {
-        Reply::Bytes(value) => Ok(Some(value)),
-        Reply::Nil => Ok(None),
-        _ => Err(surprise()),
-    }
 }
 
 fn failed_condition() -> Failed {

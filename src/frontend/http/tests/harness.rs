@@ -39,14 +39,10 @@ pub enum Mode {
     Says(Outcome),
 }
 
-/// A write of another client between two reads, as the entry with this index.
-pub type BeforeRead = Box<dyn FnMut(&mut StateMachine, u64) + Send>;
-
 /// A store without a cluster: one state machine.
 pub struct FakeStore {
     pub mode: Mutex<Mode>,
     pub asked: Mutex<Vec<Question>>,
-    pub before_read: Mutex<Option<BeforeRead>>,
     machine: Mutex<(StateMachine, u64)>, // and the index of its last entry
     unanswered: Mutex<Vec<Answer>>,
 }
@@ -57,7 +53,6 @@ impl FakeStore {
         Self {
             mode: Mutex::new(Mode::Serves),
             asked: Mutex::default(),
-            before_read: Mutex::new(None),
             machine: Mutex::new((StateMachine::new(settings), 0)),
             unanswered: Mutex::default(),
         }
@@ -68,10 +63,6 @@ impl FakeStore {
         if let Command::One(operation) = command
             && operation.is_read()
         {
-            if let Some(before) = &mut *self.before_read.lock() {
-                *index += 1;
-                before(machine, *index);
-            }
             return Outcome::Done(machine.read(unix_millis(), operation).expect("no key expires"));
         }
         *index += 1;

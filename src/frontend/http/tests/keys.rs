@@ -1,7 +1,6 @@
 //! Requests for keys: status codes, conditions, names, and bodies.
 
 use super::harness::{Fixture, MAX_VALUE_BYTES, Mode, bytes, is_linearizable};
-use crate::command::{Batch, Command, Proposal};
 use crate::frontend::store::Freshness;
 use crate::operation::Operation;
 use crate::reply::{Refusal, Reply};
@@ -190,20 +189,19 @@ fn stale_read_asks_for_this_replicas_own_state() {
 }
 
 #[test]
-fn key_that_changes_during_each_read_is_read_in_one_piece() {
+fn read_is_one_question_for_value_revision_and_time_to_live() {
     let fixture = Fixture::start();
-    fixture.put("/kv/k", b"before");
-    *fixture.store.before_read.lock() = Some(Box::new(|machine, index| {
-        let command = Operation::set("k", format!("value-{index}")).into();
-        machine.apply(index, &Proposal { at: 1, request: None, command });
-    }));
+    fixture.put("/kv/k", b"v");
+    assert_eq!(fixture.get("/kv/k").header("kv-time-to-live"), None);
+    fixture.store.asked.lock().clear();
+    assert_eq!(fixture.get("/kv/k").text(), "v");
+    let asked = std::mem::take(&mut *fixture.store.asked.lock());
+    let commands: Vec<_> = asked.into_iter().map(|question| question.command).collect();
+    assert_eq!(commands, [Operation::GetWithRevision { key: bytes("k") }.into()]);
+    let found = [Reply::Bytes("w".into()), Reply::Integer(9), Reply::Integer(1_500)];
+    *fixture.store.mode.lock() = Mode::Says(Outcome::Done(Reply::Array(found.into())));
     let read = fixture.get("/kv/k");
-    let revision = read.tag().trim_matches('"');
-    assert_eq!((read.status, read.text()), (200, &*format!("value-{revision}")));
-    let key = bytes("k");
-    let operations = vec![Operation::Get { key: key.clone() }, Operation::Revision { key }];
-    let last = fixture.store.asked.lock().pop().expect("questions");
-    assert_eq!(last.command, Command::Batch(Batch { watches: Vec::new(), operations }));
+    assert_eq!((read.text(), read.tag(), read.header("kv-time-to-live")), ("w", "\"9\"", Some("1500")));
 }
 
 #[test]
