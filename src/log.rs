@@ -5,18 +5,24 @@
 //! front of it is bounded. A line that finds no room, or whose write fails, is lost and counted.
 //! The next line that gets through follows a line with the count.
 //!
-//! Log records, panics and the one-line errors of the command line all take this way.
+//! Log records, panics and the one-line errors of the command line all take this way, and all of
+//! them have the same form.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::Serialize;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -38,7 +44,7 @@ const MAX_WARNINGS: u32 = 5;
 /// The span that warnings are counted in.
 const WARNING_SPAN: Duration = Duration::from_secs(1);
 
-/// The form of the records. Panics and the one-line errors of the command line are always text.
+/// The form of all lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// A line for people.
@@ -47,10 +53,19 @@ pub enum Format {
     Json,
 }
 
+/// Whether lines are JSON.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Lines have this form from now on.
+pub fn set_format(format: Format) {
+    IS_JSON.store(format == Format::Json, Ordering::Relaxed);
+}
+
 /// Starts the log: records up to `level`, and panics, become lines for stderr. Repeated warnings
 /// and errors are limited to a few per second.
 pub fn start(level: LevelFilter, format: Format) {
-    let limit = RepeatLimit::new(|line| stderr().push(line));
+    set_format(format);
+    let limit = RepeatLimit::new(|line| write_line(Level::WARN, line));
     let registry = tracing_subscriber::registry().with(level).with(limit);
     let lines = tracing_subscriber::fmt::layer().with_writer(|| Line(stderr())).with_ansi(false);
     // A second log in one process changes nothing.
@@ -58,12 +73,46 @@ pub fn start(level: LevelFilter, format: Format) {
         Format::Text => registry.with(lines).try_init(),
         Format::Json => registry.with(lines.json().flatten_event(true)).try_init(),
     };
-    std::panic::set_hook(Box::new(|panic| write_line(&panic.to_string())));
+    std::panic::set_hook(Box::new(|panic| write_line(Level::ERROR, &panic.to_string())));
 }
 
 /// Hands a line to the thread that writes to stderr. Never waits for that.
-pub fn write_line(line: &str) {
-    stderr().push(line);
+pub fn write_line(level: Level, line: &str) {
+    stderr().push(&formed(level, line));
+}
+
+/// A line that is no record of its own, in the form of the log.
+fn formed(level: Level, line: &str) -> Cow<'_, str> {
+    if IS_JSON.load(Ordering::Relaxed) { json_line(level, line).into() } else { line.into() }
+}
+
+/// A record of the log, as its JSON form has it.
+#[derive(Serialize)]
+struct Record<'a> {
+    timestamp: &'a str,
+    level: &'a str,
+    message: &'a str,
+    target: &'a str,
+}
+
+/// A line as an object of JSON that is no longer than a line may be.
+fn json_line(level: Level, line: &str) -> String {
+    let mut timestamp = String::new();
+    // A string takes all text.
+    let _written = SystemTime.format_time(&mut Writer::new(&mut timestamp));
+    let (mut end, target) = (line.len().min(MAX_LINE_BYTES), "kvstore");
+    loop {
+        while !line.is_char_boundary(end) {
+            end -= 1;
+        }
+        let message = line[..end].strip_prefix("kvstore: ").unwrap_or(&line[..end]);
+        let record = Record { timestamp: &timestamp, level: level.as_str(), message, target };
+        let json = serde_json::to_string(&record).unwrap_or_default();
+        if json.len() <= MAX_LINE_BYTES {
+            return json;
+        }
+        end /= 2; // escapes make a text longer
+    }
 }
 
 /// Waits until all lines are written, but not for a stderr that takes nothing.
@@ -128,7 +177,8 @@ impl Queue {
             };
             let lost = state.lost;
             if lost > 0 {
-                line.insert_str(0, &format!("lines that were lost here: {lost}\n"));
+                let gap = format!("lines that were lost here: {lost}");
+                line.insert_str(0, &format!("{}\n", formed(Level::WARN, &gap)));
             }
             state.is_writing = true;
             drop(state);
@@ -159,7 +209,13 @@ struct Line(&'static Arc<Queue>);
 
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.push(&String::from_utf8_lossy(bytes));
+        let line = String::from_utf8_lossy(bytes);
+        if bytes.len() > MAX_LINE_BYTES && IS_JSON.load(Ordering::Relaxed) {
+            // The part of an object is no object; the beginning of the record says enough.
+            self.0.push(&json_line(Level::WARN, &line));
+        } else {
+            self.0.push(&line);
+        }
         Ok(bytes.len())
     }
 
@@ -301,6 +357,20 @@ mod tests {
         permits.send(Ok(())).expect("the thread lives");
         queue.push(&"ä".repeat(MAX_LINE_BYTES).replacen('ä', "a", 1));
         assert_eq!(lines.recv().expect("written").len(), MAX_LINE_BYTES);
+    }
+
+    #[test]
+    fn line_of_json_is_an_object_that_fits_into_a_line() {
+        let long = "\n".repeat(10 * MAX_LINE_BYTES) + "\u{1}";
+        for line in ["kvstore: can't listen: \"x\"", "thread panicked at a:1:\nä", "", &long] {
+            let json = json_line(Level::ERROR, line);
+            assert!(json.len() <= MAX_LINE_BYTES && json.lines().count() == 1, "{json}");
+            let record: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+            assert_eq!((&record["level"], &record["target"]), (&"ERROR".into(), &"kvstore".into()));
+            let message = record["message"].as_str().expect("a text");
+            assert!(line.ends_with(message) || line.starts_with(message), "{message}");
+            assert!(record["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')), "{json}");
+        }
     }
 
     #[test]

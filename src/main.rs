@@ -40,8 +40,8 @@ use kvstore::transport::{Seqpacket, Stdio, Stream, Transport, Udp};
 use kvstore::{log, maelstrom, pipeline, replica, transport};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tracing::info;
 use tracing::level_filters::LevelFilter;
+use tracing::{Level, info};
 
 use cli::{Options, Role, RunOptions, Simulator, StorageOptions, Subcommand};
 
@@ -61,7 +61,7 @@ struct Failure(u8, String);
 
 fn main() -> ExitCode {
     let code = run().unwrap_or_else(|Failure(code, message)| {
-        log::write_line(&format!("kvstore: {message}"));
+        log::write_line(Level::ERROR, &format!("kvstore: {message}"));
         ExitCode::from(code)
     });
     log::flush();
@@ -128,16 +128,16 @@ fn open_directory(path: &Path, identity: &Identity) -> Result<Opened<Directory>,
     let mut progress = |read: u64, of: u64| {
         if said.elapsed() >= PROGRESS_INTERVAL {
             said = Instant::now();
-            log::write_line(&format!("kvstore: has read {} of {} MB of the log", read >> 20, of >> 20));
+            let text = format!("kvstore: has read {} of {} MB of the log", read >> 20, of >> 20);
+            log::write_line(Level::INFO, &text);
         }
     };
     let opened = storage::open(&directory, identity, &storage::Settings::default(), &mut progress)
         .map_err(|error| storage_failure(&error))?;
     if let Some(cut) = &opened.cut {
-        log::write_line(&format!(
-            "kvstore: cut a record that was never finished off {} at byte {}",
-            cut.file, cut.offset
-        ));
+        let text =
+            format!("kvstore: cut a record that was never finished off {} at byte {}", cut.file, cut.offset);
+        log::write_line(Level::WARN, &text);
     }
     Ok(opened)
 }

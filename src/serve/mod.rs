@@ -76,12 +76,17 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
     wiring::run(&settings)
 }
 
+/// The settings, checked. A mistake in them has the form of the log already, as far as that is known.
 fn settings(options: &ServeOptions) -> Result<Settings, String> {
+    let set_format = |given: &Given| given.log_format.map(Format::from).into_iter().for_each(log::set_format);
+    set_format(&options.given);
     let file = match &options.config {
         Some(path) => Given::read(path)?,
         None => Given::default(),
     };
-    Settings::new(options.given.clone().or(file))
+    let given = options.given.clone().or(file);
+    set_format(&given);
+    Settings::new(given)
 }
 
 /// Has the system stop this process when its parent ends, in whatever way.

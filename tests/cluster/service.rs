@@ -122,3 +122,30 @@ fn log_in_json_has_an_object_per_line() {
         log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert!(records.iter().any(|record| record["message"] == "starts" && record["id"] == "0001"), "{log}");
 }
+
+#[test]
+fn error_that_ends_a_replica_is_an_object_too() {
+    let cluster = Cluster::of_three(&[]);
+    let path = cluster.path().join("kvstore.toml");
+    fs::write(&path, "log-format = \"json\"\n").expect("writable");
+    let path = path.to_str().expect("text");
+    let _taken = std::net::TcpListener::bind(cluster.redis(0)).expect("it is free");
+    for (words, code, message) in [
+        (
+            &["--log-format", "json", "--snapshot-after", "0"][..],
+            2,
+            "snapshot-after must be 1 to 1048576, not 0",
+        ),
+        (&["--log-format", "json", "--config", "/nowhere"], 2, "can't read /nowhere: "),
+        (&["--config", path, "--log-tail", "9999999"], 2, "log-tail must be 0 to 1048576"),
+        (&["--config", path], 1, "can't listen on "),
+    ] {
+        let mut command = cluster.command(0);
+        let output = command.args(words).stderr(std::process::Stdio::piped()).output().expect("it starts");
+        let said = String::from_utf8(output.stderr).expect("text");
+        assert_eq!((output.status.code(), said.lines().count()), (Some(code), 1), "{said}");
+        let record: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+        assert_eq!(record["level"], "ERROR", "{said}");
+        assert!(record["message"].as_str().is_some_and(|text| text.starts_with(message)), "{said}");
+    }
+}
