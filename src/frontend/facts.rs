@@ -1,5 +1,6 @@
 //! Facts about the cluster and this replica that front ends show to clients and operators.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::id::Id;
@@ -20,17 +21,31 @@ pub trait ClusterFacts: Send + Sync {
     fn configuration(&self) -> Vec<(String, String)>;
 }
 
+/// A name or an address of a host, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The host; an address of IPv6 has no brackets here.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
 /// A replica as its configuration and its connection show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberFacts {
     /// Its ID.
     pub id: Id,
-    /// The host at which clients reach it.
-    pub host: String,
-    /// Its port for Redis clients.
-    pub redis_port: u16,
-    /// Its port for HTTP.
-    pub http_port: u16,
+    /// Where Redis clients reach it.
+    pub redis: Endpoint,
+    /// Where HTTP clients reach it.
+    pub http: Endpoint,
     /// Whether this replica has a connection to it; this replica itself is up.
     pub is_up: bool,
     /// The latest round trip to it, in microseconds.

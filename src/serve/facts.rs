@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use kvstore::frontend::facts::{ClusterFacts, MemberFacts};
+use kvstore::frontend::facts::{ClusterFacts, Endpoint, MemberFacts};
 use kvstore::id::Id;
 use kvstore::transport::tcp::Mesh;
 use kvstore::view::{Board, View};
 
+use super::address::HostPort;
 use super::settings::{Member, Settings};
 
 /// The facts of one replica.
@@ -26,6 +27,10 @@ impl Facts {
     }
 }
 
+fn endpoint(HostPort { host, port }: &HostPort) -> Endpoint {
+    Endpoint { host: host.clone(), port: *port }
+}
+
 impl ClusterFacts for Facts {
     fn own(&self) -> Id {
         self.own
@@ -37,9 +42,8 @@ impl ClusterFacts for Facts {
             let link = links.iter().find(|link| link.id == member.id);
             MemberFacts {
                 id: member.id,
-                host: member.redis.host.clone(),
-                redis_port: member.redis.port,
-                http_port: member.http.port,
+                redis: endpoint(&member.redis),
+                http: endpoint(&member.http),
                 is_up: link.is_none_or(|link| link.is_up),
                 round_trip_us: link.and_then(|link| link.round_trip_us),
             }

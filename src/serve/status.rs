@@ -74,18 +74,17 @@ fn rows(addresses: &[String]) -> Vec<Row> {
         }
         rows.insert((id.clone(), address.clone()), Row { id, address, status });
     }
-    let is_known = |member: &MemberStatus| {
-        rows.iter().any(|((id, at), _)| *id == member.id || *at == address_of(member))
-    };
+    let is_known =
+        |member: &MemberStatus| rows.iter().any(|((id, at), _)| *id == member.id || *at == member.http);
     let unknown: Vec<_> = members.iter().filter(|member| !is_known(member)).collect();
-    let addresses: Vec<_> = unknown.iter().map(|member| address_of(member)).collect();
+    let addresses: Vec<_> = unknown.iter().map(|member| member.http.clone()).collect();
     for (member, (address, status)) in unknown.into_iter().zip(ask_all(&addresses)) {
         let id = member.id.clone();
         rows.insert((id.clone(), address.clone()), Row { id, address, status });
     }
     // A given address that does not answer may be that of a member.
     let name = |mut row: Row| {
-        if let Some(member) = members.iter().find(|member| address_of(member) == row.address) {
+        if let Some(member) = members.iter().find(|member| member.http == row.address) {
             row.id.clone_from(&member.id);
         }
         row
@@ -104,12 +103,6 @@ fn ask_all(addresses: &[String]) -> Vec<(String, Result<Box<Status>, String>)> {
         };
         asked.into_iter().map(answer).collect()
     })
-}
-
-fn address_of(member: &MemberStatus) -> String {
-    let host = &member.host;
-    let brackets = if host.contains(':') { ["[", "]"] } else { ["", ""] };
-    format!("{}{host}{}:{}", brackets[0], brackets[1], member.http_port)
 }
 
 /// The leader of the highest term: one that was cut off may not know of its successor.

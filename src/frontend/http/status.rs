@@ -106,12 +106,10 @@ pub struct FollowerStatus {
 pub struct MemberStatus {
     /// Its ID.
     pub id: String,
-    /// The host at which clients reach it.
-    pub host: String,
-    /// Its port for Redis clients.
-    pub redis_port: u16,
-    /// Its port for HTTP.
-    pub http_port: u16,
+    /// Where Redis clients reach it: `HOST:PORT`.
+    pub redis: String,
+    /// Where HTTP clients reach it.
+    pub http: String,
     /// Whether there is a connection to it.
     pub is_up: bool,
     /// The latest round trip to it.
@@ -191,9 +189,8 @@ impl Status {
         let age = |at: Micros| seconds(now.saturating_sub(at));
         let members = facts.members().into_iter().map(|member| MemberStatus {
             id: member.id.to_string(),
-            host: member.host,
-            redis_port: member.redis_port,
-            http_port: member.http_port,
+            redis: member.redis.to_string(),
+            http: member.http.to_string(),
             is_up: member.is_up,
             round_trip_seconds: member.round_trip_us.map(seconds),
         });

@@ -140,7 +140,7 @@ fn raft(around: &Surroundings<'_>) -> Lines {
         let matched =
             follower.map_or_else(String::new, |follower| format!(",match_index={}", follower.match_index));
         let state = if member.is_up || member.id == around.cluster.own() { "up" } else { "down" };
-        let text = format!("host={},port={},state={state}{matched}", member.host, member.redis_port);
+        let text = format!("host={},port={},state={state}{matched}", member.redis.host, member.redis.port);
         lines.push(line(&format!("member_{}", member.id), text));
     }
     lines

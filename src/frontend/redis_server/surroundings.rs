@@ -79,8 +79,8 @@ fn members(cluster: &dyn ClusterFacts) -> Vec<Member> {
         let is_own = member.id == own;
         Member {
             id: member.id.to_string(),
-            host: member.host,
-            port: member.redis_port,
+            host: member.redis.host,
+            port: member.redis.port,
             applied: if is_own { view.applied } else { follower.map_or(0, |follower| follower.match_index) },
             leads: leader == Some(member.id),
             is_up: is_own || member.is_up,

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use crate::bytes::Bytes;
 use crate::clock::unix_millis;
 use crate::command::{Command, Proposal};
-use crate::frontend::facts::{ClusterFacts, MemberFacts};
+use crate::frontend::facts::{ClusterFacts, Endpoint, MemberFacts};
 use crate::frontend::http::{Handle, HttpOptions, HttpServer, Sources};
 use crate::frontend::redis_server::ServerCounters;
 use crate::frontend::store::{Answer, Freshness, Question, Store};
@@ -102,9 +102,8 @@ impl ClusterFacts for FakeFacts {
     fn members(&self) -> Vec<MemberFacts> {
         let member = |number: u16| MemberFacts {
             id: id(number),
-            host: format!("host-{number}"),
-            redis_port: 6379,
-            http_port: 8080,
+            redis: Endpoint { host: format!("host-{number}"), port: 6379 },
+            http: Endpoint { host: format!("fe80::{number}"), port: 8080 },
             is_up: number != 3,
             round_trip_us: (number == 2).then_some(150),
         };

@@ -62,6 +62,8 @@ fn status_shows_the_replica_and_its_cluster() {
     assert_eq!((status.leader.as_deref(), status.leader_contact_age_seconds), (Some("0001"), None));
     assert_eq!((status.followers[0].lag, &*status.followers[0].id), (2, "0002"));
     assert_eq!((status.members.len(), status.members[2].is_up), (3, false));
+    let addresses = (&*status.members[2].redis, &*status.members[2].http);
+    assert_eq!(addresses, ("host-3:6379", "[fe80::3]:8080"), "each port has a host of its own");
     assert_eq!(status.members[1].round_trip_seconds, Some(0.000_15));
     assert_eq!((status.links[0].bytes_out, status.links[0].reconnects), (1_200, 2));
     assert_eq!(status.disk.map(|disk| (disk.syncs, disk.mean_write_seconds)), Some((3, 0.000_2)));

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::super::{Handle, RedisServer, ServerOptions};
 use crate::command::{Command, Proposal};
-use crate::frontend::facts::{ClusterFacts, MemberFacts};
+use crate::frontend::facts::{ClusterFacts, Endpoint, MemberFacts};
 use crate::frontend::store::{Answer, Question, Store};
 use crate::id::Id;
 use crate::request::Outcome;
@@ -78,9 +78,8 @@ impl ClusterFacts for Cluster {
     fn members(&self) -> Vec<MemberFacts> {
         let member = |number: u16| MemberFacts {
             id: id(number),
-            host: format!("10.0.0.{number}"),
-            redis_port: 6_379,
-            http_port: 8_080,
+            redis: Endpoint { host: format!("10.0.0.{number}"), port: 6_379 },
+            http: Endpoint { host: format!("10.0.1.{number}"), port: 8_080 },
             is_up: number < 2,
             round_trip_us: None,
         };
