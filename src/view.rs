@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use crate::histogram::Buckets;
 use crate::id::Id;
@@ -100,7 +101,7 @@ pub struct DiskView {
 }
 
 /// The work that waits for the stages of a pipeline, and the messages that they had to drop.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueuesView {
     /// Whether the receiver and the sender have threads of their own, because of the load.
     pub offloaded: bool,

@@ -66,9 +66,7 @@ use tokio::sync::watch;
 pub use counters::HttpCounters;
 pub use options::HttpOptions;
 pub use sources::Sources;
-pub use status::{
-    DiskStatus, ElectionStatus, FollowerStatus, LinkStatus, LogStatus, MemberStatus, QueueStatus, Status,
-};
+pub use status::{DiskStatus, ElectionStatus, FollowerStatus, LinkStatus, LogStatus, MemberStatus, Status};
 
 use super::store::Store;
 use server::Stop;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::sources::Sources;
 use crate::clock::BootTime;
 use crate::micros::Micros;
-use crate::view::{DiskView, View};
+use crate::view::{DiskView, QueuesView, View};
 
 /// The contents of `/status`. Times are seconds, and ages are counted to the moment of the request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub struct Status {
     /// Its disk; none for a replica that is in memory only.
     pub disk: Option<DiskStatus>,
     /// The work that waits in the replica.
-    pub queues: QueueStatus,
+    pub queues: QueuesView,
     /// Settings and limits, by their names in the configuration file.
     pub configuration: Vec<(String, String)>,
 }
@@ -162,25 +162,6 @@ pub struct DiskStatus {
     pub other_bytes: u64,
 }
 
-/// The work that waits in a replica, and the messages that it had to drop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QueueStatus {
-    /// Whether the load needs several threads.
-    pub offloaded: bool,
-    /// Inputs that wait for the consensus thread.
-    pub inputs: usize,
-    /// Messages that wait for the sender.
-    pub outputs: usize,
-    /// Changes that wait for the log writer.
-    pub changes: usize,
-    /// Bytes of these changes.
-    pub changes_bytes: usize,
-    /// Messages that were dropped because the network took no more.
-    pub dropped: u64,
-    /// Datagrams that were refused because of their content.
-    pub rejected: u64,
-}
-
 impl Status {
     /// The status now, of a server that has run for so long.
     pub(super) fn now(sources: &Sources, uptime: Duration) -> Self {
@@ -235,7 +216,7 @@ impl Status {
             members: members.collect(),
             links: links.collect(),
             disk: view.disk.as_ref().map(disk),
-            queues: queues(&view),
+            queues: view.queues.clone(),
             configuration: facts.configuration(),
         }
     }
@@ -278,19 +259,6 @@ fn disk(disk: &DiskView) -> DiskStatus {
         records: disk.records,
         log_bytes: disk.log_bytes,
         other_bytes: disk.other_bytes,
-    }
-}
-
-fn queues(view: &View) -> QueueStatus {
-    let queues = &view.queues;
-    QueueStatus {
-        offloaded: queues.offloaded,
-        inputs: queues.inputs,
-        outputs: queues.outputs,
-        changes: queues.changes,
-        changes_bytes: queues.changes_bytes,
-        dropped: queues.dropped,
-        rejected: queues.rejected,
     }
 }
 
