@@ -132,7 +132,7 @@ mod tests {
             let refusal = read_refusal(&mut Reader(&[number])).expect("known");
             assert_eq!(refusal_number(refusal), number);
         }
-        assert_eq!(read_refusal(&mut Reader(&[14])), Err(Malformed::UnknownKind("refusal")));
+        assert_eq!(read_refusal(&mut Reader(&[15])), Err(Malformed::UnknownKind("refusal")));
     }
 
     #[test]
