@@ -30,24 +30,21 @@ function ends({ run, layout, view }, message) {
 }
 
 function drawArrows(scene, messages) {
-    const { run, groups } = scene;
-    const faded = scene.path ? 0.16 : Math.min(0.85, Math.max(0.4, 250 / messages.length));
-    const byColour = new Map();
-    for (const i of messages) {
-        const key = run.fate[i] === DELIVERED ? groups.of[run.type[i]] : -1;
-        if (!byColour.has(key)) byColour.set(key, []);
-        byColour.get(key).push(i);
+    const { run, groups, palette, pen } = scene;
+    const width = messages.length < 300 ? 1.4 : 1;
+    const lost = messages.filter((i) => run.isLost(i));
+    const open = messages.filter((i) => run.fate[i] === UNDECIDED);
+    pen.globalAlpha = scene.path ? 0.16 : Math.min(0.85, Math.max(0.4, 250 / messages.length));
+    for (const { number } of groups.all) {
+        const some = messages.filter((i) => run.fate[i] === DELIVERED && groups.of[run.type[i]] === number);
+        drawLines(scene, some, palette.groups[number], [], width);
+        if (messages.length <= MOST_HEADS) drawHeads(scene, some, palette.groups[number]);
     }
-    scene.pen.globalAlpha = faded;
-    for (const [key, some] of byColour) {
-        const isLost = key < 0;
-        const colour = isLost ? scene.palette.lost : scene.palette.groups[key];
-        drawLines(scene, some, colour, isLost ? [4, 3] : [], messages.length < 300 ? 1.4 : 1);
-        if (isLost) drawCrosses(scene, some, colour);
-        else if (messages.length <= MOST_HEADS) drawHeads(scene, some, colour);
-    }
+    drawLines(scene, open, palette.muted, [2, 3], width);
+    drawLines(scene, lost, palette.lost, [4, 3], width);
+    drawCrosses(scene, lost, palette.lost);
     drawCopies(scene);
-    scene.pen.globalAlpha = 1;
+    pen.globalAlpha = 1;
     if (messages.length <= MOST_LABELS && !scene.path) drawLabels(scene, messages);
 }
 
@@ -81,14 +78,13 @@ function drawHeads(scene, messages, colour) {
     pen.fill();
 }
 
-/** The end of a lost message. One without a fate has no cross: it may have been delivered later. */
+/** The end of a lost message. One without a fate has none: it may have been delivered later. */
 function drawCrosses(scene, messages, colour) {
-    const { pen, run } = scene;
+    const { pen } = scene;
     pen.strokeStyle = colour;
     pen.lineWidth = 1.8;
     pen.beginPath();
     for (const i of messages) {
-        if (run.fate[i] === UNDECIDED) continue;
         const [, , x, y] = ends(scene, i);
         pen.moveTo(x - 3.5, y - 3.5);
         pen.lineTo(x + 3.5, y + 3.5);
@@ -157,7 +153,7 @@ function drawBold(scene, messages, colourOf, width = 2.2) {
         line(pen, x1, y1, x2, y2);
         pen.setLineDash([]);
         if (run.isLost(i)) drawCrosses(scene, [i], colour);
-        else drawHeads(scene, [i], colour);
+        else if (run.fate[i] === DELIVERED) drawHeads(scene, [i], colour);
     }
 }
 

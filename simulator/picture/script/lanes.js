@@ -173,7 +173,8 @@ function drawNames(scene) {
         if (isFocused) pen.fillRect(0, layout.laneTop(replica) + 4, 3, layout.laneHeight - 8);
         pen.font = SMALL_FONT;
         pen.fillStyle = palette.muted;
-        if (layout.left > 60) pen.fillText("replica", right, layout.baseline(replica) + 8);
+        if (layout.left > 60 && layout.laneHeight > 50)
+            pen.fillText("replica", right, layout.baseline(replica) + 8);
     });
     if (layout.height - layout.lanesBottom > 20) pen.fillText("others", right, layout.lanesBottom + 22);
 }

@@ -134,6 +134,9 @@ class App {
     }
 
     #showLegend() {
+        element("charts").hidden = !this.run.sent.length;
+        element("legend-peers-row").hidden = !this.groups.all.some((group) => !group.withClients);
+        element("legend-clients-row").hidden = !this.groups.all.some((group) => group.withClients);
         for (const group of this.groups.all) {
             const swatch = make("i", { className: "swatch" });
             swatch.style.background = `var(--${group.colour})`;

@@ -1,6 +1,6 @@
 // The axes and marks of a chart on a canvas.
 
-const PLOT = { left: 58, right: 12, top: 10, bottom: 26 };
+const PLOT = { left: 58, right: 26, top: 10, bottom: 26 };
 
 /** A scale from values to pixels. */
 class Scale {
@@ -107,7 +107,7 @@ class Plot {
         pen.setLineDash([4, 3]);
         line(pen, at, PLOT.top, at, this.height - PLOT.bottom);
         pen.setLineDash([]);
-        const isLeft = at + pen.measureText(label).width + 8 > this.width - PLOT.right;
+        const isLeft = at > this.width / 2;
         haloText({ pen, palette }, label, at + (isLeft ? -5 : 5), y, palette.ink, isLeft ? "right" : "left");
     }
 }

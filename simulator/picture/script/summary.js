@@ -37,7 +37,7 @@ class Summary {
         element("command").textContent = head.command ?? "";
         element("again").hidden = !head.command;
         element("damage").hidden = !damage;
-        element("damage").textContent = damage ? `The trace is damaged. ${damage}.` : "";
+        element("damage").textContent = damage ? `The trace is damaged or incomplete. ${damage}.` : "";
         element("settings").textContent = JSON.stringify(head.settings ?? {}, null, 2);
     }
 
