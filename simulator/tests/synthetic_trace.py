@@ -71,7 +71,7 @@ class Synthesizer:
         self._requests += 1
         draw = self._random
         mid, client, leader = f"{self._requests:08x}", draw.choice(CLIENTS), REPLICAS[self._leader]
-        key = f"{draw.getrandbits(16):04x}"
+        key = f"ü{draw.getrandbits(16):04x}"
         call = {"type": "get", "key": key}
         if draw.random() < _PUTS_SHARE:
             call = {"type": "put", "key": key, "value": f"{draw.getrandbits(128):032x}"}
@@ -88,9 +88,11 @@ class Synthesizer:
 
     def _copy(self, now: int, entry: dict[str, str]) -> Iterator[list[Any]]:
         leader = REPLICAS[self._leader]
+        # Replicas name the requests that they copy in one way or another.
+        named = [entry["MID"]] if self._requests % 2 else [entry["key"], entry["value"]]
         body: dict[str, Any] | None = {
             "src": leader, "dst": "FFFF", "leader": leader, "type": "append", "term": self._term,
-            "index": self._requests, "entries": [[self._term, entry["MID"], entry["key"], entry["value"]]],
+            "index": self._requests, "entries": [[self._term, *named]],
         }
         fates = {number: self._fate(number) for number in range(len(REPLICAS)) if number != self._leader}
         for number, fate in fates.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unittest
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +89,13 @@ class Page(unittest.TestCase):
 
 class Looks(Page):
     def test_page_fits_its_window_in_both_themes(self) -> None:
-        for width in (1280, 400):
-            for theme in ("light", "dark"):
-                with self.subTest(width=width, theme=theme):
-                    browser = self.open("failed", width, theme)
-                    self.assertLessEqual(browser.script("return document.documentElement.scrollWidth"), width)
-                    paper = browser.script("return getComputedStyle(document.body).backgroundColor")
-                    self.assertEqual(paper, {"light": "rgb(245, 246, 248)", "dark": "rgb(14, 19, 25)"}[theme])
+        papers = {"light": "rgb(245, 246, 248)", "dark": "rgb(14, 19, 25)"}
+        for name, width, theme in product(("passed", "failed", "damaged"), (1280, 400), papers):
+            with self.subTest(name=name, width=width, theme=theme):
+                browser = self.open(name, width, theme)
+                self.assertLessEqual(browser.script("return document.documentElement.scrollWidth"), width)
+                paper = browser.script("return getComputedStyle(document.body).backgroundColor")
+                self.assertEqual(paper, papers[theme])
 
     def test_every_canvas_shows_something(self) -> None:
         browser = self.open("passed")
@@ -211,7 +212,7 @@ class Search(Page):
         mid, key = put[5]["MID"], put[5]["key"]
 
         def having(text: str) -> int:
-            return sum(f'"{text}"' in json.dumps(m[5]) for m in all_messages)
+            return sum(f'"{text}"' in json.dumps(m[5], ensure_ascii=False) for m in all_messages)
 
         expected = {
             f"mid:{mid}": having(mid), f"key:{key}": having(key),
@@ -243,8 +244,14 @@ class Search(Page):
 
 class Selection(Page):
     def test_click_on_a_request_shows_its_content_and_its_path(self) -> None:
+        puts = [m for m in messages() if m[5]["type"] == "put" and m[1] > 2_000_000]
+        for parity, how in enumerate(("key and value", "MID")):
+            with self.subTest(how=how):
+                self.click_on(next(put for put in puts if int(put[5]["MID"], 16) % 2 == parity))
+
+    def click_on(self, put: list[Any]) -> None:
+        """Click on a message, whose content and path must be shown then."""
         browser = self.open("failed")
-        put = next(m for m in messages() if m[5]["type"] == "put" and m[1] > 2_000_000)
         message = browser.script(
             "return picture.run.mid.findIndex((mid) => picture.run.mids[mid] === arguments[0])", put[5]["MID"]
         )

@@ -33,7 +33,7 @@ class Details {
         );
         element("item-body").hidden = !body;
         element("item-body").textContent = body.length > MOST_BODY ? `${body.slice(0, MOST_BODY)}…` : body;
-        const carried = item.kind === "message" ? this.#carriedBy(item.index) : [];
+        const carried = item.kind === "message" ? requestsIn(run, item.index).slice(0, MOST_CARRIED) : [];
         element("item-requests").replaceChildren(...carried.map((operation) => this.#pathButton(operation)));
         element("item-zoom").onclick = () => this.app.zoomTo(...spanOf(run, item));
     }
@@ -111,19 +111,6 @@ class Details {
             facts,
             JSON.stringify({ call, answer }, null, 2),
         ];
-    }
-
-    /** The requests whose MIDs a message holds. */
-    #carriedBy(message) {
-        const { run } = this.app;
-        run.numberOfMid ??= new Map(run.mids.map((mid, i) => [mid, i]));
-        const texts = run.bodyText(message).match(/"[^"\\]{1,64}"/g) ?? [];
-        const found = new Set();
-        for (const text of texts) {
-            const operation = run.operationOf.get(run.numberOfMid.get(text.slice(1, -1)));
-            if (operation !== undefined) found.add(operation);
-        }
-        return [...found].slice(0, MOST_CARRIED);
     }
 
     #showPath(path) {

@@ -82,10 +82,10 @@ function repeats(run, message, mids) {
 }
 
 function addCarriers(run, low, high, attempts, mids, steps) {
-    const names = [...mids].map((mid) => JSON.stringify(run.mids[mid]));
+    const names = [...mids].map((mid) => jsonOf(run.mids[mid]));
     const [call] = run.call(attempts[0]);
-    const content = [call.key, call.value].map((text) => JSON.stringify(text));
-    const hasContent = typeof call.value === "string" && call.value.length > 3;
+    const content = [call.key, call.value].map((text) => jsonOf(text ?? ""));
+    const hasContent = isDistinct(call.value);
     const carriers = [];
     for (let i = low; i < high; i++) {
         if (!run.isPeer(run.from[i]) || !run.isPeer(run.to[i])) continue;
@@ -98,6 +98,35 @@ function addCarriers(run, low, high, attempts, mids, steps) {
         steps.set(i, { message: i, role: "copies", isSure: true });
     }
     return carriers;
+}
+
+/** Whether a value is long enough to be taken for that of one request alone. */
+function isDistinct(value) {
+    return typeof value === "string" && value.length > 3;
+}
+
+/** The operations whose MID, or whose key and value, a message holds. */
+function requestsIn(run, message) {
+    run.named ??= nameOperations(run);
+    const texts = new Set(run.bodyText(message).match(/"(?:[^"\\]|\\.)*"/g));
+    const found = new Set();
+    for (const text of texts) {
+        const [byMid, byValue] = [run.named.mids.get(text), run.named.values.get(text)];
+        if (byMid !== undefined) found.add(byMid);
+        else if (byValue && texts.has(byValue.key)) found.add(byValue.operation);
+    }
+    return [...found];
+}
+
+/** The operations by their MID and by their value, both as JSON writes them. */
+function nameOperations(run) {
+    const [mids, values] = [new Map(), new Map()];
+    for (let operation = 0; operation < run.invoked.length; operation++) {
+        mids.set(jsonOf(run.mids[run.operationMid[operation]]), operation);
+        const [{ key, value }] = run.call(operation);
+        if (isDistinct(value)) values.set(jsonOf(value), { operation, key: jsonOf(key ?? "") });
+    }
+    return { mids, values };
 }
 
 function addReplies(run, carriers, to, steps) {

@@ -27,7 +27,7 @@ function testFor(run, word) {
             return (i) => run.types[run.type[i]] === value || includesText(run, `"type":"${value}"`)(i);
         case "mid":
         case "key":
-            return includesText(run, JSON.stringify(value));
+            return includesText(run, jsonOf(value));
         case "replica":
             return touches(run, value);
         case "from":
@@ -60,10 +60,7 @@ function touches(run, id) {
 
 /** Whether the body of a message includes a text. All bodies are searched at once, as one text. */
 function includesText(run, text) {
-    const needle = text.replace(
-        /[^\x20-\x7e]/g,
-        (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
-    );
+    const needle = escapeText(text);
     const has = new Uint8Array(run.bodies.starts.length);
     for (let at = run.bodies.text.indexOf(needle); needle && at >= 0;) {
         const body = run.bodies.numberAt(at);
@@ -72,4 +69,14 @@ function includesText(run, text) {
         at = next === undefined ? -1 : run.bodies.text.indexOf(needle, next);
     }
     return (i) => has[run.bodyOf[i]] === 1;
+}
+
+/** A text with the escape sequences of the bodies, which are ASCII. */
+function escapeText(text) {
+    return text.replace(/[\u0080-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** A text in quotes, as the bodies have it. */
+function jsonOf(text) {
+    return escapeText(JSON.stringify(text));
 }
