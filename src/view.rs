@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
@@ -144,6 +145,7 @@ impl View {
 pub struct Board {
     view: Arc<Mutex<Arc<View>>>,
     copies: Arc<Mutex<Vec<Sender<Snapshot>>>>, // those that are asked for
+    retires: Arc<AtomicBool>,
 }
 
 impl Board {
@@ -155,6 +157,17 @@ impl Board {
     /// The latest view.
     pub fn view(&self) -> Arc<View> {
         Arc::clone(&self.view.lock())
+    }
+
+    /// The replica is to stop: it hands its leadership over, and says that it is not ready. It notices
+    /// this with its next batch.
+    pub fn retire(&self) {
+        self.retires.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the replica is to stop.
+    pub fn retires(&self) -> bool {
+        self.retires.load(Ordering::SeqCst)
     }
 
     /// Asks for a copy of the replica's state, which comes with its next view: within about a second,

@@ -91,6 +91,9 @@ impl Consensus {
             // them.
             let now = BootTime::now().as_micros();
             self.replica.set_wall_clock(now, unix_millis());
+            if self.publisher.as_ref().is_some_and(Publisher::retires) {
+                self.replica.retire();
+            }
             let inputs = self.waiting.drain(..arrived.min(self.max_batch));
             if let Some(disk) = self.stages.disk() {
                 while let Some(news) = disk.news() {

@@ -2,7 +2,8 @@
 //!
 //! The consensus thread publishes the first batch after an interval, and each change of term, role
 //! or leader at once, and when its memory gets full or is full no more. A replica without work publishes once per second, so that a view which is
-//! older shows that the thread hangs.
+//! older shows that the thread hangs. A replica that is to stop publishes more often, because its end
+//! waits for what the views show.
 
 use crate::id::Id;
 use crate::micros::Micros;
@@ -14,6 +15,9 @@ const INTERVAL_US: Micros = 100_000;
 
 /// The time between two views of an idle replica.
 const IDLE_INTERVAL_US: Micros = 1_000_000;
+
+/// The time between two views of a replica that is to stop.
+const RETIRING_INTERVAL_US: Micros = 5_000;
 
 /// The consensus thread's side of a board.
 pub(super) struct Publisher {
@@ -29,9 +33,15 @@ impl Publisher {
         Self { board, published_at: None, leadership: (0, false, None), is_full: false, has_news: true }
     }
 
+    /// Whether the replica is to stop.
+    pub(super) fn retires(&self) -> bool {
+        self.board.retires()
+    }
+
     /// When the next view is due if nothing arrives before.
     pub(super) fn due(&self) -> Micros {
-        let interval = if self.has_news { INTERVAL_US } else { IDLE_INTERVAL_US };
+        let usual = if self.has_news { INTERVAL_US } else { IDLE_INTERVAL_US };
+        let interval = if self.retires() { RETIRING_INTERVAL_US } else { usual };
         self.published_at.map_or(0, |at| at + interval)
     }
 

@@ -56,7 +56,8 @@ const AFTER_HELP: &str = "\
 The key of a setting in the file is its flag without dashes. docs/cluster.md explains
 each setting.
 
-The replica runs until SIGTERM or SIGINT: then it answers the requests that it has.
+The replica runs until SIGTERM or SIGINT: then it hands its leadership over, and answers
+the requests that it has.
 
 Exit codes: 0 clean stop, 1 an address that cannot be listened on, or a disk that failed
 or is full, 2 wrong settings, or a directory that is in use, damaged, another replica's

@@ -8,8 +8,13 @@
 //!                        +---------------- view <----------------- Board
 //! ```
 //!
-//! The end: the front ends take no more requests, and answer those that they have. Then the mesh
-//! stops, and with it, stage by stage, the pipeline.
+//! The end, so that no request of any client fails but those that come at that moment:
+//!
+//! 1. The replica is not ready any more (`/readyz`), and hands its leadership over. Requests wait
+//!    meanwhile, and then go to the new leader.
+//! 2. The front ends take no more requests, and answer those that they have.
+//! 3. The other replicas send no more. This one answers what they had sent, or returns it.
+//! 4. The mesh stops, and with it, stage by stage, the pipeline.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -17,6 +22,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
+use kvstore::clock::BootTime;
 use kvstore::frontend::gateway::Gateway;
 use kvstore::frontend::http::{self, HttpOptions, HttpServer, Sources};
 use kvstore::frontend::redis::connection::Settings as ConnectionSettings;
@@ -41,6 +47,12 @@ use crate::{
 
 /// How long the front ends may take to answer the requests that they have.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long the replica may take to hand its leadership over: some attempts of an election time-out.
+const HAND_OVER: Duration = Duration::from_secs(2);
+/// How long the other replicas may take to end their connections, and this one to answer them.
+const LEAVE: Duration = Duration::from_secs(1);
+/// How often the end looks how far the replica is.
+const LOOK: Duration = Duration::from_millis(2);
 /// After this time, the replica answers those that wait for a leader in vain.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -80,8 +92,8 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     };
     let http = HttpServer::start(http, http_options(settings), gateway, sources).map_err(not_started)?;
     let (ended, ends) = bounded(0);
-    let stopped = Arc::clone(&mesh);
-    stop_on_signal(signals, move || drain(redis, http, stopped, ended))?;
+    let parts = Parts { redis, http, mesh: Arc::clone(&mesh), board: board.clone() };
+    stop_on_signal(signals, move || drain(parts, ended))?;
 
     let dialect = cluster::counting_dialect(options.own, &options.peers, mesh.traffic());
     info!(
@@ -177,35 +189,63 @@ fn replica_options(settings: &Settings) -> replica::Options {
     }
 }
 
-/// Ends the front ends, and then the pipeline, on threads of their own: a second signal must not
-/// wait. The end of the pipeline answers the requests that wait longer than the others. `ended` is
-/// dropped when the front ends have ended.
-fn drain(redis: redis_server::Handle, http: http::Handle, mesh: Arc<Mesh>, ended: Sender<()>) {
-    let (drained, quiet) = bounded::<()>(0);
-    let stop_redis = {
-        let guards = (drained.clone(), ended.clone());
-        move || {
-            redis.stop(DRAIN);
-            drop(guards);
-        }
-    };
-    let stop_http = move || {
-        http.stop(DRAIN);
-        drop((drained, ended));
-    };
-    let stop_mesh = move || {
+/// The parts of a replica that end one after the other.
+struct Parts {
+    redis: redis_server::Handle,
+    http: http::Handle,
+    mesh: Arc<Mesh>,
+    board: Board,
+}
+
+/// Ends the parts on threads of their own: a second signal must not wait. The end of the pipeline
+/// answers the requests that wait longer than the others. `ended` is dropped when the front ends have
+/// ended.
+fn drain(parts: Parts, ended: Sender<()>) {
+    let Parts { redis, http, mesh, board } = parts;
+    board.retire();
+    mesh.retire();
+    mesh.waker().wake();
+    let end = move || {
+        let is_alone = || mesh.links().iter().all(|link| !link.is_up);
+        wait(HAND_OVER, || !board.view().leads || is_alone());
+        let (drained, quiet) = bounded::<()>(0);
+        let stop_redis = {
+            let guards = (drained.clone(), ended.clone());
+            move || {
+                redis.stop(DRAIN);
+                drop(guards);
+            }
+        };
+        let stop_http = move || {
+            http.stop(DRAIN);
+            drop((drained, ended));
+        };
+        start("redis-end", stop_redis);
+        start("http-end", stop_http);
         let _late = quiet.recv_timeout(PATIENCE);
+        let was_alone = is_alone();
+        mesh.leave(LEAVE);
+        let left_at = BootTime::now().as_micros();
+        wait(LEAVE, || {
+            let view = board.view();
+            was_alone || view.at > left_at && view.pending == 0
+        });
         mesh.stop();
     };
-    let threads: [(_, Box<dyn FnOnce() + Send>); 3] = [
-        ("redis-end", Box::new(stop_redis)),
-        ("http-end", Box::new(stop_http)),
-        ("end", Box::new(stop_mesh)),
-    ];
-    for (name, work) in threads {
-        // Work that has no thread is dropped, which stops its part at once.
-        if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(work) {
-            warn!(%error, "can't stop in order: no thread");
-        }
+    start("end", end);
+}
+
+/// Waits until something is so, but not beyond a limit.
+fn wait(limit: Duration, is_so: impl Fn() -> bool) {
+    let until = BootTime::now() + limit;
+    while !is_so() && !until.left().is_zero() {
+        thread::sleep(LOOK);
+    }
+}
+
+/// Starts a thread. Work that has no thread is dropped, which stops its part at once.
+fn start(name: &str, work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(work) {
+        warn!(%error, "can't stop in order: no thread");
     }
 }

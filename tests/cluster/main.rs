@@ -16,5 +16,6 @@ mod random_commands;
 mod redis_server;
 mod refusals;
 mod resp;
+mod rolling;
 mod service;
 mod tools;

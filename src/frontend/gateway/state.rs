@@ -161,6 +161,7 @@ impl State {
     pub fn hold(&mut self, number: u64, command: Command) {
         let Some(question) = self.numbered.get_mut(&number) else { return };
         question.kept = Kept::Held(command);
+        question.forwarded_to = None;
         if let Some(lane) = question.lane {
             self.lanes.hold(lane, number);
         }

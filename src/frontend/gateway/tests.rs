@@ -206,6 +206,19 @@ fn read_whose_leader_steps_down_is_asked_again_and_a_write_is_unknown() {
     assert_eq!(world.take_answers(), [(0, Outcome::Done(Reply::Nil))]);
 }
 
+#[test]
+fn write_that_came_back_is_not_lost_with_the_connection_that_it_took() {
+    let mut world = World::new();
+    world.ask(set());
+    let datagrams = world.take_submitted();
+    world.gateway.forwarded(id(1), &datagrams[0]);
+    world.gateway.refused(&datagrams[0]);
+    world.gateway.lost(id(1));
+    assert_eq!(world.take_answers(), []);
+    world.tick();
+    assert_eq!(world.names().len(), 1, "it is sent again");
+}
+
 /// The writes of one client, whose requests are 0, 1 and so on.
 fn ask_writes(world: &mut World, count: usize) -> Vec<Vec<u8>> {
     (0..count).for_each(|_| world.ask_in_order(7, set()));

@@ -96,8 +96,11 @@ impl Service {
         self.backups.begin().await.unwrap_or_else(Failed::answer)
     }
 
-    /// Ready means that a linearizable read works now.
+    /// Ready means that a linearizable read works now, and that the replica is not about to stop.
     async fn readyz(&self) -> HttpAnswer {
+        if self.sources.board.retires() {
+            return answer::line(StatusCode::SERVICE_UNAVAILABLE, "the replica stops");
+        }
         let read = Operation::Strlen { key: Bytes::default() };
         let outcome = self.readiness.read(read, Freshness::Linearizable).await;
         let why = match outcome {

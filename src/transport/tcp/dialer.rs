@@ -56,6 +56,15 @@ enum Failure {
     Unreachable(io::Error),
 }
 
+/// Why a connection ended in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// The mesh has stopped.
+    Stopped,
+    /// The other replica has left.
+    Left,
+}
+
 /// The dialer of one replica.
 pub(super) struct Dialer {
     mesh: Arc<Shared>,
@@ -84,7 +93,12 @@ impl Dialer {
                     self.peer().connect(&stream);
                     let ended = self.serve(&stream);
                     self.peer().disconnect();
-                    self.mesh.clients.lost(self.peer().id);
+                    // A replica that leaves in order answers or returns all that it has on the
+                    // connection from it, whose end says that this was all.
+                    let answers = matches!(ended, Ok(Ended::Left)) && self.peer().has_incoming();
+                    if !answers {
+                        self.mesh.clients.lost(self.peer().id);
+                    }
                     if let Err(error) = ended {
                         info!(peer = %self.peer().id, "the connection to it ended: {error}");
                     }
@@ -157,8 +171,8 @@ impl Dialer {
         }
     }
 
-    /// Serves the connection until it ends or the mesh stops.
-    fn serve(&self, stream: &TcpStream) -> io::Result<()> {
+    /// Serves the connection until it ends, until the other replica leaves, or until the mesh stops.
+    fn serve(&self, stream: &TcpStream) -> io::Result<Ended> {
         let peer = self.peer();
         peer.dial_now.store(false, Ordering::SeqCst);
         let silence = self.mesh.limits.silence;
@@ -177,11 +191,25 @@ impl Dialer {
                 ping_at = now + PING_INTERVAL.min(silence / 4);
             }
             let is_left = peer.flush()?;
-            if wait(peer, stream, is_left, ping_at.min(heard_at + silence))? {
-                read_pongs(peer, stream, &mut reader, &mut heard_at)?;
+            let has_input = wait(peer, stream, is_left, ping_at.min(heard_at + silence))?;
+            if has_input && read_pongs(peer, stream, &mut reader, &mut heard_at)? == Said::Leaving {
+                return self.part(stream);
             }
         }
-        self.linger(stream)
+        self.linger(stream)?;
+        Ok(Ended::Stopped)
+    }
+
+    /// The other replica is about to leave: it gets what was sent, and then the end.
+    fn part(&self, stream: &TcpStream) -> io::Result<Ended> {
+        let (peer, until) = (self.peer(), BootTime::now() + self.mesh.limits.silence);
+        peer.send_no_more();
+        while peer.flush()? && !until.left().is_zero() {
+            wait(peer, stream, true, until)?;
+        }
+        stream.shutdown(Shutdown::Write)?;
+        read_to_end(peer, stream, until)?;
+        Ok(Ended::Left)
     }
 
     /// Writes what is still sent, then tells the other side that this was all.
@@ -195,14 +223,25 @@ impl Dialer {
             wait(peer, stream, is_left, until)?;
         }
         stream.shutdown(Shutdown::Write)?;
-        let mut reader = FrameReader::new(0);
-        while !until.left().is_zero() {
-            if wait(peer, stream, false, until)? {
-                read_pongs(peer, stream, &mut reader, &mut BootTime::now())?; // its end is the error
-            }
-        }
-        Ok(())
+        read_to_end(peer, stream, until)
     }
+}
+
+/// Takes what the other side still says, until its end. A socket that is closed before would be reset,
+/// and the other side might lose what it has not read yet.
+fn read_to_end(peer: &Peer, stream: &TcpStream, until: BootTime) -> io::Result<()> {
+    let mut reader = FrameReader::new(0);
+    while !until.left().is_zero() {
+        if !wait(peer, stream, false, until)? {
+            continue;
+        }
+        match read_pongs(peer, stream, &mut reader, &mut BootTime::now()) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Waits for the connection or the bell; true if there is something to read.
@@ -213,23 +252,39 @@ fn wait(peer: &Peer, stream: &TcpStream, writes: bool, until: BootTime) -> io::R
     Ok(fds[0].revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR))
 }
 
-/// Takes the pongs that are there. The other side sends nothing else on this connection.
+/// The news on a connection from the side that listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    /// Pongs at most.
+    Pongs,
+    /// The other replica is about to leave.
+    Leaving,
+}
+
+/// Takes the pongs that are there. The other side sends nothing else on this connection, but that it
+/// leaves.
 fn read_pongs(
     peer: &Peer,
     mut stream: &TcpStream,
     reader: &mut FrameReader,
     heard_at: &mut BootTime,
-) -> io::Result<()> {
+) -> io::Result<Said> {
     if !reader.fill(&mut stream)? {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     let invalid = |reason: String| io::Error::new(io::ErrorKind::InvalidData, reason);
+    let mut said = Said::Pongs;
     while let Some(frame) = reader.next().map_err(|bad| invalid(bad.to_string()))? {
-        let Frame::Pong(stamp) = frame else { return Err(invalid("it sent more than pongs".to_owned())) };
-        *heard_at = BootTime::now();
-        peer.took_round_trip(stamp, *heard_at);
+        match frame {
+            Frame::Pong(stamp) => {
+                *heard_at = BootTime::now();
+                peer.took_round_trip(stamp, *heard_at);
+            }
+            Frame::Leaving => said = Said::Leaving,
+            _ => return Err(invalid("it sent more than pongs".to_owned())),
+        }
     }
-    Ok(())
+    Ok(said)
 }
 
 #[cfg(test)]

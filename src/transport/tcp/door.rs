@@ -72,10 +72,10 @@ impl Door {
     }
 }
 
-/// Takes connections until the mesh stops.
+/// Takes connections until the mesh leaves or stops.
 pub(super) fn run(mesh: &Arc<Shared>, listener: &TcpListener) {
     let mut number = 0;
-    while !mesh.is_stopped() {
+    while !mesh.is_leaving() {
         number += 1;
         let left = match listener.accept() {
             Ok((stream, address)) => match admit(mesh, number, stream, address) {

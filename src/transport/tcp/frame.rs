@@ -10,6 +10,7 @@
 //! | 16 | a ping: 8 bytes that the receiver sends back |
 //! | 17 | a pong: those bytes |
 //! | 18 | a request that its sender wanted to be forwarded, and that was not |
+//! | 19 | nothing: the listener is about to leave, and the dialer is to send no more |
 
 use std::io::{self, Read};
 
@@ -29,6 +30,8 @@ const PONG: u8 = 17;
 /// The type of a request that comes back.
 pub(super) const RETURNED: u8 = 18;
 
+const LEAVING: u8 = 19;
+
 /// How much one call reads at most, unless a frame is longer.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -39,6 +42,7 @@ pub(super) enum Frame<'a> {
     Ping(u64),
     Pong(u64),
     Returned(&'a [u8]),
+    Leaving,
 }
 
 /// The bytes in front of a datagram: the type is the number of relays, or [`RETURNED`].
@@ -54,6 +58,11 @@ pub(super) fn ping(stamp: u64) -> [u8; HEADER_BYTES + PING_BYTES] {
 /// A whole pong.
 pub(super) fn pong(stamp: u64) -> [u8; HEADER_BYTES + PING_BYTES] {
     stamped(PONG, stamp)
+}
+
+/// A whole notice that a listener is about to leave.
+pub(super) fn leaving() -> [u8; HEADER_BYTES] {
+    head(LEAVING, 0)
 }
 
 fn stamped(kind: u8, stamp: u64) -> [u8; HEADER_BYTES + PING_BYTES] {
@@ -120,6 +129,7 @@ impl FrameReader {
         let bytes = &self.bytes[content];
         match kind {
             RETURNED => return Ok(Some(Frame::Returned(bytes))),
+            LEAVING => return Ok(Some(Frame::Leaving)),
             relays if relays <= MAX_RELAYS => return Ok(Some(Frame::Datagram { relays, bytes })),
             _ => {}
         }
@@ -146,6 +156,7 @@ impl FrameReader {
         let length = u32::from_le_bytes([a, b, c, d]);
         let (max, is_known) = match kind {
             PING | PONG => (PING_BYTES, true),
+            LEAVING => (0, true),
             _ => (self.max, kind <= MAX_RELAYS || kind == RETURNED),
         };
         match usize::try_from(length) {
@@ -264,6 +275,8 @@ mod tests {
         assert_eq!(reader_of(&head(PONG, 7)).next(), Ok(None), "its content is not there yet");
         assert_eq!(reader_of(&stamped(PING, 1)[..12]).next(), Ok(None));
         assert_eq!(reader_of(&head(PING, 0)).next(), Err(BadFrame::Kind(PING)), "too short");
+        assert_eq!(reader_of(&leaving()).next(), Ok(Some(Frame::Leaving)));
+        assert_eq!(reader_of(&head(LEAVING, 1)).next(), Err(BadFrame::TooLong(1)));
         assert_eq!(reader_of(&head(MAX_RELAYS + 1, 1)).next(), Err(BadFrame::Kind(MAX_RELAYS + 1)));
     }
 }

@@ -235,6 +235,9 @@ impl Reception {
             }
             let stream = Arc::new(stream);
             mesh.peers[peer].set_incoming(Some(Arc::clone(&stream)));
+            if mesh.is_leaving() {
+                mesh.peers[peer].ask_for_end();
+            }
             self.incoming.push(Incoming { peer, stream, frames: FrameReader::new(MAX_DATAGRAM) });
         }
     }
@@ -243,7 +246,10 @@ impl Reception {
         let incoming = self.incoming.remove(index);
         let peer = &mesh.peers[incoming.peer];
         peer.set_incoming(None);
-        mesh.origins.lock().forget(Origins::peer(incoming.peer));
+        // A replica that has ended its connection because this one leaves still waits for answers.
+        if !mesh.is_leaving() {
+            mesh.origins.lock().forget(Origins::peer(incoming.peer));
+        }
         mesh.clients.lost(peer.id);
         match reason {
             Ended::BadFrame(_) | Ended::Envelope => warn!(peer = %peer.id, "closed its connection: {reason}"),
@@ -273,7 +279,7 @@ impl Incoming {
                     }
                     _ => return Err(Ended::Envelope),
                 },
-                Frame::Pong(_) => return Err(Ended::Envelope),
+                Frame::Pong(_) | Frame::Leaving => return Err(Ended::Envelope),
             };
             let (envelope, _) = Envelope::read(bytes).ok_or(Ended::Envelope)?;
             peer.count_in(envelope.kind, false, bytes.len());

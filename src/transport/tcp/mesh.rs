@@ -35,6 +35,9 @@ pub const MAX_DATAGRAM: usize = 9 * 1024 * 1024;
 /// name may take longer, and owes nothing.
 const FINISH_MARGIN: Duration = Duration::from_millis(300);
 
+/// How often a mesh that leaves looks whether the others have ended their connections.
+const LOOK: Duration = Duration::from_millis(2);
+
 /// The settings of a mesh.
 pub struct MeshOptions {
     /// This replica.
@@ -118,6 +121,8 @@ pub(super) struct Shared {
     pub(super) origins: Mutex<OriginTable>,
     pub(super) inbox: Inbox,
     pub(super) door: Door,
+    is_retiring: AtomicBool,
+    is_leaving: AtomicBool,
     is_stopped: AtomicBool,
     is_finished: AtomicBool,
     unroutable: AtomicU64,
@@ -126,6 +131,11 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn peer(&self, id: Id) -> Option<&Peer> {
         self.peers.iter().find(|peer| peer.id == id)
+    }
+
+    /// Whether this replica tells the others to send no more, or has stopped.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::SeqCst) || self.is_stopped()
     }
 
     pub(super) fn is_stopped(&self) -> bool {
@@ -169,6 +179,10 @@ impl Shared {
             return;
         }
         let origins = self.origins.lock().of(id);
+        // The answer would come by way of this replica, which may have left by then.
+        if self.is_retiring.load(Ordering::SeqCst) && origins.only_peer().is_some() {
+            return self.return_request(origins, datagram);
+        }
         let tell = || {
             if origins.has(Origins::OWN) {
                 self.clients.forwarded(to, datagram);
@@ -232,6 +246,8 @@ impl Mesh {
             origins: Mutex::new(OriginTable::new(BootTime::now())),
             inbox: Inbox::new()?,
             door: Door::new()?,
+            is_retiring: AtomicBool::new(false),
+            is_leaving: AtomicBool::new(false),
             is_stopped: AtomicBool::new(false),
             is_finished: AtomicBool::new(false),
             unroutable: AtomicU64::new(0),
@@ -294,6 +310,24 @@ impl Mesh {
     /// This replica.
     pub fn own(&self) -> Id {
         self.shared.own
+    }
+
+    /// This replica is to stop. From now on a request of another replica that it would have to forward
+    /// goes back to that one, which finds its way to the leader without this replica.
+    pub fn retire(&self) {
+        self.shared.is_retiring.store(true, Ordering::SeqCst);
+    }
+
+    /// Takes no more connections, and asks the others to send no more. Returns when the receiver has all
+    /// that they had sent, or after this time. The answers to it can still be sent.
+    pub fn leave(&self, limit: Duration) {
+        self.shared.is_leaving.store(true, Ordering::SeqCst);
+        self.shared.door.close();
+        self.shared.peers.iter().for_each(Peer::ask_for_end);
+        let until = BootTime::now() + limit;
+        while self.shared.peers.iter().any(Peer::has_incoming) && !until.left().is_zero() {
+            thread::sleep(LOOK);
+        }
     }
 
     /// Stops, and waits until all that was sent is written, if that takes no longer than

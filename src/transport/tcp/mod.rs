@@ -49,6 +49,20 @@
 //!   that its request was not sent. An answer that finds no room ends the connection, so the
 //!   replica that waits for it learns that answers are lost.
 //!
+//! # The end
+//!
+//! A replica that stops leaves in order, so that no request is lost:
+//!
+//! ```text
+//!  leaves                             another replica
+//!    |<-- request ------------------------|
+//!    |--- Leaving ----------------------->|  sends no more: its own clients learn that at once
+//!    |<-- request (sent before) ----------|
+//!    |<-- end of its connection ----------|
+//!    |--- answer, or the request again -->|
+//!    |--- end of the connection --------->|  nothing else was lost
+//! ```
+//!
 //! # What it protects, and what not
 //!
 //! A hello proves that both sides know the secret of the cluster, and does not show the secret. A

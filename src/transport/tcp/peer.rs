@@ -97,6 +97,7 @@ struct Queue {
     waiting: VecDeque<Vec<u8>>, // frames; empty without a connection
     written: usize,             // how much of the first one is written
     bytes: usize,               // of all of them
+    is_closing: bool,           // it takes no more
 }
 
 impl Queue {
@@ -187,7 +188,8 @@ impl Peer {
     ) -> bool {
         let mut queue = self.queue.lock();
         let has_room = queue.has_room(limits, datagram.len());
-        let Some(stream) = queue.stream.clone().filter(|_| has_room || kind == Kind::Answer) else {
+        let takes = !queue.is_closing && (has_room || kind == Kind::Answer);
+        let Some(stream) = queue.stream.clone().filter(|_| takes) else {
             add(&self.counters.dropped, 1);
             return false;
         };
@@ -242,6 +244,24 @@ impl Peer {
             status.sends = true;
             status.refusal = None;
         });
+    }
+
+    /// It is about to leave: it gets no more than what waits for it already.
+    pub(super) fn send_no_more(&self) {
+        self.queue.lock().is_closing = true;
+    }
+
+    /// Tells it that this replica is about to leave, so that it sends no more.
+    pub(super) fn ask_for_end(&self) {
+        if let Some(stream) = &self.status.lock().incoming {
+            // There is room, unless it does not read the pongs. Then its requests are lost.
+            let _full = (&**stream).write(&frame::leaving());
+        }
+    }
+
+    /// Whether it has a connection to send through.
+    pub(super) fn has_incoming(&self) -> bool {
+        self.status.lock().incoming.is_some()
     }
 
     /// The connection to it is gone, with all that waits for it.

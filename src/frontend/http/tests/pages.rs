@@ -52,6 +52,14 @@ fn replica_is_ready_if_a_linearizable_read_works_now() {
 }
 
 #[test]
+fn replica_that_is_to_stop_is_not_ready() {
+    let fixture = Fixture::start();
+    fixture.board.retire();
+    let ready = fixture.get("/readyz");
+    assert_eq!((ready.status, ready.text()), (503, "the replica stops\n"));
+}
+
+#[test]
 fn status_shows_the_replica_and_its_cluster() {
     let fixture = Fixture::start();
     let page = fixture.get("/status");

@@ -112,6 +112,34 @@ fn request_that_cannot_be_forwarded_again_comes_back_to_its_client() {
 }
 
 #[test]
+fn mesh_that_leaves_gets_all_that_was_sent_and_returns_what_it_would_forward() {
+    let (_, [first, leaves, _third]) = three();
+    let question = datagram(Kind::Request, 1, b"question");
+    assert!(first.mesh.submit(question.clone()));
+    assert_eq!(first.receive(), question);
+    leaves.mesh.retire();
+    let leaving = Arc::clone(&leaves.mesh);
+    let left = thread::spawn(move || leaving.leave(TEST_TIMEOUT));
+    let mut sent = 0;
+    loop {
+        first.send(to_peer(2), &question);
+        match first.call() {
+            Call::Forwarded(_, _) => sent += 1,
+            Call::Refused(_) => break,
+            call => panic!("{call:?}"),
+        }
+    }
+    left.join().expect("it leaves");
+    for _ in 0..sent {
+        assert_eq!(leaves.receive(), question);
+        leaves.send(to_peer(3), &question);
+        assert_eq!(first.call(), Call::Refused(question.clone()), "it comes back");
+    }
+    leaves.mesh.finish();
+    assert_eq!(first.call(), Call::Lost(id(2)));
+}
+
+#[test]
 fn answers_for_a_connection_that_ended_are_not_sent_to_the_next_one() {
     let (names, [first, second]) = two();
     let question = datagram(Kind::Request, 2, b"question");
