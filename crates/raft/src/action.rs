@@ -31,6 +31,9 @@ pub enum Input<C> {
     Suspect,
     /// A client's read, for the leader to order.
     Read(ReadId),
+    /// This follower serves reads that rest on what is committed now: the next drain sends it an
+    /// append with the commit index, and with the entries that it lacks.
+    BringUpToDate(Id),
     /// A snapshot of the state machine covers the entries up to this index, all of which were
     /// handed out as [`Action::Apply`]. It survives whatever the log survives: it is on disk if the
     /// log is.

@@ -10,9 +10,13 @@
 //!
 //! **A silent follower gets no entries.** The leader probes it with an empty append. When it
 //! answers, it gets entries if the leader chooses it for a new entry, or with the next heartbeat.
+//!
+//! **A follower that serves reads does not wait for its turn.** The driver knows that it lacks
+//! something, and the leader sends that at once, with the commit index.
 
 use super::node::{Node, Role};
 use super::types::Command;
+use crate::id::Id;
 
 impl<C: Command> Node<C> {
     /// Sends followers that are far behind the whole log, beside the new entries, which do not wait
@@ -22,11 +26,22 @@ impl<C: Command> Node<C> {
         let Role::Leader(leader) = &mut self.role else { return };
         leader.followers.values_mut().for_each(|progress| progress.catch_up(last_index));
     }
+
+    /// The next drain sends this follower all that is committed, and the commit index.
+    pub(super) fn bring_up_to_date(&mut self, follower: Id) {
+        let last_index = self.log.last_index();
+        let Role::Leader(leader) = &mut self.role else { return };
+        if let Some(progress) = leader.followers.get_mut(&follower) {
+            progress.choose_up_to(last_index);
+            progress.schedule_heartbeat();
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::harness::{Cluster, ON_DEMAND, Put, id, put};
+    use crate::action::Input;
+    use crate::harness::{Cluster, ON_DEMAND, Put, SETTINGS, id, put};
     use crate::message::Body;
     use crate::types::Index;
 
@@ -95,6 +110,25 @@ mod tests {
         assert!(lacks(&cluster) >= 100, "all of it is committed, and no put needs this follower");
         cluster.elapse(ON_DEMAND.heartbeat_interval_us, true);
         assert_eq!(lacks(&cluster), 0);
+    }
+
+    #[test]
+    fn follower_that_is_brought_up_to_date_gets_entries_and_the_commit_index_with_one_append() {
+        let mut cluster = Cluster::new(3, 1, SETTINGS);
+        cluster.timeout(id(1));
+        cluster.stabilize();
+        cluster.step(id(1), [put("k", "v")]);
+        let behind = if cluster.network[0].to == id(2) { id(3) } else { id(2) };
+        cluster.stabilize();
+        let commit_index = cluster.nodes[&id(1)].commit_index();
+        assert!(cluster.nodes[&behind].log().last_index() < commit_index, "it was not its turn");
+        cluster.step(id(1), [Input::BringUpToDate(behind)]);
+        assert_eq!(cluster.network.len(), 1);
+        cluster.deliver(0);
+        assert_eq!(cluster.nodes[&behind].commit_index(), commit_index);
+        cluster.stabilize();
+        cluster.step(behind, [Input::BringUpToDate(id(1))]);
+        assert!(cluster.network.is_empty(), "only a leader sends appends");
     }
 
     #[test]

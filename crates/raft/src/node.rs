@@ -122,6 +122,7 @@ impl<C: Command> Node<C> {
             Input::Read(id) => self.read(id),
             Input::Suspect => self.suspect(),
             Input::TransferLeadership => self.transfer_leadership(),
+            Input::BringUpToDate(follower) => self.bring_up_to_date(follower),
             Input::SnapshotTaken(index) => self.compact(index),
             Input::SnapshotChunk(chunk) => self.send_chunk(chunk),
             Input::SnapshotLost(to) => self.lose_snapshot(to),
