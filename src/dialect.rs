@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::exchange::Inbound;
+use crate::exchange::{Inbound, ReadIndex};
 use crate::id::Id;
 use crate::replication::Message;
 use crate::request::{Outcome, Request, Response};
@@ -31,6 +31,9 @@ pub trait Encode: fmt::Debug + Send {
 
     /// Writes a client's request to the leader `to`.
     fn forward(&self, buffer: &mut Vec<u8>, to: Id, request: &Request);
+
+    /// Writes a message to the replica `to` about reads that a follower serves.
+    fn read_index(&self, buffer: &mut Vec<u8>, to: Id, message: &ReadIndex);
 
     /// How many bytes a datagram has at most besides those that [`wire::Limits`] counts.
     fn envelope_bytes(&self) -> usize;
@@ -89,6 +92,11 @@ impl Encode for Simulators {
     fn forward(&self, buffer: &mut Vec<u8>, to: Id, request: &Request) {
         let redirect = Response { id: request.id.clone(), outcome: Outcome::Redirect, leader: Some(to) };
         self.response(buffer, &redirect);
+    }
+
+    /// A replica whose clients follow redirects serves no reads while it follows.
+    fn read_index(&self, _: &mut Vec<u8>, to: Id, message: &ReadIndex) {
+        unreachable!("{message:?} for {to}, and no message asked for it");
     }
 
     fn envelope_bytes(&self) -> usize {

@@ -13,6 +13,7 @@ use raft::types::{EntryId, MAX_NUMBER};
 
 use crate::bytes::Bytes;
 use crate::command::{Batch, Command, Proposal, Watch};
+use crate::exchange::{ReadIndex, Round};
 use crate::id::Id;
 use crate::operation::{Condition, Deadline, DeadlineCondition, Expiry, Operation, Set};
 use crate::replication::{AppendEntries, Body, Entry, LogTail, Message, Payload, RelayEntries};
@@ -331,6 +332,19 @@ pub fn reply() -> BoxedStrategy<Reply> {
         refusal().prop_map(Reply::Error),
     ];
     flat.prop_recursive(3, 20, 5, |inner| vec(inner, 0..5).prop_map(Reply::Array)).boxed()
+}
+
+pub fn read_index() -> impl Strategy<Value = ReadIndex> {
+    let message = |(life, number, index, time, is_request)| {
+        let round = Round { life, number };
+        if is_request {
+            ReadIndex::Request { round, applied: index }
+        } else {
+            ReadIndex::Response { round, index, time }
+        }
+    };
+    let time = -(MAX_NUMBER as i64)..=MAX_NUMBER as i64;
+    (number(), number(), number(), time, any::<bool>()).prop_map(message)
 }
 
 pub fn response() -> impl Strategy<Value = Response> {

@@ -15,7 +15,7 @@ use raft::message::{AppendEntriesResponse, AppendOutcome};
 use raft::types::{Index, Term};
 
 use crate::dialect::{Encode, Simulators};
-use crate::exchange::Outbound;
+use crate::exchange::{Outbound, ReadIndex};
 use crate::id::Id;
 use crate::replication::{AppendEntries, Body, Entry, Message};
 use crate::request::{Outcome, Request, Response};
@@ -60,6 +60,13 @@ pub enum Datagram {
         /// The client's request.
         request: Request,
     },
+    /// To another replica, about reads that a follower serves.
+    ReadIndex {
+        /// That replica.
+        to: Id,
+        /// The message.
+        message: ReadIndex,
+    },
 }
 
 /// All messages that one replica has to send.
@@ -79,6 +86,7 @@ pub struct Outbox {
 enum Next {
     Client(Response),
     Forward { to: Id, request: Request },
+    ReadIndex { to: Id, message: ReadIndex },
     Peer(Id),
 }
 
@@ -112,6 +120,9 @@ impl Outbox {
             Outbound::Forward { to, request } => {
                 return self.order.push_back(Next::Forward { to, request });
             }
+            Outbound::ReadIndex { to, message } => {
+                return self.order.push_back(Next::ReadIndex { to, message });
+            }
             Outbound::Peer { to, leader, message } => (to, leader, message),
         };
         let length = self.form.message_len_at_most(&message);
@@ -138,22 +149,17 @@ impl Outbox {
     /// destination; `None` if no datagram waits. Destinations have their turn in the order of the
     /// first push for each.
     pub fn next(&mut self, buffer: &mut Vec<u8>) -> Option<Address> {
-        Some(match self.order.pop_front()? {
-            Next::Client(response) => self.write_response(buffer, response),
-            Next::Forward { to, request } => self.write_forward(buffer, to, request),
-            Next::Peer(to) => self.write_messages(buffer, to),
-        })
+        let next = self.order.pop_front()?;
+        Some(self.write(buffer, next))
     }
 
-    /// As [`next`](Self::next), but only answers to clients and their requests have their turn.
+    /// As [`next`](Self::next), but only messages for clients and on their behalf have their turn:
+    /// answers, requests, and those about reads.
     pub fn next_answer(&mut self, buffer: &mut Vec<u8>) -> Option<Address> {
         // Each replica is there once at most, so this does not search for long.
         let at = self.order.iter().position(|next| !matches!(next, Next::Peer(_)))?;
-        match self.order.remove(at)? {
-            Next::Client(response) => Some(self.write_response(buffer, response)),
-            Next::Forward { to, request } => Some(self.write_forward(buffer, to, request)),
-            Next::Peer(_) => None,
-        }
+        let next = self.order.remove(at)?;
+        Some(self.write(buffer, next))
     }
 
     /// The next datagram, as [`next`](Self::next) would write it.
@@ -161,6 +167,7 @@ impl Outbox {
         let to = match self.order.pop_front()? {
             Next::Client(response) => return Some(Datagram::Client(response)),
             Next::Forward { to, request } => return Some(Datagram::Forward { to, request }),
+            Next::ReadIndex { to, message } => return Some(Datagram::ReadIndex { to, message }),
             Next::Peer(to) => to,
         };
         let (max_datagram, coalesces) = (self.max_datagram, self.coalesces);
@@ -175,6 +182,18 @@ impl Outbox {
     /// The messages that were saved and dropped so far.
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    fn write(&mut self, buffer: &mut Vec<u8>, next: Next) -> Address {
+        match next {
+            Next::Client(response) => self.write_response(buffer, response),
+            Next::Forward { to, request } => self.write_forward(buffer, to, request),
+            Next::ReadIndex { to, message } => {
+                self.encoder.read_index(buffer, to, &message);
+                Address::Peer(to)
+            }
+            Next::Peer(to) => self.write_messages(buffer, to),
+        }
     }
 
     fn write_response(&mut self, buffer: &mut Vec<u8>, response: Response) -> Address {

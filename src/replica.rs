@@ -4,9 +4,11 @@
 //!
 //! Every request that the replica takes in is *pending* until it gets its answer, so the replica
 //! answers no request twice and forgets none. The leader proposes writes and answers them when they
-//! are applied; other replicas name the leader. A replica that knows no leader holds a request for
-//! a while, because a redirect without a leader only sends the client around in circles. So does a
-//! leader that hands its leadership over: the requests that come meanwhile are for its successor.
+//! are applied; other replicas name the leader. Where clients follow no redirects, other replicas
+//! forward writes to the leader, and serve reads from their own state once the leader has told them
+//! how far it must reach. A replica that knows no leader holds a request for a while, because a
+//! redirect without a leader only sends the client around in circles. So does a leader that hands its
+//! leadership over: the requests that come meanwhile are for its successor.
 //!
 //! | file | job |
 //! |---|---|
@@ -14,6 +16,8 @@
 //! | `pending` | requests that are owed an answer |
 //! | `routing` | where a request goes: to the core, to the leader, or on hold |
 //! | `reads` | serves reads, by order of the core or from the own state |
+//! | `follower_reads` | reads that a follower serves by an index of the leader |
+//! | `read_index` | the leader's answers to the followers that ask for an index |
 //! | `writes` | proposes writes, and the removal of expired keys |
 //! | `snapshots` | snapshots that a replica takes, sends and receives |
 //! | `view` | a replica as it shows itself on a board |
@@ -24,7 +28,7 @@ use std::ops::Bound;
 use raft::ReadId;
 use raft::types::{Configuration, EntryId, Index};
 
-use crate::exchange::{Inbound, Outbound};
+use crate::exchange::{Inbound, Outbound, ReadIndex};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::operation::{Operation, UnixMillis};
@@ -35,8 +39,10 @@ use crate::state_machine::{MAX_REMOVED, StateMachine};
 use crate::tuning::Detection;
 use crate::wire::Limits;
 
+mod follower_reads;
 mod options;
 mod pending;
+mod read_index;
 mod reads;
 mod routing;
 mod snapshots;
@@ -52,7 +58,9 @@ pub use options::{
 pub use routing::HOLD_US;
 pub use snapshots::Snapshot;
 
+use follower_reads::FollowerReads;
 use pending::Pending;
+use read_index::IndexRequest;
 use routing::Held;
 use snapshots::{Incoming, Outgoing};
 
@@ -112,6 +120,8 @@ pub struct Replica {
     abandoned_from: Option<Bound<RequestId>>, // where the search for requests from before that goes on
     reads: BTreeMap<ReadId, (RequestId, Operation)>, // those that the core was asked for
     next_read: ReadId,
+    index_requests: BTreeMap<ReadId, IndexRequest>, // reads of the core on behalf of followers
+    follower_reads: FollowerReads,
     redirected: Option<(Id, Micros)>, // the first client that was redirected since the leader was heard, and when
     seen: Seen,                       // when the held were last looked at
     told: Option<(Id, Index, Micros)>, // the latest append: its sender, what it says is committed, and when it came
@@ -166,6 +176,8 @@ impl Replica {
             batch_at: now,
             reads: BTreeMap::new(),
             next_read: 0,
+            index_requests: BTreeMap::new(),
+            follower_reads: FollowerReads::new(seed),
             redirected: None,
             seen: Seen::default(),
             leaderless_since: Some(now),
@@ -204,6 +216,12 @@ impl Replica {
                 self.node.step(now, Input::Receive { from, message });
             }
             Inbound::Client(request) => self.receive_request(now, request),
+            Inbound::ReadIndex { from, message: ReadIndex::Request { round, applied } } => {
+                self.receive_index_request(now, from, round, applied);
+            }
+            Inbound::ReadIndex { from, message: ReadIndex::Response { round, index, time } } => {
+                self.receive_read_index(now, from, round, (index, time));
+            }
             Inbound::LocalRead { id, operation, max_age_us } => {
                 self.read_locally(now, id, &operation, max_age_us);
             }
@@ -258,10 +276,13 @@ impl Replica {
             self.held.rotate_left(self.to_review); // oldest first again
             self.to_review = self.held.len();
         }
+        self.end_rounds(now);
         if self.to_review > 0 {
             self.review_held(now);
             self.perform_actions(now);
         }
+        self.serve_rounds();
+        self.begin_round(now);
     }
 
     /// One batch of a replica that has no disk: takes the inputs, does the work that is due, ends
@@ -316,7 +337,8 @@ impl Replica {
         let own = goes_on.then_some(self.batch_at).or(self.hold_deadline());
         let takes_writes = self.node.is_leader() && !self.node.is_transferring();
         let removal = self.removal_deadline().filter(|_| takes_writes);
-        own.into_iter().chain(removal).fold(self.node.deadline(), Micros::min)
+        let rounds = self.follower_reads.deadline();
+        own.into_iter().chain(removal).chain(rounds).fold(self.node.deadline(), Micros::min)
     }
 
     /// The Raft state, to look at.
@@ -369,6 +391,7 @@ impl Replica {
                     has_input = true;
                 }
                 Action::Apply(entry) => self.apply(entry),
+                Action::ReadReady(read) if self.grant(now, read) => has_input = true,
                 Action::ReadReady(read) => reads_to_log.extend(self.serve(now, read)),
                 Action::DropPending => self.abandon(),
             }

@@ -47,6 +47,9 @@ pub struct View {
     pub sessions: u64,
     /// How many requests it owes an answer.
     pub pending: u64,
+    /// How many reads of clients it has served from its own state while it followed, by an index of
+    /// the leader.
+    pub follower_reads: u64,
     /// How often it has stopped leading.
     pub lost_leads: u64,
     /// How often it has come to know another leader than before.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::codec;
 use crate::dialect::{Decode, Dialect, Encode};
-use crate::exchange::Inbound;
+use crate::exchange::{Inbound, ReadIndex};
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::operation::Operation;
@@ -88,6 +88,11 @@ impl BinaryDecoder {
                 let (id, operation, max_age_us) = codec::decode_local_read(content, id)?;
                 out.push(Inbound::LocalRead { id, operation, max_age_us });
             }
+            Kind::ReadIndex if !self.peers.contains(&id) => return Err(Malformed::UnknownSender),
+            Kind::ReadIndex => {
+                let message = codec::decode_read_index(content)?;
+                out.push(Inbound::ReadIndex { from: id, message });
+            }
             Kind::Answer => return Err(Malformed::UnknownType),
         }
         Ok(())
@@ -127,6 +132,11 @@ impl Encode for BinaryEncoder {
 
     fn forward(&self, buffer: &mut Vec<u8>, _to: Id, request: &Request) {
         encode_request(buffer, request);
+    }
+
+    fn read_index(&self, buffer: &mut Vec<u8>, _to: Id, message: &ReadIndex) {
+        begin(buffer, Kind::ReadIndex, self.own);
+        codec::encode_read_index(message, buffer);
     }
 
     /// The envelope is shorter than that of JSON, which [`wire::Limits`](crate::wire::Limits) counts.

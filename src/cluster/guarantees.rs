@@ -33,6 +33,9 @@ pub fn check(datagram: &[u8]) {
             assert!(operation.is_read(), "{operation:?}");
             encode_local_read(&mut again, id, operation, *max_age_us);
         }
+        [Inbound::ReadIndex { from, message }] => {
+            dialect(*from, &PEERS).encoder.read_index(&mut again, OWN, message);
+        }
         [Inbound::Peer { from, .. }, ..] => {
             let messages: Vec<Message> = said.iter().map(|inbound| message_of(inbound, *from)).collect();
             check_messages(*from, &messages, datagram.len());

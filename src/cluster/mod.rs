@@ -9,6 +9,7 @@
 //! | `Request` | the client | a request, from a front end or forwarded by a follower |
 //! | `Answer` | the client | the answer to a request or to a local read |
 //! | `LocalRead` | the client | a read from the receiver's own state |
+//! | `ReadIndex` | the sender | an index for reads that a follower serves: the request or the answer |
 //!
 //! The front ends of a replica share one client ID, that of the replica. So the client of a request
 //! or of an entry may have the ID of a replica here, unlike in the JSON of the simulators.

@@ -7,8 +7,8 @@ use raft::types::MAX_NUMBER;
 
 use super::*;
 use crate::codec;
-use crate::exchange::Inbound;
-use crate::generators::{self, entry, message, number, read, request, response};
+use crate::exchange::{Inbound, ReadIndex};
+use crate::generators::{self, entry, message, number, read, read_index, request, response};
 use crate::operation::Operation;
 use crate::replication::{AppendEntries, Message, Payload};
 use crate::reply::Reply;
@@ -31,6 +31,10 @@ fn of_peer(messages: &[Message]) -> Vec<u8> {
     datagram
 }
 
+fn of_index(buffer: &mut Vec<u8>, message: &ReadIndex) {
+    dialect(PEER, &[OWN]).encoder.read_index(buffer, OWN, message);
+}
+
 /// A good datagram of any kind.
 fn datagram() -> BoxedStrategy<Vec<u8>> {
     let written = |write: &dyn Fn(&mut Vec<u8>)| {
@@ -47,6 +51,7 @@ fn datagram() -> BoxedStrategy<Vec<u8>> {
         1 => response().prop_map(move |response| {
             written(&|buffer| dialect(PEER, &[OWN]).encoder.response(buffer, &response))
         }),
+        1 => read_index().prop_map(move |message| written(&|buffer| of_index(buffer, &message))),
     ]
     .boxed()
 }
@@ -72,6 +77,13 @@ proptest! {
         let mut datagram = Vec::new();
         encode_local_read(&mut datagram, &id, &operation, max_age_us);
         prop_assert_eq!(decoded(&datagram), Ok(vec![Inbound::LocalRead { id, operation, max_age_us }]));
+    }
+
+    #[test]
+    fn message_about_reads_survives_its_datagram(message in read_index()) {
+        let mut datagram = Vec::new();
+        of_index(&mut datagram, &message);
+        prop_assert_eq!(decoded(&datagram), Ok(vec![Inbound::ReadIndex { from: PEER, message }]));
     }
 
     #[test]
@@ -138,7 +150,7 @@ proptest! {
 
     #[test]
     fn decoder_keeps_its_guarantees_for_any_bytes(
-        head in prop::sample::select(vec![&[][..], &[0, 1, 0, 1, 2, 0], &[1, 9, 0, 1], &[2, 9, 0, 1], &[3, 9, 0, 1]]),
+        head in prop::sample::select(vec![&[][..], &[0, 1, 0, 1, 2, 0], &[1, 9, 0, 1], &[2, 9, 0, 1], &[3, 9, 0, 1], &[4, 1, 0, 1]]),
         rest in vec(prop_oneof![0..30u8, any::<u8>()], 0..60),
     ) {
         guarantees::check(&[head, &rest].concat());

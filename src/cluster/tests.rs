@@ -11,13 +11,15 @@ use raft::types::{EntryId, MAX_NUMBER};
 use super::*;
 use crate::codec::{self, REQUESTS_VERSION};
 use crate::dialect::Encode;
-use crate::exchange::Inbound;
+use crate::exchange::{Inbound, Outbound, ReadIndex, Round};
 use crate::id::Id;
 use crate::operation::Operation;
+use crate::outbox::Outbox;
 use crate::replication::{AppendEntries, Body, LogTail, Message, RelayEntries};
 use crate::reply::Reply;
 use crate::request::{Outcome, Response};
 use crate::testkit::{self, append_response, entry, id, noop, proposal};
+use crate::transport::Address;
 use crate::transport::tcp::{Envelope, Kind};
 use crate::wire::{Form, Limits, MAX_ENTRY_MID_BYTES, MAX_MID_BYTES, Malformed};
 
@@ -111,6 +113,16 @@ fn messages() -> Vec<Message> {
     ]
 }
 
+const ROUND: Round = Round { life: 300, number: 7 };
+const INDEX_REQUEST: ReadIndex = ReadIndex::Request { round: ROUND, applied: 8 };
+const INDEX_RESPONSE: ReadIndex = ReadIndex::Response { round: ROUND, index: 9, time: -2 };
+
+fn of_index(message: ReadIndex) -> Vec<u8> {
+    let datagram = written(|buffer| encoder().read_index(buffer, OWN, &message));
+    assert_eq!(decode(&datagram), Ok(vec![Inbound::ReadIndex { from: PEER, message }]));
+    datagram
+}
+
 fn digits(bytes: &[u8]) -> String {
     let mut digits = String::new();
     bytes.iter().for_each(|byte| write!(digits, "{byte:02x}").expect("a string takes all"));
@@ -134,6 +146,8 @@ fn others() -> Vec<Vec<u8>> {
         answer(Outcome::Redirect, None),
         answer(Outcome::Unknown, Some(PEER)),
         answer(Outcome::Fail, None),
+        of_index(INDEX_REQUEST),
+        of_index(INDEX_RESPONSE),
     ]
 }
 
@@ -164,6 +178,9 @@ fn messages_are_taken_only_from_members() {
     for from in [OWN, id(4), CLIENT] {
         let datagram = written(|buffer| dialect(from, &PEERS).encoder.peer(buffer, OWN, None, &messages()));
         assert_eq!(decode(&datagram), Err(Malformed::UnknownSender), "{from}");
+        let datagram =
+            written(|buffer| dialect(from, &PEERS).encoder.read_index(buffer, OWN, &INDEX_REQUEST));
+        assert_eq!(decode(&datagram), Err(Malformed::UnknownSender), "{from}");
     }
 }
 
@@ -172,7 +189,7 @@ fn datagram_of_no_kind_that_a_replica_reads_is_refused() {
     let answer = Response { id: testkit::request_id(CLIENT, "m"), outcome: Outcome::Fail, leader: None };
     let answer = written(|buffer| encoder().response(buffer, &answer));
     assert_eq!(decode(&answer), Err(Malformed::UnknownType));
-    for bytes in [&[][..], &[0, 1], &[4, 1, 0, 1], &[0, 0xFF, 0xFF, 1], b"{\"src\":\"0001\"}"] {
+    for bytes in [&[][..], &[0, 1], &[5, 1, 0, 1], &[0, 0xFF, 0xFF, 1], b"{\"src\":\"0001\"}"] {
         assert_eq!(decode(bytes), Err(Malformed::UnknownType), "{bytes:?}");
         assert_eq!(decode_answer(bytes), Err(Malformed::UnknownType), "{bytes:?}");
     }
@@ -187,6 +204,7 @@ fn later_version_is_refused() {
         of_peer(&messages()),
         written(|buffer| encode_request(buffer, &request)),
         written(|buffer| encode_local_read(buffer, &request.id, &Operation::get("k"), 1)),
+        of_index(INDEX_REQUEST),
     ];
     for datagram in &mut datagrams {
         assert!(decode(datagram).is_ok());
@@ -316,6 +334,46 @@ fn request_out_of_bounds_is_refused() {
     Envelope { kind: Kind::Answer, id: CLIENT }.write(&mut answer);
     answer.extend(content);
     assert_eq!(decode_answer(&answer), Err(codec::Malformed::UnknownKind("outcome").into()));
+}
+
+#[test]
+fn message_about_reads_that_is_out_of_bounds_is_refused() {
+    let refusal = |message| {
+        let datagram = written(|buffer| encoder().read_index(buffer, OWN, &message));
+        decode(&datagram).expect_err("it is refused")
+    };
+    let above = MAX_NUMBER + 1;
+    let request = |round, applied| refusal(ReadIndex::Request { round, applied });
+    assert_eq!(request(Round { life: above, ..ROUND }, 1), bad("life"));
+    assert_eq!(request(Round { number: above, ..ROUND }, 1), bad("round"));
+    assert_eq!(request(ROUND, above), bad("applied"));
+    let response = |index, time| refusal(ReadIndex::Response { round: ROUND, index, time });
+    assert_eq!(response(above, 1), bad("index"));
+    assert_eq!((response(1, i64::MIN), response(1, i64::MAX)), (bad("time"), bad("time")));
+    let mut datagram = of_index(INDEX_REQUEST);
+    datagram[4] = 2;
+    assert_eq!(decode(&datagram), Err(codec::Malformed::UnknownKind("read index").into()));
+    datagram[4] = 0;
+    datagram.push(0);
+    assert_eq!(decode(&datagram), Err(codec::Malformed::Trailing.into()));
+}
+
+#[test]
+fn message_about_reads_does_not_wait_for_others_to_coalesce() {
+    let mut outbox = Outbox::with_encoder(encoder(), 2_000, true);
+    let [message, ..] = &messages()[..] else { panic!("there are some") };
+    outbox.push(Outbound::Peer { to: OWN, leader: None, message: message.clone() });
+    outbox.push(Outbound::ReadIndex { to: OWN, message: INDEX_REQUEST });
+    let mut buffer = Vec::new();
+    assert_eq!(outbox.next_answer(&mut buffer), Some(Address::Peer(OWN)));
+    assert_eq!(buffer, of_index(INDEX_REQUEST));
+    assert_eq!(outbox.next_answer(&mut buffer), None);
+    outbox.push(Outbound::ReadIndex { to: OWN, message: INDEX_RESPONSE });
+    let kinds = [Kind::Peer, Kind::ReadIndex].map(|kind| {
+        outbox.next(&mut buffer).expect("a datagram");
+        (Envelope::read(&buffer).map(|(envelope, _)| envelope.kind), kind)
+    });
+    assert!(kinds.iter().all(|(sent, expected)| *sent == Some(*expected)), "{kinds:?}");
 }
 
 #[test]

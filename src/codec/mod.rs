@@ -24,6 +24,9 @@
 //! request     version, MID, command
 //! local read  version, MID, greatest age, operation
 //! answer      version, MID, leader (2 bytes), outcome
+//!
+//! read index  version, 0, life, round, applied          from a follower
+//!             version, 1, life, round, index, time      from the leader
 //! ```
 //!
 //! Numbers are varints: seven bits per byte, the low ones first. A signed number is folded first (0,
@@ -49,6 +52,7 @@
 //! | `read` | reads them, and trusts no length |
 //! | `entry` | an entry, its proposal and its request |
 //! | `message` | messages between replicas, and the numbers of their kinds |
+//! | `read_index` | reads that followers serve: an index of the leader |
 //! | `request` | requests of clients, reads from a replica's own state, and answers |
 //! | `operation` | commands and operations, and the numbers of their kinds |
 //! | `reply` | replies, which snapshots of the state machine hold, and the numbers of their kinds |
@@ -58,6 +62,7 @@ mod entry;
 mod message;
 mod operation;
 mod read;
+mod read_index;
 mod reply;
 mod request;
 mod size;
@@ -71,6 +76,7 @@ mod tests;
 pub use entry::{VERSION, decode_entry, encode_entry};
 pub use message::{MESSAGES_VERSION, decode_messages, encode_messages};
 pub(crate) use read::Reader;
+pub use read_index::{READ_INDEX_VERSION, decode_read_index, encode_read_index};
 pub(crate) use reply::{read_reply, write_reply};
 pub use request::{
     REQUESTS_VERSION, decode_answer, decode_local_read, decode_request, decode_request_id, encode_answer,

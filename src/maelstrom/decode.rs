@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use raft::types::{Index, MAX_NUMBER};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -11,9 +12,9 @@ use super::names::Names;
 use crate::bytes::Bytes;
 use crate::command::{Batch, Command};
 use crate::dialect::Decode;
-use crate::exchange::Inbound;
+use crate::exchange::{Inbound, ReadIndex, Round};
 use crate::id::Id;
-use crate::operation::{Condition, Operation, Set};
+use crate::operation::{Condition, Operation, Set, UnixMillis};
 use crate::reply::{Refusal, Reply};
 use crate::request::{Outcome, Request, RequestId, Response};
 use crate::wire::{Decoder, MAX_ENTRY_MID_BYTES, MAX_RECEIVED_BYTES, Malformed};
@@ -67,6 +68,32 @@ struct Forward<'a> {
     command: Command,
 }
 
+/// A follower's request for an index, or the leader's answer.
+#[derive(Deserialize)]
+struct IndexBody {
+    life: u64,
+    round: u64,
+    applied: Option<Index>,
+    index: Option<Index>,
+    time: Option<UnixMillis>,
+}
+
+impl IndexBody {
+    fn message(&self) -> Option<ReadIndex> {
+        let &Self { life, round: number, applied, index, time } = self;
+        let round = Round { life, number };
+        let numbers = [Some(life), Some(number), applied, index, time.map(UnixMillis::unsigned_abs)];
+        if numbers.into_iter().flatten().any(|number| number > MAX_NUMBER) {
+            return None;
+        }
+        match (applied, index.zip(time)) {
+            (Some(applied), None) => Some(ReadIndex::Request { round, applied }),
+            (None, Some((index, time))) => Some(ReadIndex::Response { round, index, time }),
+            _ => None,
+        }
+    }
+}
+
 /// The receiver's part of the dialect.
 pub(super) struct LineDecoder {
     names: Names,
@@ -80,8 +107,14 @@ impl LineDecoder {
         Self { names, raft, body: Vec::new() }
     }
 
-    fn read_from_node(&mut self, body: &RawValue, out: &mut Vec<Inbound>) -> Result<(), Malformed> {
+    fn read_from_node(&mut self, from: Id, body: &RawValue, out: &mut Vec<Inbound>) -> Result<(), Malformed> {
         let head: Head<'_> = parse(body).ok_or(Malformed::MissingField("type"))?;
+        if let kind::READ_INDEX | kind::READ_INDEX_OK = &*head.r#type {
+            let message = parse(body).and_then(|body: IndexBody| body.message());
+            let message = message.ok_or(Malformed::BadField("read index"))?;
+            out.push(Inbound::ReadIndex { from, message });
+            return Ok(());
+        }
         if head.r#type != kind::FORWARD {
             self.body.clear();
             self.body.extend_from_slice(body.get().as_bytes());
@@ -122,7 +155,7 @@ impl Decode for LineDecoder {
             return if is_own {
                 Err(Malformed::UnknownSender)
             } else {
-                self.read_from_node(envelope.body, out)
+                self.read_from_node(node, envelope.body, out)
             };
         }
         let client = self.names.client(&envelope.src).ok_or(Malformed::UnknownSender)?;

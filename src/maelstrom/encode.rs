@@ -5,6 +5,7 @@ use std::io::Write;
 use super::kind;
 use super::names::Names;
 use crate::dialect::Encode;
+use crate::exchange::{ReadIndex, Round};
 use crate::id::Id;
 use crate::replication::Message;
 use crate::reply::{Refusal, Reply};
@@ -81,6 +82,22 @@ impl Encode for LineEncoder {
             line.extend_from_slice(br#","command":"#);
             json(line, &request.command);
             line.push(b'}');
+        });
+    }
+
+    fn read_index(&self, buffer: &mut Vec<u8>, to: Id, message: &ReadIndex) {
+        let ((kind, round), rest) = match message {
+            ReadIndex::Request { round, applied } => {
+                ((kind::READ_INDEX, round), format!(r#""applied":{applied}"#))
+            }
+            ReadIndex::Response { round, index, time } => {
+                ((kind::READ_INDEX_OK, round), format!(r#""index":{index},"time":{time}"#))
+            }
+        };
+        let Round { life, number } = round;
+        self.line(buffer, to, |line| {
+            let body = format_args!(r#"{{"type":"{kind}","life":{life},"round":{number},{rest}}}"#);
+            write(line, body);
         });
     }
 

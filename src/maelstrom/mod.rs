@@ -17,10 +17,12 @@
 //! | body between nodes | meaning |
 //! |---|---|
 //! | `forward` | a client's request for the leader: `client`, `mid` and `command` |
+//! | `read_index` | a follower asks the leader for the index of its reads: `life`, `round`, `applied` |
+//! | `read_index_ok` | the leader answers: `life`, `round`, `index`, `time` |
 //! | any other `type` | Raft: a message of [`wire`](crate::wire), as it is |
 //!
-//! A client asks any node and follows no redirects. So a node that does not lead forwards the
-//! request, under the client's own name for it, and the leader answers the client. This saves the
+//! A client asks any node and follows no redirects. So a node that does not lead serves a `read` by
+//! an index of the leader, and forwards any other request, under the client's own name for it, and the leader answers the client. This saves the
 //! way back through the first node; a client does not look at the sender of an answer. A node
 //! forwards only a request that no node has proposed, and keeps no copy. So one node at most has
 //! the request, and if it is lost with a message, its client gets no answer at all.
@@ -63,6 +65,8 @@ mod kind {
     pub const WRITE: &str = "write";
     pub const CAS: &str = "cas";
     pub const FORWARD: &str = "forward";
+    pub const READ_INDEX: &str = "read_index";
+    pub const READ_INDEX_OK: &str = "read_index_ok";
 }
 
 /// The dialect of the node with this name, among these others.

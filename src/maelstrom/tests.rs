@@ -1,11 +1,12 @@
 //! Lines in, messages out, and back.
 
 use proptest::prelude::*;
+use raft::types::MAX_NUMBER;
 
 use super::*;
 use crate::command::{Command, MAX_BATCH};
 use crate::dialect::{Decode, Encode};
-use crate::exchange::{Inbound, Outbound};
+use crate::exchange::{Inbound, Outbound, ReadIndex, Round};
 use crate::id::Id;
 use crate::operation::{Condition, Operation, Set};
 use crate::outbox::Outbox;
@@ -183,6 +184,29 @@ fn messages_of_raft_are_those_of_the_simulators() {
 }
 
 #[test]
+fn message_about_reads_survives_its_line() {
+    let round = Round { life: MAX_NUMBER, number: 7 };
+    for message in [
+        ReadIndex::Request { round, applied: 8 },
+        ReadIndex::Response { round, index: 9, time: -1_764_000_000_000 },
+    ] {
+        let mut line = Vec::new();
+        LineEncoder::new(names("n2")).read_index(&mut line, id(0), &message);
+        let mut out = Vec::new();
+        LineDecoder::new(names("n1")).decode(&mut line, &mut out).expect("well formed");
+        assert_eq!(out, [Inbound::ReadIndex { from: id(1), message }]);
+    }
+    let malformed = Err(Malformed::BadField("read index"));
+    for rest in ["", r#","applied":1,"index":1,"time":1"#, r#","index":1"#, r#","applied":9007199254740993"#]
+    {
+        let body = format!(r#"{{"type":"read_index","life":1,"round":1{rest}}}"#);
+        assert_eq!(from("n2", &body), malformed, "{body}");
+    }
+    let body = r#"{"type":"read_index","msg_id":5,"life":1,"round":1,"applied":1}"#;
+    assert!(matches!(from("c7", body).as_deref(), Ok([Inbound::Refused(_)])), "a client asks for none");
+}
+
+#[test]
 fn request_that_is_too_long_to_be_forwarded_is_refused() {
     let encoder = Box::new(LineEncoder::new(names("n1")));
     let mut outbox = Outbox::with_encoder(encoder, STDIO_MAX_DATAGRAM, true);
@@ -201,7 +225,7 @@ proptest! {
     #[test]
     fn any_line_is_decoded_or_dropped(
         src in "n1|n2|c1|x|.*",
-        kind in "read|write|cas|forward|init|append_entries|.*",
+        kind in "read|write|cas|forward|read_index|init|append_entries|.*",
         rest in "|,\"key\":.{0,8}|,\"key\":1,\"value\":\\[{0,200}|,\"client\":\"c1\",\"mid\":.{0,8}",
         garbage in prop::collection::vec(any::<u8>(), 0..40),
     ) {

@@ -3,9 +3,9 @@
 //! coalescing window: then a message to a replica waits that long for others that may travel with
 //! it.
 //!
-//! An answer to a client never waits for the window, so it overtakes messages to replicas. That is
-//! safe: an answer rests only on entries that a quorum has stored already, and a message to a
-//! replica may always be late. Answers leave in the order in which they were handed over, and so do
+//! An answer to a client never waits for the window, nor does a message on behalf of a client, so
+//! they overtake messages to replicas. That is safe: an answer rests only on entries that a quorum
+//! has stored already, and a message to a replica may always be late. Answers leave in the order in which they were handed over, and so do
 //! the messages to one replica.
 
 use std::convert::Infallible;
@@ -185,6 +185,7 @@ pub(super) fn weight_of(messages: &[Outbound]) -> usize {
         Outbound::Client(response) => response.id.mid.len(),
         Outbound::Forward { request, .. } => request.id.mid.len() + request.command.text_len(),
         Outbound::Peer { .. } => 0, // its entries are the log's
+        Outbound::ReadIndex { .. } => 0,
     };
     messages.iter().map(|outbound| MESSAGE_BYTES + texts(outbound)).sum()
 }

@@ -178,7 +178,8 @@ impl Stages {
     }
 }
 
-/// Keeps only the answers to clients and their requests. Raft can bear the loss of messages to replicas.
+/// Keeps only the answers to clients, and the messages on their behalf. Raft can bear the loss of its
+/// own messages.
 fn drop_peer_messages(batch: &mut Vec<Outbound>) -> u64 {
     let before = batch.len();
     batch.retain(|outbound| !matches!(outbound, Outbound::Peer { .. }));

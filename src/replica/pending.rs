@@ -79,6 +79,7 @@ impl Replica {
     /// This replica leads no more. The requests that it had taken on are for the next leader.
     pub(super) fn abandon(&mut self) {
         self.reads.clear();
+        self.index_requests.clear();
         self.lost_leads += 1;
         self.abandoned_from = Some(Bound::Unbounded);
         debug!(requests = self.pending.len(), "leads no more");

@@ -42,7 +42,7 @@ impl Replica {
     /// applied yet. That entry still finds the key, because its own time counts. So a read that is
     /// served now, before the entry, would see a moment after the deadline and the entry a moment
     /// before it, although the entry takes effect later. Such a read takes its turn in the log.
-    fn expired_behind_entries(&self, now: Micros) -> bool {
+    pub(super) fn expired_behind_entries(&self, now: Micros) -> bool {
         let now = self.unix_time(now);
         let has_unapplied = self.node.log().last_index() > self.node.commit_index();
         let in_flight = self.proposed_deadline.is_some_and(|deadline| deadline <= now);
@@ -59,9 +59,14 @@ impl Replica {
         let Some(reply) = self.state_machine.read(self.unix_time(now), &operation) else {
             return Some((id, operation));
         };
+        self.answer_read(&id, reply);
+        None
+    }
+
+    /// Answers a request with the reply of the state machine, if a message can carry the reply.
+    pub(super) fn answer_read(&mut self, id: &RequestId, reply: Reply) {
         let is_readable = self.limits.is_readable(&id.mid, &reply);
         let reply = if is_readable { reply } else { Reply::Error(Refusal::ReplyTooLong) };
-        self.answer(&id, Outcome::Done(reply), self.node.leader());
-        None
+        self.answer(id, Outcome::Done(reply), self.node.leader());
     }
 }

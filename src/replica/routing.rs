@@ -26,11 +26,11 @@ pub const HOLD_US: Micros = ELECTION_TIMEOUT_US / 4 * 5;
 /// clients from going round all the time.
 pub(super) const LATE_HOLD_US: Micros = ELECTION_TIMEOUT_US / 4;
 
-/// A request that waits for a leader to be known.
+/// A request that waits for a leader to be known, or for the leader's answer.
 #[derive(Debug)]
 pub(super) struct Held {
-    request: Request,
-    until: Micros,
+    pub(super) request: Request,
+    pub(super) until: Micros,
 }
 
 impl Replica {
@@ -58,7 +58,7 @@ impl Replica {
                 let contact = self.node.last_leader_contact();
                 let earlier = self.redirected.filter(|(_, redirected_at)| Some(*redirected_at) > contact);
                 self.redirected = earlier.or(Some((request.id.client, now)));
-                self.send_on(request, leader);
+                self.send_on(now, Held { request, until }, leader);
             }
             _ if now >= until => self.answer(&request.id, Outcome::Redirect, None),
             _ => {
@@ -68,11 +68,20 @@ impl Replica {
         }
     }
 
-    /// Sends a request on to the leader: by way of its client, or directly.
-    fn send_on(&mut self, request: Request, leader: Id) {
-        if !self.forwards {
-            return self.answer(&request.id, Outcome::Redirect, Some(leader));
+    /// Sends a request on to the leader: by way of its client, or directly. A replica that forwards
+    /// serves reads by itself, and asks the leader for an index only.
+    fn send_on(&mut self, now: Micros, held: Held, leader: Id) {
+        let Held { request: Request { id, command }, until } = &held;
+        match () {
+            () if !self.forwards => self.answer(id, Outcome::Redirect, Some(leader)),
+            () if !command.is_read() => self.forward(held.request, leader),
+            () if now < *until => self.follower_reads.join_next_round(held),
+            () => self.answer(id, Outcome::Redirect, None),
         }
+    }
+
+    /// Forwards a request to the leader, which answers it.
+    pub(super) fn forward(&mut self, request: Request, leader: Id) {
         if let Some(pending) = self.pending.remove(&request.id) {
             self.pending_bytes -= pending.bytes;
             self.out.push(Effect::Send(Outbound::Forward { to: leader, request }));
@@ -111,6 +120,15 @@ impl Replica {
                 self.next_read += 1;
             }
             _ => self.propose(now, id, command),
+        }
+    }
+
+    /// Holds requests that were sent on in vain. They are routed once more.
+    pub(super) fn hold_again(&mut self, requests: Vec<Held>) {
+        if !requests.is_empty() {
+            self.held.extend(requests);
+            self.held.make_contiguous().sort_by_key(|held| held.until);
+            self.to_review = self.held.len();
         }
     }
 

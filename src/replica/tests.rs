@@ -1,6 +1,7 @@
 //! Replicas as their clients see them: which replica answers, when, with which outcome, and how
 //! often.
 
+mod follower_reads;
 mod forwarding;
 mod memory;
 mod transfer;
@@ -12,7 +13,7 @@ use super::*;
 use crate::command::Command;
 use crate::operation::{Deadline, Expiry, Set};
 use crate::outbox::Outbox;
-use crate::request::Request;
+use crate::request::{Request, Response};
 use crate::state_machine::SESSION_WINDOW;
 use crate::testkit::cluster::Cluster;
 use crate::testkit::{self, CLIENT, FAIL, NIL, REDIRECT, STORED, id, response, value};

@@ -28,6 +28,7 @@ impl Replica {
             max_data_bytes: self.max_data_bytes.map(|most| most as u64),
             sessions: self.state_machine.sessions().0 as u64,
             pending: self.pending.len() as u64,
+            follower_reads: self.follower_reads.served,
             lost_leads: self.lost_leads,
             leader_changes: self.leader_changes,
             elections_started: statistics.elections_started,

@@ -44,7 +44,7 @@ pub struct Cluster {
     pub(super) recovery_us: Option<Micros>, // how long a healthy majority took to acknowledge a put
     queue: Queue,
     decoders: Vec<Decoder>, // used if the plan encodes datagrams
-    held: Vec<(usize, usize, Vec<Message>)>,
+    held: Vec<(usize, usize, Vec<Inbound>)>,
     requester: Requester,
     pub(super) traffic: Traffic,
     transfers: Transfers,
@@ -68,8 +68,9 @@ impl Cluster {
             let max_datagram = plan.network.max_datagram;
             let (applied_at_once, tuning) = (plan.applied_at_once, plan.tuning);
             let log = plan.log.limits();
-            let options =
-                Options { applied_at_once, log, state_machine, tuning, ..Options::new(own, peers, 0) };
+            let forwards = plan.forwards;
+            let usual = Options::new(own, peers, 0);
+            let options = Options { applied_at_once, log, state_machine, tuning, forwards, ..usual };
             let (rate, wall_clock) = (plan.clock_rate(n), plan.wall_clock(n));
             Server::new(options, max_datagram, plan.storage, plan.clock_origin, rate, wall_clock, bug)
         };
@@ -221,7 +222,7 @@ impl Cluster {
                 self.follow(follows);
             }
             Event::Response { from, response } => return self.respond(from, &response),
-            Event::Deliver { from, to, messages } => self.deliver(from, to, messages),
+            Event::Deliver { from, to, inputs } => self.deliver(from, to, inputs),
             Event::Batch { at, life } if self.lives(at, life) => return self.batch(at),
             Event::Transmit { at, life } if self.lives(at, life) => return self.transmit(at),
             Event::Release { at, life } if self.lives(at, life) => {
@@ -302,14 +303,13 @@ impl Cluster {
 
     // The stages of a replica.
 
-    fn deliver(&mut self, from: usize, to: usize, messages: Vec<Message>) {
+    fn deliver(&mut self, from: usize, to: usize, inputs: Vec<Inbound>) {
         if self.servers[to].replica().is_none() {
             return;
         }
-        let sender = self.servers[from].id();
-        for message in messages {
-            self.trace.arrival(self.now, from, to, &message);
-            self.servers[to].receive(Inbound::Peer { from: sender, message });
+        for input in inputs {
+            self.trace.arrival(self.now, from, to, &input);
+            self.servers[to].receive(input);
         }
         self.wake_consensus(to);
     }
@@ -440,7 +440,13 @@ impl Cluster {
         self.wake_requester()?;
         match datagram {
             Datagram::Client(response) => self.answer(at, response),
-            Datagram::Forward { .. } => {} // all clients here follow redirects
+            Datagram::Forward { to, request } => {
+                self.route(at, usize::from(to.number()), vec![Inbound::Client(request)]);
+            }
+            Datagram::ReadIndex { to, message } => {
+                let from = self.servers[at].id();
+                self.route(at, usize::from(to.number()), vec![Inbound::ReadIndex { from, message }]);
+            }
             Datagram::Peer { to, leader, messages } => {
                 self.invariants.check_datagram(self.now, at, &messages)?;
                 let bytes = self.scales.as_mut().map_or(0, |scales| {
@@ -448,8 +454,8 @@ impl Cluster {
                     scales.len()
                 });
                 self.traffic.note_datagram(&messages, bytes);
-                let messages = self.through_the_wire(at, to, leader, messages);
-                self.route(at, usize::from(to.number()), messages);
+                let inputs = self.through_the_wire(at, to, leader, messages);
+                self.route(at, usize::from(to.number()), inputs);
             }
         }
         Ok(())
@@ -469,33 +475,33 @@ impl Cluster {
         to: Id,
         leader: Option<Id>,
         messages: Vec<Message>,
-    ) -> Vec<Message> {
+    ) -> Vec<Inbound> {
+        let from = self.servers[from].id();
         if !self.plan.network.wire {
-            return messages;
+            return messages.into_iter().map(|message| Inbound::Peer { from, message }).collect();
         }
         let (mut bytes, mut arrived) = (Vec::new(), Vec::new());
-        wire::encode_peer(&mut bytes, self.servers[from].id(), to, leader, &messages);
+        wire::encode_peer(&mut bytes, from, to, leader, &messages);
         let decoded = self.decoders[usize::from(to.number())].decode(&mut bytes, &mut arrived);
         assert_eq!(decoded, Ok(()), "a replica refuses what another one wrote");
-        let message = |inbound| match inbound {
-            Inbound::Peer { message, .. } => Some(message),
-            Inbound::Client(_) | Inbound::LocalRead { .. } | Inbound::Refused(_) => None,
-        };
-        arrived.into_iter().filter_map(message).collect()
+        arrived
     }
 
-    pub(super) fn route(&mut self, from: usize, to: usize, messages: Vec<Message>) {
+    pub(super) fn route(&mut self, from: usize, to: usize, inputs: Vec<Inbound>) {
         match self.network.route(self.now, from, to) {
-            Fate::Arrives(times) => {
+            Fate::Arrives(mut times) => {
+                // A connection repeats no request, or its client would get two answers.
+                let is_request = matches!(inputs[..], [Inbound::Client(_)]);
+                times.truncate(if is_request { 1 } else { times.len() });
                 self.coverage.repeated += times.len() as u64 - 1;
                 for at in times {
-                    self.schedule(at, Event::Deliver { from, to, messages: messages.clone() });
+                    self.schedule(at, Event::Deliver { from, to, inputs: inputs.clone() });
                 }
             }
-            Fate::Waits => self.held.push((from, to, messages)),
+            Fate::Waits => self.held.push((from, to, inputs)),
             Fate::Lost { cut } => {
                 self.coverage.lost += 1;
-                self.trace.loss(self.now, from, to, &messages, cut);
+                self.trace.loss(self.now, from, to, &inputs, cut);
             }
         }
     }
@@ -505,8 +511,8 @@ impl Cluster {
         let (released, held) =
             std::mem::take(&mut self.held).into_iter().partition(|held| (held.0, held.1) == (from, to));
         self.held = held;
-        for (from, to, messages) in released {
-            self.route(from, to, messages);
+        for (from, to, inputs) in released {
+            self.route(from, to, inputs);
         }
     }
 }

@@ -9,6 +9,7 @@ use super::invariants::{Knowledge, Observation};
 use super::locks;
 use super::operations::Step;
 use crate::command::Command;
+use crate::exchange::{Outbound, ReadIndex};
 use crate::micros::Micros;
 use crate::operation::Operation;
 use crate::replica::Effect;
@@ -116,6 +117,14 @@ counters! {
     leased_reads true,
     /// Reads that were served after a round of heartbeats.
     confirmed_reads true,
+    /// Reads that a follower served by an index of the leader.
+    follower_reads true,
+    /// Requests that a follower forwarded to the leader.
+    forwarded true,
+    /// Reads among them: a key had expired by the leader's clock alone, or the follower lacked much.
+    reads_passed_on true,
+    /// Indexes for followers that the leader gave with entries before them that were not committed.
+    indexes_behind_entries true,
     /// Clusters that got more work than they could do, until the clients repeated requests less
     /// often.
     overloads false,
@@ -165,6 +174,7 @@ impl Coverage {
         self.duplicate_requests += repeats.count() as u64;
         self.note_commands(moment, knowledge);
         self.note_lease(moment, led_on);
+        self.note_forwards(moment);
         self.figure_8 += u64::from(led_on && is_figure_8(moment));
     }
 
@@ -245,8 +255,26 @@ impl Coverage {
             self.answers += 1;
             self.refused_at_once += u64::from(response.outcome == Outcome::Fail);
             if response.outcome.value().is_some() {
-                self.leased_reads += u64::from(leased);
-                self.confirmed_reads += u64::from(!leased);
+                let leads = moment.node().is_leader();
+                self.leased_reads += u64::from(leads && leased);
+                self.confirmed_reads += u64::from(leads && !leased);
+                self.follower_reads += u64::from(!leads);
+            }
+        }
+    }
+
+    /// Counts the messages on behalf of clients.
+    fn note_forwards(&mut self, moment: &Observation<'_>) {
+        for effect in moment.effects {
+            match effect {
+                Effect::Send(Outbound::Forward { request, .. }) => {
+                    self.forwarded += 1;
+                    self.reads_passed_on += u64::from(request.command.is_read());
+                }
+                Effect::Send(Outbound::ReadIndex { message: ReadIndex::Response { index, .. }, .. }) => {
+                    self.indexes_behind_entries += u64::from(*index > moment.node().commit_index());
+                }
+                _ => {}
             }
         }
     }

@@ -165,6 +165,7 @@ impl Experiment {
             bounds: Bounds::default(),
             log: LogBounds::default(),
             applied_at_once: APPLIED_AT_ONCE,
+            forwards: false,
             tuning: self.tuning,
             workload: Workload {
                 clients: if let Load::Closed(outstanding) = self.load { outstanding } else { CLIENTS },

@@ -48,6 +48,10 @@ pub struct Plan {
     /// Number of committed entries that a replica applies in one batch, at least 1.
     #[serde(default = "applied_at_once")]
     pub applied_at_once: usize,
+    /// Whether the replicas forward writes to the leader and serve reads while they follow. Otherwise
+    /// they redirect their clients.
+    #[serde(default)]
+    pub forwards: bool,
     /// The requests of the clients.
     pub workload: Workload,
     /// The faults, in any order.

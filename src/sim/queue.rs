@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use crate::exchange::Inbound;
 use crate::micros::Micros;
-use crate::replication::Message;
 use crate::request::Response;
 
 /// Something that is due at a certain time.
@@ -23,7 +23,7 @@ pub(super) enum Event {
     /// An answer arrives.
     Response { from: usize, response: Response },
     /// A datagram from another replica arrives.
-    Deliver { from: usize, to: usize, messages: Vec<Message> },
+    Deliver { from: usize, to: usize, inputs: Vec<Inbound> },
     /// A consensus stage wakes up, in this life of its replica.
     Batch { at: usize, life: u32 },
     /// A sender stage wakes up.

@@ -335,6 +335,7 @@ impl Scenario {
             bounds: Bounds::default(),
             log: LogBounds::default(),
             applied_at_once: APPLIED_AT_ONCE,
+            forwards: false,
             tuning: Tuning::DEFAULT,
             workload: Workload {
                 clients: CLIENTS,

@@ -366,7 +366,7 @@ impl Server {
     /// of them opens the window, whose length is returned.
     pub fn push(&mut self, outbound: Outbound) -> Option<Micros> {
         let window_us = self.options.tuning.coalesce_window_us;
-        if window_us == 0 || matches!(outbound, Outbound::Client(_)) {
+        if window_us == 0 || !matches!(outbound, Outbound::Peer { .. }) {
             self.outbox.push(outbound);
             return None;
         }

@@ -77,6 +77,7 @@ pub fn plan(seed: u64) -> Plan {
         disks::add_faults(&mut root.fork(), replicas, lifetime_us, &liveness, &mut faults);
     }
     add_transfers(&mut root.fork(), replicas, lifetime_us, &mut faults);
+    let forwards = forwards(&mut root.fork(), &mut workload);
     let liveness = Some(liveness);
     Plan {
         seed,
@@ -91,10 +92,21 @@ pub fn plan(seed: u64) -> Plan {
         log,
         tuning,
         applied_at_once,
+        forwards,
         workload,
         faults,
         liveness,
     }
+}
+
+/// In a quarter of the runs the replicas forward. Their clients often ask another replica than the
+/// leader, since each of them answers.
+fn forwards(rng: &mut Rng, workload: &mut Workload) -> bool {
+    let forwards = rng.u8(0..4) == 0;
+    if forwards {
+        workload.wander = workload.wander.max(0.5);
+    }
+    forwards
 }
 
 /// The quantity that makes a run long: its requests or its replicas. Few seeds are long, or there

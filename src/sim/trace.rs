@@ -8,11 +8,10 @@ use raft::text::describe;
 use super::invariants::Before;
 use super::server::Server;
 use crate::command::Command;
-use crate::exchange::Outbound;
+use crate::exchange::{Inbound, Outbound, ReadIndex};
 use crate::micros::Micros;
 use crate::operation::Operation;
 use crate::replica::Effect;
-use crate::replication::Message;
 use crate::reply::Reply;
 use crate::request::{Outcome, Request, Response};
 
@@ -77,14 +76,14 @@ impl Trace {
         self.say(now, Place::Network, || format!("{} ← {from:04X} {}", response.id.client, answer(response)));
     }
 
-    pub(super) fn arrival(&mut self, now: Micros, from: usize, to: usize, message: &Message) {
-        self.say(now, Place::Replica(to), || format!("← {from:04X} {message}"));
+    pub(super) fn arrival(&mut self, now: Micros, from: usize, to: usize, input: &Inbound) {
+        self.say(now, Place::Replica(to), || format!("← {from:04X} {}", show(input)));
     }
 
-    pub(super) fn loss(&mut self, now: Micros, from: usize, to: usize, messages: &[Message], cut: bool) {
-        for message in messages {
+    pub(super) fn loss(&mut self, now: Micros, from: usize, to: usize, inputs: &[Inbound], cut: bool) {
+        for input in inputs {
             let how = if cut { "is cut off" } else { "is lost" };
-            self.say(now, Place::Replica(from), || format!("→ {to:04X} {how}: {message}"));
+            self.say(now, Place::Replica(from), || format!("→ {to:04X} {how}: {}", show(input)));
         }
     }
 
@@ -132,8 +131,32 @@ impl Trace {
                 Effect::Send(Outbound::Forward { to, request }) => {
                     format!("→ {to} #{} of {}", request.id.mid, request.id.client)
                 }
+                Effect::Send(Outbound::ReadIndex { to, message }) => {
+                    format!("→ {to} {}", show_index(message))
+                }
             });
         }
+    }
+}
+
+/// A message between replicas.
+fn show(input: &Inbound) -> String {
+    match input {
+        Inbound::Peer { message, .. } => message.to_string(),
+        Inbound::ReadIndex { message, .. } => show_index(message),
+        Inbound::Client(Request { id, .. }) | Inbound::LocalRead { id, .. } => {
+            format!("#{} of {}", id.mid, id.client)
+        }
+        Inbound::Refused(response) => answer(response),
+    }
+}
+
+fn show_index(message: &ReadIndex) -> String {
+    match message {
+        ReadIndex::Request { round, applied } => {
+            format!("asks for an index in round {}, has applied {applied}", round.number)
+        }
+        ReadIndex::Response { round, index, .. } => format!("grants index {index} in round {}", round.number),
     }
 }
 

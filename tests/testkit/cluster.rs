@@ -21,6 +21,7 @@ pub type Step = Box<dyn FnMut(&mut Replica, Micros, Vec<Inbound>, &mut Vec<Outbo
 pub struct Cluster {
     pub replicas: BTreeMap<Id, Replica>, // a test may take one away: it is dead then
     pub blocked: BTreeSet<Id>,           // replicas that neither send nor receive
+    pub loses_read_indexes: bool,        // messages about reads of followers are lost
     pub now: Micros,
     pub hop_us: Micros,             // how long each message is on its way
     responses: Vec<(Id, Response)>, // each answer and its sender, in order
@@ -79,6 +80,7 @@ impl Cluster {
         Self {
             replicas: (0..size).map(replica).collect(),
             blocked: BTreeSet::new(),
+            loses_read_indexes: false,
             now: 0,
             hop_us: 0,
             responses: Vec::new(),
@@ -126,6 +128,8 @@ impl Cluster {
                 }
                 Outbound::Peer { to, message, .. } => (to, Inbound::Peer { from: at, message }),
                 Outbound::Forward { to, request } => (to, Inbound::Client(request)),
+                Outbound::ReadIndex { .. } if self.loses_read_indexes => continue,
+                Outbound::ReadIndex { to, message } => (to, Inbound::ReadIndex { from: at, message }),
             };
             if !self.blocked.contains(&at) && !self.blocked.contains(&to) {
                 self.inboxes.entry(to).or_default().push(inbound);

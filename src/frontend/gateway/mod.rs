@@ -1,8 +1,9 @@
 //! The way from front ends to their own replica, and back.
 //!
 //! ```text
-//!   front end --ask--> Gateway --submit--> inbox of the replica --> leads: proposes
-//!       ^                |  ^                                   --> else: forwards to the leader
+//!   front end --ask--> Gateway --submit--> inbox of the replica --> leads: proposes, or serves a read
+//!       ^                |  ^                                   --> else: serves a read by an index of
+//!       |                |  |                                       the leader, forwards a write to it
 //!       +----answer------+  +---deliver--- answer of this replica or of the leader
 //! ```
 //!
@@ -22,7 +23,7 @@
 //!
 //! | event | a write | a read |
 //! |---|---|---|
-//! | the leader was asked, and the connection to it is lost | `Unknown` | is asked again |
+//! | it was forwarded, and the connection to the leader is lost | `Unknown` | is asked again |
 //! | the leader stops leading while the request waits | `Unknown` | is asked again |
 //! | no answer by the deadline | `Unknown` | `Fail` |
 //! | the replica has not proposed it (`Redirect`, `Fail`) | `Fail` | `Fail` |

@@ -100,7 +100,9 @@ impl Page<'_> {
             self.gauge("max_data_bytes", "The limit of that memory, if there is one", most as f64)?;
         }
         self.gauge("sessions", "Sessions of clients", view.sessions as f64)?;
-        self.gauge("pending_requests", "Requests that wait for their answer", view.pending as f64)
+        self.gauge("pending_requests", "Requests that wait for their answer", view.pending as f64)?;
+        let help = "Reads served from the own state by an index of the leader";
+        self.counter("follower_reads", help, view.follower_reads)
     }
 
     fn log(&mut self, view: &View) -> Encoded {

@@ -11,14 +11,14 @@ fn elected() -> (Cluster, Id) {
 }
 
 #[test]
-fn follower_forwards_and_the_leader_answers() {
+fn follower_forwards_a_write_to_the_leader_and_serves_a_read() {
     let (mut cluster, leader) = elected();
     let follower = cluster.follower();
     cluster.ask(follower, &[put("m1", "k", "v")]);
     cluster.ask(follower, &[get("m2", "k")]);
     assert_eq!(
         cluster.answers(),
-        [(leader, "m1".into(), STORED, Some(leader)), (leader, "m2".into(), value("v"), Some(leader))]
+        [(leader, "m1".into(), STORED, Some(leader)), (follower, "m2".into(), value("v"), Some(leader))]
     );
     assert!(cluster.replicas.values().all(|replica| replica.owes() == 0));
 }
@@ -87,14 +87,14 @@ fn client_that_asks_again_at_once_casts_no_suspicion_on_the_leader() {
     let mut out = Vec::new();
     for (now, mid) in [(1, "m1"), (2, "m2")] {
         let replica = cluster.replicas.get_mut(&follower).expect("it is there");
-        replica.step_in_memory(cluster.now + now, [Inbound::Client(get(mid, "k"))], &mut out);
+        replica.step_in_memory(cluster.now + now, [Inbound::Client(put(mid, "k", "v"))], &mut out);
     }
-    let forward = |mid| Outbound::Forward { to: leader, request: get(mid, "k") };
+    let forward = |mid| Outbound::Forward { to: leader, request: put(mid, "k", "v") };
     assert_eq!(out, [forward("m1"), forward("m2")], "and no probe of the leader");
 }
 
 #[test]
-fn follower_with_heartbeats_forwards_reads_for_as_long_as_it_follows() {
+fn follower_with_heartbeats_forwards_for_as_long_as_it_follows() {
     let tuning = Tuning { detection: Detection::Heartbeats, ..Tuning::DEFAULT };
     let mut cluster = Cluster::forwarding_with(5, tuning);
     cluster.run(3 * ELECTION_TIMEOUT_US);
@@ -102,11 +102,10 @@ fn follower_with_heartbeats_forwards_reads_for_as_long_as_it_follows() {
     hear_leader(&mut cluster, follower);
     let mut out = Vec::new();
     let replica = cluster.replicas.get_mut(&follower).expect("it is there");
-    // The leader serves reads under its lease, so the follower does not hear of them.
     for (now, mid) in [(1, "m1"), (2 * REDIRECT_US, "m2"), (ELECTION_TIMEOUT_US / 4, "m3")] {
-        replica.step_in_memory(cluster.now + now, [Inbound::Client(get(mid, "k"))], &mut out);
+        replica.step_in_memory(cluster.now + now, [Inbound::Client(put(mid, "k", "v"))], &mut out);
     }
-    let forward = |mid| Outbound::Forward { to: leader, request: get(mid, "k") };
+    let forward = |mid| Outbound::Forward { to: leader, request: put(mid, "k", "v") };
     assert_eq!(out, ["m1", "m2", "m3"].map(forward));
 }
 

@@ -167,10 +167,11 @@ impl Knowledge {
         operation: &Operation,
         reply: &Reply,
         (from, to): (Index, Index),
-        date: UnixMillis,
+        dates: &[UnixMillis],
     ) -> Option<Index> {
         let has_date = matches!(operation, Operation::TimeToLive { .. });
         let is = |index, date| self.read_on(operation, index, date).as_ref() == Some(reply);
-        (from..=to).find(|&index| is(index, UnixMillis::MIN) || (has_date && is(index, date)))
+        let is_dated = |index| has_date && dates.iter().any(|&date| is(index, date));
+        (from..=to).find(|&index| is(index, UnixMillis::MIN) || is_dated(index))
     }
 }

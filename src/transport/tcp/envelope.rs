@@ -22,6 +22,8 @@ pub enum Kind {
     /// A read of a client of this replica, which no other replica gets: it is served from this
     /// replica's own state.
     LocalRead,
+    /// From the replica of this ID to another one, about reads that a follower serves.
+    ReadIndex,
 }
 
 /// The beginning of a datagram.
@@ -41,6 +43,7 @@ impl Envelope {
             Kind::Request => 1,
             Kind::Answer => 2,
             Kind::LocalRead => 3,
+            Kind::ReadIndex => 4,
         });
         buffer.extend_from_slice(&self.id.number().to_le_bytes());
     }
@@ -53,6 +56,7 @@ impl Envelope {
             1 => Kind::Request,
             2 => Kind::Answer,
             3 => Kind::LocalRead,
+            4 => Kind::ReadIndex,
             _ => return None,
         };
         Some((Self { kind, id: Id::new(u16::from_le_bytes([low, high]))? }, content))
@@ -65,7 +69,7 @@ mod tests {
 
     #[test]
     fn envelope_is_read_as_it_was_written() {
-        for kind in [Kind::Peer, Kind::Request, Kind::Answer, Kind::LocalRead] {
+        for kind in [Kind::Peer, Kind::Request, Kind::Answer, Kind::LocalRead, Kind::ReadIndex] {
             let envelope = Envelope { kind, id: Id::new(0x1234).expect("an ID") };
             let mut buffer = Vec::new();
             envelope.write(&mut buffer);
@@ -76,7 +80,7 @@ mod tests {
 
     #[test]
     fn bytes_without_an_envelope_are_refused() {
-        for bytes in [&b""[..], &[0, 1], &[4, 1, 0], &[0, 0xFF, 0xFF]] {
+        for bytes in [&b""[..], &[0, 1], &[5, 1, 0], &[0, 0xFF, 0xFF]] {
             assert_eq!(Envelope::read(bytes), None, "{bytes:?}");
         }
     }

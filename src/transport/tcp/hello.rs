@@ -31,7 +31,7 @@ use crate::id::Id;
 
 const MAGIC: [u8; 6] = *b"KVMESH";
 /// The version of this format and of all that follows a hello.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const NONCE_BYTES: usize = 32;
 const PROOF_BYTES: usize = 32;
 const GREETING_BYTES: usize = MAGIC.len() + 2 + NONCE_BYTES;

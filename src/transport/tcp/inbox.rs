@@ -284,7 +284,9 @@ impl Incoming {
             let (envelope, _) = Envelope::read(bytes).ok_or(Ended::Envelope)?;
             peer.count_in(envelope.kind, false, bytes.len());
             match envelope {
-                Envelope { kind: Kind::Peer, id } if id == peer.id => return Ok(Some(hand(bytes, buffer))),
+                Envelope { kind: Kind::Peer | Kind::ReadIndex, id } if id == peer.id => {
+                    return Ok(Some(hand(bytes, buffer)));
+                }
                 Envelope { kind: Kind::Request, id } => {
                     mesh.origins.lock().learn(id, Origins::peer(self.peer), BootTime::now());
                     return Ok(Some(hand(bytes, buffer)));
@@ -292,7 +294,9 @@ impl Incoming {
                 Envelope { kind: Kind::Answer, id } => {
                     mesh.answer(id, bytes, Some((Origins::peer(self.peer), relays)));
                 }
-                Envelope { kind: Kind::Peer | Kind::LocalRead, .. } => return Err(Ended::Envelope),
+                Envelope { kind: Kind::Peer | Kind::ReadIndex | Kind::LocalRead, .. } => {
+                    return Err(Ended::Envelope);
+                }
             }
         }
         Ok(None)

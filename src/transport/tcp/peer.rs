@@ -300,6 +300,7 @@ impl Peer {
             _ if is_returned => MessageKind::ReturnedRequest,
             Kind::Request => MessageKind::Request,
             Kind::Answer => MessageKind::Answer,
+            Kind::ReadIndex => MessageKind::ReadIndex,
             Kind::Peer | Kind::LocalRead => return,
         };
         self.traffic.count(self.id, direction, kind, bytes);

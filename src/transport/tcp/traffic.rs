@@ -1,7 +1,7 @@
 //! The messages between this replica and each other one, counted by kind and direction.
 //!
-//! A mesh sees the kinds of its own envelopes: requests and answers. The kinds of Raft's messages are
-//! counted by the dialect that writes and reads them.
+//! A mesh sees the kinds of its own envelopes: requests, answers and read indexes. The kinds of
+//! Raft's messages are counted by the dialect that writes and reads them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,12 +38,14 @@ pub enum MessageKind {
     Request,
     /// The answer to it.
     Answer,
+    /// About reads that a follower serves: its request for an index, or the leader's answer.
+    ReadIndex,
     /// A forwarded request that comes back, because it could not be forwarded again.
     ReturnedRequest,
 }
 
 /// All kinds, with their names for operators, in the order of their declaration.
-const KINDS: [(MessageKind, &str); 14] = [
+const KINDS: [(MessageKind, &str); 15] = [
     (MessageKind::Append, "append"),
     (MessageKind::Heartbeat, "heartbeat"),
     (MessageKind::AppendResponse, "append_response"),
@@ -57,6 +59,7 @@ const KINDS: [(MessageKind, &str); 14] = [
     (MessageKind::TimeoutNow, "timeout_now"),
     (MessageKind::Request, "request"),
     (MessageKind::Answer, "answer"),
+    (MessageKind::ReadIndex, "read_index"),
     (MessageKind::ReturnedRequest, "returned_request"),
 ];
 

@@ -111,11 +111,11 @@ fn other_version_is_refused_on_both_sides() {
     let node = names.start(options(1, &[2]));
     let address = names.address(1);
     let stream = TcpStream::connect(address).expect("it listens");
-    let mut greeting = b"KVMESH\x02\x00".to_vec();
+    let mut greeting = b"KVMESH\x03\x00".to_vec();
     greeting.extend([0; 32]);
     say(&stream, &greeting);
     let answer = hear_all(&stream);
-    assert_eq!(&answer[..8], b"KVMESH\x01\x00", "the version is the reason");
+    assert_eq!(&answer[..8], b"KVMESH\x02\x00", "the version is the reason");
     assert_eq!(answer.len(), 40);
     drop(node);
 
@@ -130,7 +130,7 @@ fn other_version_is_refused_on_both_sides() {
     drop(stream);
     assert_eq!(
         refused.expect_err("refused").to_string(),
-        "it speaks version 2 of the protocol of replicas, and this replica speaks 1"
+        "it speaks version 3 of the protocol of replicas, and this replica speaks 2"
     );
     assert_eq!(later.join().expect("no panic").len(), 40, "nothing but a greeting was sent");
 }
@@ -178,9 +178,9 @@ fn silent_stranger_is_closed_at_the_deadline() {
     let address = names.address(1);
     let silent = TcpStream::connect(address).expect("it listens");
     let half = TcpStream::connect(address).expect("it listens");
-    say(&half, b"KVMESH\x01");
+    say(&half, b"KVMESH\x02");
     let late = TcpStream::connect(address).expect("it listens");
-    say(&late, b"KVMESH\x01\x00");
+    say(&late, b"KVMESH\x02\x00");
     say(&late, &[0; 32]);
     assert_eq!(hear_all(&silent), b"");
     assert_eq!(hear_all(&half), b"");
@@ -190,7 +190,7 @@ fn silent_stranger_is_closed_at_the_deadline() {
 /// A stranger that says how it is greeted at the door, and no more.
 fn stranger_at(address: SocketAddr) -> TcpStream {
     let stranger = TcpStream::connect(address).expect("it listens");
-    say(&stranger, b"KVMESH\x01\x00");
+    say(&stranger, b"KVMESH\x02\x00");
     say(&stranger, &[0; 32]);
     let mut greeting = [0; 40];
     (&stranger).read_exact(&mut greeting).expect("it is welcome at the door");
@@ -227,7 +227,7 @@ fn connection_of_a_replica_outlives_the_strangers_that_follow_it() {
     for _ in 0..10 {
         let mut stranger = TcpStream::connect(address).expect("it listens");
         // It is greeted, or closed because the threads of those before have not ended.
-        let _closed = stranger.write_all(&[&b"KVMESH\x01\x00"[..], &[0; 32]].concat());
+        let _closed = stranger.write_all(&[&b"KVMESH\x02\x00"[..], &[0; 32]].concat());
         let _seen = stranger.read_exact(&mut [0; 40]);
     }
     say(&replica, &framed(&datagram(Kind::Peer, 2, b"still there")));
@@ -247,6 +247,7 @@ fn replica_that_breaks_the_rules_of_a_connection_is_closed() {
         [frame::header(frame::RETURNED, b""), frame::header(0, b"")].concat(), // no request
         framed(b""),               // no envelope
         framed(&datagram(Kind::Peer, 3, b"x")), // not from replica 3
+        framed(&datagram(Kind::ReadIndex, 3, b"x")), // the same
         framed(&datagram(Kind::LocalRead, 2, b"")), // only for the own front ends
     ];
     for bytes in rules {
