@@ -13,6 +13,7 @@
 //! | `disks` | a replica goes on after its disk has failed, or does not wait for it |
 //! | `forgets_vote` | the disk of a replica that restarts has no vote |
 //! | `pre_vote_term` | a request for a pre-vote raises the term |
+//! | `read_index` | a follower serves reads from a state that is not proven to be new enough |
 //! | `reads` | a read is answered without a question to the core, or as an earlier one |
 //! | `refusal_proves` | a refusal counts as an acknowledgement |
 //! | `relays` | the acknowledgements of a relay say more than its followers have done |
@@ -30,6 +31,7 @@ mod disks;
 mod early_disk;
 mod forgets_vote;
 mod pre_vote_term;
+mod read_index;
 mod reads;
 mod refusal_proves;
 mod relays;
@@ -55,6 +57,7 @@ use disks::{InstallsEarly, SkipsDirectorySync, TriesSyncAgain, VotesAfterFailedS
 use early_disk::EarlyDisk;
 use forgets_vote::ForgetsVote;
 use pre_vote_term::PreVoteRaisesTerm;
+use read_index::{GrantsUnproven, IgnoresIndex, TakesEarlierIndex};
 use reads::{EarlierRound, Reads, Serves};
 use refusal_proves::RefusalProves;
 use relays::{AcksForTheWay, RecallsAsNew};
@@ -176,6 +179,12 @@ bugs! {
     /// A read that is repeated under a later leadership of the same replica gets the state that was
     /// noted for its first round.
     EarlierRound = "round-of-earlier-term": EarlierRound::default(),
+    /// A follower serves reads before it has applied the entries up to the leader's index.
+    IgnoresIndex = "ignores-index": IgnoresIndex,
+    /// A follower serves reads by the index that a leader gave it for an earlier round.
+    TakesEarlierIndex = "earlier-index": TakesEarlierIndex::default(),
+    /// A leader gives followers an index without proof that it still leads.
+    GrantsUnproven = "unproven-index": GrantsUnproven::default(),
     /// A session expires on one replica only.
     ExpiresAlone = "expires-alone": ExpiresAlone,
     /// A leader takes an acknowledgement that was meant for an earlier term's leader.
