@@ -136,12 +136,13 @@ class Load:
         try:
             client = _KINDS[number // len(self._addresses) % len(_KINDS)](number, self._addresses)
             record = self.records[number].append
-            operations = Operations(f"{number:02}", seed * 1_000 + number, self._started, record)
+            operations = Operations(number, seed * 1_000 + number, self._started, record)
             while not self._stopped.is_set():
                 try:
                     operations.step(client.redis)
                 except RedisError:
                     client.move_on()
+            operations.finish()
         except Exception as error:  # An answer that no client expects, or a mistake of ours.
             self.faults.append(f"client {number}: {type(error).__name__}: {error}")
 

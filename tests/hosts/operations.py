@@ -31,6 +31,8 @@ _PIPELINE = 8
 _MAY_HAVE_EFFECT = re.compile(r"(^|: )UNKNOWN ")
 # redis-py says so when it could not connect: the command was never sent.
 _NOT_SENT = "connecting to"
+# A replica says so when it does not know the answer to a request under a name any more.
+_FORGOTTEN = "done before"
 # redis-py says so when a watched key has changed. When the connection is lost, it raises the same
 # class of error, although the transaction may have taken effect. Then it connects again for
 # UNWATCH, and the error may be that of this attempt.
@@ -70,8 +72,12 @@ def reason(error: Exception, how: str) -> str:
 class Operations:
     """The operations of one client with redis-py. `record` keeps each."""
 
-    def __init__(self, client: str, seed: int, started: float, record: Callable[[Record], None]) -> None:
-        self._client = client
+    def __init__(self, number: int, seed: int, started: float, record: Callable[[Record], None]) -> None:
+        self._client = f"{number:02}"
+        # The name of this client in KV.DO. No replica has it.
+        self._session = f"{0xC000 + number:04X}"
+        # The request under a name that is not answered yet.
+        self._named: Record | None = None
         self._random = random.Random(seed)
         self._started = started
         self._record = record
@@ -95,13 +101,22 @@ class Operations:
             (2, self._set_pair),
             (4, self._take_lock),
             (3, self._release_lock),
+            (6, self._increment_once),
             (12, self._ledger),
         ):
             self._kinds += [kind] * weight
 
     def step(self, redis: Any) -> None:
         """One operation. Raises the error of redis-py once the operation is recorded."""
-        self._random.choice(self._kinds)(redis)
+        if self._named is not None:
+            self._repeat(redis, self._named)
+        else:
+            self._random.choice(self._kinds)(redis)
+
+    def finish(self) -> None:
+        """Records the request that is still repeated."""
+        if self._named is not None:
+            self._record(self._named)
 
     def _key(self, kind: str, count: int) -> str:
         epoch = int((time.monotonic() - self._started) / _EPOCH_S)
@@ -195,6 +210,28 @@ class Operations:
     def _increment(self, redis: Any) -> None:
         key, by = self._key("n", _NUMBERS), self._random.randint(1, 3)
         self._run(lambda: redis.incrby(key, by), _result, "increment", {"key": key, "by": by})
+
+    def _increment_once(self, redis: Any) -> None:
+        """Repeats the request under its name until it is answered, also at other replicas."""
+        self._count += 1
+        self._named = {"id": f"{self._client}/{self._count}", "client": self._client, "type": "increment"}
+        self._named |= {"key": self._key("n", _NUMBERS), "by": self._random.randint(1, 3)}
+        self._named |= {"outcome": UNKNOWN, "invoked": time.monotonic(), "returned": None}
+        self._repeat(redis, self._named)
+
+    def _repeat(self, redis: Any, named: Record) -> None:
+        command = ("INCRBY", named["key"], named["by"])
+        try:
+            answer = redis.execute_command("KV.DO", self._session, self._count, *command)
+        except Exception as error:
+            if _FORGOTTEN not in str(error):
+                named["reason"] = reason(error, outcome(error))
+                raise
+            self._record(named | {"reason": "done before"})
+        else:
+            named.pop("reason", None)
+            self._record(named | {"outcome": OK, "result": answer, "returned": time.monotonic()})
+        self._named = None
 
     def _pair(self) -> tuple[str, str]:
         key = self._key("p", _PAIRS)

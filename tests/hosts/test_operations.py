@@ -32,10 +32,12 @@ class ConnectionLost(Exception):
 
 class Store:
     """The commands that operations send, one at a time and at once. It loses every so many answers,
-    and refuses every so many commands."""
+    refuses every so many commands, or forgets which named requests it has done."""
 
-    def __init__(self, loses: int = 0, refuses: int = 0) -> None:
+    def __init__(self, loses: int = 0, refuses: int = 0, forgets: bool = False) -> None:
         self.values: dict[str, str] = {}
+        self._answers: dict[tuple[str, int], int] = {}
+        self._forgets = forgets
         self.commands = 0
         self._loses = loses
         self._refuses = refuses
@@ -55,7 +57,9 @@ class Store:
     def set(self, key: str, value: str, nx: bool = False, px: int = 0) -> Any:
         return self._do(lambda: self._set(key, value, not (nx and key in self.values)))
 
-    def execute_command(self, name: str, key: str, *words: str) -> Any:
+    def execute_command(self, name: str, key: str, *words: Any) -> Any:
+        if name == "KV.DO":
+            return self._do(lambda: self._once((key, words[0]), words[2], words[3]))
         is_equal = self.values.get(key) == words[-1]
         if name == "SET":
             return self._do(lambda: self._set(key, words[0], is_equal))
@@ -75,6 +79,11 @@ class Store:
 
     def pipeline(self, transaction: bool) -> "Pipeline":
         return Pipeline(self, transaction)
+
+    def _once(self, request: tuple[str, int], key: str, by: int) -> int:
+        if request not in self._answers or self._forgets:
+            self._answers[request] = self._increment(key, by)
+        return self._answers[request]
 
     def _set(self, key: str, value: str, may: bool) -> Any:
         if may:
@@ -150,10 +159,12 @@ class Pipeline:
 def play(store: Store, steps: int) -> list[history.Record]:
     """Two clients that take turns."""
     records: list[history.Record] = []
-    clients = [Operations(name, seed, 0.0, records.append) for seed, name in enumerate(("one", "two"))]
+    clients = [Operations(number, number, 0.0, records.append) for number in range(2)]
     for step in range(steps):
         with suppress(ClusterDownError, ConnectionLost):
             clients[step % 2].step(store)
+    for client in clients:
+        client.finish()
     return records
 
 
@@ -205,6 +216,10 @@ class Histories(unittest.TestCase):
         self.assertEqual(self.verdict(records), "linearizable")
         outcomes = {record["outcome"] for record in records}
         self.assertEqual(outcomes, {history.OK, history.UNKNOWN, history.REFUSED})
+
+    def test_named_request_that_is_done_twice_is_a_contradiction(self) -> None:
+        records = play(Store(loses=11, forgets=True), 1_200)
+        self.assertEqual(self.verdict(records), "not linearizable")
 
     def test_answer_that_is_false_is_a_contradiction(self) -> None:
         for kind, lie in (
