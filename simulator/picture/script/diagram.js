@@ -88,6 +88,7 @@ class Diagram {
         }
         drawMarkedOperations(scene, app.marked, palette.bad, true);
         if (app.selected?.kind === "message") drawBold(scene, [app.selected.index], () => palette.accent, 3);
+        if (app.hovered?.kind === "message") drawBold(scene, [app.hovered.index], own, 2.6);
         if (app.selected?.kind === "operation")
             drawMarkedOperations(scene, [app.selected.index], palette.accent);
     }

@@ -88,6 +88,7 @@ class Interaction {
         const item = app.diagram.itemAt(x, y);
         const text = item ? describeItem(app.run, item) : app.diagram.densityAt(x, y);
         this.canvas.style.cursor = item ? "pointer" : "grab";
+        this.#markHovered(item);
         if (!text) {
             this.#hideTip();
             return;
@@ -103,7 +104,14 @@ class Interaction {
         tip.style.transform = `translate(${Math.max(4, left)}px, ${y + 18}px)`;
     }
 
+    #markHovered(item) {
+        if (item?.index === this.app.hovered?.index && item?.kind === this.app.hovered?.kind) return;
+        this.app.hovered = item;
+        this.app.redraw();
+    }
+
     #hideTip() {
+        this.#markHovered(null);
         element("tip").hidden = true;
     }
 

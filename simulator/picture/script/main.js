@@ -10,6 +10,7 @@ class App {
         this.hidden = new Set();
         this.selected = null;
         this.path = null;
+        this.hovered = null;
         this.marked = [];
         this.focusLane = -1;
         this.query = "";
