@@ -161,7 +161,7 @@ impl Knowledge {
     }
 
     /// The first index from `from` to `to` after which a read has this reply. The time that a key has
-    /// left depends on the date on the leader's clock.
+    /// left depends on the date on the leader's clock, also beside the value of the key.
     pub fn first_with_reply(
         &self,
         operation: &Operation,
@@ -169,7 +169,7 @@ impl Knowledge {
         (from, to): (Index, Index),
         dates: &[UnixMillis],
     ) -> Option<Index> {
-        let has_date = matches!(operation, Operation::TimeToLive { .. });
+        let has_date = matches!(operation, Operation::TimeToLive { .. } | Operation::GetWithRevision { .. });
         let is = |index, date| self.read_on(operation, index, date).as_ref() == Some(reply);
         let is_dated = |index| has_date && dates.iter().any(|&date| is(index, date));
         (from..=to).find(|&index| is(index, UnixMillis::MIN) || is_dated(index))
