@@ -29,12 +29,12 @@ use sha2::Sha256;
 use crate::clock::BootTime;
 use crate::id::Id;
 
-const MAGIC: [u8; 6] = *b"KVMESH";
+pub(super) const MAGIC: [u8; 6] = *b"KVMESH";
 /// The version of this format and of all that follows a hello.
 const VERSION: u16 = 2;
 const NONCE_BYTES: usize = 32;
-const PROOF_BYTES: usize = 32;
-const GREETING_BYTES: usize = MAGIC.len() + 2 + NONCE_BYTES;
+pub(super) const PROOF_BYTES: usize = 32;
+pub(super) const GREETING_BYTES: usize = MAGIC.len() + 2 + NONCE_BYTES;
 
 /// The longest name of a cluster.
 pub(super) const MAX_CLUSTER_BYTES: usize = 255;
@@ -205,7 +205,7 @@ pub(super) fn listen(
     result
 }
 
-fn greeting() -> io::Result<[u8; GREETING_BYTES]> {
+pub(super) fn greeting() -> io::Result<[u8; GREETING_BYTES]> {
     let mut greeting = [0; GREETING_BYTES];
     greeting[..MAGIC.len()].copy_from_slice(&MAGIC);
     greeting[MAGIC.len()..MAGIC.len() + 2].copy_from_slice(&VERSION.to_le_bytes());
@@ -220,7 +220,7 @@ fn id_at(bytes: &[u8], at: usize) -> Option<Id> {
 }
 
 /// The proof of one side over all bytes of the hello so far.
-fn proof(identity: &Identity, side: &[u8], hello: &[u8]) -> Hmac<Sha256> {
+pub(super) fn proof(identity: &Identity, side: &[u8], hello: &[u8]) -> Hmac<Sha256> {
     let mac = Hmac::<Sha256>::new_from_slice(&identity.secret);
     let mut mac = mac.expect("HMAC takes a key of any length");
     mac.update(side);

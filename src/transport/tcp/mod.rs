@@ -14,6 +14,7 @@
 //! | `bell` | ends a wait in a poll |
 //! | `traffic` | the messages to and from each other replica, by kind |
 //! | `burst` | one line of the log per burst of refusals |
+//! | `guarantees` | for tests and fuzzing: what holds for any bytes of a stranger |
 //!
 //! # Connections
 //!
@@ -76,6 +77,8 @@ mod dialer;
 mod door;
 mod envelope;
 mod frame;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod guarantees;
 mod hello;
 mod inbox;
 mod mesh;
