@@ -12,7 +12,7 @@
 //! | `tcp` | TCP connections between the replicas of a real cluster |
 //! | `stdio` | lines on standard input and output |
 //! | `socket` | shared by the sockets: waiting for a socket without missing a stop or a waker |
-//! | `alarm` | the waker of a socket |
+//! | `alarm` | ends the wait of a thread in a poll |
 //! | `memory` | a network inside the process, for tests and benches |
 
 mod alarm;

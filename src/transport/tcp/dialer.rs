@@ -165,7 +165,7 @@ impl Dialer {
             if left.is_zero() || self.mesh.is_stopped() {
                 return;
             }
-            if self.peer().bell.wait(&mut Vec::new(), Some(left)).is_err() {
+            if self.peer().alarm.wait(&mut Vec::new(), Some(left)).is_err() {
                 return;
             }
         }
@@ -244,11 +244,11 @@ fn read_to_end(peer: &Peer, stream: &TcpStream, until: BootTime) -> io::Result<(
     Ok(())
 }
 
-/// Waits for the connection or the bell; true if there is something to read.
+/// Waits for the connection or the alarm; true if there is something to read.
 fn wait(peer: &Peer, stream: &TcpStream, writes: bool, until: BootTime) -> io::Result<bool> {
     let flags = if writes { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
     let mut fds = vec![PollFd::new(stream, flags)];
-    peer.bell.wait(&mut fds, Some(until.left()))?;
+    peer.alarm.wait(&mut fds, Some(until.left()))?;
     Ok(fds[0].revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR))
 }
 

@@ -16,11 +16,11 @@ use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags};
 use tracing::warn;
 
-use super::bell::Bell;
 use super::burst::Bursts;
 use super::hello::{self, HelloError};
 use super::mesh::Shared;
 use crate::clock::BootTime;
+use crate::transport::alarm::Alarm;
 
 /// How long the door rests when the system has no more sockets or threads.
 const REST: Duration = Duration::from_millis(50);
@@ -35,7 +35,7 @@ const THREADS_PER_STRANGER: usize = 2;
 /// What the door shares with the strangers at it.
 pub(super) struct Door {
     /// Ends its wait.
-    pub(super) bell: Bell,
+    pub(super) alarm: Alarm,
     strangers: Mutex<BTreeMap<u64, TcpStream>>, // the one that came first is first
     threads: AtomicUsize,
     refused: AtomicU64,
@@ -45,7 +45,7 @@ pub(super) struct Door {
 impl Door {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
-            bell: Bell::new()?,
+            alarm: Alarm::new()?,
             strangers: Mutex::default(),
             threads: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
@@ -65,7 +65,7 @@ impl Door {
 
     /// Ends every hello that goes on.
     pub(super) fn close(&self) {
-        self.bell.ring();
+        self.alarm.ring();
         for stranger in self.strangers.lock().values() {
             let _gone = stranger.shutdown(Shutdown::Both);
         }
@@ -96,7 +96,7 @@ pub(super) fn run(mesh: &Arc<Shared>, listener: &TcpListener) {
         if left == LONGEST_WAIT {
             fds.push(PollFd::new(listener, PollFlags::IN));
         }
-        if mesh.door.bell.wait(&mut fds, Some(left)).is_err() {
+        if mesh.door.alarm.wait(&mut fds, Some(left)).is_err() {
             thread::sleep(REST);
         }
     }
@@ -157,7 +157,7 @@ fn greet(mesh: &Shared, number: u64, stream: TcpStream) -> Result<(), HelloError
     if let Some(peer) = mesh.peer(id) {
         mesh.inbox.arrive(peer.index, stream);
         peer.dial_now.store(true, Ordering::SeqCst);
-        peer.bell.ring();
+        peer.alarm.ring();
     }
     Ok(())
 }

@@ -14,13 +14,13 @@ use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags};
 use tracing::{info, warn};
 
-use super::bell::Bell;
 use super::envelope::{Envelope, Kind};
 use super::frame::{self, BadFrame, Frame, FrameReader};
 use super::mesh::{MAX_DATAGRAM, MeshLimits, Shared};
 use super::origins::Origins;
 use crate::clock::BootTime;
 use crate::transport::Received;
+use crate::transport::alarm::Alarm;
 
 /// How many datagrams are taken before the sockets are looked at again: own front ends that never
 /// cease to ask do not silence the other replicas.
@@ -28,7 +28,7 @@ const MAX_TAKEN: usize = 64;
 
 /// The sources of a receiver.
 pub(super) struct Inbox {
-    bell: Bell,
+    alarm: Alarm,
     is_woken: AtomicBool,
     submitted: Mutex<Submitted>,
     arrivals: Mutex<Vec<(usize, TcpStream)>>, // connections that the receiver has not seen yet
@@ -53,14 +53,14 @@ impl Wake for InboxWaker {
     fn wake_by_ref(self: &Arc<Self>) {
         let inbox = &self.0.inbox;
         inbox.is_woken.store(true, Ordering::SeqCst);
-        inbox.bell.ring();
+        inbox.alarm.ring();
     }
 }
 
 impl Inbox {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
-            bell: Bell::new()?,
+            alarm: Alarm::new()?,
             is_woken: AtomicBool::new(false),
             submitted: Mutex::default(),
             arrivals: Mutex::default(),
@@ -70,7 +70,7 @@ impl Inbox {
 
     /// Ends a wait of the receiver, which then looks at everything anew.
     pub(super) fn ring(&self) {
-        self.bell.ring();
+        self.alarm.ring();
     }
 
     /// Takes a datagram of the own front ends; false if there is no room.
@@ -84,7 +84,7 @@ impl Inbox {
         submitted.bytes += datagram.len();
         submitted.queue.push_back(datagram);
         drop(submitted);
-        self.bell.ring();
+        self.alarm.ring();
         true
     }
 
@@ -98,7 +98,7 @@ impl Inbox {
     /// Hands the connection of a peer to the receiver.
     pub(super) fn arrive(&self, peer: usize, stream: TcpStream) {
         self.arrivals.lock().push((peer, stream));
-        self.bell.ring();
+        self.alarm.ring();
     }
 
     /// Receives a datagram, as a transport does; without `until` if it is there already.
@@ -211,7 +211,7 @@ impl Reception {
                 polled.push(index);
             }
         }
-        mesh.inbox.bell.wait(&mut fds, if is_due { Some(Duration::ZERO) } else { left })?;
+        mesh.inbox.alarm.wait(&mut fds, if is_due { Some(Duration::ZERO) } else { left })?;
         let is_ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
         let ready: Vec<usize> =
             polled.iter().zip(&fds).filter(|(_, fd)| is_ready(fd)).map(|(index, _)| *index).collect();

@@ -335,7 +335,7 @@ impl Mesh {
     pub fn finish(&self) {
         self.stop();
         self.shared.is_finished.store(true, Ordering::SeqCst);
-        self.shared.peers.iter().for_each(|peer| peer.bell.ring());
+        self.shared.peers.iter().for_each(|peer| peer.alarm.ring());
         let _late = self.ended.recv_timeout(self.shared.limits.linger + FINISH_MARGIN);
         self.shared.inbox.clear(&self.shared);
     }
@@ -413,7 +413,7 @@ impl Transport for Mesh {
         if !self.shared.is_stopped.swap(true, Ordering::SeqCst) {
             self.shared.inbox.ring();
             self.shared.door.close();
-            self.shared.peers.iter().for_each(|peer| peer.bell.ring());
+            self.shared.peers.iter().for_each(|peer| peer.alarm.ring());
         }
     }
 }

@@ -11,7 +11,6 @@
 //! | `peer` | one other replica: the queue to it, and its link as operators see it |
 //! | `inbox` | receives from all connections and from the own front ends |
 //! | `origins` | through which connections the requests of each client came |
-//! | `bell` | ends a wait in a poll |
 //! | `traffic` | the messages to and from each other replica, by kind |
 //! | `burst` | one line of the log per burst of refusals |
 //! | `guarantees` | for tests and fuzzing: what holds for any bytes of a stranger |
@@ -71,7 +70,6 @@
 //! strangers is bounded: beyond it the oldest goes, so that silent ones do not keep a replica out. Nothing is encrypted, and nothing after the hello is authenticated: a
 //! network in which others can read or change packets needs a VPN. TLS is for later.
 
-mod bell;
 mod burst;
 mod dialer;
 mod door;

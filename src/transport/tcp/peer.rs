@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 use tracing::info;
 
-use super::bell::Bell;
 use super::envelope::Kind;
 use super::frame::{self, HEADER_BYTES, RETURNED};
 use super::mesh::MeshLimits;
@@ -17,6 +16,7 @@ use super::traffic::{Direction, MessageKind, Traffic};
 use crate::clock::BootTime;
 use crate::id::Id;
 use crate::micros::Micros;
+use crate::transport::alarm::Alarm;
 
 /// How many waiting frames one call writes at most.
 const MAX_SLICES: usize = 64;
@@ -58,7 +58,7 @@ pub(super) struct Peer {
     pub(super) index: usize,
     pub(super) address: String,
     /// Ends a wait of its dialer.
-    pub(super) bell: Bell,
+    pub(super) alarm: Alarm,
     /// Its dialer need not wait for the next attempt: the replica was just heard.
     pub(super) dial_now: AtomicBool,
     queue: Mutex<Queue>,
@@ -158,7 +158,7 @@ impl Peer {
             id,
             index,
             address,
-            bell: Bell::new()?,
+            alarm: Alarm::new()?,
             dial_now: AtomicBool::new(false),
             queue: Mutex::default(),
             status: Mutex::new(Status {
@@ -207,7 +207,7 @@ impl Peer {
             hang_up();
         }
         if !queue.waiting.is_empty() {
-            self.bell.ring();
+            self.alarm.ring();
         }
         true
     }
