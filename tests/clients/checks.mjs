@@ -13,6 +13,12 @@ const REPLY_MS = 30_000;
 // A library that gives a command up by itself does so earlier.
 export const SILENCE_MS = 15_000;
 
+// A value of a megabyte that has all bytes.
+export const LARGE = Buffer.alloc(
+    1 << 20,
+    Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)),
+);
+
 export const equal = assert.deepEqual;
 export const raises = assert.rejects;
 
@@ -32,6 +38,21 @@ export async function check(name, body) {
     } catch (error) {
         const place = /\w+\.mjs:\d+/.exec(error.stack ?? '')?.[0] ?? '';
         say('FAILED', `${name}: ${error.name}: ${error.message.slice(0, 400)} (${place})`);
+    }
+}
+
+/** Runs checks at each address in both protocols. A check is a name, a body for a client, and options of
+ * that client. */
+export async function inBothProtocols(addresses, withClient, checks) {
+    for (const address of addresses) {
+        for (const protocol of [2, 3]) {
+            const where = `RESP${protocol}, ${address === addresses[0] ? 'first' : address}`;
+            for (const [name, body, options = {}] of checks) {
+                await check(`${name}, ${where}`, () =>
+                    withClient(address, protocol, options, body),
+                );
+            }
+        }
     }
 }
 

@@ -7,6 +7,8 @@ import {
     eventually,
     failover,
     happens,
+    inBothProtocols,
+    LARGE,
     main,
     note,
     place,
@@ -15,8 +17,6 @@ import {
     within,
     Writer,
 } from './checks.mjs';
-
-const LARGE = Buffer.alloc(1 << 20, Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)));
 
 function connect(address, options = {}) {
     const client = new Redis({ ...place(address), ...options });
@@ -34,25 +34,20 @@ async function withClient(address, options, body) {
 }
 
 async function commands(addresses) {
-    for (const address of addresses) {
-        for (const protocol of [2, 3]) {
-            const where = `RESP${protocol}, ${address === addresses[0] ? 'first' : address}`;
-            const on = (name, body, options = {}) =>
-                check(`${name}, ${where}`, () =>
-                    withClient(address, { protocol, ...options }, body),
-                );
-            await on('values', values);
-            await on('times to live', timesToLive);
-            await on('bytes', bytes);
-            await on('pipelines', pipelines);
-            await on('MULTI and WATCH', transactions);
-            await on('automatic pipelining', automatic, { enableAutoPipelining: true });
-            await on('errors', errors);
-            await on('SCAN', scan);
-            await on('server', server, { connectionName: 'checker' });
-            await on('reconnection', reconnection, { retryStrategy: () => 10 });
-        }
-    }
+    const withProtocol = (address, protocol, options, body) =>
+        withClient(address, { protocol, ...options }, body);
+    await inBothProtocols(addresses, withProtocol, [
+        ['values', values],
+        ['times to live', timesToLive],
+        ['bytes', bytes],
+        ['pipelines', pipelines],
+        ['MULTI and WATCH', transactions],
+        ['automatic pipelining', automatic, { enableAutoPipelining: true }],
+        ['errors', errors],
+        ['SCAN', scan],
+        ['server', server, { connectionName: 'checker' }],
+        ['reconnection', reconnection, { retryStrategy: () => 10 }],
+    ]);
     await check('refused connection', refused);
 }
 

@@ -6,6 +6,8 @@ import {
     equal,
     failover,
     happens,
+    inBothProtocols,
+    LARGE,
     main,
     note,
     place,
@@ -14,8 +16,6 @@ import {
     within,
     Writer,
 } from './checks.mjs';
-
-const LARGE = Buffer.alloc(1 << 20, Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)));
 
 async function connect(address, options = {}) {
     const client = createClient({ ...options, socket: { ...place(address), ...options.socket } });
@@ -33,23 +33,20 @@ async function withClient(address, options, body) {
 }
 
 async function commands(addresses) {
-    for (const address of addresses) {
-        for (const RESP of [2, 3]) {
-            const where = `RESP${RESP}, ${address === addresses[0] ? 'first' : address}`;
-            const on = (name, body, options = {}) =>
-                check(`${name}, ${where}`, () => withClient(address, { RESP, ...options }, body));
-            await on('values', values);
-            await on('times to live', timesToLive);
-            await on('bytes', bytes);
-            await on('pipelines', pipelines);
-            await on('MULTI and WATCH', transactions);
-            await on('legacy interface', legacy);
-            await on('errors', errors);
-            await on('SCAN', scan);
-            await on('server', server, { name: 'checker' });
-            await on('reconnection', reconnection, { socket: { reconnectStrategy: () => 10 } });
-        }
-    }
+    const withProtocol = (address, RESP, options, body) =>
+        withClient(address, { RESP, ...options }, body);
+    await inBothProtocols(addresses, withProtocol, [
+        ['values', values],
+        ['times to live', timesToLive],
+        ['bytes', bytes],
+        ['pipelines', pipelines],
+        ['MULTI and WATCH', transactions],
+        ['legacy interface', legacy],
+        ['errors', errors],
+        ['SCAN', scan],
+        ['server', server, { name: 'checker' }],
+        ['reconnection', reconnection, { socket: { reconnectStrategy: () => 10 } }],
+    ]);
     await check('refused connection', async () => {
         await raises(connect('127.0.0.1:1', { socket: { reconnectStrategy: false } }), {
             code: 'ECONNREFUSED',
