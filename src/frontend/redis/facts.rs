@@ -110,15 +110,7 @@ pub struct Description {
 impl Description {
     /// The line of CLIENT LIST. Facts that only Redis has are left out or zero.
     pub fn line(&self) -> String {
-        let is_subscribed = self.channels + self.patterns > 0;
-        let flags = [
-            (is_subscribed, 'P'),
-            (self.reads_locally, 'r'),
-            (self.queued.is_some(), 'x'),
-            (self.closes, 'c'),
-        ];
-        let flags: String = flags.iter().filter_map(|(is_set, flag)| is_set.then_some(flag)).collect();
-        let flags = if flags.is_empty() { "N" } else { &flags };
+        let flags = self.flags();
         let queued = self.queued.map_or(-1, |queued| queued as i64);
         let command = if self.command.is_empty() { "NULL" } else { self.command };
         format!(
@@ -139,5 +131,16 @@ impl Description {
             self.library.to_text(),
             self.library_version.to_text(),
         )
+    }
+
+    fn flags(&self) -> String {
+        let flags = [
+            (self.channels + self.patterns > 0, 'P'),
+            (self.reads_locally, 'r'),
+            (self.queued.is_some(), 'x'),
+            (self.closes, 'c'),
+        ];
+        let flags: String = flags.iter().filter_map(|(is_set, flag)| is_set.then_some(flag)).collect();
+        if flags.is_empty() { "N".to_owned() } else { flags }
     }
 }
