@@ -1,24 +1,28 @@
 //! The clients: they send requests, repeat them, and take in the answers. Their rules are those of
 //! `run.py` (`simulator/clients.py`), so a scenario means the same in virtual time. The cases of
 //! `tests/cases/clients.json` hold both to these rules.
+//!
+//! This file has the clients, and how they send. `choices` has the way to their next request, `answers`
+//! the consequences of an answer, `reports` the findings for those that judge and measure a run.
+
+mod answers;
+mod choices;
+mod reports;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
-use linearizability::{command as judge, key_value as history};
 
 use super::circle::Circle;
 use super::intents::{self, Intent};
-use super::locks;
-use super::operations::{self, Draw, Known, Step, Task, stamp};
+use super::operations::{Known, Step, Task, stamp};
 use super::plan::Workload;
 use crate::bytes::Bytes;
 use crate::command::Command;
 use crate::id::Id;
 use crate::micros::Micros;
-use crate::operation::{Operation, Set};
-use crate::reply::Reply;
-use crate::request::{Outcome, Request, RequestId, Response};
+use crate::operation::Operation;
+use crate::request::{Outcome, Request, RequestId};
 
 /// The least time-out of clients once they must get through. It exceeds the longest delay of the
 /// slowest network and disk; else clients would give up every attempt just before it succeeds.
@@ -173,24 +177,6 @@ impl Clients {
         self.ask(now, now, intent.client, task, None, up)
     }
 
-    /// The draw of this client's next operation.
-    fn draw(&self, client: usize, seed: u64) -> Draw<'_> {
-        Draw {
-            shares: self.workload.operations,
-            gets: self.workload.gets,
-            keys: self.workload.shared_keys,
-            known: [&self.clients[client].known, &self.known],
-            rng: Rng::with_seed(seed),
-        }
-    }
-
-    /// From now on this client uses another ID, and knows no leader.
-    fn renew(&mut self, client: usize) {
-        let number = self.first_id + self.clients.len() + self.asked.len() % FRESH_IDS;
-        let client = &mut self.clients[client];
-        (client.id, client.leader) = (client_id(number), None);
-    }
-
     /// A client got its answer. It makes its next request if it waited for that and has another
     /// one.
     fn go_on(&mut self, now: Micros, client: usize, up: &[bool]) -> Option<Sending> {
@@ -199,38 +185,6 @@ impl Clients {
         intent.client = client;
         self.begun += 1;
         Some(self.start(now, number, up))
-    }
-
-    fn key_to_get(&self, intent: &Intent) -> Option<Bytes> {
-        if !intent.wants_get {
-            return None;
-        }
-        match self.workload.shared_keys {
-            0 => pick(&self.clients[intent.client].readable, intent.choice).cloned(),
-            _ => Some(self.shared_key(intent.choice)),
-        }
-    }
-
-    fn shared_key(&self, choice: f64) -> Bytes {
-        format!("k{}", (choice * self.workload.shared_keys as f64) as usize).into()
-    }
-
-    fn put(&mut self, intent: &Intent) -> Operation {
-        if self.workload.shared_keys > 0 {
-            return Operation::set(self.shared_key(intent.choice), "");
-        }
-        let client = &mut self.clients[intent.client];
-        let start = (intent.choice * client.keys.len() as f64) as usize;
-        let own = (0..client.keys.len()).map(|offset| &client.keys[(start + offset) % client.keys.len()]);
-        let free = own.filter(|_| intent.wants_own_key).find(|key| !client.busy.contains(*key)).cloned();
-        let key = free.unwrap_or_else(|| {
-            let key: Bytes = format!("{:032x}", intent.new_key).into();
-            client.keys.push(key.clone());
-            client.unread.insert(key.clone());
-            key
-        });
-        client.busy.insert(key.clone());
-        Operation::set(key, format!("{:032x}", intent.value))
     }
 
     /// Puts a key that no other client uses, to see whether the cluster works.
@@ -243,12 +197,6 @@ impl Clients {
     pub fn wander(&mut self, now: Micros, up: &[bool]) -> Sending {
         self.clients[0].leader = None;
         self.ask(now, now, 0, Operation::get(PROBE).into(), None, up)
-    }
-
-    /// Whether a replica has acknowledged the probe.
-    pub fn is_probe_acknowledged(&self) -> bool {
-        let stored = self.asked.iter().filter(|asked| asked.is_stored());
-        stored.rev().any(|asked| asked.request.command.operations()[0].keys() == [&Bytes::from(PROBE)])
     }
 
     fn ask(
@@ -332,172 +280,6 @@ impl Clients {
         Some(self.send(now, number, None, but, up))
     }
 
-    /// An answer came from this replica. Returns its consequences.
-    ///
-    /// # Errors
-    ///
-    /// The reason why no replica may give this answer.
-    pub fn receive(
-        &mut self,
-        now: Micros,
-        from: usize,
-        response: &Response,
-        up: &[bool],
-    ) -> Result<Follows, String> {
-        let number = self.number(&response.id).ok_or_else(|| format!("no client asked {:?}", response.id))?;
-        let asked = &mut self.asked[number];
-        asked.answers += 1;
-        let is_done = matches!(response.outcome, Outcome::Done(_)) && !response.outcome.is_declined();
-        self.stored += usize::from(is_done && !asked.request.command.is_read());
-        if asked.answers > asked.copies {
-            return Err(format!(
-                "{} was sent {} times and answered more often",
-                asked.request.id.mid, asked.copies
-            ));
-        }
-        self.clients[asked.client].leader = response.leader.map(|id| usize::from(id.number()));
-        if asked.outcome.is_some() {
-            self.duplicates += usize::from(asked.copies == 1);
-            return Ok(Follows::default());
-        }
-        asked.outcome = Some(response.outcome.clone());
-        (asked.returned, asked.answered_by) = (Some(now), Some(from));
-        let (client, attempt) = (asked.client, asked.attempt);
-        if response.outcome.is_declined() {
-            self.redirects += usize::from(response.outcome == Outcome::Redirect);
-            if Circle::holds(attempt, self.replicas) {
-                let pause = self.clients[client].circle.enter(now, number).map(|at| (client, at));
-                return Ok(Follows { sendings: Vec::new(), pause });
-            }
-            return Ok(Some(self.ask_again(now, number, up)).into());
-        }
-        self.completed += 1;
-        let follows = self.complete(now, number, &response.outcome, up);
-        let mut follows = Follows::from(follows.or_else(|| self.go_on(now, client, up)));
-        for declined in self.clients[client].circle.leave() {
-            follows.sendings.push(self.ask_again(now, declined, up));
-        }
-        Ok(follows)
-    }
-
-    /// A request is done. Its client may have to send another one at once.
-    fn complete(&mut self, now: Micros, number: usize, outcome: &Outcome, up: &[bool]) -> Option<Sending> {
-        let Asked { client, answered_by, .. } = self.asked[number];
-        let command = self.asked[number].request.command.clone();
-        if !self.workload.operations.is_none() {
-            if let Outcome::Done(reply) = outcome {
-                self.clients[client].known.learn(&command, reply);
-                self.known.learn(&command, reply);
-                if let Some(task) = self.next(number, &command, reply) {
-                    return Some(self.ask(now, now, client, task, None, up));
-                }
-            }
-            let key = command.operations().first()?.keys().first().copied().cloned()?;
-            return if command.is_read() { None } else { self.read_back(now, client, key, answered_by, up) };
-        }
-        match command {
-            Command::One(Operation::Set(Set { key, value, .. })) => {
-                self.clients[client].acknowledged.insert(key.clone(), value);
-                self.acknowledged(now, client, key, answered_by, up)
-            }
-            Command::One(Operation::Get { key }) => {
-                self.note_read(client, &key, outcome);
-                None
-            }
-            _ => None,
-        }
-    }
-
-    /// The request that follows on this reply to a request with several steps.
-    fn next(&self, number: usize, command: &Command, reply: &Reply) -> Option<Task> {
-        let Asked { client, step, .. } = &self.asked[number];
-        match step {
-            Step::Look { key, seed } => {
-                let (revision, seen) = operations::seen(reply)?;
-                Some(self.draw(*client, *seed).transaction(key.clone(), revision, seen))
-            }
-            Step::Lock(step) => locks::next(step.clone(), command, reply),
-            Step::Alone | Step::Transact { .. } => None,
-        }
-    }
-
-    /// A client in a circle has paused: it repeats the declined request that has waited longest.
-    pub fn repeat(&mut self, now: Micros, client: usize, up: &[bool]) -> Follows {
-        let Some((number, next)) = self.clients[client].circle.next(now) else { return Follows::default() };
-        let sendings = vec![self.ask_again(now, number, up)];
-        Follows { sendings, pause: next.map(|at| (client, at)) }
-    }
-
-    /// Repeats a declined request under another name.
-    fn ask_again(&mut self, now: Micros, declined: usize, up: &[bool]) -> Sending {
-        let Asked { wanted, client, attempt, ref template, ref step, ref request, .. } = self.asked[declined];
-        let (task, id) = (Task { command: template.clone(), step: step.clone() }, request.id.clone());
-        let again = self.ask(now, wanted, client, task, None, up);
-        let are_copies_settled = self.asked[declined].answers == self.asked[declined].copies;
-        let asked = &mut self.asked[again.number];
-        (asked.retry_of, asked.attempt) = (are_copies_settled.then_some(declined), attempt + 1);
-        asked.request.id.client = id.client; // the client may have changed its ID since
-        again
-    }
-
-    /// A get may return a value whose put was not acknowledged yet. Other simulators require the
-    /// acknowledged value.
-    fn note_read(&mut self, client: usize, key: &Bytes, outcome: &Outcome) {
-        let expected = self.clients[client].acknowledged.get(key).cloned();
-        self.early_reads += usize::from(self.workload.shared_keys == 0 && outcome.value() != expected);
-    }
-
-    fn acknowledged(
-        &mut self,
-        now: Micros,
-        client: usize,
-        key: Bytes,
-        by: Option<usize>,
-        up: &[bool],
-    ) -> Option<Sending> {
-        let knows = &mut self.clients[client];
-        knows.busy.remove(&key);
-        if knows.unread.remove(&key) {
-            knows.readable.push(key.clone());
-        }
-        self.read_back(now, client, key, by, up)
-    }
-
-    /// A client may read a key from another replica than the one that has just acknowledged a write
-    /// to it.
-    fn read_back(
-        &mut self,
-        now: Micros,
-        client: usize,
-        key: Bytes,
-        by: Option<usize>,
-        up: &[bool],
-    ) -> Option<Sending> {
-        let another = if self.workload.read_back { self.any_up(by, up) } else { None };
-        another.map(|another| self.ask(now, now, client, Operation::Get { key }.into(), Some(another), up))
-    }
-
-    /// The number of the request with this name.
-    fn number(&self, id: &RequestId) -> Option<usize> {
-        let number = usize::from_str_radix(&id.mid, 16).ok()?;
-        (self.asked.get(number)?.request.id == *id).then_some(number)
-    }
-
-    /// The request with this name in the history.
-    pub fn named(&self, name: &str) -> Option<&Asked> {
-        self.asked.get(usize::from_str_radix(name, 16).ok()?)
-    }
-
-    /// The request with this ID.
-    pub fn asked(&self, id: &RequestId) -> Option<&Asked> {
-        self.asked.get(self.number(id)?)
-    }
-
-    /// All requests that were made.
-    pub fn all(&self) -> &[Asked] {
-        &self.asked
-    }
-
     /// Every client forgets the leader.
     pub fn forget_leader(&mut self) {
         self.clients.iter_mut().for_each(|client| client.leader = None);
@@ -515,49 +297,6 @@ impl Clients {
     pub fn back_off(&mut self) {
         self.workload.timeout_us = self.workload.timeout_us.map(|timeout_us| 8 * timeout_us);
     }
-
-    /// Number of acknowledgements of writes, also of those that a client has repeated since.
-    pub fn stored(&self) -> usize {
-        self.stored
-    }
-
-    /// Number of requests that were served.
-    pub fn completed(&self) -> usize {
-        self.completed
-    }
-
-    /// Number of second answers to requests that were sent once.
-    pub fn duplicates(&self) -> usize {
-        self.duplicates
-    }
-
-    /// Number of requests that a replica redirected.
-    pub fn redirects(&self) -> usize {
-        self.redirects
-    }
-
-    /// Number of gets of a client's own keys that returned another value than that of the last
-    /// acknowledged put.
-    pub fn early_reads(&self) -> usize {
-        self.early_reads
-    }
-
-    /// Whether clients only put and get.
-    pub fn only_put_and_get(&self) -> bool {
-        self.workload.operations.is_none()
-    }
-
-    /// The history that the clients saw, for the linearizability checker of puts and gets.
-    pub fn history(&self) -> Vec<history::Operation> {
-        self.asked.iter().filter_map(super::history::of_values).collect()
-    }
-
-    /// The history that the clients saw, for the checker that knows other operations, too.
-    pub fn history_of_commands(&self) -> Vec<judge::Operation> {
-        // Clients that delete all keys leave no history of a key.
-        let judged = if self.workload.operations.all < 1.0 { &self.asked[..] } else { &[] };
-        judged.iter().filter_map(super::history::of_commands).collect()
-    }
 }
 
 impl Asked {
@@ -569,10 +308,6 @@ impl Asked {
 
 fn client_id(number: usize) -> Id {
     u16::try_from(number).ok().and_then(Id::new).unwrap_or_else(|| unreachable!("there are fewer clients"))
-}
-
-fn pick<T>(from: &[T], choice: f64) -> Option<&T> {
-    from.get((choice * from.len() as f64) as usize)
 }
 
 #[cfg(test)]
