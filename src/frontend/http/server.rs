@@ -102,6 +102,7 @@ async fn serve_connection(stream: TcpStream, service: &Arc<Service>, mut stop: w
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(options.head_limit);
     http.max_buf_size(MAX_HEAD_BYTES).max_header_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS);
+    http.half_close(true); // a client that sends no more still gets its answers
     let stream = TokioIo::new(Timed::new(stream, options.write_limit));
     let mut connection = pin!(http.serve_connection(stream, answer));
     let mut stopped = pin!(stop.wait_for(Option::is_some));

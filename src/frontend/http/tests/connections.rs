@@ -23,6 +23,20 @@ fn connection_serves_several_requests_also_sent_in_one_go() {
 }
 
 #[test]
+fn client_that_ends_its_stream_gets_the_answer_that_it_waits_for() {
+    let fixture = Fixture::start();
+    *fixture.store.mode.lock() = Mode::Silent;
+    let mut client = fixture.connect();
+    client.send_request("PUT", "/kv/k", &[], b"1");
+    client.stream.shutdown(std::net::Shutdown::Write).expect("it is connected");
+    fixture.wait_until(|fixture| fixture.store.asked.lock().len() == 1);
+    assert_eq!(fixture.get("/livez").status, 200, "the server has had time to see the end");
+    fixture.store.answer_all(&Outcome::Fail);
+    assert_eq!(client.receive(false).status, 503);
+    assert!(client.is_closed());
+}
+
+#[test]
 fn garbage_gets_an_error_and_ends_its_own_connection_only() {
     let fixture = Fixture::start();
     let long_head = format!("GET /livez HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(100_000));
