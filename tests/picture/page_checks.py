@@ -16,6 +16,24 @@ from simulator.tests import synthetic_trace
 _MESSAGES = 4_000
 _DIAGRAM = "#diagram"
 _DOWN, _UP = {"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}
+# What happens to five replicas, in microseconds: 0000 leads, is killed, and 0001 leads.
+_EVENTS = [
+    ["m", 1_000, 0, "0000", "0001", {"leader": "0000", "type": "append", "term": 1}, 50],
+    ["m", 2_000, 1, "0001", "0000", {"leader": "0000", "type": "ok", "term": 1}, 50],
+    ["e", 3_000, "pause", {"replica": "0002"}], ["e", 4_000, "resume", {"replica": "0002"}],
+    ["e", 20_000, "heal", {}],
+    ["e", 20_010, "one_way", {"from": ["0000", "0001"], "to": ["0003", "0004"]}],
+    ["e", 20_020, "one_way", {"from": ["0003", "0004"], "to": ["0000", "0001"]}],
+    ["e", 20_030, "note", {"text": "part_bridge: over 0002"}],
+    ["e", 30_000, "partition", {"side": ["0000", "0001", "0002"]}],
+    ["e", 40_000, "heal", {}],
+    ["e", 50_000, "kill", {"replica": "0000"}],
+    ["e", 60_000, "restart", {"replica": "0003"}], ["e", 70_000, "back", {"replica": "0003"}],
+    ["m", 80_000, 2, "0001", "0002", {"leader": "FFFF", "type": "vote", "term": 2}, "chance"],
+    ["m", 90_000, 3, "0001", "0002", {"leader": "0001", "type": "append", "term": 2}],
+    ["e", 95_000, "unheard of", {"a": 1}],
+]
+_END = {"end": True, "time": 100_000, "verdict": "passed", "checks": []}
 pages: dict[str, Path] = {}
 records: list[Any] = []
 
@@ -30,6 +48,10 @@ def prepare(directory: Path) -> None:
     lines = (directory / "failed.trace").read_text().splitlines()
     records[:] = map(json.loads, lines)
     head = records[0] | {"scenario": "<img src=x onerror='document.title = \"hacked\"'>"}
+    events = directory / "events.trace"
+    events.write_text("\n".join(map(json.dumps, [records[0], *_EVENTS, _END, ""])))
+    pages["events"] = directory / "events.html"
+    picture.write(events, pages["events"])
     damaged = directory / "damaged.trace"
     damaged.write_text("\n".join([json.dumps(head), *lines[1:500], lines[500][:20]]))
     pages["damaged"] = directory / "damaged.html"
@@ -130,6 +152,54 @@ class Looks(Page):
         self.assertEqual(browser.text("#scenario")[:4], "<img")
         self.assertNotIn("hacked", browser.script("return document.title.slice(0, 6)"))
         self.assertGreater(browser.script("return picture.run.sent.length"), 100)
+
+
+class Meaning(Page):
+    def test_leaders_and_terms_follow_the_messages(self) -> None:
+        browser = self.open("events")
+        leaders = browser.script("""
+            return picture.periods.leaders.map((periods) =>
+                periods.map(({ from, to, leader, term }) => [from, to, leader, term]));""")
+        self.assertEqual(leaders[0], [[1_000, 50_000, 0, 1]])
+        self.assertEqual(
+            leaders[1], [[2_000, 80_000, 0, 1], [80_000, 90_000, -1, 2], [90_000, 100_000, 1, 2]]
+        )
+
+    def test_pauses_kills_and_restarts_last_as_long_as_they_do(self) -> None:
+        browser = self.open("events")
+        silences = browser.script("""
+            const { downs, pauses } = picture.periods;
+            return [...downs, ...pauses].flat().map(({ from, to, why }) => [from, to, why]);""")
+        self.assertEqual(silences, [
+            [50_000, 100_000, "killed"], [60_000, 70_000, "restarting"], [3_000, 4_000, "paused"],
+        ])
+
+    def test_each_cut_has_its_sides_until_the_next_one_or_the_end(self) -> None:
+        browser = self.open("events")
+        cuts = browser.script("""
+            return picture.periods.partitions.map(({ from, to, sides }) => [from, to, sides]);""")
+        a, b = "side-a", "side-b"
+        self.assertEqual(cuts, [
+            [20_010, 30_000, [a, a, None, b, b]], [20_020, 30_000, [b, b, None, a, a]],
+            [30_000, 40_000, [a, a, a, b, b]],
+        ])
+
+    def test_marks_are_in_the_words_of_the_run_and_each_moment_has_its_own(self) -> None:
+        browser = self.open("events")
+        marks = browser.script("return picture.diagram.marks.map(({ text }) => text)")
+        self.assertEqual(marks, [
+            "0002 paused", "0002 continues", "part_bridge: over 0002", "part_bridge: over 0002",
+            "partition: 0000 0001 0002 cut off from the others", "partition healed", "0000 killed",
+            "0003 killed, starts again", "0003 joined again", 'unheard of {"a":1}',
+        ])
+
+    def test_lost_messages_and_those_without_a_fate_are_told_apart(self) -> None:
+        browser = self.open("events")
+        browser.script("document.getElementById('view-box').open = true")
+        browser.wait("document.querySelectorAll('#view-table tbody tr').length === 4")
+        table = browser.text("#view-table")
+        self.assertIn("lost: chance", table)
+        self.assertIn("still on its way at the end", table)
 
 
 class Zoom(Page):

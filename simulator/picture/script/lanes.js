@@ -24,7 +24,8 @@ function drawPartitions(scene) {
         const place = stretch(scene, cut);
         if (!place) continue;
         run.replicas.forEach((_, replica) => {
-            pen.fillStyle = cut.inside[replica] ? palette["side-a"] : palette["side-b"];
+            if (!cut.sides[replica]) return;
+            pen.fillStyle = palette[cut.sides[replica]];
             pen.fillRect(place[0], layout.laneTop(replica), place[1], layout.laneHeight);
         });
     }

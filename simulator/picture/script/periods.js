@@ -45,11 +45,12 @@ class Periods {
         const healed = kind === "one_way" ? this.partitions.filter((cut) => !cut.oneWay) : this.partitions;
         for (const cut of healed) cut.to = Math.min(cut.to, time);
         if (kind === "heal") return;
-        const side = kind === "partition" ? data.side : data.from;
-        const inside = this.run.replicas.map((id) => (side ?? []).includes(id));
-        const others = (data.to ?? this.run.replicas.filter((_, i) => !inside[i])).join(" ");
-        const label = `${(side ?? []).join(" ")} ${kind === "partition" ? "|" : "cannot reach"} ${others}`;
-        this.partitions.push({ from: time, to: this.run.finish, inside, label, oneWay: kind === "one_way" });
+        const side = data.side ?? data.from ?? [];
+        const others = data.to ?? this.run.replicas.filter((id) => !side.includes(id));
+        const sides = this.run.replicas.map((id) =>
+            side.includes(id) ? "side-a" : others.includes(id) ? "side-b" : null,
+        );
+        this.partitions.push({ from: time, to: this.run.finish, sides, oneWay: kind === "one_way" });
     }
 
     #takeLeaders() {

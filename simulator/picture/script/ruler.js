@@ -6,6 +6,8 @@ const LABEL_FONT = '12px system-ui, "Segoe UI", sans-serif';
 const NOTE_MICROSECONDS = 5000;
 // The lanes show leaders, and the other kinds are about one request of many.
 const MINOR_EVENTS = new Set(["leader", "no_get", "no_request", "refused"]);
+const MOST_NEIGHBOURS = 4;
+const CUTS = new Set(["partition", "one_way"]);
 const MARK_PIXELS = 9;
 const MARKS = {
     kill: "✕",
@@ -55,6 +57,7 @@ function marksOf(run) {
         item: { kind: "event", index },
         time: event[0],
         event,
+        text: textOf(run, index),
     }));
     const faults = run.faults.map((fault, index) => ({
         item: { kind: "fault", index },
@@ -88,14 +91,26 @@ function drawEvents(scene, allMarks) {
     });
 }
 
-/** Whether the lanes show an event already, or a note repeats the event just before it. */
+/** Whether the lanes show an event already, or another one of the same moment tells it. */
 function isMinor(run, index) {
-    const [time, kind] = run.events[index];
-    if (kind !== "note") return MINOR_EVENTS.has(kind);
-    const before = run.events
-        .slice(Math.max(0, index - 4), index)
-        .filter((event) => MARKS[event[1]] && event[1] !== "note");
-    return before.some((event) => time - event[0] < NOTE_MICROSECONDS);
+    const kind = run.events[index][1];
+    if (kind === "note") return neighbours(run, index, -1).some((event) => MARKS[event[1]]);
+    if (kind === "heal") return neighbours(run, index, 1).some((event) => CUTS.has(event[1]));
+    return MINOR_EVENTS.has(kind);
+}
+
+/** The events of the same moment just before an event (-1) or just after it (1), but for notes before. */
+function neighbours(run, index, direction) {
+    const from = direction < 0 ? Math.max(0, index - MOST_NEIGHBOURS) : index + 1;
+    const near = run.events.slice(from, direction < 0 ? index : index + 1 + MOST_NEIGHBOURS);
+    const isSameMoment = (event) => Math.abs(event[0] - run.events[index][0]) < NOTE_MICROSECONDS;
+    return near.filter((event) => isSameMoment(event) && (direction > 0 || event[1] !== "note"));
+}
+
+/** An event in the words of the run, which name the event of the scenario, or else in ours. */
+function textOf(run, index) {
+    const note = neighbours(run, index, 1).find((event) => event[1] === "note");
+    return describeEvent(note ?? run.events[index]);
 }
 
 function drawMark({ pen, palette }, mark, x, y, isBad, next) {
@@ -103,7 +118,7 @@ function drawMark({ pen, palette }, mark, x, y, isBad, next) {
     pen.textAlign = "center";
     pen.font = LABEL_FONT;
     pen.fillText(mark.fault ? "⚠" : (MARKS[mark.event[1]] ?? "●"), x, y);
-    const text = mark.fault ? mark.fault[1] : describeEvent(mark.event);
+    const text = mark.fault ? mark.fault[1] : mark.text;
     pen.font = SMALL_FONT;
     const room = next - x - 22;
     if (room < 60) return;
