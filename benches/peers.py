@@ -43,6 +43,8 @@ _FOLLOWER_CLIENTS = (1, 64)
 _ONLY_READS = ("kvstore-read-index",)
 # A leader that changes while a cell is measured spoils the cell.
 _ATTEMPTS = 3
+# A machine with a greater load has other work.
+_QUIET_LOAD = 0.5
 # Between these lines of a document stand the tables.
 _BEGIN, _END = "<!-- tables of benches/peers.py -->", "<!-- end of the tables -->"
 
@@ -149,6 +151,9 @@ class Comparison:
     def run(self) -> dict[str, Any]:
         """All rounds, each beginning with another system."""
         load_before = os.getloadavg()[0]
+        if load_before > _QUIET_LOAD:
+            busy = f"other programs load this machine ({load_before:.1f}), so the figures mean little"
+            print(f"peers.py: {busy}", file=sys.stderr)
         names = self._chosen.systems
         for number in range(self._chosen.rounds):
             turn = number % len(names)

@@ -231,7 +231,7 @@ def panel(place: int, name: str, x: Axis, y: Axis, drawn: list[Line]) -> str:
     for tick in y.ticks:
         at = bottom - y.place(tick, PANEL_HEIGHT)
         parts.append(stroke(f"M{left} {at:.1f}H{left + PANEL_WIDTH}", FAINT, width=1))
-        label = f'text-anchor="end" fill="{INK}">{tick:,.4g}</text>'
+        label = f'text-anchor="end" fill="{INK}">{tick:,.10g}</text>'
         parts.append(f'<text x="{left - 8}" y="{at + 5:.1f}" {label}')
     for tick in x.ticks:
         at = left + x.place(tick, PANEL_WIDTH)

@@ -26,7 +26,11 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) async fn new(stream: TcpStream, address: &str) -> io::Result<Self> {
-        let (sender, connection) = h2::client::handshake(stream).await.map_err(io::Error::other)?;
+        // A response is a small frame, and clients that share a connection take hundreds of them late.
+        // h2 would take that for an attack.
+        let mut builder = h2::client::Builder::new();
+        builder.data_frame_budget(usize::MAX);
+        let (sender, connection) = builder.handshake(stream).await.map_err(io::Error::other)?;
         // It ends with the connection; an error reaches the request that waits.
         tokio::task::spawn_local(async move {
             let _ = connection.await;
