@@ -190,7 +190,8 @@ class Commands(unittest.TestCase):
     def replay(self, **head: Any) -> subprocess.CompletedProcess[str]:
         """Draw a trace with another first line."""
         self.trace.write_text("".join(f"{json.dumps(record)}\n" for record in (HEAD | head, *RECORDS, END)))
-        command = [sys.executable, str(ROOT / "run.py"), "replay", str(self.trace), "--report", str(self.html)]
+        replay = [sys.executable, str(ROOT / "run.py"), "replay", "--no-check"]
+        command = [*replay, str(self.trace), "--report", str(self.html)]
         return subprocess.run(command, capture_output=True, check=False, text=True)
 
     def test_run_draws_a_page_for_each_cluster_and_leaves_no_trace(self) -> None:
@@ -207,10 +208,9 @@ class Commands(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertIn("/no/such/page.html: must be a file that can be written", done.stderr)
 
-    def test_trace_of_virtual_time_is_drawn_and_not_judged_again(self) -> None:
+    def test_trace_of_virtual_time_is_drawn(self) -> None:
         done = self.replay(source="explore")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("explore says: passed", done.stdout)
         self.assertTrue(self.html.exists())
 
     def test_replay_draws_a_trace_also_if_it_cannot_be_judged(self) -> None:
