@@ -21,6 +21,10 @@ from simulator.picture.reading import Message, Operation, Run
 # Values of the column of fates, before the reasons of losses.
 DELIVERED, UNDECIDED, FIRST_REASON = 0, 1, 2
 
+# A replica that floods its output, or breaks a rule with each message, makes no page too large.
+_MOST_LINES = 20_000
+_MOST_CHARACTERS = 2_000
+
 
 class _Names:
     """Numbers names in the order in which they come."""
@@ -72,9 +76,12 @@ def pack(run: Run) -> bytes:
     header = {
         "head": run.head, "end": run.end, "damage": run.damage,
         "replicas": run.ids("replicas"), "clients": run.ids("clients"),
-        "events": sorted(run.events, key=lambda event: event[0]),
-        "output": sorted(run.output, key=lambda line: line[0]),
-        "faults": sorted(run.faults, key=lambda fault: fault[0]),
+        "leftOut": {
+            "lines of output": max(0, len(run.output) - _MOST_LINES),
+            "faults": max(0, len(run.faults) - _MOST_LINES),
+            "events": max(0, len(run.events) - _MOST_LINES),
+        },
+        "events": _first(run.events), "output": _first(run.output), "faults": _first(run.faults),
     }
     header |= _messages(messages, blocks, processes, mids)
     header |= _operations(operations, blocks, processes, mids)
@@ -82,6 +89,15 @@ def pack(run: Run) -> bytes:
     header |= {"columns": blocks.columns, "texts": blocks.texts}
     encoded = json.dumps(header, separators=(",", ":")).encode("ascii")
     return zlib.compress(len(encoded).to_bytes(4, "little") + encoded + bytes(blocks.bytes), 9)
+
+
+def _first(records: list[list[Any]]) -> list[list[Any]]:
+    """The first records by their time, with texts of a length that a page can show."""
+    kept = sorted(records, key=lambda record: record[0])[:_MOST_LINES]
+    return [
+        [field[:_MOST_CHARACTERS] if isinstance(field, str) else field for field in record]
+        for record in kept
+    ]
 
 
 def _messages(

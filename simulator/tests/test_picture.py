@@ -126,6 +126,12 @@ class Picture(unittest.TestCase):
         self.assertEqual(header["faults"], [[410, "a fault", {"mids": ["01"]}]])
         self.assertEqual((header["end"], header["damage"]), (END, None))
 
+    def test_flood_of_output_is_shown_in_part(self) -> None:
+        lines = [["o", time, "0000", "out", "x" * 5_000] for time in range(20_003)]
+        header, _, _ = unpacked(reading.read(self.write(HEAD, *lines, END)))
+        self.assertEqual(header["leftOut"], {"lines of output": 3, "faults": 0, "events": 0})
+        self.assertEqual([len(header["output"]), len(header["output"][0][3])], [20_000, 2_000])
+
     def test_damaged_line_is_named_and_the_lines_before_it_are_kept(self) -> None:
         for line, what in DAMAGED.items():
             with self.subTest(line=line[:60]):

@@ -48,6 +48,7 @@ class Run {
             "head",
             "end",
             "damage",
+            "leftOut",
             "replicas",
             "clients",
             "processes",

@@ -38,6 +38,11 @@ class Summary {
         element("again").hidden = !head.command;
         element("damage").hidden = !damage;
         element("damage").textContent = damage ? `The trace is damaged or incomplete. ${damage}.` : "";
+        const left = Object.entries(this.app.run.leftOut).filter(([, count]) => count);
+        element("left-out").hidden = !left.length;
+        element("left-out").textContent = `The page has the first of many. Only the trace has the other ${left
+            .map(([what, count]) => `${formatCount(count)} ${what}`)
+            .join(" and ")}.`;
         element("settings").textContent = JSON.stringify(head.settings ?? {}, null, 2);
     }
 
