@@ -197,7 +197,7 @@ def _process(value: Any) -> str:
 def _body(content: Any) -> Body:
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
     if not isinstance(content, dict):
-        return Body(text, "(not JSON)", "", "", 0)
+        return Body(text, "(malformed)", "", "", 0)
     type, mid, leader = (content.get(key) for key in ("type", "MID", "leader"))
     return Body(
         text, type if isinstance(type, str) else "(no type)", mid if isinstance(mid, str) else "",

@@ -97,7 +97,7 @@ class Picture(unittest.TestCase):
         header, columns, texts = unpacked(reading.read(self.write(HEAD, *RECORDS, END)))
         self.assertEqual(header["processes"], ["0012", "0000", "0001", "0099"])
         self.assertEqual((header["firstSent"], columns["sent"]), (100, [0, 20, 30, 0]))
-        self.assertEqual([header["types"][type] for type in columns["type"]], ["put", "(not JSON)", "append", "append"])
+        self.assertEqual([header["types"][type] for type in columns["type"]], ["put", "(malformed)", "append", "append"])
         self.assertEqual(columns["from"], [0, 2, 1, 1])
         self.assertEqual(columns["to"], [1, 3, 2, 0])
         self.assertEqual(columns["term"], [0, 0, 4, 4])

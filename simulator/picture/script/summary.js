@@ -116,10 +116,12 @@ class Summary {
         if (/linearizab/i.test(check.name))
             return this.#placeOfOperations(this.#operations(this.end.linearizability?.mids));
         if (/incorrect/i.test(check.name) && run.faults.length) return this.#placeOfFault(0);
-        if (/died/i.test(check.name)) return this.#placeOfEvent("end");
+        if (/died/i.test(check.name)) return this.#placeOfEvent(([, kind]) => kind === "end");
+        if (/generated/i.test(check.name))
+            return this.#placeOfEvent(([, kind, data]) => kind === "no_get" && data.withheld);
         if (/seconds/i.test(check.name))
             return { from: run.finish - SECOND, to: run.finish, marked: [], item: null };
-        if (/unanswered|acknowledged|generated/i.test(check.name)) {
+        if (/unanswered|acknowledged/i.test(check.name)) {
             const open = requestsOf(run)
                 .filter((one) => !one.isAnswered)
                 .map((one) => one.last);
@@ -129,8 +131,8 @@ class Summary {
         return null;
     }
 
-    #placeOfEvent(kind) {
-        const index = this.app.run.events.findIndex((event) => event[1] === kind);
+    #placeOfEvent(isMeant) {
+        const index = this.app.run.events.findIndex(isMeant);
         if (index < 0) return null;
         const [time] = this.app.run.events[index];
         return {

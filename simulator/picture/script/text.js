@@ -81,6 +81,8 @@ function describeEvent([, kind, data]) {
             return `${data.replica} ended by itself${data.text ? `: ${data.text}` : ""}`;
         case "leader":
             return `${data.replica} is the leader${data.by ? `, says ${data.by}` : ""}${data.term ? `, term ${data.term}` : ""}`;
+        case "no_get":
+            return `client ${data.client} has no key to get${data.withheld ? ", because its puts wait" : ""}`;
         case "note":
             return String(data.text ?? "");
         default:
