@@ -105,3 +105,83 @@ fn full_output_ends_the_explorer_without_a_panic() {
         assert_eq!(run(&["--scenario", "/no/such/file"], Stdio::null(), stderr).0, Some(2));
     }
 }
+
+/// The lines of a trace file that the explorer writes.
+fn recorded(arguments: &[&str]) -> (i32, Vec<serde_json::Value>) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("run.trace");
+    let path = path.to_str().expect("UTF-8");
+    let (code, _, stderr) = explore(&[arguments, &["--trace-file", path]].concat());
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{error}: {stderr}"));
+    assert!(text.ends_with('\n'));
+    (code, text.lines().map(|line| serde_json::from_str(line).expect(line)).collect())
+}
+
+#[test]
+fn trace_file_has_each_message_with_its_fate_and_each_attempt_with_its_answer() {
+    let crash = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/partition-4.json");
+    let (code, lines) = recorded(&["--scenario", crash.to_str().expect("UTF-8"), "--seed", "1"]);
+    let [heading, records @ .., end] = &lines[..] else { panic!("no records") };
+    assert_eq!((code, &heading["kvstore_trace"], &heading["source"]), (0, &1.into(), &"explore".into()));
+    assert_eq!((&heading["scenario"], &heading["seed"]), (&"partition-4".into(), &1.into()));
+    assert_eq!(
+        (&end["verdict"], &end["linearizability"]["verdict"]),
+        (&"passed".into(), &"linearizable".into())
+    );
+    let of = |kind: &str| records.iter().filter(|record| record[0] == kind).collect::<Vec<_>>();
+    let (messages, asked, answers) = (of("m"), of("q"), of("a"));
+    assert!(messages.iter().enumerate().all(|(n, message)| message[2] == n), "messages count up from 0");
+    assert!(
+        messages.iter().all(|message| message[5]["src"] == message[3] && message[5]["dst"] == message[4])
+    );
+    let decided: std::collections::BTreeSet<_> =
+        [of("d"), of("x")].concat().iter().map(|record| record[2].as_u64()).collect();
+    assert!(decided.len() + 20 > messages.len(), "few messages are on their way at the end");
+    let between = messages
+        .iter()
+        .filter(|message| !asked.iter().any(|request| request[3] == message[3] || request[3] == message[4]));
+    assert_eq!(end["result"]["figures"]["messages"], between.count());
+    assert_eq!(asked.len(), answers.len(), "each attempt is answered in the end");
+    let redirects = answers.iter().filter(|answer| answer[3] == "redirect").count();
+    assert_eq!(end["result"]["figures"]["redirects"], redirects);
+    assert_eq!(asked.iter().filter(|request| request[4]["before"].is_string()).count(), redirects);
+    let events = of("e");
+    let kinds: std::collections::BTreeSet<_> = events.iter().filter_map(|event| event[2].as_str()).collect();
+    assert!(["heal", "leader", "note", "partition"].iter().all(|kind| kinds.contains(kind)), "{kinds:?}");
+    assert!(of("o").iter().any(|line| line[4].as_str().is_some_and(|text| text.starts_with("leads term "))));
+    assert!(of("x").iter().any(|lost| lost[3] == "partition"));
+}
+
+#[test]
+fn trace_file_of_a_failure_names_the_rule_and_its_requests_or_replicas() {
+    let fails = |bug: &str| {
+        let mut runs =
+            (0..100).map(|seed: u32| recorded(&["--bug", bug, "--seed", &seed.to_string(), "--no-minimise"]));
+        runs.find(|(code, _)| *code == 1).expect("one of them fails").1
+    };
+    for (bug, rule, involved) in
+        [("votes-twice", "vote once", "replicas"), ("reads-before-noop", "answers in order", "mids")]
+    {
+        let lines = fails(bug);
+        let end = lines.last().expect("a last line");
+        let name = format!("kvstore with {bug}");
+        assert_eq!((&lines[0]["replica"], &end["verdict"]), (&name.into(), &"failed".into()));
+        assert_eq!((&end["checks"][0]["name"], &end["checks"][0]["passed"]), (&rule.into(), &false.into()));
+        let fault = lines.iter().find(|line| line[0] == "f").expect("a fault");
+        assert!(fault[3][involved].as_array().is_some_and(|ids| !ids.is_empty()), "{fault}");
+    }
+}
+
+#[test]
+fn same_seed_has_the_same_trace_file() {
+    let first = recorded(&["--seed", "5"]).1;
+    assert!(first.len() > 500);
+    assert!(first == recorded(&["--seed", "5"]).1);
+}
+
+#[test]
+fn trace_file_that_cannot_be_written_is_refused() {
+    let (code, stdout, stderr) = explore(&["--seed", "5", "--trace-file", "/no/such/file"]);
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    assert!(stderr.contains("/no/such/file: No such file"), "{stderr}");
+}

@@ -7,5 +7,6 @@
     reader      a file -> its records, up to the first damage
     evidence    records -> the requests, events and counts of the run
     replay      the evidence -> a result like that of the run
+    explored    the trace of the explorer -> its verdict, and one on its history
     cli         `run.py replay`
 """

@@ -10,8 +10,8 @@ from pathlib import Path
 from simulator import build, history, picture, report
 from simulator.console import Console
 from simulator.judge import judged
-from simulator.trace.outline import RUN
-from simulator.trace.reader import TraceError
+from simulator.trace import explored
+from simulator.trace.reader import Reader, TraceError
 from simulator.trace.replay import replay
 
 CORRECT, INCORRECT, BAD_USAGE = 0, 1, 2
@@ -62,11 +62,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 def _replay(chosen: argparse.Namespace) -> int:
     console = Console()
     if chosen.report:
-        drawn = picture.write(chosen.trace, chosen.report)
+        picture.write(chosen.trace, chosen.report)
         console.notice(f"{chosen.report}: the picture of the run")
-        if drawn.source != RUN:
-            console.notice(drawn.damage or f"{chosen.trace}: {drawn.source} says: {drawn.verdict}")
-            return CORRECT if drawn.verdict == "passed" and drawn.damage is None else INCORRECT
+    reader = Reader(chosen.trace)
+    if reader.heading.get("source") == explored.SOURCE:
+        return CORRECT if explored.judged_again(reader, _checker(chosen), console) else INCORRECT
+    reader.close()
     replayed = replay(chosen.trace)
     result = replayed.result
     console.notice(f"{result.scenario.name}: seed {result.seed}, a trace of {replayed.messages:,} messages")
@@ -76,8 +77,8 @@ def _replay(chosen: argparse.Namespace) -> int:
         console.error(replayed.damage)
     for contradiction in replayed.contradictions:
         console.error(f"{chosen.trace}: {contradiction}")
-    if chosen.check:
-        checker = build.own_program() if chosen.checker is None else chosen.checker.resolve()
+    checker = _checker(chosen)
+    if checker is not None:
         result = judged(result, checker, console)
     console.line(report.render(result, coloured=console.is_terminal))
     if chosen.history:
@@ -86,3 +87,9 @@ def _replay(chosen: argparse.Namespace) -> int:
         chosen.json.write_text(json.dumps(result.to_json(), indent=2) + "\n")
     is_sound = replayed.damage is None and not replayed.contradictions
     return CORRECT if is_sound and result.is_correct else INCORRECT
+
+
+def _checker(chosen: argparse.Namespace) -> Path | None:
+    if not chosen.check:
+        return None
+    return build.own_program() if chosen.checker is None else Path(chosen.checker).resolve()

@@ -65,6 +65,9 @@ class Reader:
                     self.stop("is no record")
                     return
 
+    def close(self) -> None:
+        self._file.close()
+
     def stop(self, what: str) -> None:
         """Note damage at the line that was read last."""
         self.damage = f"{self._path}: line {self._line:,} {what}; the lines before it are used"

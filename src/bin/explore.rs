@@ -1,5 +1,7 @@
 //! Runs the cluster in virtual time from many seeds. If a run fails, it shows how.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,9 +14,10 @@ use kvstore::sim::bugs::Bug;
 use kvstore::sim::coverage::Coverage;
 use kvstore::sim::minimise::{Minimal, minimise};
 use kvstore::sim::plan::Plan;
+use kvstore::sim::recorder::Heading;
 use kvstore::sim::scenario::Source;
 use kvstore::sim::trace::excerpt;
-use kvstore::sim::{Figures, Outcome, run, swarm};
+use kvstore::sim::{Figures, Outcome, record, run, swarm};
 use kvstore::tuning::Tuning;
 use kvstore::{err_line as eprintln, out as print, out_line as println};
 use parking_lot::Mutex;
@@ -68,6 +71,10 @@ struct Options {
     /// Write the transcript of the one seed to stdout.
     #[arg(long, requires = "seed")]
     trace: bool,
+
+    /// Write all messages, events and requests of the one seed to a file, as run.py --trace does.
+    #[arg(long, value_name = "FILE", requires = "seed")]
+    trace_file: Option<PathBuf>,
 
     /// Show a failure as the seed found it, without a search for the shortest plan that fails.
     #[arg(long)]
@@ -224,8 +231,13 @@ impl Explorer<'_> {
     }
 
     fn show_one(&self, seed: u64, bug: Option<Bug>) -> Result<bool, Refusal> {
-        let outcome = run(&self.plan(seed), bug, self.options.trace);
-        print!("{}", outcome.trace);
+        let outcome = match &self.options.trace_file {
+            None => run(&self.plan(seed), bug, self.options.trace),
+            Some(path) => self.record(path, seed, bug)?,
+        };
+        if self.options.trace {
+            print!("{}", outcome.trace);
+        }
         match outcome.violation {
             None => {
                 eprintln!(
@@ -242,6 +254,20 @@ impl Explorer<'_> {
         }
     }
 
+    /// Runs a plan and writes its trace to a file, which is created before the run.
+    fn record(&self, path: &Path, seed: u64, bug: Option<Bug>) -> Result<Outcome, Refusal> {
+        let refused = |error: std::io::Error| Refusal(format!("{}: {error}", path.display()));
+        let mut file = File::create(path).map_err(refused)?;
+        let scenario = self.options.scenario.as_deref().and_then(Path::file_stem);
+        let heading = Heading {
+            scenario: scenario.map_or_else(|| "swarm".to_owned(), |name| name.to_string_lossy().into_owned()),
+            command: self.repeats(seed),
+        };
+        let (outcome, recorded) = record(&self.plan(seed), bug, &heading);
+        file.write_all(recorded.as_bytes()).map_err(refused)?;
+        Ok(outcome)
+    }
+
     /// Prints the seed, the rule, the command that repeats the run, and the shortest plan that
     /// fails with its transcript.
     fn show_failure(&self, seed: u64, bug: Option<Bug>) -> Result<(), Refusal> {
@@ -249,9 +275,7 @@ impl Explorer<'_> {
         if let Some(violation) = run(&plan, bug, false).violation {
             println!("\nseed {seed}: {violation}");
         }
-        let tuning = self.options.tuning.as_ref().map(|tuning| format!(" --tuning '{tuning}'"));
-        let tuning = tuning.unwrap_or_default();
-        println!("replay: {}{tuning}", self.command(self.options.scenario.as_deref(), seed));
+        println!("replay: {}", self.repeats(seed));
         if self.options.no_minimise {
             return Ok(());
         }
@@ -272,6 +296,12 @@ impl Explorer<'_> {
             self.command(Some(&self.options.save), seed)
         );
         Ok(())
+    }
+
+    /// The command that repeats a run as the seed drew it.
+    fn repeats(&self, seed: u64) -> String {
+        let tuning = self.options.tuning.as_ref().map(|tuning| format!(" --tuning '{tuning}'"));
+        self.command(self.options.scenario.as_deref(), seed) + &tuning.unwrap_or_default()
     }
 
     fn command(&self, scenario: Option<&Path>, seed: u64) -> String {

@@ -84,7 +84,8 @@ pub struct Asked {
     /// The replica that answered.
     pub answered_by: Option<usize>,
     template: Command, // the command of each attempt, with empty values to be filled in
-    pub(super) retry_of: Option<usize>, // the attempt before this one, if no copy of it can still arrive
+    pub(super) before: Option<usize>, // the attempt before this one
+    pub(super) retry_of: Option<usize>, // the same, if no copy of it can still arrive
     attempt: usize,    // the number of this attempt at the operation, from 1
     client: usize,
     to: usize,    // the last receiver
@@ -227,6 +228,7 @@ impl Clients {
             returned: None,
             outcome: None,
             answered_by: None,
+            before: None,
             retry_of: None,
             attempt: 1,
             client,

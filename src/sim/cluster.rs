@@ -3,6 +3,7 @@
 //! another source, so one plan gives one run, to the byte, on any machine.
 
 use fastrand::Rng;
+use serde_json::json;
 
 use super::bugs::Bug;
 use super::clients::{Clients, Follows, Sending};
@@ -14,6 +15,7 @@ use super::liveness;
 use super::network::{Fate, Network};
 use super::plan::{Plan, Storage};
 use super::queue::{Event, Queue};
+use super::recorder::{Heading, MessageNumber, Recorder};
 use super::requester::Requester;
 use super::server::Server;
 use super::trace::Trace;
@@ -28,6 +30,9 @@ use crate::replica::{Effect, Options};
 use crate::replication::Message;
 use crate::request::Response;
 use crate::wire::{self, Decoder};
+
+/// A datagram on a link that a fault holds: its sender, receiver, number and messages.
+type Held = (usize, usize, MessageNumber, Vec<Inbound>);
 
 /// A cluster, its clients, and the network between them.
 pub struct Cluster {
@@ -44,7 +49,7 @@ pub struct Cluster {
     pub(super) recovery_us: Option<Micros>, // how long a healthy majority took to acknowledge a put
     queue: Queue,
     decoders: Vec<Decoder>, // used if the plan encodes datagrams
-    held: Vec<(usize, usize, Vec<Inbound>)>,
+    held: Vec<Held>,
     requester: Requester,
     pub(super) traffic: Traffic,
     transfers: Transfers,
@@ -159,6 +164,25 @@ impl Cluster {
         self.scales = Some(Vec::new());
     }
 
+    /// From now on the cluster records a trace for a file.
+    pub(super) fn record(&mut self, bug: Option<Bug>, heading: &Heading) {
+        self.trace.recorder = Some(Recorder::new(&self.plan, bug, &self.clients, heading));
+    }
+
+    /// Records the links that faults cut now, because some have changed.
+    pub(super) fn record_links(&mut self) {
+        if let Some(recorder) = &mut self.trace.recorder {
+            recorder.links(self.now, &self.network);
+        }
+    }
+
+    /// Records an event of a replica.
+    pub(super) fn record_event(&mut self, kind: &str, at: usize) {
+        if let Some(recorder) = &mut self.trace.recorder {
+            recorder.event(self.now, kind, &json!({ "replica": self.servers[at].id().to_string() }));
+        }
+    }
+
     pub(super) fn schedule(&mut self, at: Micros, event: Event) {
         self.queue.push(at, event);
     }
@@ -208,7 +232,7 @@ impl Cluster {
                 let sending = self.clients.start(self.now, number, &up);
                 self.ask(sending);
             }
-            Event::Request { to, number } => self.request(to, number),
+            Event::Request { to, number, message } => self.request(to, number, message),
             Event::TimeOut(number) => {
                 let up = self.up();
                 if let Some(sending) = self.clients.time_out(self.now, number, &up) {
@@ -221,8 +245,8 @@ impl Cluster {
                 let follows = self.clients.repeat(self.now, client, &up);
                 self.follow(follows);
             }
-            Event::Response { from, response } => return self.respond(from, &response),
-            Event::Deliver { from, to, inputs } => self.deliver(from, to, inputs),
+            Event::Response { from, response, message } => return self.respond(from, &response, message),
+            Event::Deliver { from, to, inputs, message } => self.deliver(from, to, inputs, message),
             Event::Batch { at, life } if self.lives(at, life) => return self.batch(at),
             Event::Transmit { at, life } if self.lives(at, life) => return self.transmit(at),
             Event::Release { at, life } if self.lives(at, life) => {
@@ -259,9 +283,17 @@ impl Cluster {
         }
         let Some(to) = to else { return };
         self.trace.request(self.now, &self.clients.all()[number].request, to, lost);
+        let id = self.servers[to].id();
+        let message = self.trace.recorder.as_mut().map_or(0, |recorder| {
+            let message = recorder.request(self.now, &self.clients, number, id);
+            if lost {
+                recorder.loses(self.now, message, "client");
+            }
+            message
+        });
         if !lost {
             let at = self.now + self.network.delay_us();
-            self.schedule(at, Event::Request { to, number });
+            self.schedule(at, Event::Request { to, number, message });
         }
     }
 
@@ -274,18 +306,38 @@ impl Cluster {
         Ok(())
     }
 
-    fn request(&mut self, to: usize, number: usize) {
-        if self.servers[to].replica().is_some() {
+    fn request(&mut self, to: usize, number: usize, message: MessageNumber) {
+        if self.arrives_at(to, message) {
             let request = self.clients.all()[number].request.clone();
             self.servers[to].receive(Inbound::Client(request));
             self.wake_consensus(to);
         }
     }
 
-    fn respond(&mut self, from: usize, response: &Response) -> Result<(), Violation> {
+    /// Whether a message finds its receiver up. A message to a replica that is down is lost.
+    fn arrives_at(&mut self, to: usize, message: MessageNumber) -> bool {
+        let is_up = self.servers[to].replica().is_some();
+        if let Some(recorder) = &mut self.trace.recorder {
+            if is_up {
+                recorder.arrives(self.now, message);
+            } else {
+                recorder.loses(self.now, message, "down");
+            }
+        }
+        is_up
+    }
+
+    fn respond(&mut self, from: usize, response: &Response, message: MessageNumber) -> Result<(), Violation> {
         self.trace.response(self.now, from, response);
         let up = self.up();
+        let is_first = self.clients.asked(&response.id).is_some_and(|asked| asked.outcome.is_none());
         let follows = self.clients.receive(self.now, from, response, &up);
+        if let Some(recorder) = &mut self.trace.recorder {
+            recorder.arrives(self.now, message);
+            if let Some(asked) = self.clients.asked(&response.id).filter(|_| is_first) {
+                recorder.answer(self.now, asked, response.leader);
+            }
+        }
         let follows = follows.map_err(|detail| Violation::new("answered once", self.now, from, detail))?;
         self.follow(follows);
         Ok(())
@@ -303,8 +355,8 @@ impl Cluster {
 
     // The stages of a replica.
 
-    fn deliver(&mut self, from: usize, to: usize, inputs: Vec<Inbound>) {
-        if self.servers[to].replica().is_none() {
+    fn deliver(&mut self, from: usize, to: usize, inputs: Vec<Inbound>, message: MessageNumber) {
+        if !self.arrives_at(to, message) {
             return;
         }
         for input in inputs {
@@ -352,6 +404,11 @@ impl Cluster {
         self.coverage.leaderships_transferred += u64::from(self.leadership.note(&moment));
         if !before.led && moment.node().is_leader() {
             self.elected_at.push(self.now);
+            if let Some(recorder) = &mut self.trace.recorder {
+                let (leader, term) =
+                    (self.servers[at].id().to_string(), moment.node().hard_state().current_term);
+                recorder.event(self.now, "leader", &json!({ "replica": leader, "by": leader, "term": term }));
+            }
         }
         let strike = self.strike_on(at, &before, &effects);
         self.perform(at, effects);
@@ -438,14 +495,20 @@ impl Cluster {
 
     pub(super) fn send(&mut self, at: usize, datagram: Datagram) -> Result<(), Violation> {
         self.wake_requester()?;
+        let from = self.servers[at].id();
         match datagram {
             Datagram::Client(response) => self.answer(at, response),
             Datagram::Forward { to, request } => {
-                self.route(at, usize::from(to.number()), vec![Inbound::Client(request)]);
+                let recorder = self.trace.recorder.as_mut();
+                let number = recorder.map_or(0, |recorder| recorder.forward(self.now, (from, to), &request));
+                self.route(at, usize::from(to.number()), number, vec![Inbound::Client(request)]);
             }
             Datagram::ReadIndex { to, message } => {
-                let from = self.servers[at].id();
-                self.route(at, usize::from(to.number()), vec![Inbound::ReadIndex { from, message }]);
+                let recorder = self.trace.recorder.as_mut();
+                let number =
+                    recorder.map_or(0, |recorder| recorder.read_index(self.now, (from, to), &message));
+                let inputs = vec![Inbound::ReadIndex { from, message }];
+                self.route(at, usize::from(to.number()), number, inputs);
             }
             Datagram::Peer { to, leader, messages } => {
                 self.invariants.check_datagram(self.now, at, &messages)?;
@@ -454,17 +517,29 @@ impl Cluster {
                     scales.len()
                 });
                 self.traffic.note_datagram(&messages, bytes);
+                let recorder = self.trace.recorder.as_mut();
+                let message =
+                    recorder.map_or(0, |recorder| recorder.datagram(self.now, (from, to), leader, &messages));
                 let inputs = self.through_the_wire(at, to, leader, messages);
-                self.route(at, usize::from(to.number()), inputs);
+                self.route(at, usize::from(to.number()), message, inputs);
             }
         }
         Ok(())
     }
 
     fn answer(&mut self, from: usize, response: Response) {
-        if !self.clients.loses() {
+        let is_lost = self.clients.loses();
+        let id = self.servers[from].id();
+        let message = self.trace.recorder.as_mut().map_or(0, |recorder| {
+            let message = recorder.response(self.now, id, &response);
+            if is_lost {
+                recorder.loses(self.now, message, "client");
+            }
+            message
+        });
+        if !is_lost {
             let at = self.now + self.network.delay_us();
-            self.schedule(at, Event::Response { from, response });
+            self.schedule(at, Event::Response { from, response, message });
         }
     }
 
@@ -487,7 +562,7 @@ impl Cluster {
         arrived
     }
 
-    pub(super) fn route(&mut self, from: usize, to: usize, inputs: Vec<Inbound>) {
+    fn route(&mut self, from: usize, to: usize, message: MessageNumber, inputs: Vec<Inbound>) {
         match self.network.route(self.now, from, to) {
             Fate::Arrives(mut times) => {
                 // A connection repeats no request, or its client would get two answers.
@@ -495,12 +570,15 @@ impl Cluster {
                 times.truncate(if is_request { 1 } else { times.len() });
                 self.coverage.repeated += times.len() as u64 - 1;
                 for at in times {
-                    self.schedule(at, Event::Deliver { from, to, inputs: inputs.clone() });
+                    self.schedule(at, Event::Deliver { from, to, inputs: inputs.clone(), message });
                 }
             }
-            Fate::Waits => self.held.push((from, to, inputs)),
+            Fate::Waits => self.held.push((from, to, message, inputs)),
             Fate::Lost { cut } => {
                 self.coverage.lost += 1;
+                if let Some(recorder) = &mut self.trace.recorder {
+                    recorder.loses(self.now, message, if cut { "partition" } else { "chance" });
+                }
                 self.trace.loss(self.now, from, to, &inputs, cut);
             }
         }
@@ -511,8 +589,8 @@ impl Cluster {
         let (released, held) =
             std::mem::take(&mut self.held).into_iter().partition(|held| (held.0, held.1) == (from, to));
         self.held = held;
-        for (from, to, inputs) in released {
-            self.route(from, to, inputs);
+        for (from, to, message, inputs) in released {
+            self.route(from, to, message, inputs);
         }
     }
 }

@@ -31,6 +31,7 @@ impl Cluster {
                     _ => format!("starts (life {life}) from the snapshot {snapshot}"),
                 });
                 self.set_timer(at);
+                self.record_event("back", at);
                 Ok(())
             }
             Err(refusal @ Refusal::Gap { .. }) => {

@@ -84,6 +84,7 @@ impl Cluster {
             FaultKind::Pause(target) => {
                 let at = self.resolve(target)?;
                 self.servers[at].paused += 1;
+                self.record_event("pause", at);
                 Some(Undo::Resume(at))
             }
             FaultKind::Clog(target) => {
@@ -166,7 +167,10 @@ impl Cluster {
                 }
             }
             Undo::ClockRate(at) => self.set_clock_rate(at, self.plan.clock_rate(at)),
-            Undo::Mend(links) => links.into_iter().for_each(|(from, to)| self.network.mend(from, to)),
+            Undo::Mend(links) => {
+                links.into_iter().for_each(|(from, to)| self.network.mend(from, to));
+                self.record_links();
+            }
             Undo::Release(links) => {
                 links.into_iter().for_each(|(from, to)| {
                     if self.network.release(from, to) {
@@ -223,6 +227,7 @@ impl Cluster {
             return false;
         }
         self.servers[at].stop();
+        self.record_event(if self.plan.storage == Storage::Memory { "kill" } else { "restart" }, at);
         let damage = self.servers[at].disk.crash(&mut self.rng);
         self.invariants.after_crash(self.now, at, &self.servers);
         self.coverage.crashes += 1;
@@ -255,6 +260,7 @@ impl Cluster {
             self.schedule(self.now, Event::Transmit { at, life });
         }
         self.schedule(self.now, Event::Batch { at, life });
+        self.record_event("resume", at);
     }
 
     pub(super) fn unclog(&mut self, at: usize) {
@@ -305,6 +311,7 @@ impl Cluster {
 
     pub(super) fn cut(&mut self, links: Vec<(usize, usize)>) -> Undo {
         links.iter().for_each(|&(from, to)| self.network.cut(from, to));
+        self.record_links();
         Undo::Mend(links)
     }
 

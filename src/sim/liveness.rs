@@ -134,6 +134,7 @@ fn settle(cluster: &mut Cluster, majority: &[usize]) -> Result<(), Violation> {
 fn heal(cluster: &mut Cluster, liveness: &Liveness) -> Result<(), Violation> {
     cluster.faults.forget();
     cluster.network.heal();
+    cluster.record_links();
     cluster.clients.heal();
     for at in 0..cluster.servers.len() {
         // The clocks of the other replicas heal, too: a deaf leader steps down only by its own

@@ -29,6 +29,7 @@
 //! | `invariants` | the rules that must always hold, one file each |
 //! | `coverage` | counts of the situations that runs reach |
 //! | `trace` | a space-time transcript of a run |
+//! | `recorder` | the trace of a run in a file, as `run.py` writes it |
 //! | `traffic` | counts of the messages between replicas |
 //! | `leadership` | the leaderships that are handed over |
 //! | `transfers` | the snapshots on their way to followers |
@@ -83,6 +84,7 @@ mod network;
 pub mod operations;
 pub mod plan;
 mod queue;
+pub mod recorder;
 mod requester;
 mod run;
 pub mod scenario;
@@ -96,4 +98,4 @@ pub mod wall_clock;
 #[cfg(test)]
 mod tests;
 
-pub use run::{Figures, Outcome, run};
+pub use run::{Figures, Outcome, record, run};

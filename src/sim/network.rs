@@ -126,6 +126,11 @@ impl Network {
         self.link(from, to).cuts += 1;
     }
 
+    /// Whether a cut stops all messages from one replica to the other.
+    pub fn is_cut(&self, from: usize, to: usize) -> bool {
+        self.links.get(&(from, to)).is_some_and(|link| link.cuts > 0)
+    }
+
     /// Takes back one cut.
     pub fn mend(&mut self, from: usize, to: usize) {
         let cuts = &mut self.link(from, to).cuts;

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use super::recorder::MessageNumber;
 use crate::exchange::Inbound;
 use crate::micros::Micros;
 use crate::request::Response;
@@ -12,8 +13,8 @@ use crate::request::Response;
 pub(super) enum Event {
     /// A client makes its next request.
     Start(usize),
-    /// A request arrives at a replica.
-    Request { to: usize, number: usize },
+    /// A request arrives at a replica, as the message of this number in a trace.
+    Request { to: usize, number: usize, message: MessageNumber },
     /// A client has waited long enough for an answer.
     TimeOut(usize),
     /// A client in a circle has paused long enough.
@@ -21,9 +22,9 @@ pub(super) enum Event {
     /// The loop that sends all requests has slept long enough.
     Poll,
     /// An answer arrives.
-    Response { from: usize, response: Response },
+    Response { from: usize, response: Response, message: MessageNumber },
     /// A datagram from another replica arrives.
-    Deliver { from: usize, to: usize, inputs: Vec<Inbound> },
+    Deliver { from: usize, to: usize, inputs: Vec<Inbound>, message: MessageNumber },
     /// A consensus stage wakes up, in this life of its replica.
     Batch { at: usize, life: u32 },
     /// A sender stage wakes up.

@@ -8,6 +8,7 @@ use super::coverage::Coverage;
 use super::invariants::Violation;
 use super::measure::Latencies;
 use super::plan::Plan;
+use super::recorder::Heading;
 use super::traffic::Traffic;
 use crate::micros::Micros;
 use crate::reply::Reply;
@@ -64,7 +65,20 @@ pub struct Figures {
 /// Runs a plan, with a bug around each replica if one is given, and with a transcript if it is
 /// wanted. The same plan always has the same outcome.
 pub fn run(plan: &Plan, bug: Option<Bug>, traced: bool) -> Outcome {
-    let mut cluster = Cluster::new(plan.clone(), bug, traced);
+    run_cluster(&mut Cluster::new(plan.clone(), bug, traced))
+}
+
+/// Runs a plan as [`run`] does, with a transcript, and returns its trace for a file, too.
+pub fn record(plan: &Plan, bug: Option<Bug>, heading: &Heading) -> (Outcome, String) {
+    let mut cluster = Cluster::new(plan.clone(), bug, true);
+    cluster.record(bug, heading);
+    let outcome = run_cluster(&mut cluster);
+    let recorder = cluster.trace.recorder.take();
+    let recorded = recorder.map_or_else(String::new, |recorder| recorder.end(&cluster.clients, &outcome));
+    (outcome, recorded)
+}
+
+fn run_cluster(cluster: &mut Cluster) -> Outcome {
     // A bug may break an assertion before it breaks a rule.
     let ended = catch_unwind(AssertUnwindSafe(|| cluster.run()));
     let violation = match ended {
@@ -78,7 +92,7 @@ pub fn run(plan: &Plan, bug: Option<Bug>, traced: bool) -> Outcome {
     Outcome {
         violation,
         coverage: cluster.coverage().clone(),
-        figures: figures(&cluster),
+        figures: figures(cluster),
         recovery_us: cluster.recovery_us(),
         virtual_us: cluster.now(),
         trace: cluster.trace().text().to_owned(),

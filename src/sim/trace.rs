@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use raft::text::describe;
 
 use super::invariants::Before;
+use super::recorder::Recorder;
 use super::server::Server;
 use crate::command::Command;
 use crate::exchange::{Inbound, Outbound, ReadIndex};
@@ -27,10 +28,12 @@ pub enum Place {
     Replica(usize),
 }
 
-/// A transcript in the making; empty if it is not wanted.
+/// A transcript in the making; empty if it is not wanted. The same goes to the file of a trace, if
+/// that is wanted.
 #[derive(Debug)]
 pub struct Trace {
     text: Option<String>,
+    pub(super) recorder: Option<Recorder>,
 }
 
 impl Trace {
@@ -39,7 +42,7 @@ impl Trace {
         let columns = (0..replicas).map(|n| format!("{:<COLUMN$}", format!("{n:04X}")));
         let heading =
             || format!("{:>12}  {:<COLUMN$}{}\n", "seconds", "network", columns.collect::<String>());
-        Self { text: wanted.then(heading) }
+        Self { text: wanted.then(heading), recorder: None }
     }
 
     /// The transcript so far.
@@ -47,7 +50,20 @@ impl Trace {
         self.text.as_deref().unwrap_or_default()
     }
 
+    /// Tells an event that is no message.
     pub(super) fn say(&mut self, now: Micros, place: Place, what: impl FnOnce() -> String) {
+        if self.text.is_none() && self.recorder.is_none() {
+            return;
+        }
+        let what = what();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.say(now, place, &what);
+        }
+        self.tell(now, place, || what);
+    }
+
+    /// Tells a message, for which a recorder has records of their own.
+    fn tell(&mut self, now: Micros, place: Place, what: impl FnOnce() -> String) {
         let Some(text) = &mut self.text else { return };
         let column = match place {
             Place::Network => 0,
@@ -59,7 +75,7 @@ impl Trace {
     }
 
     pub(super) fn request(&mut self, now: Micros, request: &Request, to: usize, lost: bool) {
-        self.say(now, Place::Network, || {
+        self.tell(now, Place::Network, || {
             let what = match &request.command {
                 Command::One(Operation::Get { key }) => format!("get {key}"),
                 Command::One(Operation::Set(set)) if set.is_plain() => {
@@ -73,17 +89,19 @@ impl Trace {
     }
 
     pub(super) fn response(&mut self, now: Micros, from: usize, response: &Response) {
-        self.say(now, Place::Network, || format!("{} ← {from:04X} {}", response.id.client, answer(response)));
+        self.tell(now, Place::Network, || {
+            format!("{} ← {from:04X} {}", response.id.client, answer(response))
+        });
     }
 
     pub(super) fn arrival(&mut self, now: Micros, from: usize, to: usize, input: &Inbound) {
-        self.say(now, Place::Replica(to), || format!("← {from:04X} {}", show(input)));
+        self.tell(now, Place::Replica(to), || format!("← {from:04X} {}", show(input)));
     }
 
     pub(super) fn loss(&mut self, now: Micros, from: usize, to: usize, inputs: &[Inbound], cut: bool) {
         for input in inputs {
             let how = if cut { "is cut off" } else { "is lost" };
-            self.say(now, Place::Replica(from), || format!("→ {to:04X} {how}: {}", show(input)));
+            self.tell(now, Place::Replica(from), || format!("→ {to:04X} {how}: {}", show(input)));
         }
     }
 
@@ -95,8 +113,8 @@ impl Trace {
         before: &Before,
         after: &Server,
     ) {
-        let Some(node) = after.replica().map(crate::replica::Replica::node).filter(|_| self.text.is_some())
-        else {
+        let is_wanted = self.text.is_some() || self.recorder.is_some();
+        let Some(node) = after.replica().map(crate::replica::Replica::node).filter(|_| is_wanted) else {
             return;
         };
         let (term, led) = (node.hard_state().current_term, node.is_leader());
@@ -115,27 +133,33 @@ impl Trace {
             self.say(now, Place::Replica(at), || format!("applies {entry}"));
         }
         for effect in effects {
-            self.say(now, Place::Replica(at), || match effect {
-                Effect::Persist(persist) => {
-                    let (number, first, count) = (persist.number, persist.first_index, persist.entries.len());
-                    let term = persist.hard_state.current_term;
-                    let anew = persist.base.map_or(String::new(), |base| format!(", a new log after {base}"));
-                    format!("writes {number}: term {term}{anew}, {count} entries from {first}")
-                }
-                Effect::SaveSnapshot(snapshot) => format!("saves the snapshot {}", snapshot.id),
-                Effect::Compact(base) => format!("compacts its log up to {base}"),
-                Effect::Send(Outbound::Peer { to, message, .. }) => format!("→ {to} {message}"),
-                Effect::Send(Outbound::Client(response)) => {
-                    format!("→ {} {}", response.id.client, answer(response))
-                }
-                Effect::Send(Outbound::Forward { to, request }) => {
-                    format!("→ {to} #{} of {}", request.id.mid, request.id.client)
-                }
-                Effect::Send(Outbound::ReadIndex { to, message }) => {
-                    format!("→ {to} {}", show_index(message))
-                }
-            });
+            if matches!(effect, Effect::Send(_)) {
+                self.tell(now, Place::Replica(at), || describe_effect(effect));
+            } else {
+                self.say(now, Place::Replica(at), || describe_effect(effect));
+            }
         }
+    }
+}
+
+fn describe_effect(effect: &Effect) -> String {
+    match effect {
+        Effect::Persist(persist) => {
+            let (number, first, count) = (persist.number, persist.first_index, persist.entries.len());
+            let term = persist.hard_state.current_term;
+            let anew = persist.base.map_or(String::new(), |base| format!(", a new log after {base}"));
+            format!("writes {number}: term {term}{anew}, {count} entries from {first}")
+        }
+        Effect::SaveSnapshot(snapshot) => format!("saves the snapshot {}", snapshot.id),
+        Effect::Compact(base) => format!("compacts its log up to {base}"),
+        Effect::Send(Outbound::Peer { to, message, .. }) => format!("→ {to} {message}"),
+        Effect::Send(Outbound::Client(response)) => {
+            format!("→ {} {}", response.id.client, answer(response))
+        }
+        Effect::Send(Outbound::Forward { to, request }) => {
+            format!("→ {to} #{} of {}", request.id.mid, request.id.client)
+        }
+        Effect::Send(Outbound::ReadIndex { to, message }) => format!("→ {to} {}", show_index(message)),
     }
 }
 

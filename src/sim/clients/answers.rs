@@ -115,7 +115,8 @@ impl Clients {
         let again = self.ask(now, wanted, client, task, None, up);
         let are_copies_settled = self.asked[declined].answers == self.asked[declined].copies;
         let asked = &mut self.asked[again.number];
-        (asked.retry_of, asked.attempt) = (are_copies_settled.then_some(declined), attempt + 1);
+        (asked.before, asked.attempt) = (Some(declined), attempt + 1);
+        asked.retry_of = asked.before.filter(|_| are_copies_settled);
         asked.request.id.client = id.client; // the client may have changed its ID since
         again
     }

@@ -4,6 +4,7 @@ use linearizability::{command as judge, key_value as history};
 
 use super::{Asked, Clients, PROBE};
 use crate::bytes::Bytes;
+use crate::id::Id;
 use crate::request::RequestId;
 
 impl Clients {
@@ -21,6 +22,16 @@ impl Clients {
     /// The request with this ID.
     pub fn asked(&self, id: &RequestId) -> Option<&Asked> {
         self.asked.get(self.number(id)?)
+    }
+
+    /// The IDs with which clients begin.
+    pub fn ids(&self) -> impl Iterator<Item = Id> {
+        self.clients.iter().map(|client| client.id)
+    }
+
+    /// The leader that the client of this request believes in.
+    pub fn leader_of(&self, number: usize) -> Option<usize> {
+        self.clients[self.asked[number].client].leader
     }
 
     /// All requests that were made.

@@ -11,7 +11,7 @@ use crate::sim::history;
 /// How much the judge of commands may spend on keys that are judged together: some milliseconds.
 const COMMAND_LIMITS: Limits = Limits { memory: 20_000_000, work: 200_000 };
 
-const NAME: &str = "linearizability";
+pub(in crate::sim) const NAME: &str = "linearizability";
 
 /// Judges the history that the clients have seen until now, of replicas whose wall clocks differed
 /// by so much at most. Returns whether the judge came to its end. It must, if clients only put and

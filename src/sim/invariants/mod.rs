@@ -60,6 +60,7 @@ use crate::request::Response;
 use crate::state_machine::Settings;
 
 pub use knowledge::Knowledge;
+pub(super) use linearizable::NAME as LINEARIZABILITY;
 
 /// A broken rule: where, when and how.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,52 @@
+"""The trace of a run in virtual time, as far as it can be judged here.
+
+The explorer checks rules about the inside of replicas, of which a trace has only the verdict. The
+history of the clients is judged again if the checker knows all of its operations.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from simulator.checks import Verdict
+from simulator.console import Output
+from simulator.judge import judge
+from simulator.trace.evidence import BrokenRecord, Evidence
+from simulator.trace.reader import Reader
+from simulator.trace.recorder import ANSWERS
+
+SOURCE = "explore"
+_KNOWN = frozenset((*ANSWERS, "put"))
+
+
+def judged_again(reader: Reader, checker: Path | None, console: Output) -> bool:
+    """Tell the verdict of the explorer and that on the history; true if both are good."""
+    evidence = Evidence(reader.heading)
+    try:
+        evidence.take_all(reader)
+    except BrokenRecord as error:
+        reader.stop(str(error))
+    name, seed = reader.heading.get("scenario"), reader.heading.get("seed")
+    console.notice(f"{name}: seed {seed}, a trace of {evidence.messages:,} messages in virtual time")
+    for happening in evidence.happenings:
+        console.notice(str(happening))
+    if reader.damage is not None or reader.ending is None:
+        console.error(str(reader.damage))
+        return False
+    failed = [check["text"] for check in reader.ending["checks"] if not check["passed"]]
+    for text in failed:
+        console.line(text)
+    if not failed:
+        console.line(f"every rule holds for {reader.ending['time'] / 1e6:.3f} virtual seconds")
+    verdict = _verdict(evidence, checker)
+    if verdict is not None and not verdict.linearizable:
+        console.line(f"the history is not known to be linearizable: {verdict.explanation}")
+    return not failed and (verdict is None or verdict.linearizable is True)
+
+
+def _verdict(evidence: Evidence, checker: Path | None) -> Verdict | None:
+    """The verdict on the history; `None` without a checker, or with operations that it lacks."""
+    requests = list(evidence.requests.values())
+    if checker is None or not requests or not {request.type for request in requests} <= _KNOWN:
+        return None
+    return judge(checker, requests)
