@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -94,6 +96,7 @@ class Scenario:
     end_wait: float
     seed: int | None
     drops: float
+    duplicate: float
     shared_keys: int
     operations: dict[str, float]  # shares of the writes; empty if all of them are puts
     client_drops: float
@@ -112,6 +115,12 @@ class Scenario:
     def seconds_per_request(self) -> float:
         """The time from one request to the next; all the time if there is no request."""
         return (self.lifetime - self.end_wait - self.start_wait) / max(1, self.requests)
+
+
+def _nearest(name: Any, known: Sequence[str]) -> str:
+    """The name that a user may have meant, as a question."""
+    near = get_close_matches(name, known, 1) if isinstance(name, str) else []
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 class _Section:
@@ -157,7 +166,7 @@ class _Section:
         rule = f"must be one of {', '.join(choices)}"
         value = self.take(key, rule=rule)
         if not isinstance(value, str) or value not in choices:
-            self.refuse(key, value, rule)
+            self.refuse(key, value, f"{rule}{_nearest(value, choices)}")
         return value
 
     def __contains__(self, key: str) -> bool:
@@ -178,7 +187,8 @@ class _Section:
     def refuse_unknown(self) -> None:
         for key, value in self._content.items():
             if key not in self._known:
-                self.refuse(key, value, f"unknown key; known are {', '.join(self._known)}")
+                known = ", ".join(self._known)
+                self.refuse(key, value, f"unknown key; known are {known}{_nearest(key, self._known)}")
 
     def _name(self, key: str) -> str:
         return f"{self._prefix}.{key}" if self._prefix else key
@@ -240,6 +250,7 @@ def _scenario(name: str, file: _Section, defaults: Defaults) -> Scenario:
         end_wait=end_wait,
         seed=_seed(file),
         drops=file.number("drops", 0, 1, 0),
+        duplicate=file.number("duplicate", 0, 1, 0),
         shared_keys=file.number("shared_keys", 0, MOST_SHARED_KEYS, 0, whole=True),
         operations=_operations(file),
         client_drops=file.number("client_drops", 0, 1, 0),

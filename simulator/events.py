@@ -138,9 +138,34 @@ class Events:
         self._clients.forget_leader()
         return self._sides()
 
+    def _part_one_way(self, _: Event) -> str:
+        self._network.split_one_way(self._random)
+        return f"{self._sides()} no longer hears the others, which hear it"
+
+    def _part_bridge(self, _: Event) -> str:
+        bridge = self._network.bridge(self._random)
+        left, right = (" ".join(sorted(side)) for side in self._network.cuts[0])
+        return f"{left} and {right} hear each other only through {bridge}"
+
+    def _isolate_leader(self, _: Event) -> str:
+        leader = self._network.leader
+        if leader not in self._network.living:
+            return f"no replica isolated, the leader is {leader}"
+        return self._isolate(leader)
+
+    def _isolate_random(self, _: Event) -> str:
+        living = self._network.living
+        return self._isolate(self._random.choice(living)) if living else "no replica left to isolate"
+
+    def _isolate(self, replica: str) -> str:
+        self._network.split(other for other in self._network.replicas if other != replica)
+        return f"isolated {replica}"
+
     def _part_end(self, _: Event) -> str:
         self._network.heal()
         return "healed"
+
+    _heal = _part_end
 
     def _sides(self) -> str:
         return f"majority side {' '.join(sorted(self._network.majority_side or ()))}"

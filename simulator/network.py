@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 
 from simulator.messages import BROADCAST, UNKNOWN_LEADER
@@ -11,6 +11,9 @@ from simulator.messages import BROADCAST, UNKNOWN_LEADER
 MOST_LEADERS = 1000
 # Reasons why a message is lost, as a trace has them.
 CLIENT, DOWN = "client", "down"
+
+# The senders of messages that are lost, and their targets.
+Cut = tuple[frozenset[str], frozenset[str]]
 
 
 class Network:
@@ -23,11 +26,15 @@ class Network:
         drop_random: Random,
         client_drops: float,
         client_drop_random: Random,
+        duplicates: float = 0.0,
+        duplicate_random: Random | None = None,
     ) -> None:
         self.replicas = tuple(replicas)
         self.living = list(replicas)
         self.down: list[str] = []  # killed by a restart, and not connected again yet
         self.majority_side: frozenset[str] | None = None
+        self.cuts: tuple[Cut, ...] = ()
+        self._is_cut: frozenset[tuple[str, str]] = frozenset()
         self.leader = UNKNOWN_LEADER
         self.leaders = [UNKNOWN_LEADER]  # in order, the first `MOST_LEADERS` of them
         self.leader_changes = 0
@@ -37,10 +44,13 @@ class Network:
         self.sent_to_dead = 0
         self.sent_to_down = 0  # by replicas and by clients
         self.client_messages_dropped = 0
+        self.duplicated = 0
         self._drops = drops
         self._random = drop_random
         self._client_drops = client_drops
         self._client_random = client_drop_random
+        self._duplicates = duplicates
+        self._duplicate_random = duplicate_random or Random(0)
         self._others = {r: tuple(o for o in replicas if o != r) for r in replicas}
 
     def __contains__(self, id: str) -> bool:
@@ -76,14 +86,19 @@ class Network:
         if target not in self.living:
             self.sent_to_dead += 1
             return "dead"
-        side = self.majority_side
-        if side is not None and (sender in side) != (target in side):
+        if self._is_cut and (sender, target) in self._is_cut:
             self.dropped_by_partition += 1
             return "partition"
         if self._drops and self._random.random() < self._drops:
             self.dropped_by_chance += 1
             return "chance"
         return None
+
+    def duplicates(self) -> bool:
+        """Whether the next message between replicas that arrives does so twice."""
+        twice = self._duplicates > 0 and self._duplicate_random.random() < self._duplicates
+        self.duplicated += twice
+        return twice
 
     def drops_client_message(self) -> bool:
         """Whether the next message from or to a client is lost."""
@@ -119,18 +134,53 @@ class Network:
         self.living.sort()
 
     def partition(self, random: Random, with_leader: bool) -> None:
-        """Put floor(n/2)+1 replicas on one side, the current leader among them if `with_leader`.
-
-        Dead replicas only fill up the side when too few live: a majority that cannot elect a leader
-        would test nothing.
-        """
-        size = len(self.replicas) // 2 + 1
-        dead = [replica for replica in self.replicas if replica not in self.living]
-        order = random.sample(self.living, len(self.living)) + random.sample(dead, len(dead))
+        """Put floor(n/2)+1 replicas on one side, the current leader among them if `with_leader`."""
+        order = self._order(random)
         if with_leader and self.leader in self.living:
             order.remove(self.leader)
             order.insert(0, self.leader)
-        self.majority_side = frozenset(order[:size])
+        self.split(order[:self._majority])
+
+    def _order(self, random: Random) -> list[str]:
+        """All replicas in a random order, the dead ones last.
+
+        So they only fill up a majority when too few live: one that cannot elect a leader would test
+        nothing.
+        """
+        dead = [replica for replica in self.replicas if replica not in self.living]
+        return random.sample(self.living, len(self.living)) + random.sample(dead, len(dead))
+
+    @property
+    def _majority(self) -> int:
+        return len(self.replicas) // 2 + 1
+
+    def split(self, majority: Iterable[str]) -> None:
+        """No message passes between `majority` and the other replicas."""
+        side = frozenset(majority)
+        others = frozenset(self.replicas) - side
+        self._cut(side, (side, others), (others, side))
+
+    def split_one_way(self, random: Random) -> None:
+        """No message passes from a minority to the other replicas. Theirs arrive there."""
+        side = frozenset(self._order(random)[:self._majority])
+        self._cut(side, (frozenset(self.replicas) - side, side))
+
+    def bridge(self, random: Random) -> str:
+        """Make two halves that hear each other only through one replica, which is returned."""
+        order = self._order(random)
+        middle = len(order) // 2
+        # The dead come last, and the bridge should live.
+        bridge = order.pop(0)
+        left, right = frozenset(order[:middle]), frozenset(order[middle:])
+        self._cut(None, (left, right), (right, left))
+        return bridge
+
+    def _cut(self, majority_side: frozenset[str] | None, *cuts: Cut) -> None:
+        self.majority_side = majority_side
+        self.cuts = cuts
+        self._is_cut = frozenset(
+            (sender, target) for senders, targets in cuts for sender in senders for target in targets
+        )
 
     def heal(self) -> None:
-        self.majority_side = None
+        self._cut(None)

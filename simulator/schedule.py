@@ -9,7 +9,10 @@ from random import Random
 KILLS = ("kill_leader", "kill_non_leader", "kill_leader_on_ack")
 RESTARTS = ("restart_leader", "restart_non_leader", "restart_all")
 PAUSES = ("pause_leader", "pause_non_leader")
-PARTITIONS = ("part_easy", "part_hard", "part_end")
+PARTITIONS = (
+    "part_easy", "part_hard", "part_one_way", "part_bridge", "isolate_leader", "isolate_random",
+    "part_end", "heal",
+)
 EVENT_TYPES = KILLS + RESTARTS + PAUSES + PARTITIONS
 # The events with a duration, at whose end the replicas start again or continue.
 LASTING = RESTARTS + PAUSES

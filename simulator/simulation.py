@@ -56,15 +56,17 @@ class Simulation:
         self._trace = trace
         # One generator per purpose, so that the draws for one do not change those for another.
         root = Random(seed)
-        workload, drops, choices, targets, client_drops, restarts = (
-            Random(root.getrandbits(64)) for _ in range(6)
+        workload, drops, choices, targets, client_drops, restarts, duplicates = (
+            Random(root.getrandbits(64)) for _ in range(7)
         )
         self._chronicle = Chronicle(trace.note)
         self._intents = plan(scenario, workload)
         busy = scenario.lifetime - scenario.end_wait - scenario.start_wait
         self._planned = (*scenario.events, *draw_restarts(scenario.restarts, busy, restarts))
         ids = [identifier(number) for number in range(scenario.replicas)]
-        self.network = Network(ids, scenario.drops, drops, scenario.client_drops, client_drops)
+        self.network = Network(
+            ids, scenario.drops, drops, scenario.client_drops, client_drops, scenario.duplicate, duplicates
+        )
         self._transport = TRANSPORTS[cluster.transport](
             surroundings.directory, ids, surroundings.selector, self
         )
@@ -89,6 +91,7 @@ class Simulation:
         self._origin = time.monotonic()
         self._packets = Packets()
         self._started = 0
+        self._duplicates = scenario.duplicate > 0
         self._incorrect_messages = 0
         self.storm = False
         trace.begin(first_line(scenario, seed, ids, clients, str(cluster.program)))
@@ -186,11 +189,14 @@ class Simulation:
         self._tell_event(event.type, done)
 
     def _trace_partition(self) -> None:
-        side = self.network.majority_side
-        if side is None:
-            self._trace.event("heal")
+        """An event replaces the partition before it, if there is one."""
+        network = self.network
+        self._trace.event("heal")
+        if len(network.cuts) == 2 and network.majority_side is not None:
+            self._trace.event("partition", side=sorted(network.majority_side))
         else:
-            self._trace.event("partition", side=sorted(side))
+            for senders, targets in network.cuts:
+                self._trace.event("one_way", **{"from": sorted(senders), "to": sorted(targets)})
 
     def _end(self, event: Event) -> None:
         done = self._events.end(event)
@@ -268,6 +274,8 @@ class Simulation:
                     if self._trace.is_on:
                         self._trace.message(now, replica, target, body, fate)
                         body = None
+                    if self._duplicates and loss is None and network.duplicates():
+                        self._trace.repeat(target, self._transport.send(target, raw))
                 self._packets.count(replica, message["type"], network.sent - before)
             elif destination in self._clients:
                 self._clients.receive(message, now, raw)

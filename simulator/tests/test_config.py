@@ -1,6 +1,7 @@
 """Every bad configuration is refused with its file, key, value and rule, in one line."""
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import config, schedule, suite
+from simulator.config import ConfigError
 from simulator.tests.support import ROOT, SMALL, small_scenario, write_config
 
 
@@ -171,6 +173,14 @@ class Refusals(unittest.TestCase):
         self.assert_refused(
             "events[0].who: 1: unknown key", events=[{"type": "part_end", "time": 1, "who": 1}]
         )
+
+    def test_unknown_name_is_refused_with_the_nearest_one(self) -> None:
+        for said, changes in (
+            ("did you mean isolate_leader?", {"events": [{"type": "isolate_leadr", "time": 1}]}),
+            ("did you mean shared_keys?", {"sharedkeys": 5}),
+        ):
+            with self.assertRaisesRegex(ConfigError, f"{re.escape(said)}$"):
+                config.load(write_config(self.directory, **changes))
 
     def test_unknown_event_is_refused(self) -> None:
         self.assert_refused(

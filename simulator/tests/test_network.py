@@ -104,11 +104,19 @@ class Counting(unittest.TestCase):
         self.assertTrue(900 < lost < 1100, lost)
         self.assertEqual((net.client_messages_dropped, net.sent, net.dropped_by_chance), (lost, 0, 0))
 
+    def test_messages_are_duplicated_by_a_chance_of_their_own(self) -> None:
+        nets = [Network(FIVE, 0.5, Random(1), 0, Random(2), chance, Random(3)) for chance in (0, 0.25)]
+        twice = [sum(net.duplicates() for _ in range(4000)) for net in nets]
+        self.assertEqual([net.duplicated for net in nets], twice)
+        self.assertTrue(twice[0] == 0 and 900 < twice[1] < 1100, twice)
+        first, second = ([net.route("0000", "FFFF") for _ in range(50)] for net in nets)
+        self.assertEqual(first, second)
+
     def test_each_lost_message_has_the_reason_of_its_loss(self) -> None:
         net = Network(FIVE, 0.5, Random(1), 1, Random(2))
         net.remove("0002")
         net.take_down("0003")
-        net.majority_side = frozenset(("0000", "0001", "0002"))
+        net.split(["0000", "0001", "0002"])
         reasons = {loss for _ in range(50) for _, loss in net.route("0000", "FFFF")}
         self.assertEqual(reasons, {None, "chance", "dead", "down", "partition"})
         self.assertEqual(net.loss_to("0000"), "client")
@@ -136,7 +144,7 @@ class Leaders(unittest.TestCase):
 
     def test_minority_of_a_partition_is_not_asked(self) -> None:
         net = network()
-        net.majority_side = frozenset(["0000", "0001", "0002"])
+        net.split(["0000", "0001", "0002"])
         net.hear("0003", "0004")
         self.assertEqual(net.leader, "FFFF")
         net.hear("0001", "0002")
@@ -146,7 +154,7 @@ class Leaders(unittest.TestCase):
 class Partitions(unittest.TestCase):
     def test_messages_pass_only_within_a_side(self) -> None:
         net = network()
-        net.majority_side = frozenset(["0000", "0001", "0002"])
+        net.split(["0000", "0001", "0002"])
         self.assertEqual(reached(net, "0000", "FFFF"), ["0001", "0002"])
         self.assertEqual(reached(net, "0003", "FFFF"), ["0004"])
         self.assertEqual((net.sent, net.dropped_by_partition), (8, 5))
@@ -308,6 +316,45 @@ class Trouble(unittest.TestCase):
 
     def test_pause_of_an_unknown_leader_stops_no_replica(self) -> None:
         self.assertEqual(self.events.begin(event("pause_leader")), "no replica paused, the leader is FFFF")
+
+    def test_isolated_replica_and_the_others_hear_nothing_of_each_other(self) -> None:
+        self.network.hear("0000", "0002")
+        self.assertEqual(self.events.begin(event("isolate_leader")), "isolated 0002")
+        self.assertEqual(reached(self.network, "0002", "FFFF"), [])
+        self.assertEqual(reached(self.network, "0000", "FFFF"), ["0001", "0003", "0004"])
+        self.assertEqual(self.client.leader, "0002")
+        self.assertEqual(self.events.begin(event("heal")), "healed")
+        self.assertEqual(len(reached(self.network, "0002", "FFFF")), 4)
+        isolated = {self.events.begin(event("isolate_random")) for _ in range(50)}
+        self.assertEqual(isolated, {f"isolated {replica}" for replica in FIVE})
+
+    def test_unknown_leader_is_not_isolated(self) -> None:
+        self.assertEqual(self.events.begin(event("isolate_leader")), "no replica isolated, the leader is FFFF")
+        self.assertEqual(len(reached(self.network, "0002", "FFFF")), 4)
+
+    def test_one_way_partition_lets_the_messages_of_the_majority_pass(self) -> None:
+        self.events.begin(event("part_one_way"))
+        majority = self.network.majority_side or frozenset()
+        self.assertEqual(len(majority), 3)
+        for sender in FIVE:
+            heard = set(reached(self.network, sender, "FFFF"))
+            self.assertEqual(heard, (set(FIVE) if sender in majority else set(FIVE) - majority) - {sender})
+
+    def test_halves_of_a_bridge_share_one_replica(self) -> None:
+        done = self.events.begin(event("part_bridge"))
+        bridge = done[-4:]
+        self.assertRegex(done, r"^\w{4} \w{4} and \w{4} \w{4} hear each other only through \w{4}$")
+        self.assertEqual(len(reached(self.network, bridge, "FFFF")), 4)
+        for sender in set(FIVE) - {bridge}:
+            self.assertEqual(len(reached(self.network, sender, "FFFF")), 2)
+            self.assertIn(bridge, reached(self.network, sender, "FFFF"))
+        self.assertTrue(self.network.has_quorum)
+
+    def test_partition_replaces_the_one_before(self) -> None:
+        for type in ("part_bridge", "part_one_way", "isolate_random", "part_easy"):
+            self.events.begin(event(type))
+        lost = [(s, t) for s in FIVE for t in FIVE if s != t and t not in reached(self.network, s, "FFFF")]
+        self.assertEqual(len(lost), 2 * 3 * 2)
 
     def test_only_a_hard_partition_makes_clients_forget_the_leader(self) -> None:
         self.events.begin(event("part_easy"))

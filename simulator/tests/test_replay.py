@@ -28,8 +28,16 @@ MISBEHAVIOURS = (
 )
 MIXTURES: dict[str, dict[str, Any]] = {
     "losses": {"drops": 0.3, "client_drops": 0.1, "client_timeout": 0.3, "read_back": True, "read_all": True},
+    "duplicates": {"duplicate": 0.5, "drops": 0.2},
     "operations": {"operations": SHARES, "client_timeout": 0.3},
     "events": {"events": EVENTS, "persist": True, "client_timeout": 0.3, "drops": 0.1},
+    "partitions": {
+        "client_timeout": 0.3, "drops": 0.1,
+        "events": [
+            {"type": type, "time": number / 2}
+            for number, type in enumerate(("part_one_way", "part_bridge", "isolate_leader", "heal", "isolate_random"))
+        ],
+    },
     "extinct": {"events": [{"type": "kill_leader", "time": 1}] * 3},
     "storm": {"max_packets": 100},
     # Requests that are sent twice are answered twice after the pause, which makes no duplicate.
@@ -99,6 +107,14 @@ class Replays(TraceCase):
             for behaviour in ("correct", "durable", "forwards", "refuses"):
                 with self.subTest(name, behaviour=behaviour):
                     self.assert_same(self.run_in_virtual_time(behaviour, **changes), replay(self.trace))
+
+    def test_each_message_that_is_duplicated_is_delivered_twice(self) -> None:
+        run = self.run_in_virtual_time("correct", duplicate=1, drops=0.3)
+        records = list(Reader(self.trace))
+        replicas = {"0000", "0001", "0002"}
+        arrived = [r[2] for r in records if r[0] == "m" and {r[3], r[4]} <= replicas and r[6] == 0]
+        self.assertEqual([r[2] for r in records if r[0] == "d"], arrived)
+        self.assertEqual(len(arrived) + run.figures.dropped_by_chance, run.figures.total_messages)
 
     def test_trace_without_its_end_is_counted_up_to_there(self) -> None:
         run = self.run_in_virtual_time("fails", drops=0.2)

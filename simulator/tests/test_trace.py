@@ -79,6 +79,16 @@ class Records(FileCase):
             ["d", 0, 0], ["d", 0, 1], ["e", 0, "restart", {"replica": "0001"}], ["x", 0, 2, "down"], ["x", 0, 3, "down"],
         ])
 
+    def test_copy_of_a_message_is_delivered_again(self) -> None:
+        recorder = self.recorder()
+        recorder.message(0, "0000", "0001", BODY, "waits")
+        recorder.repeat("0001", "waits")
+        recorder.passed("0001", 2)
+        recorder.repeat("0001", None)
+        recorder.repeat("0001", "overflow")
+        recorder.end({"end": True})
+        self.assertEqual(self.records()[1:], [["d", 0, 0]] * 3)
+
     def test_message_over_several_lines_is_one_line(self) -> None:
         recorder = self.recorder()
         recorder.message(0, "0000", "0001", b'{\r\n  "src": "0000"\n}', "chance")

@@ -48,6 +48,9 @@ class Trace:
         Without `raw` it is the message before, for another destination.
         """
 
+    def repeat(self, target: str, fate: str | None) -> None:
+        """The message before was sent a second time; `fate` is that of the copy."""
+
     def response(self, sent: float, sender: str, client: str, raw: bytes, fate: str | None) -> None:
         """A message to a client, which may turn out to be a stray one."""
 
@@ -152,6 +155,12 @@ class Recorder(Trace):
         self._lines.append(line)
         if len(self._lines) >= _MOST_LINES:
             self._flush()
+
+    def repeat(self, target: str, fate: str | None) -> None:
+        if fate is None:
+            self._record("d", self._count - 1)
+        elif fate == WAITS:
+            self._waiting.setdefault(target, deque()).append(self._count - 1)
 
     def response(self, sent: float, sender: str, client: str, raw: bytes, fate: str | None) -> None:
         self.message(sent, sender, client, raw, fate)

@@ -1,11 +1,14 @@
 //! A file becomes a plan: a scenario of `run.py`, which the same seed plays here in virtual time,
 //! or a plan in a file.
 
+mod partitions;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Deserialize;
 
+use self::partitions::Partitions;
 use super::operations::Operations;
 use super::plan::{
     Bounds, ClockOrigin, Fault, FaultKind, LogBounds, Network, Plan, Storage, Target, Trigger, Workload,
@@ -56,6 +59,8 @@ pub struct Scenario {
     end_wait: f64,
     #[serde(default)]
     drops: f64,
+    #[serde(default)]
+    duplicate: f64,
     #[serde(default)]
     shared_keys: usize,
     #[serde(default)]
@@ -115,6 +120,11 @@ enum EventType {
     PauseNonLeader,
     PartEasy,
     PartHard,
+    PartOneWay,
+    PartBridge,
+    IsolateLeader,
+    IsolateRandom,
+    #[serde(alias = "heal")]
     PartEnd,
 }
 
@@ -128,7 +138,9 @@ impl EventType {
     }
 
     fn is_partition(self) -> bool {
-        matches!(self, Self::PartEasy | Self::PartHard | Self::PartEnd)
+        !self.is_restart()
+            && !self.is_pause()
+            && !matches!(self, Self::KillLeader | Self::KillNonLeader | Self::KillLeaderOnAck)
     }
 }
 
@@ -282,8 +294,11 @@ impl Scenario {
             () if !(5.0..=1e6).contains(&self.lifetime) => Err("lifetime must be at least 5 seconds"),
             () if !(3..=21).contains(&self.replicas) => Err("replicas must be 3 to 21"),
             () if self.requests > 900_000 => Err("requests must be at most 900000"),
-            () if [self.mix, self.drops, self.client_drops].iter().any(|p| !(0.0..=1.0).contains(p)) => {
-                Err("mix, drops and client_drops must be 0 to 1")
+            () if [self.mix, self.drops, self.client_drops, self.duplicate]
+                .iter()
+                .any(|p| !(0.0..=1.0).contains(p)) =>
+            {
+                Err("mix, drops, client_drops and duplicate must be 0 to 1")
             }
             () if times
                 .chain([self.start_wait, self.end_wait])
@@ -321,7 +336,7 @@ impl Scenario {
                 uneven: 1,
                 slow: 0.0,
                 loss: self.drops,
-                duplicate: 0.0,
+                duplicate: self.duplicate,
                 echo_us: 0,
                 wire: false,
                 reorder: false,
@@ -356,14 +371,15 @@ impl Scenario {
                 read_back: self.read_back,
                 poll_us: micros(self.poll),
             },
-            faults: self.faults().into_iter().chain(self.drawn_restarts(seed)).collect(),
+            faults: self.faults(seed).into_iter().chain(self.drawn_restarts(seed)).collect(),
             liveness: None,
         }
     }
 
     /// A restart and a pause last as long as they say, a partition until the next event that makes
     /// or ends one.
-    fn faults(&self) -> Vec<Fault> {
+    fn faults(&self, seed: u64) -> Vec<Fault> {
+        let mut partitions = Partitions::new(seed, self.replicas);
         let mut events = self.events.clone();
         events.sort_by(|a, b| a.time.total_cmp(&b.time));
         let faults = |(number, event): (usize, &TimedEvent)| {
@@ -375,7 +391,8 @@ impl Scenario {
                 end.filter(|_| r#type.is_partition()).map(|end| micros(end.time - event.time))
             };
             let at_us = micros(self.start_wait + event.time);
-            self.kinds(r#type).into_iter().map(move |kind| Fault { at_us, for_us, kind })
+            let kinds = partitions.draw(r#type).unwrap_or_else(|| self.kinds(r#type));
+            kinds.into_iter().map(move |kind| Fault { at_us, for_us, kind })
         };
         events.iter().enumerate().flat_map(faults).collect()
     }
@@ -408,7 +425,12 @@ impl Scenario {
             EventType::RestartAll => {
                 return (0..self.replicas).map(|at| FaultKind::Crash(Target::Replica(at))).collect();
             }
-            EventType::PartEnd => return Vec::new(),
+            // The others are drawn.
+            EventType::PartEnd
+            | EventType::PartOneWay
+            | EventType::PartBridge
+            | EventType::IsolateLeader
+            | EventType::IsolateRandom => return Vec::new(),
         };
         vec![kind]
     }

@@ -8,7 +8,7 @@ use super::cluster::Cluster;
 use super::coverage::Coverage;
 use super::minimise::minimise;
 use super::operations::Operations;
-use super::plan::{Bounds, Fault, FaultKind, LogBounds, Plan, Storage, Target, Workload};
+use super::plan::{Bounds, Fault, FaultKind, LogBounds, Plan, Shape, Storage, Target, Workload};
 use super::scenario::Source;
 use super::trace::excerpt;
 use super::{Outcome, run, swarm};
@@ -189,6 +189,24 @@ fn restarts_and_pauses_of_run_py_become_faults_that_end() {
         fault(8_000_000, Some(2_000_000), FaultKind::Pause(Target::Follower)),
     ];
     assert_eq!(plan.faults, expected);
+}
+
+#[test]
+fn partitions_of_run_py_last_until_the_next_one() {
+    let text = r#"{"lifetime": 30, "replicas": 5, "requests": 300,
+        "events": [{"type": "isolate_leader", "time": 1}, {"type": "part_one_way", "time": 2},
+                   {"type": "kill_leader", "time": 3}, {"type": "part_bridge", "time": 4},
+                   {"type": "isolate_random", "time": 5}, {"type": "heal", "time": 6}]}"#;
+    let plan = read(text).expect("a scenario");
+    let at = |us| plan.faults.iter().filter(move |fault| fault.at_us == us).collect::<Vec<_>>();
+    let isolated =
+        Fault { at_us: 3_000_000, for_us: Some(1_000_000), kind: FaultKind::Isolate(Target::Leader) };
+    assert_eq!(at(3_000_000), [&isolated]);
+    assert_eq!(at(4_000_000).len(), 2 * 3);
+    assert!(at(4_000_000).iter().all(|fault| fault.for_us == Some(2_000_000)));
+    assert!(matches!(&at(6_000_000)[..], [Fault { kind: FaultKind::Partial(Shape::Bridge, _), .. }]));
+    assert!(matches!(&at(7_000_000)[..], [Fault { kind: FaultKind::Isolate(Target::Replica(_)), .. }]));
+    assert_eq!(at(8_000_000), Vec::<&Fault>::new());
 }
 
 #[test]
