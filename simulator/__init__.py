@@ -15,6 +15,7 @@ A run, in the order in which its files matter:
     outbox         the bytes that wait for a slow reader
     messages       bytes -> a message with its common fields checked
     network        counts, drops, partitions; follows the leader
+    delays         messages on their way, if the network delays or duplicates them
     clients        requests, answers, retries; judges every answer
     call           the operation, key and arguments of a request
     client         one client's record of its own keys

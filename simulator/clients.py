@@ -263,16 +263,18 @@ class Clients:
     def _others(self, replica: str) -> list[str]:
         return [other for other in self._network.living if other != replica]
 
-    def receive(self, message: dict[str, Any], now: float, raw: bytes = b"") -> None:
+    def receive(
+        self, message: dict[str, Any], now: float, raw: bytes = b"", sent: float | None = None
+    ) -> None:
         """Take a response from the network, judge it, and retry where the protocol says so.
 
-        `raw` are its bytes for the trace.
+        For the trace, `raw` are its bytes, and a replica sent it at `sent`, if not now.
         """
         messages.check_response(message)
         client = self._by_id[message["dst"]]
         request = self.requests.get(message["MID"])
         is_lost = self._network.drops_client_message()
-        self._trace.response(now, message["src"], client.id, raw, CLIENT if is_lost else None)
+        self._trace.response(sent or now, message["src"], client.id, raw, CLIENT if is_lost else None)
         if is_lost:
             if request is not None and request.type == "put":
                 client.waiting_since.pop(request.key, None)

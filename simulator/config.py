@@ -24,6 +24,8 @@ MOST_SHARED_KEYS = 1_000_000
 LEAST_VALUE_BYTES, MOST_VALUE_BYTES = 32, 4_096
 # Eleven days. The kernel takes no longer wait.
 MOST_SECONDS = 1_000_000
+# Of one message. Elections take less time, so more would show nothing but silence.
+MOST_DELAY = 10
 _REQUIRED = object()
 _MOST_FILE_BYTES = 16 << 20
 _MOST_SHOWN = 80
@@ -75,6 +77,21 @@ def _cut(text: str) -> str:
 
 
 @dataclass(frozen=True)
+class Delay:
+    """The seconds that the network adds to each message, drawn evenly between the two.
+
+    Messages from one replica to another stay in order, unless they may overtake each other.
+    """
+
+    least: float = 0.0
+    most: float = 0.0
+    reorder: bool = False
+
+    def __bool__(self) -> bool:
+        return self.most > 0
+
+
+@dataclass(frozen=True)
 class Tests:
     """The limits of the checks, and three rising thresholds per metric, or no metric at all."""
 
@@ -97,6 +114,7 @@ class Scenario:
     seed: int | None
     drops: float
     duplicate: float
+    delay: Delay
     shared_keys: int
     operations: dict[str, float]  # shares of the writes; empty if all of them are puts
     client_drops: float
@@ -215,6 +233,9 @@ def as_file(scenario: Scenario) -> dict[str, Any]:
     """The content of a file with this scenario, without the keys that have no value."""
     content = asdict(scenario)
     del content["name"]
+    delay = content.pop("delay")
+    if scenario.delay:
+        content |= {"delay": {"uniform": [delay["least"], delay["most"]]}, "reorder": delay["reorder"]}
     content["events"] = [{k: v for k, v in event.items() if v is not None} for event in content["events"]]
     tests = content.pop("tests")
     if tests["benchmarks"]:
@@ -251,6 +272,7 @@ def _scenario(name: str, file: _Section, defaults: Defaults) -> Scenario:
         seed=_seed(file),
         drops=file.number("drops", 0, 1, 0),
         duplicate=file.number("duplicate", 0, 1, 0),
+        delay=_delay(file),
         shared_keys=file.number("shared_keys", 0, MOST_SHARED_KEYS, 0, whole=True),
         operations=_operations(file),
         client_drops=file.number("client_drops", 0, 1, 0),
@@ -303,6 +325,25 @@ def _operations(file: _Section) -> dict[str, float]:
         rule = "the shares must add up to more than 0 and at most 1"
         file.refuse("operations", file.take("operations"), rule)
     return shares
+
+
+def _delay(file: _Section) -> Delay:
+    """A constant delay, or the least and the greatest one."""
+    section = file.section("delay", default={})
+    reorder = file.flag("reorder")
+    least = most = section.number("constant", 0, MOST_DELAY, 0)
+    uniform = section.take("uniform", None)
+    section.refuse_unknown()
+    if uniform is not None:
+        rule = f"must be two numbers from 0 to {MOST_DELAY}, the lesser one first, and no constant beside"
+        if type(uniform) is not list or len(uniform) != 2 or most > 0:
+            section.refuse("uniform", uniform, rule)
+        least, most = uniform
+        if not all(type(one) in (int, float) for one in uniform) or not 0 <= least <= most <= MOST_DELAY:
+            section.refuse("uniform", uniform, rule)
+    if reorder and most == 0:
+        file.refuse("reorder", True, "needs delay, because other messages do not overtake each other")
+    return Delay(least, most, reorder)
 
 
 def _client_timeout(file: _Section) -> float | None:

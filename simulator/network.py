@@ -32,6 +32,7 @@ class Network:
         self.replicas = tuple(replicas)
         self.living = list(replicas)
         self.down: list[str] = []  # killed by a restart, and not connected again yet
+        self.lives = dict.fromkeys(replicas, 1)  # that each replica has had
         self.majority_side: frozenset[str] | None = None
         self.cuts: tuple[Cut, ...] = ()
         self._is_cut: frozenset[tuple[str, str]] = frozenset()
@@ -129,6 +130,7 @@ class Network:
         self.down.append(replica)
 
     def bring_back(self, replica: str) -> None:
+        self.lives[replica] += 1
         self.down.remove(replica)
         self.living.append(replica)
         self.living.sort()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from operator import itemgetter
 from random import Random
+from typing import Any
 
 from simulator import messages
 from simulator.causes import Packets
@@ -19,6 +20,7 @@ from simulator.chronicle import Chronicle
 from simulator.clients import Clients, Rules
 from simulator.config import Scenario
 from simulator.console import Output
+from simulator.delays import Way
 from simulator.events import KILL_LEADER_ON_ACK, Events
 from simulator.figures import collect
 from simulator.lives import Cluster, Lives, Surroundings
@@ -56,8 +58,8 @@ class Simulation:
         self._trace = trace
         # One generator per purpose, so that the draws for one do not change those for another.
         root = Random(seed)
-        workload, drops, choices, targets, client_drops, restarts, duplicates = (
-            Random(root.getrandbits(64)) for _ in range(7)
+        workload, drops, choices, targets, client_drops, restarts, duplicates, delays = (
+            Random(root.getrandbits(64)) for _ in range(8)
         )
         self._chronicle = Chronicle(trace.note)
         self._intents = plan(scenario, workload)
@@ -70,6 +72,7 @@ class Simulation:
         self._transport = TRANSPORTS[cluster.transport](
             surroundings.directory, ids, surroundings.selector, self
         )
+        self._way = Way(scenario.delay, delays, self.network, self._transport, trace, self._elapsed)
         self._lives = Lives(
             cluster, surroundings, self.network, self._transport, self._chronicle, console,
             self._since_start, trace,
@@ -81,8 +84,8 @@ class Simulation:
             Rules(
                 scenario.shared_keys, scenario.client_timeout, scenario.read_back, scenario.operations
             ),
-            self.network, targets, self._transport.send, self._elapsed, self._report_fault,
-            self._acknowledged, self._chronicle, self._tell, trace,
+            self.network, targets, self._way.ask if scenario.delay else self._transport.send,
+            self._elapsed, self._report_fault, self._acknowledged, self._chronicle, self._tell, trace,
         )
         self._events = Events(self.network, self._clients, choices, self._lives)
         self._early: list[tuple[str, bytes]] | None = []
@@ -91,7 +94,7 @@ class Simulation:
         self._origin = time.monotonic()
         self._packets = Packets()
         self._started = 0
-        self._duplicates = scenario.duplicate > 0
+        self._spoils = scenario.duplicate > 0 or bool(scenario.delay)
         self._incorrect_messages = 0
         self.storm = False
         trace.begin(first_line(scenario, seed, ids, clients, str(cluster.program)))
@@ -176,9 +179,12 @@ class Simulation:
 
     def next_deadline(self) -> float:
         """The time of the next act that is not on the agenda."""
-        return self._origin + min(self._clients.next_resend(), self._lives.next_deadline())
+        return self._origin + min(
+            self._clients.next_resend(), self._lives.next_deadline(), self._way.next_arrival()
+        )
 
     def meet_deadlines(self) -> None:
+        self._way.deliver()
         self._clients.resend()
         self._lives.drop_late()
 
@@ -268,17 +274,21 @@ class Simulation:
             destination = message["dst"]
             if destination == BROADCAST or destination in network:
                 before = network.sent
-                body: bytes | None = raw
-                for target, loss in network.route(replica, destination):
-                    fate = loss or self._transport.send(target, raw)
-                    if self._trace.is_on:
-                        self._trace.message(now, replica, target, body, fate)
-                        body = None
-                    if self._duplicates and loss is None and network.duplicates():
-                        self._trace.repeat(target, self._transport.send(target, raw))
+                if self._spoils:
+                    self._way.carry(now, replica, destination, raw)
+                else:
+                    body: bytes | None = raw
+                    for target, loss in network.route(replica, destination):
+                        fate = loss or self._transport.send(target, raw)
+                        if self._trace.is_on:
+                            self._trace.message(now, replica, target, body, fate)
+                            body = None
                 self._packets.count(replica, message["type"], network.sent - before)
             elif destination in self._clients:
-                self._clients.receive(message, now, raw)
+                if self._spoils:
+                    self._way.answer(now, partial(self._answer, message, raw, now))
+                else:
+                    self._clients.receive(message, now, raw)
             else:
                 self._lose_astray(replica, destination, raw, now)
         except Malformed as error:
@@ -286,6 +296,13 @@ class Simulation:
             return
         if network.sent > self._scenario.max_packets:
             self.storm = True
+
+    def _answer(self, message: dict[str, Any], raw: bytes, sent: float) -> None:
+        """Let a response arrive that was sent earlier."""
+        try:
+            self._clients.receive(message, self._elapsed(), raw, sent)
+        except Malformed as error:
+            self.stray(raw, f"from replica {message['src']}: {error}", message["src"])
 
     def _hear(self, replica: str, leader: str) -> None:
         changes = self.network.leader_changes

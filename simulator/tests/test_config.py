@@ -182,6 +182,14 @@ class Refusals(unittest.TestCase):
             with self.assertRaisesRegex(ConfigError, f"{re.escape(said)}$"):
                 config.load(write_config(self.directory, **changes))
 
+    def test_delay_that_makes_no_sense_is_refused(self) -> None:
+        rule = "must be two numbers from 0 to 10, the lesser one first, and no constant beside"
+        for uniform in ([1], [2, 1], [0, 11], ["a", 1], 5, [-1, 1]):
+            self.assert_refused(f"delay.uniform: {json.dumps(uniform)}: {rule}", delay={"uniform": uniform})
+        self.assert_refused(f"delay.uniform: [0, 1]: {rule}", delay={"uniform": [0, 1], "constant": 1})
+        self.assert_refused("delay.constant: 11: must be a number from 0 to 10", delay={"constant": 11})
+        self.assert_refused("reorder: true: needs delay", reorder=True)
+
     def test_unknown_event_is_refused(self) -> None:
         self.assert_refused(
             'events[0].type: "explode": must be one of kill_leader, ',

@@ -11,7 +11,7 @@ from typing import Any
 from simulator import history, report
 from simulator.tests.support import FAKE_CHECKER, FAKE_REPLICA, ROOT, Run, Runs, small_scenario
 from simulator.tests.test_operations import SHARES
-from simulator.tests.virtual import VirtualRun
+from simulator.tests.virtual import DELAY_SECONDS, VirtualRun
 from simulator.trace.reader import Reader, TraceError
 from simulator.trace.replay import Replayed, replay
 
@@ -29,6 +29,7 @@ MISBEHAVIOURS = (
 MIXTURES: dict[str, dict[str, Any]] = {
     "losses": {"drops": 0.3, "client_drops": 0.1, "client_timeout": 0.3, "read_back": True, "read_all": True},
     "duplicates": {"duplicate": 0.5, "drops": 0.2},
+    "delays": {"delay": {"uniform": [0, 0.2]}, "reorder": True, "duplicate": 0.2, "client_timeout": 0.3},
     "operations": {"operations": SHARES, "client_timeout": 0.3},
     "events": {"events": EVENTS, "persist": True, "client_timeout": 0.3, "drops": 0.1},
     "partitions": {
@@ -112,9 +113,38 @@ class Replays(TraceCase):
         run = self.run_in_virtual_time("correct", duplicate=1, drops=0.3)
         records = list(Reader(self.trace))
         replicas = {"0000", "0001", "0002"}
-        arrived = [r[2] for r in records if r[0] == "m" and {r[3], r[4]} <= replicas and r[6] == 0]
-        self.assertEqual([r[2] for r in records if r[0] == "d"], arrived)
-        self.assertEqual(len(arrived) + run.figures.dropped_by_chance, run.figures.total_messages)
+        sent = [r[2] for r in records if r[0] == "m" and {r[3], r[4]} <= replicas and len(r) == 6]
+        self.assertEqual([r[2] for r in records if r[0] == "d"], [number for number in sent for _ in range(2)])
+        self.assertEqual(len(sent) + run.figures.dropped_by_chance, run.figures.total_messages)
+        self.assertGreater(len(sent), 0)
+
+    def test_each_delayed_message_arrives_after_its_delay_or_is_lost_with_its_receiver(self) -> None:
+        events = [{"type": "restart_leader", "time": 1, "duration": 0.5}]
+        delay = {"delay": {"uniform": [0.1, 0.3]}, "client_timeout": 2, "persist": True, "events": events}
+        run = self.run_in_virtual_time("durable", **delay)
+        records = list(Reader(self.trace))
+        sent = {r[2]: r for r in records if r[0] == "m" and len(r) == 6}
+        ends = [r for r in records if r[0] in ("d", "x")]
+        self.assertEqual({r[2] for r in ends} - sent.keys(), set())
+        self.assertLess(len(sent) - len(ends), 20)
+        for type, time, number, *_ in ends:
+            delays = (100_000, 300_000 + DELAY_SECONDS * 1e6) if type == "d" else (0, 300_100)
+            self.assertTrue(delays[0] <= time - sent[number][1] <= delays[1], (type, time, sent[number]))
+        self.assertIn("x", {r[0] for r in ends})
+        self.assertGreater(run.figures.median_latency or 0, 0.2)
+        self.assertTrue(run.result.is_correct, run.told)
+
+    def test_messages_of_a_link_overtake_each_other_only_with_reorder(self) -> None:
+        for reorder in (False, True):
+            self.run_in_virtual_time("correct", mix=0, delay={"uniform": [0, 0.5]}, reorder=reorder)
+            records = list(Reader(self.trace))
+            links = {r[2]: (r[3], r[4]) for r in records if r[0] == "m"}
+            arrivals: dict[Any, list[int]] = {}
+            for record in records:
+                if record[0] == "d" and links[record[2]][0] == "0000":
+                    arrivals.setdefault(links[record[2]], []).append(record[2])
+            are_in_order = all(numbers == sorted(numbers) for numbers in arrivals.values())
+            self.assertEqual((len(arrivals), are_in_order), (2, not reorder))
 
     def test_trace_without_its_end_is_counted_up_to_there(self) -> None:
         run = self.run_in_virtual_time("fails", drops=0.2)

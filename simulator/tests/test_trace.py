@@ -11,7 +11,7 @@ from unittest import mock
 from simulator import config
 from simulator.call import Call
 from simulator.client import Request
-from simulator.tests.support import ROOT
+from simulator.tests.support import ROOT, small_scenario
 from simulator.trace import sink
 from simulator.trace.reader import Reader, TraceError
 from simulator.trace.recorder import Recorder
@@ -79,15 +79,17 @@ class Records(FileCase):
             ["d", 0, 0], ["d", 0, 1], ["e", 0, "restart", {"replica": "0001"}], ["x", 0, 2, "down"], ["x", 0, 3, "down"],
         ])
 
-    def test_copy_of_a_message_is_delivered_again(self) -> None:
+    def test_delayed_message_has_its_fate_later_and_its_copy_has_one_too(self) -> None:
         recorder = self.recorder()
-        recorder.message(0, "0000", "0001", BODY, "waits")
-        recorder.repeat("0001", "waits")
+        number = recorder.message(0, "0000", "0001", BODY, "later")
+        recorder.settle(number, "0001", None)
+        recorder.settle(number, "0001", "waits")
         recorder.passed("0001", 2)
-        recorder.repeat("0001", None)
-        recorder.repeat("0001", "overflow")
+        recorder.settle(recorder.next_number(), "0001", "dead")
         recorder.end({"end": True})
-        self.assertEqual(self.records()[1:], [["d", 0, 0]] * 3)
+        self.assertEqual(self.records(), [
+            ["m", 0, 0, "0000", "0001", {"src": "0000", "x": [1]}], ["d", 0, 0], ["d", 0, 0], ["x", 0, 1, "dead"],
+        ])
 
     def test_message_over_several_lines_is_one_line(self) -> None:
         recorder = self.recorder()
@@ -237,6 +239,12 @@ class Damage(FileCase):
 
 
 class Settings(unittest.TestCase):
+    def test_settings_of_a_network_that_delays_mean_the_same_when_read_again(self) -> None:
+        for changes in ({"delay": {"constant": 0.5}}, {"delay": {"uniform": [0, 1]}, "reorder": True}):
+            scenario = small_scenario(**changes)
+            content = json.loads(json.dumps(config.as_file(scenario)))
+            self.assertEqual(config.of_content("scenario", content).delay, scenario.delay)
+
     def test_settings_of_every_scenario_mean_the_same_when_read_again(self) -> None:
         paths = sorted((ROOT / "configs").rglob("*.json"))
         self.assertGreater(len(paths), 17)

@@ -19,6 +19,8 @@ from simulator.trace.sink import Sink
 
 # The message waits for a replica that does not read. It is delivered, or lost, later.
 WAITS = "waits"
+# The same for a message that the network delays. Such messages may overtake each other.
+LATER = "later"
 # Some parsers do not take an object with more brackets, which may be nested.
 _MOST_BRACKETS = 400
 # Lines that are written at once. A longer write would hold up a message for longer.
@@ -42,14 +44,20 @@ class Trace:
 
     def message(
         self, sent: float, sender: str, target: str, raw: bytes | None, fate: str | None
-    ) -> None:
-        """A message for one destination; `fate` says why it is lost, or `WAITS`, or is `None`.
+    ) -> int:
+        """A message for one destination; `fate` says why it is lost, or when it is decided.
 
-        Without `raw` it is the message before, for another destination.
+        It is `None` if the message is delivered. Without `raw` it is the message before, for
+        another destination. Returns the number of the message.
         """
+        return 0
 
-    def repeat(self, target: str, fate: str | None) -> None:
-        """The message before was sent a second time; `fate` is that of the copy."""
+    def next_number(self) -> int:
+        """The number of the next message."""
+        return 0
+
+    def settle(self, number: int, target: str, fate: str | None) -> None:
+        """A message that the network has delayed gets its fate, or a copy of it does."""
 
     def response(self, sent: float, sender: str, client: str, raw: bytes, fate: str | None) -> None:
         """A message to a client, which may turn out to be a stray one."""
@@ -134,7 +142,7 @@ class Recorder(Trace):
 
     def message(
         self, sent: float, sender: str, target: str, raw: bytes | None, fate: str | None
-    ) -> None:
+    ) -> int:
         number = self._count
         self._count = number + 1
         if raw is None:
@@ -147,20 +155,27 @@ class Recorder(Trace):
         if fate is None:
             took = int(1e6 * (monotonic() - self._origin)) - time
             line = f'["m",{time},{number},"{sender}","{target}",{body},{took}]\n'
-        elif fate == WAITS:
-            self._waiting.setdefault(target, deque()).append(number)
+        elif fate in (WAITS, LATER):
+            if fate == WAITS:
+                self._waiting.setdefault(target, deque()).append(number)
             line = f'["m",{time},{number},"{sender}","{target}",{body}]\n'
         else:
             line = f'["m",{time},{number},"{sender}","{target}",{body},"{fate}"]\n'
         self._lines.append(line)
         if len(self._lines) >= _MOST_LINES:
             self._flush()
+        return number
 
-    def repeat(self, target: str, fate: str | None) -> None:
+    def next_number(self) -> int:
+        return self._count
+
+    def settle(self, number: int, target: str, fate: str | None) -> None:
         if fate is None:
-            self._record("d", self._count - 1)
+            self._record("d", number)
         elif fate == WAITS:
-            self._waiting.setdefault(target, deque()).append(self._count - 1)
+            self._waiting.setdefault(target, deque()).append(number)
+        else:
+            self._record("x", number, fate)
 
     def response(self, sent: float, sender: str, client: str, raw: bytes, fate: str | None) -> None:
         self.message(sent, sender, client, raw, fate)

@@ -62,6 +62,10 @@ pub struct Scenario {
     #[serde(default)]
     duplicate: f64,
     #[serde(default)]
+    delay: Delay,
+    #[serde(default)]
+    reorder: bool,
+    #[serde(default)]
     shared_keys: usize,
     #[serde(default)]
     operations: Shares,
@@ -80,6 +84,26 @@ pub struct Scenario {
     restarts: usize,
     #[serde(default)]
     events: Vec<TimedEvent>,
+}
+
+/// The seconds that the network adds to each message.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Delay {
+    constant: f64,
+    uniform: Option<(f64, f64)>,
+}
+
+impl Delay {
+    /// The least and the greatest one.
+    fn range(self) -> (f64, f64) {
+        self.uniform.unwrap_or((self.constant, self.constant))
+    }
+
+    fn is_sane(self) -> bool {
+        let (least, most) = self.range();
+        0.0 <= least && least <= most && most <= MAX_DELAY && (self.uniform.is_none() || self.constant == 0.0)
+    }
 }
 
 /// The shares of operations among the writes.
@@ -219,6 +243,9 @@ impl Source {
 /// The longest values of a plan. Those of a scenario may be longer where processes run it.
 const MAX_VALUE_BYTES: usize = 300;
 
+/// The longest delay of a message that a scenario may have, in seconds.
+const MAX_DELAY: f64 = 10.0;
+
 /// The most restarts that a scenario may draw.
 const MAX_RESTARTS: usize = 10_000;
 
@@ -314,6 +341,7 @@ impl Scenario {
             }
             () if !(0.0..=1.0).contains(&self.poll) => Err("poll must be 0 to 1 second"),
             () if !self.persist && self.has_restarts() => Err("a restart needs persist"),
+            () if !self.delay.is_sane() => Err("delay must be 0 to 10 seconds, the lesser one first"),
             () if self.restarts > MAX_RESTARTS => Err("restarts must be at most 10000"),
             () if self.client_timeout.is_some_and(|t| !(t > 0.0 && t.is_finite())) => {
                 Err("client_timeout must be above 0")
@@ -327,19 +355,20 @@ impl Scenario {
     }
 
     fn plan(&self, seed: u64) -> Plan {
+        let (least, most) = self.delay.range();
         Plan {
             seed,
             replicas: self.replicas,
             lifetime_us: micros(self.lifetime),
             network: Network {
-                delay_us: DELAY_US,
+                delay_us: (DELAY_US.0 + micros(least), DELAY_US.1 + micros(most)),
                 uneven: 1,
                 slow: 0.0,
                 loss: self.drops,
                 duplicate: self.duplicate,
                 echo_us: 0,
                 wire: false,
-                reorder: false,
+                reorder: self.reorder,
                 max_datagram: SEQPACKET_MAX_DATAGRAM,
                 stage_us: STAGE_US,
             },

@@ -192,6 +192,20 @@ fn restarts_and_pauses_of_run_py_become_faults_that_end() {
 }
 
 #[test]
+fn delays_of_run_py_are_added_to_those_of_the_machine() {
+    let scenario = |keys: &str| format!(r#"{{"lifetime": 30, "replicas": 5, "requests": 5, {keys}}}"#);
+    let network = |keys: &str| read(&scenario(keys)).expect("a scenario").network;
+    assert_eq!(network(r#""delay": {"constant": 0.5}"#).delay_us, (500_030, 500_090));
+    let spoiled = network(r#""delay": {"uniform": [0.001, 0.002]}, "reorder": true, "duplicate": 0.25"#);
+    assert_eq!((spoiled.delay_us, spoiled.reorder, spoiled.duplicate), ((1_030, 2_090), true, 0.25));
+    for keys in [r#""delay": {"uniform": [2, 1]}"#, r#""delay": {"constant": 11}"#] {
+        assert!(
+            read(&scenario(keys)).is_err_and(|error| error.to_string().contains("delay must be 0 to 10"))
+        );
+    }
+}
+
+#[test]
 fn partitions_of_run_py_last_until_the_next_one() {
     let text = r#"{"lifetime": 30, "replicas": 5, "requests": 300,
         "events": [{"type": "isolate_leader", "time": 1}, {"type": "part_one_way", "time": 2},
