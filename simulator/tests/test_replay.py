@@ -1,12 +1,14 @@
 """Traces judged again: the result of the run, from its trace alone."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from simulator import history, report
 from simulator.tests.support import FAKE_CHECKER, FAKE_REPLICA, ROOT, Run, Runs, small_scenario
@@ -202,11 +204,13 @@ class Replays(TraceCase):
                     replay(self.trace)
 
 
-class Commands(unittest.TestCase):
+class CommandCase(unittest.TestCase):
     def replay(self, trace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(ROOT / "run.py"), "replay", "--checker", str(FAKE_CHECKER)]
         return subprocess.run([*command, *arguments, str(trace)], capture_output=True, check=False, text=True)
 
+
+class Commands(CommandCase):
     def test_replay_prints_the_report_of_the_run(self) -> None:
         run = runs.finished("one")
         done = self.replay(kept_in("one.trace"))
@@ -265,3 +269,50 @@ class Commands(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stdout, r"\*\*\* Simulator Error - .*damaged.trace: line [\d,]+ is cut off")
         self.assertIn("because the run was cut short", done.stdout)
+
+
+class VirtualTime(CommandCase):
+    """Traces of the explorer, of which only the history is judged again."""
+
+    HEADING = {"kvstore_trace": 1, "source": "explore", "scenario": "swarm", "seed": 3, "replicas": ["0000"],
+               "clients": ["0011"], "settings": {}, "command": "explore --seed 3", "replica": "kvstore"}
+    RECORDS = [
+        ["q", 5, "0", "0011", {"type": "put", "key": "k", "value": "v"}],
+        ["m", 5, 0, "0011", "0000", {"MID": "0", "type": "put"}],
+        ["d", 9, 0],
+        ["e", 9, "note", {"text": "fault 0: pause"}],
+        ["a", 20, "0", "ok", {"replica": "0000", "leader": "0000"}],
+    ]
+
+    def trace(self, records: list[Any], failure: str = "") -> Path:
+        check = {"name": "vote once" if failure else "Every rule", "passed": not failure, "text": failure}
+        end = {"end": True, "time": 5_000_000, "verdict": "failed" if failure else "passed", "checks": [check],
+               "tiers": [], "linearizability": None, "result": {}}
+        path = kept_in("explored.trace")
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in (self.HEADING, *records, end)))
+        return path
+
+    def test_verdict_of_the_explorer_is_told_and_the_history_is_judged(self) -> None:
+        done = self.replay(self.trace(self.RECORDS))
+        self.assertEqual(done.stdout, "swarm: seed 3, a trace of 1 messages in virtual time\n"
+                                      "[  0.000] fault 0: pause\nevery rule holds for 5.000 virtual seconds\n")
+        self.assertEqual(done.returncode, 0)
+        with mock.patch.dict(os.environ, FAKE_VERDICT="not linearizable"):
+            done = self.replay(self.trace(self.RECORDS))
+            self.assertIn("the history is not known to be linearizable: the first line", done.stdout)
+            self.assertEqual(done.returncode, 1)
+            unknown = [["q", 5, "1", "0011", {"type": "command", "key": "k", "command": {}}]]
+            for arguments, records in ((("--no-check",), []), ((), unknown)):
+                self.assertEqual(self.replay(self.trace([*self.RECORDS, *records]), *arguments).returncode, 0)
+
+    def test_broken_rule_is_told(self) -> None:
+        done = self.replay(self.trace(self.RECORDS, failure="vote once is broken"))
+        self.assertIn("vote once is broken\n", done.stdout)
+        self.assertEqual(done.returncode, 1)
+
+    def test_damaged_trace_of_the_explorer_has_no_verdict(self) -> None:
+        path = self.trace(self.RECORDS)
+        path.write_bytes(path.read_bytes()[:-10])
+        done = self.replay(path)
+        self.assertRegex(done.stdout, "explored.trace: line 7 is cut off")
+        self.assertEqual(done.returncode, 1)
