@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from simulator.config import Delay
-from simulator.network import Network
+from simulator.network import DOWN, Network
 from simulator.trace.recorder import LATER, Trace
 from simulator.transport import Transport
 
@@ -85,7 +85,10 @@ class Way:
 
     def _arrive(self, number: int, target: str, life: int, raw: bytes) -> None:
         """A replica that has ended meanwhile or lives again gets no message of its earlier life."""
-        if target in self._network.living and life == self._network.lives[target]:
-            self._trace.settle(number, target, self._transport.send(target, raw))
+        network = self._network
+        is_same = life == network.lives[target]
+        if is_same and target in network.living:
+            fate = self._transport.send(target, raw)
         else:
-            self._trace.settle(number, target, "down" if target in self._network.down else "dead")
+            fate = "dead" if is_same and target not in network.down else DOWN
+        self._trace.settle(number, target, fate)
