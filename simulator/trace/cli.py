@@ -50,7 +50,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--report", type=Path, metavar="FILE",
-        help="draw the trace as one HTML page; that of explore is drawn and not judged again",
+        help="draw the trace as one HTML page",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything about the run")
     parser.add_argument(

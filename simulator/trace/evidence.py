@@ -36,7 +36,7 @@ class BrokenRecord(Exception):
 
 
 class Evidence:
-    """What a trace tells of its run."""
+    """The requests, events and counts of a run, as its trace tells them."""
 
     def __init__(self, heading: Mapping[str, Any]) -> None:
         self._replicas = frozenset(heading.get("replicas", ()))

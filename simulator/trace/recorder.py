@@ -32,7 +32,7 @@ _ID = re.compile(r"(?<=\breplica )[0-9A-F]{4}\b")
 
 
 class Trace:
-    """The trace of a run that nobody asked for: it records nothing. `Recorder` writes a file."""
+    """A trace that is not wanted: it records nothing. `Recorder` writes a file."""
 
     is_on = False
 
