@@ -194,7 +194,7 @@ struct OwnSeed {
 #[derive(Clone, Debug)]
 pub enum Source {
     /// A scenario: a plan for each seed.
-    Scenario(Scenario),
+    Scenario(Box<Scenario>),
     /// A plan as it is.
     Plan {
         /// The plan.
@@ -224,7 +224,7 @@ impl Source {
         match serde_json::from_slice::<Scenario>(&text) {
             Ok(scenario) => {
                 scenario.check().map_err(|rule| ScenarioError::OutOfRange(name(), rule))?;
-                Ok(Self::Scenario(scenario))
+                Ok(Self::Scenario(Box::new(scenario)))
             }
             Err(no_scenario) => Err(ScenarioError::Unknown(name(), no_scenario, no_plan)),
         }
