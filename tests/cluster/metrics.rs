@@ -111,3 +111,20 @@ fn metrics_show_the_way_of_a_request_through_a_follower() {
         counts.iter().chain(&stages).all(|count| *count > 0.0).then_some(())
     });
 }
+
+#[test]
+fn followers_serve_reads_by_an_index_of_the_leader() {
+    let cluster = Cluster::start();
+    let mut clients: Vec<_> = (0..3).map(|replica| cluster.client(replica)).collect();
+    let messages = "kvstore_peer_messages_total";
+    wait_for("reads at followers", || {
+        assert_eq!(served(&mut clients[0], &["SET", "key", "value"]), Reply::ok());
+        for client in &mut clients {
+            assert_eq!(served(client, &["GET", "key"]), Reply::bulk("value"));
+        }
+        let pages = [0, 1, 2].map(|replica| Page::of(&cluster, replica));
+        let sum = |name, labels: &[&str]| pages.iter().map(|page| page.sum(name, labels)).sum::<f64>();
+        let asked = sum(messages, &["direction=\"out\"", "kind=\"read_index\""]);
+        (sum("kvstore_follower_reads_total", &[]) > 0.0 && asked > 0.0).then_some(())
+    });
+}
