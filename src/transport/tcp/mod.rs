@@ -8,7 +8,8 @@
 //! | `hello` | how a connection begins: both sides prove that they belong to the cluster |
 //! | `door` | listens, and lets strangers say hello |
 //! | `dialer` | the thread that keeps the connection to one other replica |
-//! | `peer` | one other replica: the queue to it, and its link as operators see it |
+//! | `peer` | one other replica, and its link as operators see it |
+//! | `queue` | what the connection to a replica has not taken yet |
 //! | `inbox` | receives from all connections and from the own front ends |
 //! | `origins` | through which connections the requests of each client came |
 //! | `traffic` | the messages to and from each other replica, by kind |
@@ -82,6 +83,7 @@ mod inbox;
 mod mesh;
 mod origins;
 mod peer;
+mod queue;
 mod traffic;
 
 #[cfg(test)]

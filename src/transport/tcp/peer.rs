@@ -1,7 +1,6 @@
-//! One other replica: the queue of what goes to it, and what operators see of the link.
+//! One other replica: what goes to it, and what operators see of the link.
 
-use std::collections::VecDeque;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,16 +9,14 @@ use parking_lot::Mutex;
 use tracing::info;
 
 use super::envelope::Kind;
-use super::frame::{self, HEADER_BYTES, RETURNED};
+use super::frame::{self, RETURNED};
 use super::mesh::MeshLimits;
+use super::queue::Queue;
 use super::traffic::{Direction, MessageKind, Traffic};
 use crate::clock::BootTime;
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::transport::alarm::Alarm;
-
-/// How many waiting frames one call writes at most.
-const MAX_SLICES: usize = 64;
 
 /// The link to another replica, for operators.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,68 +87,6 @@ fn add(counter: &AtomicU64, number: usize) {
     counter.fetch_add(number as u64, Ordering::Relaxed);
 }
 
-/// The connection to a replica, and what it has not taken yet.
-#[derive(Default)]
-struct Queue {
-    stream: Option<Arc<TcpStream>>,
-    waiting: VecDeque<Vec<u8>>, // frames; empty without a connection
-    written: usize,             // how much of the first one is written
-    bytes: usize,               // of all of them
-    is_closing: bool,           // it takes no more
-}
-
-impl Queue {
-    fn has_room(&self, limits: &MeshLimits, length: usize) -> bool {
-        self.waiting.is_empty()
-            || (self.waiting.len() < limits.queued && self.bytes + length <= limits.queued_bytes)
-    }
-
-    /// Writes a frame, or keeps what the connection does not take.
-    fn push(&mut self, header: &[u8; HEADER_BYTES], content: &[u8]) -> io::Result<()> {
-        let Some(stream) = &self.stream else { return Ok(()) };
-        let parts = [IoSlice::new(header), IoSlice::new(content)];
-        let length = header.len() + content.len();
-        let written = if self.waiting.is_empty() { write_once(stream, &parts)? } else { 0 };
-        if written < length {
-            let mut frame = Vec::with_capacity(length);
-            frame.extend(header);
-            frame.extend(content);
-            self.written = if self.waiting.is_empty() { written } else { self.written };
-            self.waiting.push_back(frame);
-            self.bytes += length;
-        }
-        Ok(())
-    }
-
-    /// Writes once, and returns whether to go on: something is left, and the connection took a part.
-    fn write(&mut self) -> io::Result<bool> {
-        let Some(stream) = self.stream.as_ref().filter(|_| !self.waiting.is_empty()) else {
-            return Ok(false);
-        };
-        let parts: Vec<IoSlice<'_>> = (self.waiting.iter().take(MAX_SLICES).enumerate())
-            .map(|(at, frame)| IoSlice::new(if at == 0 { &frame[self.written..] } else { frame }))
-            .collect();
-        let written = write_once(stream, &parts)?;
-        self.written += written;
-        while let Some(length) = self.waiting.front().map(Vec::len).filter(|length| self.written >= *length) {
-            self.written -= length;
-            self.bytes -= length;
-            self.waiting.pop_front();
-        }
-        Ok(written > 0 && !self.waiting.is_empty())
-    }
-}
-
-/// Writes what a socket takes at once; nothing if it takes nothing.
-fn write_once(mut stream: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-    match stream.write_vectored(parts) {
-        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-        Ok(length) => Ok(length),
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
-        Err(error) => Err(error),
-    }
-}
-
 impl Peer {
     pub(super) fn new(index: usize, id: Id, address: String, traffic: &Arc<Traffic>) -> io::Result<Self> {
         Ok(Self {
@@ -188,8 +123,8 @@ impl Peer {
     ) -> bool {
         let mut queue = self.queue.lock();
         let has_room = queue.has_room(limits, datagram.len());
-        let takes = !queue.is_closing && (has_room || kind == Kind::Answer);
-        let Some(stream) = queue.stream.clone().filter(|_| takes) else {
+        let takes = !queue.is_closing() && (has_room || kind == Kind::Answer);
+        let Some(stream) = queue.stream().filter(|_| takes) else {
             add(&self.counters.dropped, 1);
             return false;
         };
@@ -206,7 +141,7 @@ impl Peer {
         if queue.push(&frame::header(frame_type, datagram), datagram).is_err() {
             hang_up();
         }
-        if !queue.waiting.is_empty() {
+        if !queue.is_empty() {
             self.alarm.ring();
         }
         true
@@ -233,12 +168,12 @@ impl Peer {
     /// The sender of a datagram waits for one write at most.
     pub(super) fn flush(&self) -> io::Result<bool> {
         while self.queue.lock().write()? {}
-        Ok(!self.queue.lock().waiting.is_empty())
+        Ok(!self.queue.lock().is_empty())
     }
 
     /// From now on, datagrams go through this connection.
     pub(super) fn connect(&self, stream: &Arc<TcpStream>) {
-        *self.queue.lock() = Queue { stream: Some(Arc::clone(stream)), ..Queue::default() };
+        *self.queue.lock() = Queue::of(stream);
         add(&self.counters.connects, 1);
         self.update(|status| {
             status.sends = true;
@@ -248,7 +183,7 @@ impl Peer {
 
     /// It is about to leave: it gets no more than what waits for it already.
     pub(super) fn send_no_more(&self) {
-        self.queue.lock().is_closing = true;
+        self.queue.lock().close();
     }
 
     /// Tells it that this replica is about to leave, so that it sends no more.
@@ -267,7 +202,7 @@ impl Peer {
     /// The connection to it is gone, with all that waits for it.
     pub(super) fn disconnect(&self) {
         let lost = std::mem::take(&mut *self.queue.lock());
-        add(&self.counters.dropped, lost.waiting.len());
+        add(&self.counters.dropped, lost.frames());
         self.counters.round_trip_us.store(0, Ordering::Relaxed);
         self.update(|status| status.sends = false);
     }
@@ -318,7 +253,7 @@ impl Peer {
 
     /// The link as it is now.
     pub(super) fn link(&self) -> Link {
-        let queued_bytes = self.queue.lock().bytes as u64;
+        let queued_bytes = self.queue.lock().bytes() as u64;
         let status = self.status.lock();
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &self.counters;
