@@ -105,13 +105,25 @@ impl Sender {
 
     fn send_all(&mut self, when_full: WhenFull, only_answers: bool) -> io::Result<bool> {
         let (began, sent) = (self.times.begin(), self.sent);
-        let result = self.send_each(when_full, only_answers);
+        let result = self.send_rows(when_full, only_answers);
         self.times.count(|times| &times.send, began.filter(|_| self.sent > sent));
         result
     }
 
-    fn send_each(&mut self, when_full: WhenFull, only_answers: bool) -> io::Result<bool> {
-        while let Some(to) = self.unsent.take().or_else(|| self.encode_next(only_answers)) {
+    fn send_rows(&mut self, when_full: WhenFull, only_answers: bool) -> io::Result<bool> {
+        let Some(first) = self.unsent.take().or_else(|| self.encode_next(only_answers)) else {
+            return Ok(true);
+        };
+        self.transport.gather();
+        let result = self.send_row(first, when_full, only_answers);
+        self.transport.flush();
+        result
+    }
+
+    /// Sends the datagram in the buffer, and all behind it.
+    fn send_row(&mut self, first: Address, when_full: WhenFull, only_answers: bool) -> io::Result<bool> {
+        let mut next = Some(first);
+        while let Some(to) = next {
             let result = match when_full {
                 _ if self.is_gone => Ok(()),
                 WhenFull::KeepRest => self.transport.try_send(to, &self.buffer),
@@ -130,6 +142,7 @@ impl Sender {
                 }
                 Err(error) => return Err(error),
             }
+            next = self.encode_next(only_answers);
         }
         Ok(true)
     }

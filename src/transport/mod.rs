@@ -105,6 +105,13 @@ pub trait Transport: Send + Sync {
     /// offered must be the same one. Else as [`send`](Self::send).
     fn try_send(&self, to: Address, datagram: &[u8]) -> io::Result<()>;
 
+    /// Begins a row of datagrams. The transport may keep them until [`flush`](Self::flush), so that many
+    /// leave in one call of the system.
+    fn gather(&self) {}
+
+    /// Ends a row of datagrams: none is kept any more.
+    fn flush(&self) {}
+
     /// The most bytes that a datagram may have on its way out.
     fn max_datagram(&self) -> usize;
 

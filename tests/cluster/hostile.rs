@@ -1,5 +1,5 @@
 //! Clients that misbehave at a real replica. Others are served meanwhile: their requests come to an
-//! end. What a connection holds is counted in `src/frontend/redis_server/tests/bounds.rs`.
+//! end. The bytes that a connection holds are counted in `src/frontend/redis_server/tests/bounds.rs`.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};

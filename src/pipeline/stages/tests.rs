@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 use std::thread;
 
@@ -21,10 +22,11 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 const MAX_DATAGRAM: usize = 1_000;
 
-/// Receives from a hub, and sends one datagram per permit.
+/// Receives from a hub, and sends one datagram per permit, as a part of a row.
 struct Gate {
     network: Arc<MemoryTransport>,
     permits: channel::Receiver<()>,
+    gathers: AtomicBool,
 }
 
 impl Transport for Gate {
@@ -37,6 +39,7 @@ impl Transport for Gate {
     }
 
     fn send(&self, to: Address, datagram: &[u8]) -> io::Result<()> {
+        assert!(self.gathers.load(Ordering::SeqCst));
         match self.permits.recv() {
             Ok(()) => self.network.send(to, datagram),
             Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
@@ -44,10 +47,19 @@ impl Transport for Gate {
     }
 
     fn try_send(&self, to: Address, datagram: &[u8]) -> io::Result<()> {
+        assert!(self.gathers.load(Ordering::SeqCst));
         match self.permits.try_recv() {
             Ok(()) => self.network.send(to, datagram),
             Err(_) => Err(io::ErrorKind::WouldBlock.into()),
         }
+    }
+
+    fn gather(&self) {
+        assert!(!self.gathers.swap(true, Ordering::SeqCst));
+    }
+
+    fn flush(&self) {
+        assert!(self.gathers.swap(false, Ordering::SeqCst));
     }
 
     fn max_datagram(&self) -> usize {
@@ -69,6 +81,7 @@ struct Script {
     hub: Hub,
     network: Arc<MemoryTransport>,
     permits: channel::Sender<()>,
+    gate: Arc<Gate>,
 }
 
 const OWN: Id = id(0);
@@ -78,14 +91,16 @@ impl Script {
         let hub = Hub::new(MAX_DATAGRAM);
         let network = hub.attach(OWN);
         let (permits, permits_out) = channel::unbounded();
-        let gate: Arc<dyn Transport> = Arc::new(Gate { network: Arc::clone(&network), permits: permits_out });
-        let receiver = Receiver::new(Arc::clone(&gate), Box::new(Decoder::new(OWN, [])));
-        let sender = Sender::new(gate, Outbox::new(OWN, MAX_DATAGRAM, true), Duration::ZERO);
+        let gathers = AtomicBool::new(false);
+        let gate = Arc::new(Gate { network: Arc::clone(&network), permits: permits_out, gathers });
+        let transport: Arc<dyn Transport> = Arc::clone(&gate) as _;
+        let receiver = Receiver::new(Arc::clone(&transport), Box::new(Decoder::new(OWN, [])));
+        let sender = Sender::new(transport, Outbox::new(OWN, MAX_DATAGRAM, true), Duration::ZERO);
         let (receiver, receiver_worker) = Offloadable::new(receiver);
         let (sender, sender_worker) = Offloadable::new(sender);
         thread::spawn(|| receiver_worker.run());
         thread::spawn(|| sender_worker.run());
-        Self { stages: Stages::new(receiver, sender, None), hub, network, permits }
+        Self { stages: Stages::new(receiver, sender, None), hub, network, permits, gate }
     }
 
     /// A script whose stages are offloaded because the network has refused the answer "0".
@@ -173,6 +188,7 @@ fn idle_stages_run_inline() {
     assert_eq!(script.receive_request(), Taken::Full);
     assert!(script.stages.are_inline());
     assert_eq!(script.answers(2), [1, 2]);
+    assert!(!script.gate.gathers.load(Ordering::SeqCst), "each row is flushed");
 }
 
 #[test]

@@ -190,7 +190,7 @@ impl Dialer {
                 peer.ping(now)?;
                 ping_at = now + PING_INTERVAL.min(silence / 4);
             }
-            let is_left = peer.flush()?;
+            let is_left = peer.write_waiting()?;
             let has_input = wait(peer, stream, is_left, ping_at.min(heard_at + silence))?;
             if has_input && read_pongs(peer, stream, &mut reader, &mut heard_at)? == Said::Leaving {
                 return self.part(stream);
@@ -204,7 +204,7 @@ impl Dialer {
     fn part(&self, stream: &TcpStream) -> io::Result<Ended> {
         let (peer, until) = (self.peer(), BootTime::now() + self.mesh.limits.silence);
         peer.send_no_more();
-        while peer.flush()? && !until.left().is_zero() {
+        while peer.write_waiting()? && !until.left().is_zero() {
             wait(peer, stream, true, until)?;
         }
         stream.shutdown(Shutdown::Write)?;
@@ -216,7 +216,7 @@ impl Dialer {
     fn linger(&self, stream: &TcpStream) -> io::Result<()> {
         let (peer, until) = (self.peer(), BootTime::now() + self.mesh.limits.linger);
         loop {
-            let is_left = peer.flush()?;
+            let is_left = peer.write_waiting()?;
             if until.left().is_zero() || (!is_left && self.mesh.is_finished()) {
                 break;
             }

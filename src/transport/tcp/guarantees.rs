@@ -74,7 +74,7 @@ fn identity() -> Identity {
 }
 
 /// Both ends of a connection.
-fn connection() -> (TcpStream, TcpStream) {
+pub(super) fn connection() -> (TcpStream, TcpStream) {
     let ends = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
     let (one, other) = ends.expect("a pair of sockets");
     (one.into(), other.into())
@@ -96,7 +96,7 @@ fn check_stranger(bytes: &[u8]) {
     assert!(heard.is_err(), "{heard:?}");
     drop(own);
     let mut said = Vec::new();
-    // Bytes that nobody read end the connection with an error, behind all that was sent on it.
+    // Bytes that the listener did not read end the connection with an error, behind all that was sent on it.
     let _reset = stranger.read_to_end(&mut said);
     let is_greeted = bytes.len() >= GREETING_BYTES && bytes.starts_with(&MAGIC);
     assert_eq!(said.len(), if is_greeted { GREETING_BYTES } else { 0 });

@@ -401,6 +401,14 @@ impl Transport for Mesh {
         self.send(to, datagram)
     }
 
+    fn gather(&self) {
+        self.shared.peers.iter().for_each(Peer::gather);
+    }
+
+    fn flush(&self) {
+        self.shared.peers.iter().for_each(Peer::flush);
+    }
+
     fn max_datagram(&self) -> usize {
         MAX_DATAGRAM
     }

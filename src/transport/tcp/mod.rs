@@ -9,7 +9,7 @@
 //! | `door` | listens, and lets strangers say hello |
 //! | `dialer` | the thread that keeps the connection to one other replica |
 //! | `peer` | one other replica, and its link as operators see it |
-//! | `queue` | what the connection to a replica has not taken yet |
+//! | `queue` | bytes that the connection to a replica has not taken yet |
 //! | `inbox` | receives from all connections and from the own front ends |
 //! | `origins` | through which connections the requests of each client came |
 //! | `traffic` | the messages to and from each other replica, by kind |

@@ -1,4 +1,4 @@
-//! One other replica: what goes to it, and what operators see of the link.
+//! One other replica: the way to it, and the link as operators see it.
 
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
@@ -87,6 +87,11 @@ fn add(counter: &AtomicU64, number: usize) {
     counter.fetch_add(number as u64, Ordering::Relaxed);
 }
 
+/// Ends a connection; its dialer notices.
+fn hang_up(stream: &TcpStream) {
+    let _gone = stream.shutdown(Shutdown::Both);
+}
+
 impl Peer {
     pub(super) fn new(index: usize, id: Id, address: String, traffic: &Arc<Traffic>) -> io::Result<Self> {
         Ok(Self {
@@ -128,10 +133,9 @@ impl Peer {
             add(&self.counters.dropped, 1);
             return false;
         };
-        let hang_up = || drop(stream.shutdown(Shutdown::Both)); // its dialer notices
         if !has_room {
             add(&self.counters.dropped, 1);
-            hang_up();
+            hang_up(&stream);
             return false;
         }
         before();
@@ -139,12 +143,30 @@ impl Peer {
         add(&self.counters.bytes_out, datagram.len());
         self.count_by_kind(Direction::Out, kind, frame_type == RETURNED, datagram.len());
         if queue.push(&frame::header(frame_type, datagram), datagram).is_err() {
-            hang_up();
+            hang_up(&stream);
         }
-        if !queue.is_empty() {
+        if queue.waits() {
             self.alarm.ring();
         }
         true
+    }
+
+    /// From now on, short datagrams are kept until [`flush`](Self::flush).
+    pub(super) fn gather(&self) {
+        self.queue.lock().gather();
+    }
+
+    /// Writes the datagrams that were kept.
+    pub(super) fn flush(&self) {
+        let mut queue = self.queue.lock();
+        if queue.flush().is_err()
+            && let Some(stream) = queue.stream()
+        {
+            hang_up(&stream);
+        }
+        if queue.waits() {
+            self.alarm.ring();
+        }
     }
 
     /// Sends a ping.
@@ -166,9 +188,9 @@ impl Peer {
 
     /// Writes what waits, as far as the connection takes it, and returns whether something is left.
     /// The sender of a datagram waits for one write at most.
-    pub(super) fn flush(&self) -> io::Result<bool> {
+    pub(super) fn write_waiting(&self) -> io::Result<bool> {
         while self.queue.lock().write()? {}
-        Ok(!self.queue.lock().is_empty())
+        Ok(self.queue.lock().waits())
     }
 
     /// From now on, datagrams go through this connection.
@@ -215,7 +237,7 @@ impl Peer {
     /// Ends the connection through which it sends; the receiver notices.
     pub(super) fn hang_up_incoming(&self) {
         if let Some(stream) = &self.status.lock().incoming {
-            let _gone = stream.shutdown(Shutdown::Both);
+            hang_up(stream);
         }
     }
 

@@ -27,6 +27,25 @@ fn datagrams_arrive_in_order_both_ways_and_are_counted() {
 }
 
 #[test]
+fn datagrams_that_are_gathered_arrive_in_order_after_the_flush() {
+    let (_, nodes) = three();
+    nodes[0].mesh.gather();
+    for peer in [2, 3] {
+        for number in 0..100 {
+            nodes[0].send(to_peer(peer), &datagram(Kind::Peer, 1, &[number]));
+        }
+    }
+    assert!(nodes[1].received.is_empty() && nodes[2].received.is_empty());
+    assert!(nodes[0].mesh.links().iter().all(|link| link.queued_bytes > 0));
+    nodes[0].mesh.flush();
+    for node in &nodes[1..] {
+        for number in 0..100 {
+            assert_eq!(node.receive(), datagram(Kind::Peer, 1, &[number]));
+        }
+    }
+}
+
+#[test]
 fn links_come_up_in_whichever_order_the_replicas_start() {
     let names = Names::default();
     let third = names.start(options_of_three(3));
