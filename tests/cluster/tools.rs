@@ -8,7 +8,7 @@ use crate::resp::Reply;
 use crate::service::served;
 
 /// How many requests a benchmark sends of each kind.
-const REQUESTS: &str = "2000";
+const REQUESTS: &str = "1000";
 /// A benchmark that outlives a leader sends so many: it must not end before its first line of progress,
 /// a quarter of a second after its start.
 const LONG: &str = "20000";
