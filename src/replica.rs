@@ -396,9 +396,15 @@ impl Replica {
                 Action::DropPending => self.abandon(),
             }
         }
-        has_input |= !reads_to_log.is_empty();
+        // An entry would come too late for a leadership that is handed over.
+        let proposes = !self.node.is_transferring();
+        has_input |= proposes && !reads_to_log.is_empty();
         for (request, operation) in reads_to_log {
-            self.propose(now, request, operation.into());
+            if proposes {
+                self.propose(now, request, operation.into());
+            } else {
+                self.hold_for_successor(now, request, operation.into());
+            }
         }
         if has_input {
             return self.perform_actions(now);

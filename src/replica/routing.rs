@@ -10,7 +10,7 @@ use crate::exchange::Outbound;
 use crate::id::Id;
 use crate::micros::Micros;
 use crate::replication::Input;
-use crate::request::{Outcome, Request};
+use crate::request::{Outcome, Request, RequestId};
 
 /// How long a client may need to reach the leader to which it was redirected and to come back in
 /// vain. A request that comes sooner is from another client, and says nothing about the leader.
@@ -41,6 +41,15 @@ impl Replica {
             Some(since) if self.node.leader().is_none() => (since + self.hold_us).max(now + LATE_HOLD_US),
             _ => now + self.hold_us,
         }
+    }
+
+    /// A request that this leader had taken waits for the next leader after all.
+    pub(super) fn hold_for_successor(&mut self, now: Micros, id: RequestId, command: Command) {
+        if let Some(pending) = self.pending.get_mut(&id) {
+            pending.state = PendingState::AwaitingLeader;
+        }
+        let until = self.hold_until(now);
+        self.held.push_back(Held { request: Request { id, command }, until });
     }
 
     /// Serves a request, or redirects it to the leader, or holds it until a leader is known that

@@ -46,3 +46,22 @@ fn replica_that_retires_hands_over_each_time_it_leads() {
     let leads = |id: Id| cluster.replicas[&id].node().is_leader();
     assert_eq!((leads(first), third.map(leads)), (false, Some(true)));
 }
+
+#[test]
+fn read_whose_entry_would_come_too_late_goes_to_the_successor() {
+    let mut cluster = Cluster::forwarding(3);
+    cluster.run(3 * ELECTION_TIMEOUT_US);
+    let leader = cluster.leader();
+    cluster.ask(leader, &[set_for("m1", "k", "v", 500)]);
+    cluster.run(500 * MILLI_US);
+    cluster.answers();
+    let replica = cluster.replicas.get_mut(&leader).expect("it is there");
+    // The read must go through the log, because the key has expired. It is served first by a round of
+    // messages, with which the leader also learns that a follower is ready to take over.
+    replica.handle(cluster.now, Inbound::Client(get("m2", "k")));
+    replica.transfer_leadership(cluster.now);
+    cluster.batch(leader, Vec::new());
+    let successor = cluster.leader();
+    assert_ne!(successor, leader);
+    assert_eq!(cluster.answers(), [(successor, "m2".into(), NIL, Some(successor))]);
+}
