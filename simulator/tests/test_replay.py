@@ -178,7 +178,7 @@ class Replays(TraceCase):
     def test_unknown_types_and_fields_are_skipped(self) -> None:
         run = self.run_in_virtual_time("correct")
         lines = self.trace.read_bytes().splitlines(keepends=True)
-        self.trace.write_bytes(b"".join([lines[0], b'["z",1,{}]\n', b'["e",2,"flood",{}]\n', *lines[1:]]))
+        self.trace.write_bytes(b"".join([lines[0], b'["z","one"]\n', b'["e",2,"flood",{}]\n', *lines[1:]]))
         self.assert_same(run, replay(self.trace))
 
     def test_figures_that_differ_from_the_records_are_told(self) -> None:
@@ -298,7 +298,7 @@ class VirtualTime(CommandCase):
     def test_verdict_of_the_explorer_is_told_and_the_history_is_judged(self) -> None:
         done = self.replay(self.trace(self.RECORDS))
         self.assertEqual(done.stdout, "swarm: seed 3, a trace of 1 messages in virtual time\n"
-                                      "[  0.000] fault 0: pause\nevery rule holds for 5.000 virtual seconds\n")
+                                      "[  0.000] fault 0: pause\nevery rule holds\n")
         self.assertEqual(done.returncode, 0)
         with mock.patch.dict(os.environ, FAKE_VERDICT="not linearizable"):
             done = self.replay(self.trace(self.RECORDS))
@@ -319,3 +319,7 @@ class VirtualTime(CommandCase):
         done = self.replay(path)
         self.assertRegex(done.stdout, "explored.trace: line 7 is cut off")
         self.assertEqual(done.returncode, 1)
+        path.write_text(f'{json.dumps(self.HEADING)}\n{{"end": true}}\n')
+        done = self.replay(path)
+        self.assertRegex(done.stdout, "explored.trace: line 2 is no last line")
+        self.assertEqual((done.returncode, done.stderr), (1, ""))

@@ -50,16 +50,18 @@ class Evidence:
         # The requests to down replicas count as the messages of replicas to them do.
         self._take: dict[str, Callable[..., None]] = {
             "m": self._message, "e": self._event, "q": self._request, "a": self._answer, "f": self._fault,
+            **dict.fromkeys("dxo", lambda *_: None),
         }
 
     def take_all(self, records: Iterable[list[Any]]) -> None:
         """Take records; raises BrokenRecord for the first one without the fields of its type."""
         for record in records:
             take = self._take.get(record[0])
+            if take is None:
+                continue
             try:
                 self.last_moment = max(self.last_moment, record[1] / 1e6)
-                if take is not None:
-                    take(record[1] / 1e6, *record[2:])
+                take(record[1] / 1e6, *record[2:])
             except (TypeError, ValueError, KeyError, AttributeError, IndexError):
                 raise BrokenRecord(f"is no record of type {record[0]!r}") from None
 

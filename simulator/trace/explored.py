@@ -30,18 +30,27 @@ def judged_again(reader: Reader, checker: Path | None, console: Output) -> bool:
     console.notice(f"{name}: seed {seed}, a trace of {evidence.messages:,} messages in virtual time")
     for happening in evidence.happenings:
         console.notice(str(happening))
-    if reader.damage is not None or reader.ending is None:
+    failed = _failed_checks(reader)
+    if failed is None:
         console.error(str(reader.damage))
         return False
-    failed = [check["text"] for check in reader.ending["checks"] if not check["passed"]]
-    for text in failed:
+    for text in failed or ["every rule holds"]:
         console.line(text)
-    if not failed:
-        console.line(f"every rule holds for {reader.ending['time'] / 1e6:.3f} virtual seconds")
     verdict = _verdict(evidence, checker)
     if verdict is not None and not verdict.linearizable:
         console.line(f"the history is not known to be linearizable: {verdict.explanation}")
     return not failed and (verdict is None or verdict.linearizable is True)
+
+
+def _failed_checks(reader: Reader) -> list[str] | None:
+    """The words about each failed check; `None` if the trace is damaged."""
+    if reader.damage is not None or reader.ending is None:
+        return None
+    try:
+        return [str(check["text"]) for check in reader.ending["checks"] if not check["passed"]]
+    except (TypeError, KeyError):
+        reader.stop("is no last line")
+        return None
 
 
 def _verdict(evidence: Evidence, checker: Path | None) -> Verdict | None:
