@@ -33,7 +33,7 @@ RECORDS = [
     ["m", 120, 3, "0001", "0099", "not JSON", "unknown"],
     ["x", 300, 2, "too late"],
     ["o", 310, "0000", "err", "a line"],
-    ["z", "a kind of the future"],
+    ["z", 320, "a kind of the future"],
     ["a", 400, "01", "ok", {"replica": "0000"}],
     ["f", 410, "a fault", {"mids": ["01"]}],
 ]
