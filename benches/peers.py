@@ -39,6 +39,8 @@ _PARTS = ("load", "followers", "failover")
 # The systems of which clients may ask a follower, and the numbers of those clients.
 _FOLLOWERS = ("kvstore", "etcd")
 _FOLLOWER_CLIENTS = (1, 64)
+# The numbers of clients that share a connection.
+_SHARING_CLIENTS = (64, 256)
 # Reads alone differ from those of kvstore.
 _ONLY_READS = ("kvstore-read-index",)
 # A leader that changes while a cell is measured spoils the cell.
@@ -181,9 +183,9 @@ class Comparison:
                 workloads = ["reads"] if name in _ONLY_READS else list(WORKLOADS)
                 self._load(system, name, number, "leader", (counts, workloads))
                 self._weigh(system, name, number, "end")
-                if system.can_share:
-                    several = [count for count in counts if count > 1]
-                    self._load(system, name, number, "shared", (several, ["writes", "reads"]))
+                if system.can_share and name not in _ONLY_READS:
+                    many = [count for count in counts if count in _SHARING_CLIENTS]
+                    self._load(system, name, number, "shared", (many, ["writes", "reads"]))
             if "followers" in parts and name in _FOLLOWERS:
                 few = [count for count in counts if count in _FOLLOWER_CLIENTS]
                 self._load(system, name, number, "follower", (few, ["writes", "reads"]))

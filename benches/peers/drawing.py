@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from pathlib import Path
@@ -12,16 +13,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "docs"))
 import plot
 from report import middle
 
-# By system and way.
 _SERIES = {
-    ("kvstore", "leader"): plot.Series("kvstore", plot.BLUE, "circle"),
-    ("etcd", "leader"): plot.Series("etcd", plot.ORANGE, "square"),
-    ("etcd", "shared"): plot.Series("etcd, one connection", plot.ORANGE, "square"),
-    ("redis", "leader"): plot.Series("Redis, one node", plot.GREEN, "triangle"),
-    ("redis-wait", "leader"): plot.Series("Redis with WAIT", plot.GREY, "diamond"),
+    "kvstore": plot.Series("kvstore", plot.BLUE, "circle"),
+    "etcd": plot.Series("etcd", plot.ORANGE, "square"),
+    "redis": plot.Series("Redis, one node", plot.GREEN, "triangle"),
+    "redis-wait": plot.Series("Redis with WAIT", plot.GREY, "diamond"),
 }
 TITLE = "Three replicas beside etcd and Redis"
-_LEGEND_WIDTHS = (120, 100, 200, 170, 170)
+_LEGEND_WIDTHS = (120, 100, 170, 170)
 _NOTE = (
     "All on one machine, every acknowledged write on the disk; "
     "medians over the rounds of benches/peers.py. Both axes are logarithmic."
@@ -30,7 +29,7 @@ _NOTE = (
 
 def draw(measured: dict[str, Any]) -> dict[str, str]:
     """The picture for light and for dark pages, by the suffix of its name."""
-    cells = [cell for cell in measured["cells"] if _key(cell) in _SERIES]
+    cells = [cell for cell in measured["cells"] if cell["system"] in _SERIES and cell["way"] != "follower"]
     clients = sorted({cell["clients"] for cell in cells})
     if len(clients) < 2:
         raise ValueError("a picture needs two numbers of clients at least")
@@ -44,32 +43,25 @@ def draw(measured: dict[str, Any]) -> dict[str, str]:
     return {"": light, "-dark": plot.dark(light)}
 
 
-def _key(cell: dict[str, Any]) -> tuple[str, str]:
-    return cell["system"], cell["way"]
-
-
 def _legend() -> str:
     entries = []
-    for place, (key, series) in enumerate(_SERIES.items()):
+    for place, series in enumerate(_SERIES.values()):
         x = sum(_LEGEND_WIDTHS[:place])
-        entries.append(plot.legend_entry(x, series.name, series.colour, _is_dashed(key), series))
-    return "\n".join(entries)
-
-
-def _is_dashed(key: tuple[str, str]) -> bool:
-    return key[1] == "shared"
+        entries.append(plot.legend_entry(x, series.name, series.colour, False, series))
+    shared = plot.legend_entry(sum(_LEGEND_WIDTHS), "all clients on one connection", plot.INK, True)
+    return "\n".join([*entries, shared])
 
 
 def _lines(cells: list[dict[str, Any]], workload: str) -> list[plot.Line]:
     lines = []
-    for key, series in _SERIES.items():
-        own = [cell for cell in cells if _key(cell) == key and cell["workload"] == workload]
+    for (system, series), way in itertools.product(_SERIES.items(), ("leader", "shared")):
+        wanted = {"system": system, "way": way, "workload": workload}
         points = []
-        for clients in sorted({cell["clients"] for cell in own}):
-            rate = middle(own, "rate", clients=clients)
+        for clients in sorted({cell["clients"] for cell in cells}):
+            rate = middle(cells, "rate", clients=clients, **wanted)
             if rate:
                 points.append((float(clients), rate))
-        lines.append(plot.Line(series, _is_dashed(key), points))
+        lines.append(plot.Line(series, way == "shared", points))
     return lines
 
 

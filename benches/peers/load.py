@@ -20,8 +20,6 @@ VALUE_BYTES = 100
 # The clients that store the keys at first, and those that write while a leader is killed.
 _FILLERS = 64
 _WRITERS = 8
-# More clients than any load has.
-_ALL = 1_000_000
 # A generator that runs for so much longer than it was told hangs.
 _PATIENCE_S = 120.0
 # The leader dies so long after all clients have an acknowledgement.
@@ -95,7 +93,7 @@ class Generator:
     def _command(self, target: Target, options: list[str]) -> list[str]:
         command = [str(self._program), *options, "--protocol", target.protocol]
         command += ["--addresses", ",".join(target.addresses)]
-        command += ["--sharing", str(_ALL if target.is_shared else 1)]
+        command += ["--shared"] if target.is_shared else []
         return [*command, "--keys", str(self._keys), "--value-bytes", str(VALUE_BYTES)]
 
     def _run(self, target: Target, options: list[str], patience_s: float) -> dict[str, Any]:

@@ -97,15 +97,16 @@ def _ratios(cells: list[dict[str, Any]]) -> str:
             for workload in ("writes", "reads") for key in ("rate", "p99_us")
         ]
         if way != "follower" and any(ratio != "-" for ratio in row):
-            rows.append([f"kvstore beside {TITLES[system]}{_WAYS[way]}", *row])
+            rows.append([f"kvstore beside {TITLES[system]}{_WAYS[way].replace(',', ', both')}", *row])
     head = ["writes per second", "p99 of writes", "reads per second", "p99 of reads"]
     return _table([f"{_CLIENTS} clients, ratios", *head], rows)
 
 
 def _ratio(cells: list[dict[str, Any]], peer: tuple[str, str], workload: str, key: str) -> str:
     wanted = {"workload": workload, "clients": _CLIENTS}
-    own = middle(cells, key, system="kvstore", way="leader", **wanted)
-    other = middle(cells, key, system=peer[0], way=peer[1], **wanted)
+    system, way = peer
+    own = middle(cells, key, system="kvstore", way=way, **wanted)
+    other = middle(cells, key, system=system, way=way, **wanted)
     return digits(own / other, 2) if own and other else "-"
 
 

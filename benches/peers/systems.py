@@ -195,6 +195,7 @@ class Kvstore(System):
     """Three replicas of `kvstore serve`."""
 
     has_failover = True
+    can_share = True
 
     def __init__(self, name: str, program: Path, options: tuple[str, ...] = ()) -> None:
         super().__init__(name)
@@ -267,6 +268,7 @@ class Redis(System):
     def __init__(self, name: str, program: Path, has_replica: bool) -> None:
         super().__init__(name)
         self.protocol = "resp-wait" if has_replica else "resp"
+        self.can_share = not has_replica
         ports = _free_ports()
         self.addresses = [_local(next(ports)) for _ in range(1 + has_replica)]
         for place, address in enumerate(self.addresses):

@@ -34,6 +34,7 @@ MEASURED = {
         cell("etcd", "leader", 64, 5_000.0),
         cell("etcd", "leader", 1, 1_000.0),
         cell("etcd", "shared", 64, 10_000.0),
+        cell("kvstore", "shared", 64, 70_000.0),
         cell("etcd", "follower", 64, 4_000.0),
     ],
     "memory": [
@@ -65,13 +66,14 @@ class Report(unittest.TestCase):
         self.assertEqual(rows, sorted(rows))
         self.assertIn("| - | 4,000 (", self.row("etcd, three members, at a follower", "writes"))
 
-    def test_ratios_are_ours_beside_each_way_to_ask_the_peer(self) -> None:
+    def test_ratios_are_ours_beside_the_peer_that_is_asked_in_the_same_way(self) -> None:
         begin = "64 clients, ratios"
         self.assertEqual(
             self.row("kvstore beside etcd, three members", begin),
             "| kvstore beside etcd, three members | 10 | 0.50 | - | - |",
         )
-        self.assertIn("| 5.0 | 0.50 |", self.row("kvstore beside etcd, three members, on one connection", begin))
+        row = self.row("kvstore beside etcd, three members, both on one connection", begin)
+        self.assertIn("| 7.0 | 1.0 |", row)
 
     def test_memory_is_that_of_all_processes_and_of_the_largest(self) -> None:
         self.assertIn("| 200 (100) | 320 (160) |", self.row("etcd, three members", "resident memory"))
@@ -92,7 +94,7 @@ class Picture(unittest.TestCase):
     def test_light_and_dark_pictures_are_drawn(self) -> None:
         drawn = drawing.draw(MEASURED)
         self.assertEqual(list(drawn), ["", "-dark"])
-        self.assertEqual(drawn[""].count("<circle"), 1 + 2)
+        self.assertEqual(drawn[""].count("<circle"), 1 + 2 + 1)
         self.assertNotEqual(drawn[""], drawn["-dark"])
 
     def test_one_number_of_clients_is_refused(self) -> None:

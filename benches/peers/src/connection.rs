@@ -1,10 +1,12 @@
 //! One client's connection to one server, whatever the server is.
 
 use std::io;
+use std::rc::Rc;
 use std::str::FromStr;
 
 use tokio::net::TcpStream;
 
+use crate::shared::Shared;
 use crate::{etcd, resp};
 
 /// What a server speaks, and which promise a write asks for.
@@ -34,24 +36,29 @@ impl FromStr for Protocol {
 /// A connection of a client, which has at most one request outstanding.
 pub(crate) enum Connection {
     Resp(resp::Connection),
+    SharedResp(Rc<Shared>),
     Etcd(etcd::Connection),
 }
 
 impl Connection {
-    pub(crate) async fn open(protocol: Protocol, address: &str) -> io::Result<Self> {
+    /// A connection of one client, or one that clients may share.
+    pub(crate) async fn open(protocol: Protocol, address: &str, is_shared: bool) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(match protocol {
+            Protocol::Resp if is_shared => Self::SharedResp(Shared::new(stream)),
             Protocol::Resp => Self::Resp(resp::Connection::new(stream, false)),
             Protocol::RespWait => Self::Resp(resp::Connection::new(stream, true)),
             Protocol::Etcd => Self::Etcd(etcd::Connection::new(stream, address).await?),
         })
     }
 
-    /// A second client on the same connection, where the protocol can do so.
+    /// A further client on the same connection, if clients may share it. A WAIT would hold up the
+    /// requests behind it, so its clients do not.
     pub(crate) fn share(&self) -> Option<Self> {
         match self {
             Self::Resp(_) => None,
+            Self::SharedResp(shared) => Some(Self::SharedResp(shared.clone())),
             Self::Etcd(connection) => Some(Self::Etcd(connection.clone())),
         }
     }
@@ -60,6 +67,7 @@ impl Connection {
     pub(crate) async fn set(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
         match self {
             Self::Resp(connection) => connection.set(key, value).await,
+            Self::SharedResp(shared) => shared.set(key, value).await,
             Self::Etcd(connection) => connection.put(key, value).await,
         }
     }
@@ -68,6 +76,7 @@ impl Connection {
     pub(crate) async fn get(&mut self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
         match self {
             Self::Resp(connection) => connection.get(key).await,
+            Self::SharedResp(shared) => shared.get(key).await,
             Self::Etcd(connection) => connection.range(key).await,
         }
     }

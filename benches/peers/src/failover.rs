@@ -149,7 +149,7 @@ impl Client {
         let address = &self.target.addresses[self.server % self.target.addresses.len()];
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => Connection::open(self.target.protocol, address).await?,
+            None => Connection::open(self.target.protocol, address, false).await?,
         };
         Ok(self.connection.insert(connection))
     }

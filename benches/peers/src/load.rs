@@ -152,11 +152,11 @@ impl Tally {
 async fn open(target: &Target) -> io::Result<Vec<Connection>> {
     let address = &target.addresses[0];
     let mut connections: Vec<Connection> = Vec::with_capacity(target.clients);
-    for number in 0..target.clients {
-        let shared = connections.last().filter(|_| number % target.sharing.max(1) != 0);
+    for _ in 0..target.clients {
+        let shared = connections.last().filter(|_| target.shared);
         connections.push(match shared.and_then(Connection::share) {
             Some(connection) => connection,
-            None => Connection::open(target.protocol, address).await?,
+            None => Connection::open(target.protocol, address, target.shared).await?,
         });
     }
     Ok(connections)

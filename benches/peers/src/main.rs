@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `connection` | one client's connection to any of the systems |
 //! | `resp` | the protocol of Redis, which kvstore speaks, too |
+//! | `shared` | the same on a connection that many clients share |
 //! | `etcd` | the two calls of etcd that store and read a key |
 //! | `load` | `fill`: writes each key once; `run`: requests for some seconds, and their latencies |
 //! | `failover` | `failover`: writes while a leader is killed, and the longest time without service |
@@ -16,6 +17,7 @@ mod etcd;
 mod failover;
 mod load;
 mod resp;
+mod shared;
 
 use std::io;
 use std::process::ExitCode;
@@ -56,9 +58,9 @@ struct Target {
     /// Clients, each with at most one request outstanding
     #[arg(long, global = true, default_value_t = 64)]
     clients: usize,
-    /// Clients of etcd that share a connection; those of Redis never do
-    #[arg(long, global = true, default_value_t = 1)]
-    sharing: usize,
+    /// All clients share one connection, except where they send WAIT
+    #[arg(long, global = true)]
+    shared: bool,
     /// Keys, numbered from 0
     #[arg(long, global = true, default_value_t = 100_000)]
     keys: u64,

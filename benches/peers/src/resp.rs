@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A read takes what has come, up to this.
-const READ_BYTES: usize = 16 * 1024;
+pub(crate) const READ_BYTES: usize = 16 * 1024;
 /// A write that reaches no replica for so long has failed.
 const WAIT_MS: &[u8] = b"1000";
 
@@ -20,8 +20,9 @@ pub(crate) struct Connection {
     received: Vec<u8>,
 }
 
+/// One reply of a server.
 #[derive(Debug, PartialEq, Eq)]
-enum Reply {
+pub(crate) enum Reply {
     Status(Vec<u8>),
     Integer(i64),
     Bulk(Option<Vec<u8>>),
@@ -40,10 +41,7 @@ impl Connection {
             write_command(&mut self.request, &[b"WAIT", b"1", WAIT_MS]);
         }
         self.stream.write_all(&self.request).await?;
-        match self.reply().await? {
-            Reply::Status(_) => {}
-            other => return Err(unexpected("SET", &other)),
-        }
+        was_stored(self.reply().await?)?;
         if self.waits {
             match self.reply().await? {
                 Reply::Integer(1..) => {}
@@ -57,10 +55,7 @@ impl Connection {
         self.request.clear();
         write_command(&mut self.request, &[b"GET", key]);
         self.stream.write_all(&self.request).await?;
-        match self.reply().await? {
-            Reply::Bulk(value) => Ok(value),
-            other => Err(unexpected("GET", &other)),
-        }
+        value_of(self.reply().await?)
     }
 
     /// The next reply, which may need several reads.
@@ -78,7 +73,23 @@ impl Connection {
     }
 }
 
-fn write_command(request: &mut Vec<u8>, words: &[&[u8]]) {
+/// The reply to a SET.
+pub(crate) fn was_stored(reply: Reply) -> io::Result<()> {
+    match reply {
+        Reply::Status(_) => Ok(()),
+        other => Err(unexpected("SET", &other)),
+    }
+}
+
+/// The reply to a GET.
+pub(crate) fn value_of(reply: Reply) -> io::Result<Option<Vec<u8>>> {
+    match reply {
+        Reply::Bulk(value) => Ok(value),
+        other => Err(unexpected("GET", &other)),
+    }
+}
+
+pub(crate) fn write_command(request: &mut Vec<u8>, words: &[&[u8]]) {
     let _ = write!(request, "*{}\r\n", words.len());
     for word in words {
         let _ = write!(request, "${}\r\n", word.len());
@@ -88,7 +99,7 @@ fn write_command(request: &mut Vec<u8>, words: &[&[u8]]) {
 }
 
 /// The first reply and its length, if it is whole.
-fn parse(received: &[u8]) -> io::Result<Option<(Reply, usize)>> {
+pub(crate) fn parse(received: &[u8]) -> io::Result<Option<(Reply, usize)>> {
     let Some(end) = received.windows(2).position(|pair| pair == b"\r\n") else { return Ok(None) };
     let (Some(kind), line, next) = (received.first(), received.get(1..end).unwrap_or_default(), end + 2)
     else {
