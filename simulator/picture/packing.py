@@ -69,13 +69,14 @@ class _Blocks:
 def pack(run: Run) -> bytes:
     """The run as compressed bytes."""
     blocks = _Blocks()
-    processes = _Names([*run.ids("clients"), *run.ids("replicas")])
+    clients = _clients(run)
+    processes = _Names([*clients, *run.ids("replicas")])
     mids = _Names([""])
     messages = sorted(run.messages, key=lambda message: message.sent)
     operations = sorted(run.operations, key=lambda operation: operation.invoked)
     header = {
         "head": run.head, "end": run.end, "damage": run.damage,
-        "replicas": run.ids("replicas"), "clients": run.ids("clients"),
+        "replicas": run.ids("replicas"), "clients": clients,
         "leftOut": {
             "lines of output": max(0, len(run.output) - _MOST_LINES),
             "faults": max(0, len(run.faults) - _MOST_LINES),
@@ -89,6 +90,13 @@ def pack(run: Run) -> bytes:
     header |= {"columns": blocks.columns, "texts": blocks.texts}
     encoded = json.dumps(header, separators=(",", ":")).encode("ascii")
     return zlib.compress(len(encoded).to_bytes(4, "little") + encoded + bytes(blocks.bytes), 9)
+
+
+def _clients(run: Run) -> list[str]:
+    """The clients of the first line, and others that ask: clients of explore take new IDs."""
+    replicas = set(run.ids("replicas"))
+    asking = (operation.client for operation in run.operations)
+    return [id for id in dict.fromkeys([*run.ids("clients"), *asking]) if id not in replicas]
 
 
 def _first(records: list[list[Any]]) -> list[list[Any]]:

@@ -119,6 +119,13 @@ class Picture(unittest.TestCase):
         self.assertEqual([header["mids"][mid] for mid in columns["operationMid"]], ["01", "02"])
         self.assertEqual(json.loads(texts["operations"][0])[1], {"replica": "0000"})
 
+    def test_client_that_the_first_line_does_not_name_has_its_place_among_the_clients(self) -> None:
+        other = ["q", 95, "02", "00FE", {"type": "get", "key": "k"}]
+        header, columns, _ = unpacked(reading.read(self.write(HEAD, *RECORDS, other, END)))
+        self.assertEqual(header["clients"], ["0012", "00FE"])
+        self.assertEqual(header["processes"], ["0012", "00FE", "0000", "0001", "0099"])
+        self.assertEqual(columns["client"], [0, 1])
+
     def test_events_output_and_faults_are_kept(self) -> None:
         header, _, _ = unpacked(reading.read(self.write(HEAD, *RECORDS, END)))
         self.assertEqual(header["events"], [[160, "kill", {"replica": "0001"}]])

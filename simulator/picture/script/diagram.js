@@ -143,12 +143,12 @@ class Diagram {
 
     #operationAt(x, y) {
         const { run, layout, view } = this.app;
-        const client = layout.clientAt(y);
-        if (client < 0) return null;
+        const row = layout.clientRowAt(y);
+        if (row < 0) return null;
         const reach = (view.span / layout.plotWidth) * 4;
         const time = layout.time(view, x);
         for (let i = upperBound(run.invoked, time + reach) - 1; i >= 0; i--) {
-            if (run.client[i] === client && run.returned(i) >= time - reach)
+            if (run.client[i] % layout.clientRows === row && run.returned(i) >= time - reach)
                 return { kind: "operation", index: i };
             if (run.invoked[i] < time - (run.longest ?? 0) - reach && !run.open?.length) break;
         }

@@ -161,7 +161,7 @@ function drawNames(scene) {
     pen.textBaseline = "middle";
     pen.fillStyle = palette.muted;
     pen.font = SMALL_FONT;
-    if (layout.clientRow >= 10) {
+    if (run.clients.length <= layout.clientRows) {
         run.clients.forEach((id, client) => pen.fillText(id, right, layout.y[client]));
     } else if (run.clients.length) {
         pen.fillText("clients", right, layout.clientsTop + layout.clientsHeight / 2);

@@ -4,6 +4,8 @@ const AXIS_HEIGHT = 26;
 const EVENTS_HEIGHT = 22;
 const LANE_BAR = 8;
 const LEAST_SPAN = 20;
+const CLIENT_ROW = 11;
+const MOST_CLIENT_ROWS = 16;
 
 /** The part of the time that is shown. Times are microseconds. */
 class View {
@@ -47,10 +49,11 @@ class View {
 class Layout {
     constructor(run) {
         this.run = run;
-        const clients = Math.max(1, run.clients.length);
-        this.clientRow = Math.min(11, Math.max(2, 96 / clients));
+        // Many clients share rows: those of explore take a new ID now and then.
+        this.clientRows = Math.min(MOST_CLIENT_ROWS, run.clients.length);
+        this.clientRow = CLIENT_ROW;
         this.clientsTop = AXIS_HEIGHT + EVENTS_HEIGHT + 6;
-        this.clientsHeight = run.clients.length ? this.clientRow * clients + 10 : 0;
+        this.clientsHeight = this.clientRows ? this.clientRow * this.clientRows + 10 : 0;
         const replicas = run.replicas.length;
         this.laneHeight = replicas <= 5 ? 72 : replicas <= 9 ? 58 : 46;
         this.lanesTop = this.clientsTop + this.clientsHeight + (run.clients.length ? 10 : 0);
@@ -68,7 +71,8 @@ class Layout {
     }
 
     #y(process) {
-        if (this.run.isClient(process)) return this.clientsTop + 5 + (process + 0.5) * this.clientRow;
+        if (this.run.isClient(process))
+            return this.clientsTop + 5 + ((process % this.clientRows) + 0.5) * this.clientRow;
         if (!this.run.isPeer(process)) return this.lanesBottom + 22;
         return this.baseline(process - this.run.clients.length);
     }
@@ -96,9 +100,9 @@ class Layout {
         return replica >= 0 && replica < this.run.replicas.length ? replica : -1;
     }
 
-    /** The client whose row holds a y, or -1. */
-    clientAt(y) {
-        const client = Math.floor((y - this.clientsTop - 5) / this.clientRow);
-        return client >= 0 && client < this.run.clients.length ? client : -1;
+    /** The row of clients that holds a y, or -1. */
+    clientRowAt(y) {
+        const row = Math.floor((y - this.clientsTop - 5) / this.clientRow);
+        return row >= 0 && row < this.clientRows ? row : -1;
     }
 }

@@ -94,22 +94,23 @@ function drawEvents(scene, allMarks) {
 /** Whether the lanes show an event already, or another one of the same moment tells it. */
 function isMinor(run, index) {
     const kind = run.events[index][1];
-    if (kind === "note") return neighbours(run, index, -1).some((event) => MARKS[event[1]]);
-    if (kind === "heal") return neighbours(run, index, 1).some((event) => CUTS.has(event[1]));
+    if (kind === "note")
+        return neighbours(run, index).some((event) => event[1] !== "note" && MARKS[event[1]]);
+    if (kind === "heal") return neighbours(run, index).some((event) => CUTS.has(event[1]));
     return MINOR_EVENTS.has(kind);
 }
 
-/** The events of the same moment just before an event (-1) or just after it (1), but for notes before. */
-function neighbours(run, index, direction) {
-    const from = direction < 0 ? Math.max(0, index - MOST_NEIGHBOURS) : index + 1;
-    const near = run.events.slice(from, direction < 0 ? index : index + 1 + MOST_NEIGHBOURS);
-    const isSameMoment = (event) => Math.abs(event[0] - run.events[index][0]) < NOTE_MICROSECONDS;
-    return near.filter((event) => isSameMoment(event) && (direction > 0 || event[1] !== "note"));
+/** The events of the same moment: those of `run.py` have their note after them, those of `explore` before. */
+function neighbours(run, index) {
+    const isNear = (event) => Math.abs(event[0] - run.events[index][0]) < NOTE_MICROSECONDS;
+    const after = run.events.slice(index + 1, index + 1 + MOST_NEIGHBOURS);
+    const before = run.events.slice(Math.max(0, index - MOST_NEIGHBOURS), index).reverse();
+    return [...after, ...before].filter(isNear);
 }
 
 /** An event in the words of the run, which name the event of the scenario, or else in ours. */
 function textOf(run, index) {
-    const note = neighbours(run, index, 1).find((event) => event[1] === "note");
+    const note = neighbours(run, index).find((event) => event[1] === "note");
     return describeEvent(note ?? run.events[index]);
 }
 

@@ -59,7 +59,7 @@ class Summary {
         const story = failed.length
             ? `${plural(failed.length, "check")} of ${(end.checks ?? []).length} failed.`
             : end.verdict === "passed"
-              ? `All ${(end.checks ?? []).length} checks hold.`
+              ? `${plural((end.checks ?? []).length, "check")} held, none failed.`
               : "The run has no end, so nothing was judged.";
         const linearizable = {
             linearizable: " The history is linearizable.",
@@ -128,7 +128,8 @@ class Summary {
             const some = /get/.test(check.name) ? open.filter((i) => run.kinds[run.kind[i]] === "get") : open;
             return this.#placeOfOperations(some.slice(0, 1), some);
         }
-        return null;
+        const fault = run.faults.findIndex(([, text]) => check.text && text.startsWith(check.text));
+        return fault < 0 ? null : this.#placeOfFault(fault);
     }
 
     #placeOfEvent(isMeant) {
