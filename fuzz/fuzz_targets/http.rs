@@ -15,6 +15,7 @@ use kvstore::frontend::store::{Answer, Question, Store};
 use kvstore::id::Id;
 use kvstore::request::{Outcome, RequestId};
 use kvstore::state_machine::{Settings, StateMachine};
+use kvstore::transport::tcp::MeshView;
 use kvstore::view::{Board, View};
 use libfuzzer_sys::fuzz_target;
 use parking_lot::Mutex;
@@ -69,8 +70,8 @@ impl ClusterFacts for Alone {
 static SERVER: LazyLock<(SocketAddr, Handle)> = LazyLock::new(|| {
     let store = Machine(Mutex::new((StateMachine::new(Settings::default()), 0)));
     let options = HttpOptions { max_value_bytes: 1_000, ..HttpOptions::default() };
-    let sources =
-        Sources { facts: Arc::new(Alone), links: Arc::new(Vec::new), redis: None, board: Board::default() };
+    let (network, waiting) = (Arc::new(MeshView::default), Arc::new(|| 0));
+    let sources = Sources { facts: Arc::new(Alone), network, waiting, redis: None, board: Board::default() };
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let server = HttpServer::start(listener, options, Arc::new(store), sources).expect("a thread");
     (server.address(), server)
