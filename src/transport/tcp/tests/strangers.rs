@@ -201,7 +201,8 @@ fn stranger_at(address: SocketAddr) -> TcpStream {
 fn stranger_that_came_first_makes_room_for_a_replica() {
     let names = Names::default();
     let mut options = options(1, &[2]);
-    (options.limits.strangers, options.limits.hello) = (3, TEST_TIMEOUT);
+    // A stranger that is not sent away stays for longer than the test waits.
+    (options.limits.strangers, options.limits.hello) = (3, 2 * TEST_TIMEOUT);
     let node = names.start(options);
     let address = names.address(1);
     let strangers = [(); 3].map(|()| stranger_at(address));
