@@ -12,6 +12,8 @@ from typing import IO
 
 # Names of namespaces and directories begin so, and go on with the process of the run.
 _MARK = "kvstore-hosts-"
+# A parent that has ended before its child asks for the signal sends none.
+_IF_STILL_THERE = '[ "$PPID" = "$0" ] && exec "$@"'
 
 
 def mark() -> str:
@@ -37,7 +39,7 @@ def start(
 ) -> subprocess.Popen[str]:
     """Starts a process that gets SIGKILL when the thread that calls this ends, and no Ctrl-C."""
     return subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", *command],
+        ["setpriv", "--pdeathsig", "KILL", "sh", "-c", _IF_STILL_THERE, str(os.getpid()), *command],
         stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT if not piped else None,
