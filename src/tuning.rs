@@ -66,6 +66,7 @@ mod names {
     pub enum Detection {
         OnDemand,
         Heartbeats,
+        Combined,
     }
 }
 

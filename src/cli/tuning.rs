@@ -89,6 +89,8 @@ pub enum Detection {
     OnDemand,
     /// By heartbeats of the leader that stay away.
     Heartbeats,
+    /// By heartbeats that stay away, and then by probes of the leader.
+    Combined,
 }
 
 impl From<Topology> for tuning::Topology {
@@ -116,6 +118,7 @@ impl From<Detection> for tuning::Detection {
         match word {
             Detection::OnDemand => Self::OnDemand,
             Detection::Heartbeats => Self::Heartbeats,
+            Detection::Combined => Self::Combined,
         }
     }
 }

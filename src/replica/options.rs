@@ -142,7 +142,11 @@ impl Options {
         let on_demand = tuning.detection == Detection::OnDemand;
         Settings {
             election_timeout_us: ELECTION_TIMEOUT_US,
-            idle_election_timeout_us: if on_demand { PATIENCE_US } else { ELECTION_TIMEOUT_US },
+            idle_election_timeout_us: match tuning.detection {
+                Detection::OnDemand => PATIENCE_US,
+                Detection::Heartbeats => ELECTION_TIMEOUT_US,
+                Detection::Combined => ELECTION_TIMEOUT_US / 3 * 2,
+            },
             heartbeat_interval_us: if on_demand { HEARTBEAT_INTERVAL_US } else { ELECTION_TIMEOUT_US / 3 },
             check_quorum_timeout_us: if on_demand { STALL_US } else { ELECTION_TIMEOUT_US },
             lease_us: if tuning.reads == Reads::Lease { LEASE_US } else { 0 },

@@ -46,7 +46,7 @@ pub fn plan(seed: u64) -> Plan {
     let lifetime_us = if size == Size::Small { rng.u64(3_000..16_000) } else { rng.u64(3_000..8_000) } * MS;
     let mut network = network(&mut root.fork());
     let storage = storage(&mut root.fork());
-    let tuning = tuning(&mut root.fork(), size);
+    let mut tuning = tuning(&mut root.fork(), size);
     // If single entries overtake each other, a follower refuses most of them, and a backlog takes
     // for ever.
     network.reorder &= tuning.batch;
@@ -78,6 +78,9 @@ pub fn plan(seed: u64) -> Plan {
     }
     add_transfers(&mut root.fork(), replicas, lifetime_us, &mut faults);
     let forwards = forwards(&mut root.fork(), &mut workload);
+    if root.fork().u8(0..8) == 0 {
+        tuning.detection = Detection::Combined;
+    }
     let liveness = Some(liveness);
     Plan {
         seed,

@@ -5,8 +5,8 @@ use super::action::Action;
 use super::log::Absent;
 use super::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
 use super::node::{Node, Role};
-use super::suspicion::Suspicion;
-use super::tuning::Detection;
+use super::settings::Settings;
+use super::suspicion::{ANSWERS_PER_TIMEOUT, Suspicion};
 use super::types::{Command, Term};
 use crate::id::Id;
 use crate::micros::Micros;
@@ -50,11 +50,11 @@ impl<C: Command> Node<C> {
     }
 
     /// A follower that has heard no leader until its election deadline asks for pre-votes. If it
-    /// knows a leader and detects failures on demand, it probes that leader first.
+    /// knows a leader and probes leaders that may be dead, it probes that leader first.
     pub(super) fn tick_follower(&mut self) {
-        let on_demand = self.settings.tuning.detection == Detection::OnDemand;
+        let probes = self.settings.tuning.detection.probes();
         let Role::Follower(follower) = &mut self.role else { return };
-        if self.now >= follower.election_deadline && follower.leader.is_some() && on_demand {
+        if self.now >= follower.election_deadline && follower.leader.is_some() && probes {
             follower.election_deadline = Micros::MAX; // the probe ends in an election or in an answer of the leader
             self.begin_suspicion(true, self.now);
         } else if self.now >= follower.election_deadline {
@@ -66,10 +66,16 @@ impl<C: Command> Node<C> {
 
     /// Gives a leader, or a candidate with this replica's vote, a whole time-out.
     pub(super) fn postpone_election(&mut self) {
-        let led = self.leader().is_some();
-        let extra_us =
-            if led { self.settings.idle_election_timeout_us - self.settings.election_timeout_us } else { 0 };
-        let deadline = self.draw_deadline(self.settings.election_timeout_us) + extra_us;
+        let Settings { election_timeout_us, idle_election_timeout_us, .. } = self.settings;
+        let deadline = match idle_election_timeout_us.checked_sub(election_timeout_us) {
+            _ if self.leader().is_none() => self.draw_deadline(election_timeout_us),
+            Some(extra_us) => self.draw_deadline(election_timeout_us) + extra_us,
+            // The probes end no later than the vote lease.
+            None => {
+                let jitter_us = self.rng.u64(0..=election_timeout_us / ANSWERS_PER_TIMEOUT);
+                self.now + idle_election_timeout_us + jitter_us
+            }
+        };
         match &mut self.role {
             Role::Follower(follower) => follower.election_deadline = deadline,
             Role::Candidate(candidate) => candidate.postpone(deadline),
@@ -150,6 +156,7 @@ mod tests {
     use crate::action::Input;
     use crate::harness::{Cluster, SETTINGS, id};
     use crate::message::Message;
+    use crate::tuning::{Detection, Tuning};
     use crate::types::{Entry, Index, Payload};
 
     /// The answer of a follower with entries of terms 1, 1, 2, 2 to the leader of term 3, and its
@@ -194,6 +201,29 @@ mod tests {
         };
         assert_eq!(answer((4, 3), &[3], 4), (conflict(4, 2, 3), 0));
         assert_eq!(answer((9, 3), &[3], 9), (conflict(9, 0, 5), 0));
+    }
+
+    #[test]
+    fn heartbeats_and_probes_find_a_dead_leader_when_the_vote_leases_end() {
+        let timeout_us = SETTINGS.election_timeout_us;
+        let settings = crate::harness::Settings {
+            idle_election_timeout_us: timeout_us / 3 * 2,
+            heartbeat_interval_us: timeout_us / 3,
+            tuning: Tuning { detection: Detection::Combined, ..SETTINGS.tuning },
+            ..SETTINGS
+        };
+        for seed in 0..20 {
+            let mut cluster = Cluster::new(3, seed, settings);
+            cluster.elapse(5 * timeout_us, true);
+            let leader = cluster.leader().expect("it is elected");
+            let others = cluster.nodes.keys().filter(|other| **other != leader);
+            cluster.blocked = others.flat_map(|&other| [(leader, other), (other, leader)]).collect();
+            let dead_at = cluster.now;
+            while cluster.leader() == Some(leader) {
+                cluster.elapse(timeout_us / 100, true);
+                assert!(cluster.now <= dead_at + timeout_us * 11 / 10, "{seed}");
+            }
+        }
     }
 
     #[test]

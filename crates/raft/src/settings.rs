@@ -16,7 +16,8 @@ pub struct Settings<C> {
     /// heard a leader refuses its vote for that long (dissertation, 6.4.1).
     pub election_timeout_us: Micros,
     /// The least silence after which a follower probes its leader without a request; the most is
-    /// one election time-out more. At least an election time-out.
+    /// one election time-out more. If it is less than an election time-out, so that the probes end
+    /// with the vote lease, the most is the time for an answer more.
     pub idle_election_timeout_us: Micros,
     /// The longest silence of a leader towards a follower; a fraction of
     /// `idle_election_timeout_us`.

@@ -31,7 +31,6 @@
 use super::follower::Follower;
 use super::message::{Body, RequestVote};
 use super::node::{Node, Role};
-use super::tuning::Detection;
 use super::types::{Command, Term};
 use crate::id::Id;
 use crate::micros::Micros;
@@ -41,7 +40,7 @@ const MAX_PROBES: u32 = 2;
 
 /// The number of waits for an answer in an election time-out. A round trip must be much shorter
 /// than that time-out in any case (paper, 5.6).
-const ANSWERS_PER_TIMEOUT: Micros = 12;
+pub(super) const ANSWERS_PER_TIMEOUT: Micros = 12;
 
 /// An election time-out divided by the silence after which a follower probes a leader that another
 /// replica misses. All probes end before the vote lease does.
@@ -70,7 +69,7 @@ impl<C: Command> Node<C> {
     /// Probes the leader at `deadline`, or earlier if it is suspected already. With
     /// `then_campaign`, this replica asks for votes if the leader does not answer.
     pub(super) fn begin_suspicion(&mut self, then_campaign: bool, deadline: Micros) {
-        if self.settings.tuning.detection != Detection::OnDemand {
+        if !self.settings.tuning.detection.probes() {
             return;
         }
         let Role::Follower(follower) = &mut self.role else { return };
@@ -144,9 +143,9 @@ impl<C: Command> Node<C> {
     /// Defers a pre-vote that can't be answered yet, and begins to suspect the leader. Returns
     /// whether the request waits.
     pub(super) fn defer_pre_vote(&mut self, from: Id, term: Term, request: RequestVote) -> bool {
-        let on_demand = self.settings.tuning.detection == Detection::OnDemand;
+        let probes = self.settings.tuning.detection.probes();
         let undecided = self.in_leader_lease() || self.leader().is_some();
-        if !on_demand || !request.pre_vote || !undecided {
+        if !probes || !request.pre_vote || !undecided {
             return false;
         }
         let could_be_granted = term > self.hard_state.current_term && self.is_up_to_date(&request);

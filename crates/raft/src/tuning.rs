@@ -50,6 +50,16 @@ pub enum Detection {
     OnDemand,
     /// By missing heartbeats.
     Heartbeats,
+    /// By missing heartbeats, and then by probes. A follower whose leader misses two heartbeats probes
+    /// it, so early that all followers have given a dead leader up when their vote leases end.
+    Combined,
+}
+
+impl Detection {
+    /// Whether a follower probes a leader that may be dead before it gives that leader up.
+    pub fn probes(self) -> bool {
+        self != Self::Heartbeats
+    }
 }
 
 impl Tuning {

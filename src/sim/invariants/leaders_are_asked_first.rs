@@ -1,4 +1,4 @@
-//! With on-demand detection, a replica gives up its leader only after it has probed that leader,
+//! With on-demand or combined detection, a replica gives up its leader only after it has probed that leader,
 //! unless it has heard of a later term. A probe may wait for a disk; this rule looks at replicas
 //! without one.
 
@@ -8,7 +8,6 @@ use super::{Invariant, Knowledge, Observation};
 use crate::micros::Micros;
 use crate::replication::Body;
 use crate::sim::server::Server;
-use crate::tuning::Detection;
 
 #[derive(Debug, Default)]
 pub(super) struct LeadersAreAskedFirst {
@@ -22,7 +21,7 @@ impl Invariant for LeadersAreAskedFirst {
 
     fn check(&mut self, moment: &Observation<'_>, _: &Knowledge) -> Result<(), String> {
         let (at, node, before) = (moment.at, moment.node(), moment.before);
-        if moment.server().has_disk() || moment.server().detection() != Detection::OnDemand {
+        if moment.server().has_disk() || !moment.server().detection().probes() {
             return Ok(());
         }
         if node.last_leader_contact() != before.last_leader_contact {
