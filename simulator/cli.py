@@ -339,14 +339,18 @@ def _simulate(
 ) -> list[Result]:
     """One run, with the verdict on each history if a checker is set, and a trace per cluster."""
     recorders: list[Trace] = [_record(path, setup.command, console) for path in traces]
-    results = simulate(
-        scenario, setup.clusters, setup.seed, console, signals, setup.join_seconds, recorders
-    )
-    if setup.checker is not None:
-        results = [judged(result, setup.checker, console) for result in results]
-    for recorder, result in zip(recorders, results, strict=False):
-        recorder.end(last_line(result))
-    return results
+    try:
+        results = simulate(
+            scenario, setup.clusters, setup.seed, console, signals, setup.join_seconds, recorders
+        )
+        if setup.checker is not None:
+            results = [judged(result, setup.checker, console) for result in results]
+        for recorder, result in zip(recorders, results, strict=False):
+            recorder.end(last_line(result))
+        return results
+    finally:
+        for recorder in recorders:
+            recorder.close()
 
 
 def _record(path: Path, command: str, console: Console) -> Recorder:

@@ -58,6 +58,7 @@ def setUpModule() -> None:
     runs.add("one", "correct", "--trace", str(kept_in("one.trace")))
     silent = ("--silence", "--beside", str(FAKE_REPLICA), "--trace", str(kept_in("two.trace.gz")))
     runs.add("two", "correct", *silent)
+    runs.add("aborted", "exits_at_once", "--trace", str(kept_in("aborted.trace.gz")))
     runs.add("full", "correct", "--trace", "/dev/full")
 
 
@@ -246,6 +247,15 @@ class Commands(CommandCase):
             with self.subTest(path.name):
                 self.assertIn("ready", {record[4] for record in Reader(path) if record[0] == "o"})
                 self.assertEqual(self.replay(path).returncode, 0)
+
+    def test_run_that_does_not_start_leaves_a_trace_of_the_reason(self) -> None:
+        self.assertEqual(runs.finished("aborted").exit_code, 1)
+        reader = Reader(kept_in("aborted.trace.gz"))
+        records = list(reader)
+        self.assertIn("no thanks", {record[4] for record in records if record[0] == "o"})
+        self.assertTrue(any("did not start" in record[2] for record in records if record[0] == "f"))
+        self.assertTrue(all(record[1] <= 0 for record in records))
+        self.assertRegex(reader.damage or "", "is missing, so the trace has no end")
 
     def test_full_disk_does_not_end_the_run(self) -> None:
         run = runs.finished("full")

@@ -89,6 +89,9 @@ class Trace:
     def end(self, last: Mapping[str, Any]) -> None:
         """Write the last line."""
 
+    def close(self) -> None:
+        """Write all that is left. A run that did not end leaves a trace without a last line."""
+
 
 UNTRACED = Trace()
 
@@ -222,5 +225,11 @@ class Recorder(Trace):
 
     def end(self, last: Mapping[str, Any]) -> None:
         self._write(last)
-        self._flush()
+        self.close()
+
+    def close(self) -> None:
+        if self._clock is None:
+            self.start(monotonic, monotonic())
+        if self._lines:
+            self._flush()
         self._sink.close()

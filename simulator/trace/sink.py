@@ -41,7 +41,8 @@ class Sink:
         self._write(data if self._compressor is None else self._compressor.compress(data))
 
     def close(self) -> None:
-        if self._compressor is not None:
+        """End the file; a second call changes nothing."""
+        if self._compressor is not None and self._descriptor is not None:
             self._write(self._compressor.flush())
         self._close()
 
