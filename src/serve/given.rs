@@ -88,7 +88,7 @@ pub struct Given {
     #[arg(long, value_enum, value_name = "HOW", env = "KVSTORE_READS", help_heading = RAFT)]
     pub reads: Option<Reads>,
 
-    /// How followers detect a dead leader [default: heartbeats].
+    /// How followers detect a dead leader [default: combined].
     #[arg(long, value_enum, value_name = "HOW", env = "KVSTORE_DETECTION", help_heading = RAFT)]
     pub detection: Option<Detection>,
 

@@ -118,7 +118,7 @@ impl Settings {
         };
         let tuning = Tuning {
             reads: given.reads.unwrap_or(Reads::Lease).into(),
-            detection: given.detection.unwrap_or(Detection::Heartbeats).into(),
+            detection: given.detection.unwrap_or(Detection::Combined).into(),
             ..Tuning::DEFAULT
         };
         let megabytes = |name: &str, given: Option<u64>, default: u64, least: u64| {
