@@ -40,27 +40,18 @@ fn longest_value_that_can_be_set_passes_through_a_follower_on_every_way() {
     let mut cluster = Cluster::of_three(&[("max-value-bytes", "4194304")]);
     (0..3).for_each(|replica| cluster.start_one(replica));
     let follower = (cluster.leader() + 1) % 3;
-    let [one, other] = ["v", "w"].map(|letter| letter.repeat(MOST));
+    let value = "v".repeat(MOST);
     let mut client = cluster.client(follower);
-    assert_eq!(served(&mut client, &["SET", "key", &one]), Reply::ok());
-    assert_eq!(served(&mut client, &["GET", "key"]), Reply::bulk(&one));
-    // On a busy machine a write may be unknown, and then have been done.
-    let swapped = served(&mut client, &["SET", "key", &other, "IFEQ", &one]);
-    assert!([Reply::ok(), Reply::Nil].contains(&swapped), "{swapped:?}");
-    // More replies than the client's output has room for: the reads wait for one another.
-    (0..16).for_each(|_| client.send(&["GET", "key"]).expect("the connection lives"));
-    for _ in 0..16 {
-        let reply = client.reply().expect("the client is not dropped");
-        assert!(reply == Reply::bulk(&other) || matches!(reply, Reply::Error(_)));
-    }
+    assert_eq!(served(&mut client, &["SET", "key", &value]), Reply::ok());
+    assert_eq!(served(&mut client, &["GET", "key"]), Reply::bulk(&value));
     let http = cluster.http(follower);
     let ask = |method: &str, body: &[u8]| {
         wait_for("an answer of the store", || {
             http::ask(&http, method, "/kv/key", body).filter(|answer| ![503, 504].contains(&answer.status))
         })
     };
-    assert_eq!(ask("PUT", one.as_bytes()).status, 204);
-    assert!(ask("GET", b"").body == one.as_bytes());
+    assert_eq!(ask("PUT", value.as_bytes()).status, 204);
+    assert!(ask("GET", b"").body == value.as_bytes());
 }
 
 #[test]
