@@ -31,6 +31,7 @@
 //! | no answer by the deadline, and it is held | `Fail` | |
 //! | the session of the replica refuses the number | `Unknown` | |
 //! | too many questions wait, or the inbox is full | `Fail` | `Fail` |
+//! | it is longer than a message between replicas | `TooLong` | `TooLong` |
 //!
 //! A read is asked again at the next call of [`expire`](Gateway::expire) and not at once: a replica
 //! that still believes in a lost leader would send it around in circles. A write that is held goes
@@ -61,7 +62,7 @@ use crate::id::Id;
 use crate::micros::Micros;
 use crate::reply::{Refusal, Reply};
 use crate::request::{Outcome, Request, RequestId, Response};
-use crate::transport::tcp::{Envelope, LocalClients};
+use crate::transport::tcp::{Envelope, LocalClients, MAX_DATAGRAM};
 use state::{Kept, Settled, State, Waiting};
 
 /// The most questions that wait at once. 10,000 clients may have six each.
@@ -152,6 +153,7 @@ impl Gateway {
     fn take_on(&self, client: Option<u64>, question: Question, answer: Answer) -> Settled {
         let Question { command, name, freshness } = question;
         let failed = |answer| vec![(answer, Outcome::Fail)];
+        let refused = |answer, refusal| vec![(answer, Outcome::Done(Reply::Error(refusal)))];
         if name.as_ref().is_some_and(|name| self.members.contains(&name.client)) {
             return failed(answer);
         }
@@ -168,24 +170,29 @@ impl Gateway {
         let deadline = now.saturating_add(self.limit);
         let mut waiting =
             Waiting { answer, number, deadline, is_read, lane, forwarded_to: None, kept: Kept::Nothing };
-        match name {
-            Some(_) if is_held => return failed(waiting.answer),
-            Some(id) => {
-                let content = command.digest();
+        let named = name.map(|id| (id, command.digest()));
+        let held = is_held.then(|| command.clone());
+        let id = named.as_ref().map_or_else(|| self.name(number), |(id, _)| id.clone());
+        let datagram = encode(id, command, freshness);
+        if datagram.len() > MAX_DATAGRAM {
+            return refused(waiting.answer, Refusal::TooLong);
+        }
+        match (named, held) {
+            (Some(_), Some(_)) => return failed(waiting.answer),
+            (Some((id, content)), None) => {
                 if !state.has_content(&id, content) {
-                    return vec![(waiting.answer, Outcome::Done(Reply::Error(Refusal::Reused)))];
+                    return refused(waiting.answer, Refusal::Reused);
                 }
-                if !self.hand_over(encode(id.clone(), command, freshness)) {
+                if !self.hand_over(datagram) {
                     return failed(waiting.answer);
                 }
                 state.add_named(id, content, waiting);
             }
-            None if is_held => {
+            (None, Some(command)) => {
                 waiting.kept = Kept::Held(command);
                 state.add(waiting);
             }
-            None => {
-                let datagram = encode(self.name(number), command, freshness);
+            (None, None) => {
                 if is_read {
                     waiting.kept = Kept::Read(datagram.clone());
                 }

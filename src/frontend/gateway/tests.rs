@@ -383,6 +383,22 @@ fn client_with_the_id_of_a_replica_is_refused() {
 }
 
 #[test]
+fn question_that_is_longer_than_a_message_is_refused_at_once() {
+    let mut world = World::new();
+    let long = || Operation::set("k", &*"v".repeat(MAX_DATAGRAM));
+    let too_long = Outcome::Done(Reply::Error(Refusal::TooLong));
+    world.ask(long());
+    world.ask_as(Some(named(id(9), "1")), long(), Freshness::Linearizable);
+    assert_eq!(world.take_answers(), [(0, too_long.clone()), (1, too_long.clone())]);
+    world.ask_in_order(7, set());
+    world.gateway.refused(&world.take_submitted()[0]);
+    world.ask_in_order(7, long());
+    assert_eq!(world.take_answers(), [(3, too_long)], "also while writes of its client are held");
+    assert!(world.take_submitted().is_empty());
+    assert_eq!(world.gateway.waiting(), 1);
+}
+
+#[test]
 fn question_fails_if_the_inbox_is_full_or_not_there() {
     let mut world = World::new();
     *world.is_full.lock() = true;
