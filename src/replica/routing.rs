@@ -16,8 +16,9 @@ use crate::request::{Outcome, Request, RequestId};
 /// vain. A request that comes sooner is from another client, and says nothing about the leader.
 pub(super) const REDIRECT_US: Micros = ELECTION_TIMEOUT_US / 12;
 
-/// How long a request usually waits for a leader to be known ([`Options::hold_us`]); then the replica
-/// redirects its client without naming one. This is a little longer than an election takes. The request may have come to the
+/// How long a request usually waits for a leader to be known
+/// ([`Options::hold_us`](super::Options::hold_us)). Then the replica redirects its client without
+/// naming one. This is a little longer than an election takes. The request may have come to the
 /// smaller side of a partition.
 pub const HOLD_US: Micros = ELECTION_TIMEOUT_US / 4 * 5;
 
