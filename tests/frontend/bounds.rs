@@ -181,12 +181,29 @@ fn transaction_and_its_watches_are_bounded() {
     let keys: Vec<String> = (0..1_025).map(|key| key.to_string()).collect();
     let words: Vec<&str> = ["WATCH"].into_iter().chain(keys.iter().map(String::as_str)).collect();
     assert_eq!(world.send(1, &request(&words)), b"-ERR a transaction watches at most 1024 keys\r\n");
+    assert_eq!(
+        String::from_utf8_lossy(&world.send(1, b"MULTI\r\nSET b 1\r\nEXEC\r\nGET b\r\n")),
+        "+OK\r\n+QUEUED\r\n-EXECABORT Transaction discarded because of previous errors.\r\n$-1\r\n",
+        "no key was watched"
+    );
     let requests = RequestLimits { request_bytes: 1_000, ..RequestLimits::default() };
     let mut world = World::new(Settings { requests, ..Settings::default() });
     world.send(1, b"MULTI\r\n");
     world.send(1, &b"SET a 0123456789\r\n".repeat(90));
     let refused = world.send(1, b"ECHO 0123456789\r\n");
     assert_eq!(refused, b"-ERR a transaction has at most 1000 bytes\r\n");
+}
+
+#[test]
+fn transaction_whose_watch_found_no_memory_is_refused() {
+    let mut world = World::new(Settings::default());
+    world.surroundings.lacks_memory = true;
+    assert!(world.send(1, b"WATCH a\r\n").starts_with(b"-OOM "));
+    world.surroundings.lacks_memory = false;
+    assert_eq!(
+        String::from_utf8_lossy(&world.send(1, b"MULTI\r\nSET b 1\r\nEXEC\r\nGET b\r\n")),
+        "+OK\r\n+QUEUED\r\n-EXECABORT Transaction discarded because of previous errors.\r\n$-1\r\n"
+    );
 }
 
 #[test]

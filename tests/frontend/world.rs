@@ -32,11 +32,13 @@ pub struct Surroundings {
     pub leader: Option<usize>,
     pub others: Vec<Description>,
     pub is_full: bool,
+    pub lacks_memory: bool, // for the buffers of connections
 }
 
 impl Default for Surroundings {
     fn default() -> Self {
-        Self { now_ms: 1_700_000_000_123, random: 0, leader: Some(0), others: Vec::new(), is_full: false }
+        let (now_ms, leader) = (1_700_000_000_123, Some(0));
+        Self { now_ms, random: 0, leader, others: Vec::new(), is_full: false, lacks_memory: false }
     }
 }
 
@@ -77,6 +79,10 @@ impl Facts for Surroundings {
 
     fn others(&self) -> Vec<Description> {
         self.others.clone()
+    }
+
+    fn has_memory(&self) -> bool {
+        !self.lacks_memory
     }
 
     fn is_full(&self) -> bool {

@@ -65,6 +65,9 @@ impl Connection {
             return self.reject(&words, Failure::NO_AUTH);
         }
         if self.takes_memory(entry, facts) {
+            if entry.name == "watch" {
+                self.transaction.break_up(); // EXEC must not run as if the keys were watched
+            }
             return self.reject(&words, Failure::OUT_OF_MEMORY);
         }
         if let Err(failure) = subscriptions::check(entry.name, &self.client) {
@@ -222,6 +225,7 @@ impl Connection {
         let keys = words.get(1..).unwrap_or_default().to_vec();
         if !self.transaction.has_room_to_watch(keys.len()) {
             let text = format!("ERR a transaction watches at most {MAX_BATCH} keys");
+            self.transaction.break_up(); // as if a key had no revision
             return self.push(Failure::new(text).into());
         }
         let commands = keys.iter().map(|key| Operation::Revision { key: key.clone() }.into()).collect();
