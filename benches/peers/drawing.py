@@ -34,9 +34,9 @@ def draw(measured: dict[str, Any]) -> dict[str, str]:
     if len(clients) < 2:
         raise ValueError("a picture needs two numbers of clients at least")
     x = plot.Axis("clients that wait for each reply", list(clients), is_logarithmic=True)
-    y = plot.Axis("requests per second", _powers([cell["rate"] for cell in cells]), is_logarithmic=True)
+    y = plot.Axis("", _powers([cell["rate"] for cell in cells]), is_logarithmic=True)
     panels = [
-        plot.panel(place, workload, x, y, _lines(cells, workload))
+        plot.panel(place, f"{workload} per second", x, y, _lines(cells, workload))
         for place, workload in enumerate(("writes", "reads"))
     ]
     light = plot.picture(TITLE, panels, _legend(), _NOTE)
