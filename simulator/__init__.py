@@ -3,6 +3,7 @@
 A run, in the order in which its files matter:
 
     cli            the command line; exit codes
+    arguments      those that a run and the replay of a trace share
     schedule       the types of events; refuses events that contradict each other
     config         the scenario file -> Scenario, or a refusal
     workload       Scenario + seed -> the time and the random choices of each request

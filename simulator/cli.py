@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import build, config, history, output, picture, report, suite
+from simulator.arguments import add_results
 from simulator.config import ConfigError, Scenario
 from simulator.console import Console
 from simulator.judge import judged
@@ -154,18 +155,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         help="read the configuration as the simulators of this family did in that year",
     )
     parser.add_argument("--seed", type=int, help="overrides the seed of the configuration")
-    parser.add_argument(
-        "--no-check", dest="check", action="store_false",
-        help="do not check whether the history of the run is linearizable",
-    )
-    parser.add_argument(
-        "--checker", type=Path, metavar="PATH",
-        help="the program that checks it, called as PATH check HISTORY (default: our own)",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything about the run")
-    parser.add_argument(
-        "--history", type=Path, metavar="FILE", help="write one JSON line per client request"
-    )
+    add_results(parser)
     parser.add_argument(
         "--trace", type=Path, metavar="FILE",
         help='write all messages and events while the run goes on; "run.py replay FILE" judges them again',

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from simulator import build, history, picture, report
+from simulator.arguments import add_results
 from simulator.console import Console
 from simulator.judge import judged
 from simulator.trace import explored
@@ -40,21 +41,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "itself, 2 no trace or bad usage.",
     )
     parser.add_argument("trace", type=Path, help="a file that `run.py --trace` has written")
-    parser.add_argument(
-        "--no-check", dest="check", action="store_false",
-        help="do not check whether the history of the run is linearizable",
-    )
-    parser.add_argument(
-        "--checker", type=Path, metavar="PATH",
-        help="the program that checks it, called as PATH check HISTORY (default: our own)",
-    )
+    add_results(parser)
     parser.add_argument(
         "--report", type=Path, metavar="FILE",
         help="draw the trace as one HTML page",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything about the run")
-    parser.add_argument(
-        "--history", type=Path, metavar="FILE", help="write one JSON line per client request"
     )
     return parser.parse_args(arguments)
 

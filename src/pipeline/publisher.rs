@@ -1,9 +1,9 @@
 //! Shows the replica on a board, for those that operate it.
 //!
 //! The consensus thread publishes the first batch after an interval, and each change of term, role
-//! or leader at once, and when its memory gets full or is full no more. A replica without work publishes once per second, so that a view which is
-//! older shows that the thread hangs. A replica that is to stop publishes more often, because its end
-//! waits for what the views show.
+//! or leader at once, and each change between a full memory and one that is not. A replica without
+//! work publishes once per second, so that a view which is older shows that the thread hangs. A
+//! replica that is to stop publishes more often, because its end waits for what the views show.
 
 use crate::id::Id;
 use crate::micros::Micros;
