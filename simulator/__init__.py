@@ -3,6 +3,7 @@
 A run, in the order in which its files matter:
 
     cli            the command line; exit codes
+    commands       the commands beside a run: a name -> its module
     arguments      those that a run and the replay of a trace share
     schedule       the types of events; refuses events that contradict each other
     config         the scenario file -> Scenario, or a refusal

@@ -14,18 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simulator import build, config, history, output, picture, report, suite
+from simulator import build, commands, config, history, output, picture, report, suite
 from simulator.arguments import add_results
 from simulator.config import ConfigError, Scenario
 from simulator.console import Console
 from simulator.judge import judged
 from simulator.lives import Cluster
 from simulator.loop import JOIN_SECONDS, simulate
-from simulator.maelstrom import cli as maelstrom
 from simulator.replica import OptionsRefused, StartError
 from simulator.result import Result
 from simulator.signals import Signals
-from simulator.trace import cli as trace
 from simulator.trace.outline import last_line
 from simulator.trace.reader import TraceError
 from simulator.trace.recorder import Recorder, Trace
@@ -35,8 +33,6 @@ from simulator.workspace import private_directory
 
 CORRECT, INCORRECT, BAD_USAGE = 0, 1, 2
 ALL = "all"
-MAELSTROM = "maelstrom"
-REPLAY = "replay"
 # Stands for our own program where a missing option means something else.
 _OWN = Path("our own program")
 # What the names of the files of two clusters have before their suffix.
@@ -55,10 +51,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    if arguments[:1] == [MAELSTROM]:
-        return maelstrom.main(arguments[1:])
-    if arguments[:1] == [REPLAY]:
-        return trace.main(arguments[1:])
+    command = commands.find(arguments)
+    if command is not None:
+        return command(arguments[1:])
     try:
         chosen = _parse(arguments)
     except SystemExit as end:
@@ -116,7 +111,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="run.py",
         description="Run replicas under a simulated network, check every answer and score the result.",
-        epilog="Exit code: 0 all correctness checks hold, 1 one fails, 2 bad configuration or usage.",
+        epilog=f"Other commands: {', '.join(commands.COMMANDS)}; each has --help. "
+        "Exit code: 0 all correctness checks hold, 1 one fails, 2 bad configuration or usage.",
     )
     parser.add_argument("config", help=f'a configuration file, or "{ALL}" for the seventeen scenarios')
     parser.add_argument(

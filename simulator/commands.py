@@ -1,0 +1,22 @@
+"""The commands beside a run: `run.py NAME ...`, each in a package of its own."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+# The module of each command, whose `main` takes the arguments after the name and returns the exit
+# code. Only the chosen one is imported.
+COMMANDS = {
+    "maelstrom": "simulator.maelstrom.cli",
+    "replay": "simulator.trace.cli",
+}
+
+
+def find(arguments: list[str]) -> Callable[[list[str]], int] | None:
+    """The `main` of the command that the first argument names; `None` for a run."""
+    module = COMMANDS.get(arguments[0]) if arguments else None
+    if module is None:
+        return None
+    main: Callable[[list[str]], int] = importlib.import_module(module).main
+    return main
