@@ -6,7 +6,7 @@ A run, in the order in which its files matter:
     commands       the commands beside a run: a name -> its module
     arguments      those that a run and the replay of a trace share
     schedule       the types of events; refuses events that contradict each other
-    config         the scenario file -> Scenario, or a refusal
+    config         the scenario file -> Scenario, or a refusal; has a map of its own
     workload       Scenario + seed -> the time and the random choices of each request
     operations     the requests beside get and put: their choice, their answers
     loop           the event loop; lets time pass for one cluster, or for two side by side
