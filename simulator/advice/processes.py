@@ -1,0 +1,102 @@
+"""Processes and their bytes: replicas that do not join or die, and broken messages."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from simulator.advice.finding import Advice, at, times
+from simulator.advice.scene import Rule, Scene
+from simulator.messages import excerpt
+
+_LONGEST_LINE_BYTES = 90
+_LAST_LINES = 5
+_NOT_JOINED = re.compile(r"did not join")
+_MALFORMED = re.compile(r"malformed message: (?:from replica ([0-9A-F]{4}): )?([^:]*)")
+_MOST_KINDS = 100
+
+
+class Deaths(Rule):
+    """A replica does not join, or its process ends by itself."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._ends: list[tuple[float, str, str]] = []
+        self._errors: dict[str, deque[str]] = {}
+
+    def printed(self, time: float, replica: str, stream: str, text: str) -> None:
+        if stream == "err" and replica in self.scene.replicas and text.strip():
+            self._errors.setdefault(replica, deque(maxlen=_LAST_LINES)).append(text)
+
+    def event(self, time: float, kind: str, fields: Mapping[str, Any]) -> None:
+        if kind == "end" and len(self._ends) < len(self.scene.replicas):
+            self._ends.append((time, str(fields["replica"]), str(fields["text"])))
+
+    def fault(self, time: float, text: str, replicas: tuple[str, ...]) -> None:
+        if " did not start: it " in text and replicas:
+            self._ends.append((time, replicas[0], text.partition(" did not start: it ")[2]))
+
+    def advice(self) -> Iterable[Advice]:
+        late = [end for end in self._ends if _NOT_JOINED.search(end[2])]
+        if late:
+            ids = tuple(replica for _, replica, _ in late)
+            yield Advice(
+                "not-joined",
+                f"{', '.join(ids)} never joined: connect to the socket ./ID in the working directory, or, "
+                "with --transport udp, send a hello to the port at once; ./run.py lint tells more",
+                None, (), ids,
+            )
+        died = [end for end in self._ends if end not in late]
+        if died:
+            time, replica, text = died[0]
+            how = text.partition(", ")[0].removeprefix("quit with ")
+            yield Advice(
+                "died",
+                f"{replica} ended by itself at {at(time)}{_others(len(died))} with {how}: "
+                f"{self._last_words(replica, text)}",
+                time, (), tuple(dict.fromkeys(replica for _, replica, _ in died)),
+            )
+
+    def _last_words(self, replica: str, text: str) -> str:
+        told = [line.strip() for line in text.split("\n")[1:] if line.strip()]
+        said = told or list(self._errors.get(replica, ()))
+        if not said:
+            return "nothing on stderr"
+        last = excerpt(said[-1].strip().encode(errors="replace"), _LONGEST_LINE_BYTES)
+        return f"its last line on stderr is {last}"
+
+
+def _others(count: int) -> str:
+    return "" if count == 1 else f", as {count - 1} more did,"
+
+
+class BrokenMessages(Rule):
+    """A message breaks a rule of the protocol, so that the simulator drops it."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._first: dict[tuple[str, str], float] = {}
+
+    def fault(self, time: float, text: str, replicas: tuple[str, ...]) -> None:
+        found = _MALFORMED.match(text)
+        if found is None:
+            return
+        kind = (found[1] or (replicas[0] if replicas else ""), found[2].strip())
+        if kind in self._first or len(self._first) < _MOST_KINDS:
+            self._first.setdefault(kind, time)
+            self._counts[kind] += 1
+
+    def advice(self) -> Iterable[Advice]:
+        for (replica, rule), count in self._counts.most_common(1):
+            time = self._first[replica, rule]
+            sender = f"{replica} sent" if replica else "a replica sent"
+            is_too_long = rule.startswith("longer than")
+            advice = "send fewer entries at once" if is_too_long else "see docs/replica-protocol.md"
+            yield Advice(
+                "too-long" if is_too_long else "malformed",
+                f"{sender} a message at {at(time)}{times(count)} that breaks the protocol: {rule}; {advice}",
+                time, (), (replica,) if replica else (),
+            )
