@@ -8,6 +8,7 @@ from collections.abc import Callable
 # The module of each command, whose `main` takes the arguments after the name and returns the exit
 # code. Only the chosen one is imported.
 COMMANDS = {
+    "compare": "simulator.compare.cli",
     "maelstrom": "simulator.maelstrom.cli",
     "replay": "simulator.trace.cli",
 }

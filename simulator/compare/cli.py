@@ -1,0 +1,214 @@
+"""`run.py compare`: the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from simulator import build, config, suite
+from simulator.campaign.job import EXPLORER
+from simulator.compare import page, table, turns
+from simulator.compare.estimate import Estimate
+from simulator.compare.findings import Finding, findings
+from simulator.compare.runs import Setting
+from simulator.compare.series import Series
+from simulator.compare.sides import Side
+from simulator.config import ConfigError
+from simulator.console import Console
+from simulator.transport import TRANSPORTS
+
+CORRECT, INCORRECT, BAD_USAGE = 0, 1, 2
+ALL = "all"
+DEFAULT_SEEDS = "5"
+
+
+class UsageError(Exception):
+    """An argument that cannot be used."""
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        chosen = _parse(arguments)
+    except SystemExit as end:
+        return BAD_USAGE if end.code else CORRECT
+    command = shlex.join(["./run.py", "compare", *arguments])
+    try:
+        sides = _sides(chosen)
+        configs = _configs(chosen)
+        lifetimes = _lifetimes(configs, chosen.virtual)
+        _check_writable(chosen.json, chosen.report)
+        _check_programs(sides, chosen)
+    except (ConfigError, UsageError) as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+    except build.BuildError as error:
+        Console().error(str(error))
+        return INCORRECT
+    console = Console()
+    pairs = list(turns.pairs(configs, chosen.seeds))
+    series = Series(
+        sides, pairs, Setting(chosen.transport, chosen.virtual), Estimate(lifetimes), console
+    )
+    with _signals():
+        series.play()
+    return _tell(series, sides, len(pairs), chosen, command, console)
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="run.py compare",
+        description="Run two programs, A and B, in turns under the same scenarios and seeds, and compare "
+        "their figures. Without --replica both are our own program, so give them different options.",
+        epilog="Exit code: 0 all runs passed, whatever the figures say; 1 a run did not pass, or was not "
+        "made; 2 bad configuration or usage.",
+    )
+    parser.add_argument("config", nargs="+", help=f'configuration files, or "{ALL}" for the seventeen')
+    parser.add_argument(
+        "--replica", type=Path, action="append", default=[], metavar="PATH",
+        help="the program of A; given twice, the second one is that of B (default: our own)",
+    )
+    for side in "AB":
+        parser.add_argument(
+            f"--options-{side.lower()}", default="", metavar="OPTIONS",
+            help=f"options of {side}, as one word: --options-{side.lower()}='--reads log'",
+        )
+    parser.add_argument(
+        "--replica-options", default="", metavar="OPTIONS", help="options of both, in front of their own"
+    )
+    parser.add_argument(
+        "--seeds", type=turns.seeds, default=turns.seeds(DEFAULT_SEEDS), metavar="N",
+        help=f"so many seeds, from 1 on, or a range such as 6..10 (default: {DEFAULT_SEEDS})",
+    )
+    parser.add_argument(
+        "--transport", choices=sorted(TRANSPORTS), default="seqpacket", help="default: seqpacket"
+    )
+    parser.add_argument(
+        "--virtual", action="store_true",
+        help="in virtual time by the explorer, whose options are compared: --options-a='--tuning {...}'",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures of all runs")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page with a chart")
+    return parser.parse_args(arguments)
+
+
+def _sides(chosen: argparse.Namespace) -> tuple[Side, Side]:
+    if len(chosen.replica) > 2:
+        raise UsageError("--replica: may be given twice, for A and for B")
+    if chosen.virtual and chosen.replica:
+        raise UsageError("--virtual: the explorer runs no other program, so it takes no --replica")
+    programs = [*chosen.replica, None, None]
+    common = _split("--replica-options", chosen.replica_options)
+    sides = (
+        Side("A", programs[0], (*common, *_split("--options-a", chosen.options_a))),
+        Side("B", programs[1], (*common, *_split("--options-b", chosen.options_b))),
+    )
+    if str(sides[0]) == str(sides[1]):
+        print("A and B are the same: so each difference is noise", file=sys.stderr)
+    return sides
+
+
+def _split(name: str, options: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(options))
+    except ValueError as error:
+        raise UsageError(f"{name}: {options!r}: {error}") from None
+
+
+def _configs(chosen: argparse.Namespace) -> list[Path]:
+    seventeen = [
+        build.REPOSITORY / "configs" / f"{name}.json" for names in suite.SECTIONS.values() for name in names
+    ]
+    paths = [path for name in chosen.config for path in (seventeen if name == ALL else [Path(name)])]
+    configs = list(dict.fromkeys(path.resolve() for path in paths))
+    stems = [path.stem for path in configs]
+    for stem in stems:
+        if stems.count(stem) > 1:
+            raise UsageError(f"two configurations have the name {stem}")
+    return configs
+
+
+def _lifetimes(configs: Sequence[Path], is_virtual: bool) -> dict[str, float]:
+    """Read all configurations, so that a bad one is told before the first run."""
+    if is_virtual:
+        for path in configs:
+            if not path.is_file():
+                raise UsageError(f"{path}: no such file")
+        return {path.stem: 0.0 for path in configs}
+    return {path.stem: config.load(path).lifetime for path in configs}
+
+
+def _check_writable(*paths: Path | None) -> None:
+    """Refuse before the runs a file that could not be written after them."""
+    for path in filter(None, paths):
+        place = path if path.exists() else path.parent
+        if path.is_dir() or not place.exists() or not os.access(place, os.W_OK):
+            raise UsageError(f"{path}: must be a file that can be written")
+
+
+def _check_programs(sides: Sequence[Side], chosen: argparse.Namespace) -> None:
+    """Find or build all programs, so that no run waits for them."""
+    if chosen.virtual:
+        if not EXPLORER.is_file():
+            raise UsageError("--virtual: needs the explorer: cargo build --release")
+        return
+    build.own_program()  # The judge of all histories, if not a replica.
+    for side in sides:
+        if side.program is not None and not (side.program.is_file() and os.access(side.program, os.X_OK)):
+            raise UsageError(f"--replica: {side.program}: no program, or not executable")
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM ends the present run as Ctrl-C does."""
+    old = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, old)
+
+
+def _tell(
+    series: Series, sides: Sequence[Side], planned: int, chosen: argparse.Namespace, command: str,
+    console: Console,
+) -> int:
+    """Print and write the comparison as far as it got; returns the exit code."""
+    done, found = series.done, findings(series.done)
+    if done:
+        console.line("\n" + table.render(sides, done, found))
+    if series.stopped:
+        console.error(f"{len(done)} of {planned} pairs were run: {series.stopped}")
+    try:
+        if chosen.json:
+            chosen.json.write_text(json.dumps(_to_json(series, sides, planned, found), indent=2) + "\n")
+        if chosen.report and done:
+            chosen.report.write_text(page.render(sides, done, found, command))
+            console.notice(f"{chosen.report}: the comparison with a chart")
+    except OSError as error:
+        console.error(f"{error.filename}: could not be written: {error.strerror}")
+        return INCORRECT
+    passed = all(run.passed for pair in done for run in pair.runs)
+    return CORRECT if passed and not series.stopped else INCORRECT
+
+
+def _to_json(
+    series: Series, sides: Sequence[Side], planned: int, found: Sequence[Finding]
+) -> dict[str, Any]:
+    return {
+        "sides": {side.name: str(side) for side in sides},
+        "planned_pairs": planned,
+        "stopped": series.stopped or None,
+        "pairs": [
+            {"scenario": pair.scenario, "seed": pair.seed}
+            | {side.name: run.to_json() for side, run in zip(sides, pair.runs, strict=True)}
+            for pair in series.done
+        ],
+        "findings": [finding.to_json() for finding in found],
+    }
