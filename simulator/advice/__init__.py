@@ -3,29 +3,43 @@
 `docs/advice.md` lists them.
 
     finding     one line of advice
-    scene       the records of a trace -> what the rules see
+    rule        the interface of a rule
+    scene       the records of a trace -> what the rules hear
     knowledge   what each replica can know of each write in progress
-    processes   replicas that did not join or died, and messages that break the protocol
-    writes      writes that are acknowledged too early
+    copies      which replicas hold the value of each write
+    processes   replicas that do not join or die, broken messages
+    traffic     packet storms
+    elections   two leaders or votes in a term, no leader, too many leaders
+    writes      writes that are acknowledged too early, or lost
+    reads       reads of old values
+    answers     requests without an answer, with two, or in circles
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from simulator.advice.finding import Advice
-from simulator.advice.processes import BrokenMessages, Deaths
-from simulator.advice.scene import Rule, Scene
-from simulator.advice.writes import EarlyAnswer
+from simulator.advice.answers import Circles, Duplicates, Unanswered
+from simulator.advice.elections import Changes, NoLeader, SplitBrain, Terms, TwoVotes
+from simulator.advice.finding import Advice, block
+from simulator.advice.processes import BrokenMessages, Deaf, Deaths, StrayMessages
+from simulator.advice.reads import StaleRead
+from simulator.advice.rule import Rule
+from simulator.advice.scene import Scene
+from simulator.advice.traffic import Storm, ToItself
+from simulator.advice.writes import EarlyAnswer, LostWrite
 from simulator.trace.reader import Reader
 
-__all__ = ["MOST_LINES", "Advice", "advise"]
+__all__ = ["MOST_LINES", "Advice", "advise", "block"]
 
 # More lines would hide the important ones: a mistake breaks other rules, too.
 MOST_LINES = 5
 
 # The cause comes before its effects: the order is that of the advice.
-_RULES: tuple[type[Rule], ...] = (Deaths, BrokenMessages, EarlyAnswer)
+_RULES: tuple[type[Rule], ...] = (
+    Deaths, BrokenMessages, StrayMessages, Storm, TwoVotes, SplitBrain, EarlyAnswer, LostWrite, StaleRead,
+    NoLeader, Terms, Changes, Unanswered, Circles, Deaf, Duplicates, ToItself,
+)
 
 
 def advise(trace: Path) -> list[Advice]:
@@ -41,6 +55,8 @@ def advise(trace: Path) -> list[Advice]:
     for record in reader:
         scene.take(record)
     scene.ending = reader.ending
-    has_passed = reader.ending is not None and reader.ending.get("verdict") == "passed"
-    found = [advice for rule in rules if rule.is_manner or not has_passed for advice in rule.advice()]
-    return found[:MOST_LINES]
+    asked = [rule for rule in rules if rule.is_manner or scene.is_failed]
+    found = [(advice, rule) for rule in asked for advice in rule.advice()]
+    # The contradiction that the checker has found comes first.
+    found.sort(key=lambda pair: pair[1].is_manner or scene.contradicting.isdisjoint(pair[0].mids))
+    return [advice for advice, _ in found[:MOST_LINES]]

@@ -19,9 +19,12 @@ class Knowledge:
         self._known: dict[str, dict[int, int]] = {replica: {} for replica in replicas}
         self._copies: dict[str, dict[int, int]] = {}
         self._open: dict[int, None] = {}
+        self._closed: set[int] = set()
 
     def arrive(self, write: int, replica: str) -> None:
         """The request of a write reaches a replica."""
+        if write in self._closed:
+            return  # It is repeated.
         if write not in self._open:
             if len(self._open) >= MOST_WRITES:
                 self.close(next(iter(self._open)))
@@ -61,7 +64,8 @@ class Knowledge:
         return self._known[replica].get(write, 0).bit_count()
 
     def close(self, write: int) -> None:
-        """The write has its answer."""
+        """The write has its answer, or is given up."""
+        self._closed.add(write)
         if self._open.pop(write, write) is None:
             for replica, known in self._known.items():
                 if known.pop(write, None) is not None:

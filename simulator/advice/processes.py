@@ -7,8 +7,9 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from simulator.advice.finding import Advice, at, times
-from simulator.advice.scene import Rule, Scene
+from simulator.advice.finding import Advice, Tally, at
+from simulator.advice.rule import Rule
+from simulator.advice.scene import Scene
 from simulator.messages import excerpt
 
 _LONGEST_LINE_BYTES = 90
@@ -95,8 +96,53 @@ class BrokenMessages(Rule):
             sender = f"{replica} sent" if replica else "a replica sent"
             is_too_long = rule.startswith("longer than")
             advice = "send fewer entries at once" if is_too_long else "see docs/replica-protocol.md"
+            more = "" if count == 1 else f" (one of {count:,})"
             yield Advice(
                 "too-long" if is_too_long else "malformed",
-                f"{sender} a message at {at(time)}{times(count)} that breaks the protocol: {rule}; {advice}",
+                f"{sender} a message at {at(time)}{more} that breaks the protocol: {rule}; {advice}",
                 time, (), (replica,) if replica else (),
+            )
+
+
+class StrayMessages(Rule):
+    """A replica sends to an unknown destination, or answers a request that it made up."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._found: Tally[tuple[float, str, str]] = Tally()
+
+    def fault(self, time: float, text: str, replicas: tuple[str, ...]) -> None:
+        if text.startswith(("unknown destination: ", "unexpected MID: ")):
+            self._found.add((time, text, replicas[0] if replicas else ""))
+
+    def advice(self) -> Iterable[Advice]:
+        if not self._found:
+            return
+        time, text, replica = self._found.first()
+        shown = excerpt(text.encode(errors="replace"), _LONGEST_LINE_BYTES)
+        yield Advice(
+            "stray",
+            f"{shown} at {at(time)}{self._found.more}: answer to the src of a request, with its very MID",
+            time, (), (replica,) if replica else (),
+        )
+
+
+class Deaf(Rule):
+    """A replica does not read its messages in time."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._deaf: dict[str, str] = {}
+
+    def fault(self, time: float, text: str, replicas: tuple[str, ...]) -> None:
+        if replicas and ("did not read:" in text or "reads too slowly" in text):
+            self._deaf.setdefault(replicas[0], text)
+
+    def advice(self) -> Iterable[Advice]:
+        for replica, text in list(self._deaf.items())[:1]:
+            yield Advice(
+                "deaf",
+                f"{excerpt(text.encode(errors='replace'), _LONGEST_LINE_BYTES)}: read all that waits before "
+                "anything else, and never block on a send",
+                None, (), (replica,),
             )

@@ -1,107 +1,31 @@
 """The records of a trace, one after the other -> what the rules see.
 
 A scene keeps what several rules need: the operations of the clients, the faults that are active,
-the leader that each replica names, and what each replica can know.
+the leader that each replica names, what each replica can know, and the values that it holds.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from simulator.advice.finding import Advice
+from simulator.advice.copies import Copies
 from simulator.advice.knowledge import Knowledge
+from simulator.advice.rule import HEARD, Message, Operation, Rule
 from simulator.messages import UNKNOWN_LEADER
 
 # Operations that change a value whatever the value is.
 WRITES = frozenset({"put", "append", "increment"})
 # After a fault the replicas need some time to settle, which is no sign of a mistake.
 SETTLE_SECONDS = 3.0
+# The explorer has faults that show in a note only; the scene does not follow their ends.
+_EXPLORED_FAULT = re.compile(r"fault \d+: ")
 # Messages on their way that are remembered. More can wait only for a replica that does not read.
 _MOST_WAITING = 50_000
 _FAULTS = frozenset({
     "kill", "restart", "back", "pause", "resume", "end", "partition", "one_way", "heal",
 })
-
-
-@dataclass(slots=True)
-class Operation:
-    """An operation of a client, with all of its attempts."""
-
-    number: int
-    type: str
-    key: str
-    value: str | None
-    invoked: float
-    mid: str  # of the last attempt
-    attempts: int = 1
-    outcome: str | None = None  # of the last attempt
-    returned: float | None = None
-    answer: Any = None
-    answered_by: str | None = None
-    target: str | None = None  # the replica that the last attempt went to
-    arrived: float | None = None  # when the last attempt reached it
-    responses: int = 0  # to the last attempt
-    targets: list[str] = field(default_factory=list)  # the first and last replicas that were asked
-
-    @property
-    def is_done(self) -> bool:
-        return self.outcome == "ok"
-
-
-@dataclass(slots=True)
-class Message:
-    """A message between replicas, or from or to a client, to one destination."""
-
-    time: float
-    sender: str
-    target: str
-    body: Mapping[str, Any]
-    is_repeated_body: bool  # it is that of the message before, so only the destination is new
-    carried: dict[int, int] | None = None
-
-    @property
-    def type(self) -> str:
-        return str(self.body.get("type"))
-
-
-class Rule:
-    """What happens in a run -> advice, if a replica breaks a rule."""
-
-    # Whether the advice is of use for a run that has passed.
-    is_manner = False
-
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-
-    def sent(self, message: Message) -> None:
-        """A replica sends to a replica."""
-
-    def delivered(self, message: Message) -> None:
-        """The message of a replica reaches a replica."""
-
-    def lost(self, message: Message, reason: str) -> None:
-        """The message of a replica to a replica is lost."""
-
-    def asked(self, operation: Operation, message: Message) -> None:
-        """A request reaches a replica."""
-
-    def responded(self, operation: Operation, message: Message) -> None:
-        """A replica sends a response to a request. The operation is as it was before."""
-
-    def event(self, time: float, kind: str, fields: Mapping[str, Any]) -> None:
-        """An event happens. The scene is as it was before."""
-
-    def printed(self, time: float, replica: str, stream: str, text: str) -> None:
-        """A process prints a line."""
-
-    def fault(self, time: float, text: str, replicas: tuple[str, ...]) -> None:
-        """The simulator reports a mistake of a replica."""
-
-    def advice(self) -> Iterable[Advice]:
-        """The advice, after the last record. `scene.ending` tells how the run ended."""
-        return ()
 
 
 class Scene:
@@ -119,10 +43,14 @@ class Scene:
         self.paused: set[str] = set()
         self.cuts: list[tuple[frozenset[str], frozenset[str]]] = []
         self.named = dict.fromkeys(self.replicas, UNKNOWN_LEADER)
+        self.reign: dict[str, float] = {}  # since when a replica names itself, without a break
         self.knowledge = Knowledge(self.replicas)
+        self.copies = Copies(self.replicas)
         self._last_fault = 0.0
+        self._is_spoiled = False
         self._is_replica = frozenset(self.replicas)
         self._body: Any = None
+        self._values: tuple[int, ...] = ()
         self._waiting: dict[int, Message] = {}
         self._rules: dict[str, list[Callable[..., None]]] = {}
         self._take: dict[str, Callable[..., None]] = {
@@ -132,7 +60,7 @@ class Scene:
 
     def watch(self, rules: Iterable[Rule]) -> None:
         """Tell these rules from now on. A rule hears only what it has a method for."""
-        for name in ("sent", "delivered", "lost", "asked", "responded", "event", "printed", "fault"):
+        for name in HEARD:
             self._rules[name] = [
                 getattr(rule, name) for rule in rules if getattr(type(rule), name) is not getattr(Rule, name)
             ]
@@ -152,10 +80,27 @@ class Scene:
     @property
     def is_calm(self) -> bool:
         """Whether no fault is active or has just been."""
-        return not self.cuts and not self.paused and self.now - self._last_fault > SETTLE_SECONDS
+        is_disturbed = self.cuts or self.paused or self._is_spoiled
+        return not is_disturbed and self.now - self._last_fault > SETTLE_SECONDS
 
     def is_cut(self, sender: str, target: str) -> bool:
         return any(sender in senders and target in targets for senders, targets in self.cuts)
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether the run has not passed, at its end; a run without an end has not."""
+        return self.ending is None or self.ending.get("verdict") != "passed"
+
+    @property
+    def contradicting(self) -> frozenset[str]:
+        """The MIDs of the operations that contradict each other, as the checker says."""
+        verdict = (self.ending or {}).get("linearizability")
+        mids = verdict.get("mids") if isinstance(verdict, dict) else None
+        return frozenset(map(str, mids)) if isinstance(mids, list) else frozenset()
+
+    @property
+    def has_majority(self) -> bool:
+        return len(self.living) >= self.majority
 
     def is_minority(self, replica: str) -> bool:
         """Whether a partition keeps a replica from exchanging messages with a majority."""
@@ -176,11 +121,15 @@ class Scene:
             return
         message = Message(time, sender, target, body, is_repeated)
         if sender in self._is_replica:
-            self.named[sender] = str(body.get("leader"))
+            if not is_repeated:
+                self._name(time, sender, str(body.get("leader")))
             if target not in self._is_replica:
                 self._response(message)
                 return
             message.carried = self.knowledge.copy(sender)
+            if not is_repeated:
+                self._values = self.copies.find(body)
+            message.values = self._values
             self._tell("sent", message)
         elif target not in self._is_replica:
             return
@@ -192,6 +141,14 @@ class Scene:
             self._waiting[number] = message
             if len(self._waiting) > _MOST_WAITING:
                 del self._waiting[next(iter(self._waiting))]
+
+    def _name(self, time: float, replica: str, leader: str) -> None:
+        self.named[replica] = leader
+        if leader != replica:
+            self.reign.pop(replica, None)
+        elif replica not in self.reign:
+            self.reign[replica] = time
+            self._tell("reigns", time, replica)
 
     def _delivery(self, time: float, number: int) -> None:
         # It may be delivered a second time.
@@ -212,14 +169,16 @@ class Scene:
     def _deliver(self, message: Message) -> None:
         if message.carried is not None:
             self.knowledge.merge(message.target, message.carried)
+            self.copies.add(message.target, message.values)
             self._tell("delivered", message)
             return
         operation = self.operations.get(str(message.body.get("MID")))
         if operation is None:
             return
-        operation.arrived = message.time
+        operation.arrived, operation.target = message.time, message.target
         if operation.type in WRITES and not operation.is_done:
             self.knowledge.arrive(operation.number, message.target)
+            self.copies.add(message.target, (operation.number,))
         self._tell("asked", operation, message)
 
     def _response(self, message: Message) -> None:
@@ -230,24 +189,26 @@ class Scene:
         self._tell("responded", operation, message)
         if mid == operation.mid:
             operation.responses += 1
-        if message.type == "ok":
+        if message.type == "ok" and operation.type in WRITES:
             self.knowledge.close(operation.number)
+            self.copies.acknowledge(operation.number)
 
     # Clients.
 
     def _request(self, time: float, mid: str, client: str, asked: Mapping[str, Any]) -> None:
         operation = self.operations.get(str(asked.get("before")))
         if operation is None:
-            value = asked.get("value")
-            operation = Operation(
-                len(self.operations), str(asked["type"]), str(asked["key"]),
-                value if isinstance(value, str) else None, time, mid,
-            )
+            operation = Operation(len(self.operations), str(asked["type"]), str(asked["key"]), time, mid)
         else:
             operation.mid, operation.outcome, operation.arrived = mid, None, None
             operation.attempts += 1
             operation.responses = 0
+        value = asked.get("value")
+        operation.value = value if isinstance(value, str) else None
         self.operations[mid] = operation
+        if operation.type in WRITES:
+            self.copies.begin(operation.number, operation.value)
+        self._tell("began", operation)
 
     def _answer(self, time: float, mid: str, outcome: str, told: Mapping[str, Any]) -> None:
         operation = self.operations[mid]
@@ -255,17 +216,20 @@ class Scene:
         replica = told.get("replica")
         operation.answered_by = None if replica is None else str(replica)
         operation.answer = told.get("value")
+        self._tell("finished", operation, str(told.get("leader")))
 
     # All else.
 
     def _event(self, time: float, kind: str, fields: Mapping[str, Any]) -> None:
         self._tell("event", time, kind, fields)
+        self._is_spoiled |= kind == "note" and _EXPLORED_FAULT.match(str(fields.get("text"))) is not None
         if kind in _FAULTS:
             self._last_fault = time
         replica = str(fields.get("replica"))
         if kind in ("kill", "end", "restart"):
             self.living.discard(replica)
             self.paused.discard(replica)
+            self.reign.pop(replica, None)
         elif kind == "back":
             self.living.add(replica)
         elif kind == "pause":

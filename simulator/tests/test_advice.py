@@ -67,7 +67,7 @@ class EarlyAnswers(unittest.TestCase):
         for _ in range(3):
             story.put("0000", followers=())
         [advice] = story.advice()
-        self.assertIn("2 times more", advice.text)
+        self.assertIn("one of 3", advice.text)
 
 
 class Processes(unittest.TestCase):
@@ -90,13 +90,30 @@ class Processes(unittest.TestCase):
 
     def test_malformed_messages_are_told_by_rule_and_sender(self) -> None:
         story = Story()
+        story.put("0000")
         for _ in range(4):
             story.add("f", 'malformed message: from replica 0002: "leader" must be an ID: {"src": ..', {})
         story.add("f", "malformed message: from replica 0001: longer than 16384 bytes: {..", {})
         [advice] = story.advice()
         self.assertEqual((advice.kind, advice.replicas), ("malformed", ("0002",)))
         self.assertIn('"leader" must be an ID', advice.text)
-        self.assertIn("3 times more", advice.text)
+        self.assertIn("one of 4", advice.text)
+
+    def test_stray_messages_are_told(self) -> None:
+        story = Story()
+        story.put("0000")
+        story.add("f", "unknown destination: from replica 0001: to ABCD: {..}", {"replicas": ["0001"]})
+        [advice] = story.advice()
+        self.assertEqual((advice.kind, advice.replicas), ("stray", ("0001",)))
+        self.assertIn("unknown destination: from replica 0001: to ABCD", advice.text)
+
+    def test_replica_that_does_not_read_is_told(self) -> None:
+        story = Story()
+        story.put("0000")
+        text = "replica 0001 did not read: 17 messages to it were dropped"
+        story.add("f", text, {"replicas": ["0001"]})
+        [advice] = story.advice()
+        self.assertEqual((advice.kind, advice.replicas), ("deaf", ("0001",)))
 
 
 class Files(unittest.TestCase):

@@ -33,6 +33,11 @@ class Story:
         self.now = round(self.now + 0.0001, 6)
         self.lines.append([type, int(self.now * 1e6), *rest])
 
+    def lead(self, replica: str) -> None:
+        """A new term begins, with this leader."""
+        self.leader = replica
+        self.term += 1
+
     def send(self, sender: str, target: str, type: str, fate: Any = 20, **fields: Any) -> None:
         """A message from one to one; `fate` is a number, or the reason of a loss."""
         fields = {"leader": self.leader} | fields

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from simulator import build, history, picture, report
+from simulator.advice import advise, block
 from simulator.arguments import add_results
 from simulator.console import Console
 from simulator.judge import judged
@@ -56,7 +57,9 @@ def _replay(chosen: argparse.Namespace) -> int:
         console.notice(f"{chosen.report}: the picture of the run")
     reader = Reader(chosen.trace)
     if reader.heading.get("source") == explored.SOURCE:
-        return CORRECT if explored.judged_again(reader, _checker(chosen), console) else INCORRECT
+        is_correct = explored.judged_again(reader, _checker(chosen), console)
+        _tell_advice(chosen.trace, console)
+        return CORRECT if is_correct else INCORRECT
     reader.close()
     replayed = replay(chosen.trace)
     result = replayed.result
@@ -71,12 +74,19 @@ def _replay(chosen: argparse.Namespace) -> int:
     if checker is not None:
         result = judged(result, checker, console)
     console.line(report.render(result, coloured=console.is_terminal))
+    _tell_advice(chosen.trace, console)
     if chosen.history:
         history.write(chosen.history, result.history)
     if chosen.json:
         chosen.json.write_text(json.dumps(result.to_json(), indent=2) + "\n")
     is_sound = replayed.damage is None and not replayed.contradictions
     return CORRECT if is_sound and result.is_correct else INCORRECT
+
+
+def _tell_advice(trace: Path, console: Console) -> None:
+    found = advise(trace)
+    if found:
+        console.line(block(found))
 
 
 def _checker(chosen: argparse.Namespace) -> Path | None:

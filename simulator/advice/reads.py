@@ -1,0 +1,139 @@
+"""Reads: answered with a value that was overwritten before the read began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from simulator.advice.finding import Advice, Tally, at
+from simulator.advice.rule import Operation, Rule
+from simulator.advice.scene import Scene
+from simulator.messages import UNKNOWN_LEADER
+from simulator.trace.recorder import ANSWERS
+
+
+@dataclass(slots=True)
+class _Key:
+    """The puts of one key. It is `mixed` if there were other operations that change it."""
+
+    is_mixed: bool = False
+    puts: dict[str, Operation] = field(default_factory=dict)  # by value
+    latest: Operation | None = None  # of the acknowledged puts, the one that began last
+
+
+@dataclass(frozen=True, slots=True)
+class _Stale:
+    read: Operation
+    overwritten_by: Operation
+    replica: str
+    leader: str
+    leads_since: float | None
+    is_retried: bool  # the put of the value had a further attempt
+
+
+class StaleRead(Rule):
+    """A get is answered with a value that an acknowledged put had overwritten before it began."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._keys: dict[str, _Key] = {}
+        self._required: dict[int, Operation] = {}  # by the number of a get in progress
+        self._stale: list[_Stale] = []
+        self._invented: list[Operation] = []
+        self._are_all_mixed = False  # there are operations whose keys are not known
+
+    def began(self, operation: Operation) -> None:
+        key = self._keys.setdefault(operation.key, _Key())
+        if operation.type == "get":
+            if operation.attempts == 1 and key.latest is not None:
+                self._required[operation.number] = key.latest
+        elif operation.type == "put" and operation.value is not None:
+            if operation.attempts == 1 and operation.value in key.puts:
+                key.is_mixed = True
+            key.puts[operation.value] = operation
+        else:
+            key.is_mixed = True
+            self._are_all_mixed |= operation.type not in ANSWERS and operation.type != "put"
+
+    def finished(self, operation: Operation, leader: str) -> None:
+        if not operation.is_done:
+            return
+        key = self._keys[operation.key]
+        if operation.type == "put":
+            if key.latest is None or key.latest.invoked < operation.invoked:
+                key.latest = operation
+        elif operation.type == "get":
+            required = self._required.pop(operation.number, None)
+            if not key.is_mixed:
+                self._judge(operation, leader, key, required)
+
+    def _judge(self, read: Operation, leader: str, key: _Key, required: Operation | None) -> None:
+        source = key.puts.get(str(read.answer))
+        if source is None and read.answer not in ("", None):
+            self._invented.append(read)
+            return
+        if required is None or required is source:
+            return
+        if source is not None and not (
+            source.is_done and source.returned is not None and source.returned < required.invoked
+        ):
+            return
+        replica = str(read.answered_by)
+        self._stale.append(_Stale(
+            read, required, replica, leader, self.scene.reign.get(replica),
+            source is not None and source.attempts > 1,
+        ))
+
+    def _is_certain(self, read: Operation) -> bool:
+        return not self._are_all_mixed and not self._keys[read.key].is_mixed
+
+    def advice(self) -> Iterable[Advice]:
+        invented: Tally[Operation] = Tally()
+        for read in filter(self._is_certain, self._invented):
+            invented.add(read)
+        if invented:
+            read = invented.first()
+            yield Advice(
+                "wrong-value",
+                f"{read.answered_by} answered get {read.mid} at {at(read.returned or 0)}{invented.more} "
+                "with a value that no client has put to this key: answer with the very value, byte for "
+                "byte",
+                read.returned, (read.mid,), (str(read.answered_by),),
+            )
+        stale: Tally[_Stale] = Tally()
+        for found in self._stale:
+            # A declined attempt may take effect late, as long as the checker does not object.
+            is_judged = not found.is_retried or found.read.mid in self.scene.contradicting
+            if is_judged and self._is_certain(found.read):
+                stale.add(found)
+        if stale:
+            yield self._advise(stale)
+
+    def _advise(self, stale: Tally[_Stale]) -> Advice:
+        found = stale.first(lambda found: found.read.mid in self.scene.contradicting)
+        read, put, replica = found.read, found.overwritten_by, found.replica
+        kind, role, advice = _cause(found)
+        by = "it" if put.answered_by == replica else str(put.answered_by)
+        return Advice(
+            kind,
+            f"{replica}{role} answered get {read.mid} at {at(read.returned or 0)}{stale.more} with a value "
+            f"older than put {put.mid}, which {by} had acknowledged: {advice}",
+            read.returned, (read.mid, put.mid), tuple(dict.fromkeys((replica, str(put.answered_by)))),
+        )
+
+
+def _cause(found: _Stale) -> tuple[str, str, str]:
+    """The kind of the mistake, the role of the replica that answered, and what to do."""
+    put, since = found.overwritten_by, found.leads_since or 0.0
+    if found.leader != found.replica:
+        followed = "" if found.leader == UNKNOWN_LEADER else f" of {found.leader}"
+        return "stale-follower", f", a follower{followed},", "redirect gets to the leader (Raft 8)"
+    if put.answered_by != found.replica and since < (put.returned or 0.0):
+        advice = "before each read, hear from a majority (Raft 8)"
+        return "stale-leader", ", a leader that was deposed,", advice
+    if found.is_retried:
+        return "late-write", "", "never let an attempt that was declined take effect later"
+    if put.answered_by != found.replica:
+        advice = "commit a no-op before you read, and never lose committed entries (Raft 5.4, 8)"
+        return "lost-write", ", a newer leader,", advice
+    return "lost-write", "", "apply all in the order of the log, and undo nothing (Raft 5.3)"
