@@ -8,21 +8,26 @@
 
 In `script`, in the order in which the page runs them:
 
+    theme.js        light or dark, before anything is drawn
     reading.js      the compressed columns -> the arrays of a run
     colours.js      the colours of the theme, of types and of leaders
     periods.js      leaders, lives, pauses and partitions over time
     layout.js       time -> x, process -> y
-    search.js       a query -> the messages that it matches
+    hits.js         the messages, log lines, events and faults that a search has found
+    search.js       a query -> its hits
     path.js         one request -> the messages that carried it
     text.js         times, names and messages in words
+    evidence.js     the messages and requests that the words of a fault are about
+    places.js       where a failed check, a fault or advice shows, and what explains it
     ruler.js        the axis, events, faults, and the strip with the whole run
     lanes.js        the lanes: leaders, partitions, pauses, log lines
     operations.js   the requests of the clients
-    arrows.js       messages, one by one or by density
+    arrows.js       messages, one by one
+    density.js      messages, where they are too many
     diagram.js      the space-time diagram: draws all of it, finds the item at a point
     plots.js        the axes and marks of a chart
     charts.js       latency and message rates
-    summary.js      verdict, tiers, checks, and where each of them leads
+    summary.js      verdict, advice, tiers, checks, events
     details.js      the selected item, the path of a request, the table of the messages in view
     interaction.js  mouse, touch and keyboard
     main.js         starts all of it

@@ -12,7 +12,7 @@ import json
 import sys
 import zlib
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -66,8 +66,8 @@ class _Blocks:
         self.bytes += encoded
 
 
-def pack(run: Run) -> bytes:
-    """The run as compressed bytes."""
+def pack(run: Run, advice: Sequence[dict[str, Any]] = ()) -> bytes:
+    """The run and the advice to its author, as compressed bytes."""
     blocks = _Blocks()
     clients = _clients(run)
     processes = _Names([*clients, *run.ids("replicas")])
@@ -82,6 +82,7 @@ def pack(run: Run) -> bytes:
             "faults": max(0, len(run.faults) - _MOST_LINES),
             "events": max(0, len(run.events) - _MOST_LINES),
         },
+        "advice": list(advice),
         "events": _first(run.events), "output": _first(run.output), "faults": _first(run.faults),
     }
     header |= _messages(messages, blocks, processes, mids)
@@ -131,6 +132,9 @@ def _messages(
     copies = [(i, delay) for i, message in enumerate(messages) for delay in message.copies]
     blocks.column("copy", [number for number, _ in copies])
     blocks.column("copyDelay", [delay for _, delay in copies])
+    changed = [(i, body) for i, message in enumerate(messages) for body in message.changed]
+    blocks.column("changed", [number for number, _ in changed])
+    blocks.text("changedBodies", (json.dumps(body) for _, body in changed))
     first = messages[0].sent if messages else 0
     return {
         "firstSent": first, "types": types.all(), "reasons": reasons.all(), "leaders": leaders.all(),

@@ -11,9 +11,12 @@ from simulator.picture.reading import Run
 
 _HERE = Path(__file__).resolve().parent
 SCRIPTS = (
-    "reading", "colours", "periods", "layout", "search", "path", "text", "ruler", "lanes", "operations",
-    "arrows", "diagram", "plots", "charts", "summary", "details", "interaction", "main",
+    "reading", "colours", "periods", "layout", "hits", "search", "path", "text", "evidence", "places",
+    "ruler", "lanes", "operations", "arrows", "density", "diagram", "plots", "charts", "summary", "details",
+    "interaction", "main",
 )
+# It chooses the colours before anything is drawn.
+FIRST_SCRIPT = "theme"
 
 
 def render(run: Run, packed: bytes) -> str:
@@ -21,6 +24,7 @@ def render(run: Run, packed: bytes) -> str:
     contents = {
         "title": html.escape(f"{run.head.get('scenario', 'run')}, seed {run.head.get('seed', '?')}"),
         "style": _text("page.css"),
+        "theme": _text(f"script/{FIRST_SCRIPT}.js"),
         "script": "\n".join(_text(f"script/{name}.js") for name in SCRIPTS),
         "run": base64.b64encode(packed).decode("ascii"),
     }

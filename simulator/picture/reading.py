@@ -32,7 +32,7 @@ class Message:
 
     `delay` is the time until its delivery or loss. `fate` is empty for a delivered message, `None`
     before its fate is known, and else the reason of its loss. `copies` has the delays of further
-    deliveries.
+    deliveries, and `changed` the bodies with which it arrived if the network changed them.
     """
 
     sent: int
@@ -42,6 +42,7 @@ class Message:
     delay: int = 0
     fate: str | None = None
     copies: tuple[int, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -105,7 +106,7 @@ class _Taker:
         self._operations: dict[str, Operation] = {}
         self._body: Body | None = None
         self._kinds: dict[str, Callable[[list[Any]], None]] = {
-            "m": self._message, "d": self._delivered, "x": self._lost, "e": self._event,
+            "m": self._message, "d": self._delivered, "x": self._lost, "c": self._changed, "e": self._event,
             "q": self._invoked, "a": self._answered, "o": self._printed, "f": self._fault,
         }
 
@@ -147,6 +148,10 @@ class _Taker:
         message = self._messages[number]
         if message.fate is None:
             message.delay, message.fate = max(0, _time(t) - message.sent), str(why) or "unknown"
+
+    def _changed(self, record: list[Any]) -> None:
+        _, _, number, body = record
+        self._messages[number].changed += (str(body),)
 
     def _event(self, record: list[Any]) -> None:
         _, t, kind, *rest = record

@@ -50,6 +50,7 @@ DAMAGED = {
     '["m", 100, 4, "0000", "0001", {"term": NaN}]\n': "is not JSON",
     '["m", 100, 4, "0000", "0001"]\n': "is no record",
     '["d", 100, 77]\n': "is no record",
+    '["c", 100, 77, "body"]\n': "is no record",
     '["q", 100, "02", "0012", "put"]\n': "is no record",
     '["e", 100]\n': "is no record",
     "7\n": "is no record",
@@ -110,6 +111,13 @@ class Picture(unittest.TestCase):
         self.assertEqual(columns["fate"], [packing.DELIVERED, reasons[0], packing.DELIVERED, reasons[1], packing.UNDECIDED])
         self.assertEqual(columns["delay"], [20, 0, 40, 0, 0])
         self.assertEqual((columns["copy"], columns["copyDelay"]), ([2], [110]))
+
+    def test_damaged_messages_have_the_bodies_with_which_they_arrived(self) -> None:
+        changed = [["c", 260, 1, '{"type":"appenn\\xff'], ["c", 261, 1, "again"]]
+        header, columns, texts = unpacked(reading.read(self.write(HEAD, *RECORDS, *changed, END)))
+        self.assertIsNone(header["damage"])
+        self.assertEqual(columns["changed"], [2, 2])
+        self.assertEqual([json.loads(line) for line in texts["changedBodies"]], [body for *_, body in changed])
 
     def test_columns_hold_the_operations_with_their_ends(self) -> None:
         unanswered = ["q", 95, "02", "0012", {"type": "get", "key": "k"}]
@@ -174,7 +182,7 @@ class Picture(unittest.TestCase):
         self.assertIn("<title>&lt;script&gt;alert(1)&lt;/script&gt;{{run}}, seed 3</title>", html)
         self.assertNotIn("alert(1)</script>", html)
         self.assertNotRegex(html, r'(src|href)="(?!data:)|url\(|@import|https?:|\bfetch\(')
-        self.assertEqual(html.count("</script>"), 2)
+        self.assertEqual(html.count("</script>"), 3)
 
     def test_page_says_what_is_wrong_with_the_trace(self) -> None:
         drawn = picture.write(self.write(HEAD, tail="{"), self.html)
@@ -189,7 +197,7 @@ class Picture(unittest.TestCase):
 
     def test_page_runs_every_script_of_its_folder_and_the_map_names_it(self) -> None:
         scripts = {path.stem for path in (Path(picture.__file__).parent / "script").glob("*.js")}
-        self.assertEqual(scripts, set(page.SCRIPTS))
+        self.assertEqual(scripts, {page.FIRST_SCRIPT, *page.SCRIPTS})
         for script in scripts:
             self.assertIn(f"    {script}.js ", picture.__doc__ or "")
 

@@ -23,7 +23,7 @@ _START_SECONDS = 30
 _ANSWER_SECONDS = 60
 KEYS = {
     "left": "\ue012", "up": "\ue013", "right": "\ue014", "down": "\ue015",
-    "enter": "\ue007", "escape": "\ue00c",
+    "enter": "\ue007", "tab": "\ue004", "escape": "\ue00c",
 }
 
 

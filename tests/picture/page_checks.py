@@ -1,112 +1,12 @@
-"""What the page of a run must do in a browser. `run.py` calls `prepare` first."""
+"""What the page of a run must do in a browser."""
 
 from __future__ import annotations
 
 import json
-import unittest
-from collections.abc import Iterator
 from itertools import product
-from pathlib import Path
 from typing import Any
 
-from picture.browser import Browser
-from simulator import picture
-from simulator.tests import synthetic_trace
-
-_MESSAGES = 4_000
-_DIAGRAM = "#diagram"
-_DOWN, _UP = {"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}
-# What happens to five replicas, in microseconds: 0000 leads, is killed, and 0001 leads.
-_EVENTS = [
-    ["m", 1_000, 0, "0000", "0001", {"leader": "0000", "type": "append", "term": 1}, 50],
-    ["m", 2_000, 1, "0001", "0000", {"leader": "0000", "type": "ok", "term": 1}, 50],
-    ["e", 3_000, "pause", {"replica": "0002"}], ["e", 4_000, "resume", {"replica": "0002"}],
-    ["e", 20_000, "heal", {}],
-    ["e", 20_010, "one_way", {"from": ["0000", "0001"], "to": ["0003", "0004"]}],
-    ["e", 20_020, "one_way", {"from": ["0003", "0004"], "to": ["0000", "0001"]}],
-    ["e", 20_030, "note", {"text": "part_bridge: over 0002"}],
-    ["e", 30_000, "partition", {"side": ["0000", "0001", "0002"]}],
-    ["e", 40_000, "heal", {}],
-    ["e", 50_000, "kill", {"replica": "0000"}],
-    ["e", 60_000, "restart", {"replica": "0003"}], ["e", 70_000, "back", {"replica": "0003"}],
-    ["m", 80_000, 2, "0001", "0002", {"leader": "FFFF", "type": "vote", "term": 2}, "chance"],
-    ["m", 90_000, 3, "0001", "0002", {"leader": "0001", "type": "append", "term": 2}],
-    ["e", 95_000, "unheard of", {"a": 1}],
-]
-_END = {"end": True, "time": 100_000, "verdict": "passed", "checks": []}
-pages: dict[str, Path] = {}
-records: list[Any] = []
-
-
-def prepare(directory: Path) -> None:
-    """Write the pages of a run that passed, of one that failed, and of a damaged trace."""
-    for name in ("passed", "failed"):
-        trace = directory / f"{name}.trace"
-        synthetic_trace.write(trace, _MESSAGES, violation=name == "failed")
-        pages[name] = directory / f"{name}.html"
-        picture.write(trace, pages[name])
-    lines = (directory / "failed.trace").read_text().splitlines()
-    records[:] = map(json.loads, lines)
-    head = records[0] | {"scenario": "<img src=x onerror='document.title = \"hacked\"'>"}
-    events = directory / "events.trace"
-    events.write_text("\n".join(map(json.dumps, [records[0], *_EVENTS, _END, ""])))
-    pages["events"] = directory / "events.html"
-    picture.write(events, pages["events"])
-    damaged = directory / "damaged.trace"
-    damaged.write_text("\n".join([json.dumps(head), *lines[1:500], lines[500][:20]]))
-    pages["damaged"] = directory / "damaged.html"
-    picture.write(damaged, pages["damaged"])
-
-
-def messages() -> Iterator[list[Any]]:
-    """The records of messages, each with its body."""
-    body = None
-    for record in records:
-        if isinstance(record, list) and record[0] == "m":
-            body = record[5] if record[5] is not None else body
-            yield [*record[:5], body, record[6]]
-
-
-class Page(unittest.TestCase):
-    browser: Browser
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.browser = Browser()
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        cls.browser.close()
-
-    def open(self, name: str, width: int = 1280, theme: str = "light") -> Browser:
-        """Open a page and stop its smooth scrolling, so that a click meets what it aims at."""
-        browser = self.browser
-        browser.prefer(theme)
-        browser.resize(width, 900)
-        browser.open(pages[name])
-        browser.script("document.documentElement.style.scrollBehavior = 'auto'")
-        return browser
-
-    def tearDown(self) -> None:
-        self.assertEqual(self.browser.complaints(), [])
-
-    def view(self) -> tuple[float, float]:
-        start, end = self.browser.script("return [picture.view.from, picture.view.to]")
-        return start, end
-
-    def span(self) -> float:
-        start, end = self.view()
-        return end - start
-
-    def status(self) -> str:
-        return self.browser.text("#status")
-
-    def place_of(self, message: int) -> list[float]:
-        """The middle of the line of a message, on the canvas."""
-        place: list[float] = self.browser.script(
-            "picture.diagram.draw(); return picture.diagram.placeOf(arguments[0])", message
-        )
-        return place
+from picture.page import DIAGRAM, DOWN, UP, Page, messages, records
 
 
 class Looks(Page):
@@ -189,7 +89,7 @@ class Meaning(Page):
         marks = browser.script("return picture.diagram.marks.map(({ text }) => text)")
         self.assertEqual(marks, [
             "0002 paused", "0002 continues", "part_bridge: over 0002", "part_bridge: over 0002",
-            "partition: 0000 0001 0002 cut off from the others", "partition healed", "0000 killed",
+            "part_easy: majority side 0000 0001 0002", "part_end: healed", "0000 killed",
             "0003 killed, starts again", "0003 joined again", 'unheard of {"a":1}',
         ])
 
@@ -200,6 +100,29 @@ class Meaning(Page):
         table = browser.text("#view-table")
         self.assertIn("lost: chance", table)
         self.assertIn("still on its way at the end", table)
+
+
+    def test_flap_has_one_mark_and_all_of_its_cuts(self) -> None:
+        browser = self.open("faults")
+        marks = browser.script("return picture.diagram.marks.map(({ text }) => text)")
+        self.assertEqual(marks, [
+            "flap: 0002, 0.5 ms after write_acknowledged", "slow: 0003", "0003 is as fast as before",
+        ])
+        self.assertEqual(browser.script("return picture.periods.partitions.length"), 20)
+        browser.script("document.getElementById('events-box').open = true")
+        self.assertEqual(browser.text("#events").count("flap"), 1)
+
+    def test_slow_replica_damaged_message_and_full_link_are_named(self) -> None:
+        browser = self.open("faults")
+        slow = browser.script("return picture.periods.slows[3].map(({ from, to, why }) => [from, to, why])")
+        self.assertEqual(slow, [[460_000, 490_000, "slow, +50 ms"]])
+        browser.script("picture.search('damaged')")
+        self.assertIn("damaged on its way", self.status())
+        self.assertIn("appenn", browser.text("#item-body"))
+        browser.script("picture.search('lost:overflow')")
+        self.assertIn("lost: overflow", self.status())
+        browser.script("picture.view.show(8e6, 8.1e6); picture.diagram.draw()")
+        self.assertEqual(browser.script("return picture.diagram.shown"), [2], "it is still on its way")
 
 
 class Zoom(Page):
@@ -245,7 +168,7 @@ class Zoom(Page):
         start, _ = self.view()
         browser.script("document.getElementById('space-time').scrollIntoView()")
         pull = {"type": "pointerMove", "duration": 50, "x": -200, "y": 0, "origin": "pointer"}
-        browser.point(_DIAGRAM, 800, 200, _DOWN, pull, _UP)
+        browser.point(DIAGRAM, 800, 200, DOWN, pull, UP)
         expected = start + 200 / browser.script("return picture.layout.plotWidth") * self.span()
         self.assertAlmostEqual(self.view()[0], expected, delta=self.span() / 100)
 
@@ -253,7 +176,7 @@ class Zoom(Page):
         browser = self.open("passed", width=400)
         whole = self.span()
         browser.script("document.getElementById('diagram').scrollIntoView()")
-        box = browser.box(_DIAGRAM)
+        box = browser.box(DIAGRAM)
 
         def touch(kind: str, *xs: float) -> None:
             points = [{"x": box["x"] + x, "y": box["y"] + 200, "id": i} for i, x in enumerate(xs)]
@@ -287,7 +210,9 @@ class Search(Page):
         expected = {
             f"mid:{mid}": having(mid), f"key:{key}": having(key),
             "append_ack": sum(m[5]["type"] == "append_ack" for m in all_messages),
-            "0003": sum("0003" in m[3:5] for m in all_messages),
+            "replica:0003 append": sum(
+                "0003" in m[3:5] and m[5]["type"] == "append" for m in all_messages
+            ),
             "lost:chance": sum(m[6] == "chance" for m in all_messages),
             "from:0000 to:0002 type:append": sum(m[3:5] == ["0000", "0002"] for m in all_messages),
         }
@@ -295,6 +220,23 @@ class Search(Page):
             with self.subTest(query=query):
                 self.assertGreater(count, 0)
                 self.assertEqual(self.search(query), count)
+
+    def test_search_finds_log_lines_events_and_faults(self) -> None:
+        browser = self.open("failed")
+        expected = {
+            "log:timeout": "0001 printed at", "event:PAUSED": "0003 paused",
+            "incorrect value": "Fault: incorrect",
+        }
+        for query, text in expected.items():
+            with self.subTest(query=query):
+                self.assertEqual(self.search(query), 1)
+                self.assertIn(text, self.status())
+                time = browser.script("return picture.hits.records[0].time")
+                start, end = self.view()
+                self.assertTrue(start <= time <= end)
+        self.assertGreater(self.search("0003"), self.search("replica:0003 type:append"))
+        self.search("0003")
+        self.assertRegex(browser.text("#hits"), r"^\d+ of [\d,]+: [\d,]+ messages, 2 events$")
 
     def test_next_and_previous_go_through_the_hits(self) -> None:
         browser = self.open("failed")
@@ -309,7 +251,7 @@ class Search(Page):
     def test_search_without_a_hit_says_so(self) -> None:
         browser = self.open("failed")
         self.assertEqual(self.search("there is no such text"), 0)
-        self.assertEqual(browser.text("#hits"), "No message matches.")
+        self.assertEqual(browser.text("#hits"), "Nothing matches.")
 
 
 class Selection(Page):
@@ -330,7 +272,7 @@ class Selection(Page):
             picture.zoomTo(run.sent[arguments[0]], run.arrives[arguments[0]] + 800);""", message)
         browser.script("document.getElementById('space-time').scrollIntoView()")
         x, y = self.place_of(message)
-        browser.point(_DIAGRAM, x, y, _DOWN, _UP)
+        browser.point(DIAGRAM, x, y, DOWN, UP)
         self.assertIn(put[5]["value"], browser.text("#item-body"))
         self.assertIn(f"put from {put[3]} to {put[4]}", self.status())
         parts = browser.text("#path-table")
@@ -342,7 +284,7 @@ class Selection(Page):
         browser.script("picture.zoomTo(picture.run.sent[100], picture.run.arrives[100], 20)")
         browser.script("document.getElementById('space-time').scrollIntoView()")
         x, y = self.place_of(100)
-        browser.point(_DIAGRAM, x, y)
+        browser.point(DIAGRAM, x, y)
         self.assertIn('"src"', browser.text("#tip"))
 
     def test_keys_choose_a_lane_a_message_and_the_path_of_its_request(self) -> None:
@@ -369,6 +311,11 @@ class Selection(Page):
         times = [record[1] for record in begun if record[2] in marked]
         self.assertTrue(start < min(times) and max(times) < end)
         self.assertIn("Sent at", self.status())
+        self.assertIn("get 00000003 is older", browser.text("#case"))
+        browser.click("#case-steps button")
+        self.assertIn("Path of", browser.text("#path-title"))
+        browser.click("#clear")
+        self.assertFalse(browser.script("return document.getElementById('case').checkVisibility()"))
 
     def test_fault_leads_to_its_moment(self) -> None:
         browser = self.open("failed")

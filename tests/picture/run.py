@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from picture import page_checks
+from picture import page, page_checks, reader_checks, verdict_checks
 from picture.browser import Browser, MissingError, programs
 from simulator import picture
 from simulator.tests import synthetic_trace
@@ -37,8 +37,11 @@ def main() -> int:
         print(f"skipped: {error}")
         return 0
     with tempfile.TemporaryDirectory() as directory:
-        page_checks.prepare(Path(directory))
-        suite = unittest.defaultTestLoader.loadTestsFromModule(page_checks)
+        page.prepare(Path(directory))
+        verdict_checks.prepare(Path(directory))
+        loader = unittest.defaultTestLoader
+        modules = (page_checks, reader_checks, verdict_checks)
+        suite = unittest.TestSuite(map(loader.loadTestsFromModule, modules))
         has_passed = unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful()
         if chosen.pictures:
             _take_pictures(chosen.pictures)
@@ -61,7 +64,7 @@ def _take_pictures(directory: Path) -> None:
             for theme in _THEMES:
                 browser.prefer(theme)
                 browser.resize(width, 900)
-                browser.open(page_checks.pages["failed"])
+                browser.open(page.pages["failed"])
                 path = directory / f"report-{width}-{theme}.png"
                 browser.screenshot(path)
                 print(path)
@@ -70,14 +73,14 @@ def _take_pictures(directory: Path) -> None:
 
 
 def _measure_frames(directory: Path) -> None:
-    trace, page = directory / "many.trace", directory / "many.html"
+    trace, html = directory / "many.trace", directory / "many.html"
     synthetic_trace.write(trace, _MANY)
-    picture.write(trace, page)
-    print(f"{_MANY:,} messages: a page of {page.stat().st_size:,} bytes")
+    picture.write(trace, html)
+    print(f"{_MANY:,} messages: a page of {html.stat().st_size:,} bytes")
     browser = Browser()
     try:
         browser.resize(1280, 900)
-        browser.open(page)
+        browser.open(html)
         for name, span in _SPANS.items():
             frames = browser.asynchronously(f"""
                 const [start, view] = [performance.now(), picture.view];

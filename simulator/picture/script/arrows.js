@@ -1,10 +1,10 @@
-// Messages: as arrows from send to delivery, or as densities where they are too many to tell apart.
+// Messages as arrows from send to delivery, as long as they can be told apart.
 
 const MOST_ARROWS = 1200;
 const MOST_HEADS = 700;
 const MOST_LABELS = 90;
-const BIN = 2;
 const LOST_PART = 0.45;
+const DAMAGE_PART = 0.7;
 
 /** The messages that the view shows, as numbers; `null` if they are too many to draw one by one. */
 function visibleMessages({ run, view, hidden, groups }) {
@@ -34,7 +34,8 @@ function drawArrows(scene, messages) {
     const width = messages.length < 300 ? 1.4 : 1;
     const lost = messages.filter((i) => run.isLost(i));
     const open = messages.filter((i) => run.fate[i] === UNDECIDED);
-    pen.globalAlpha = scene.path ? 0.16 : Math.min(0.85, Math.max(0.4, 250 / messages.length));
+    const dimmed = messages.length < 100 ? 0.3 : 0.16;
+    pen.globalAlpha = scene.path ? dimmed : Math.min(0.85, Math.max(0.4, 250 / messages.length));
     for (const { number } of groups.all) {
         const some = messages.filter((i) => run.fate[i] === DELIVERED && groups.of[run.type[i]] === number);
         drawLines(scene, some, palette.groups[number], [], width);
@@ -44,6 +45,7 @@ function drawArrows(scene, messages) {
     drawLines(scene, lost, palette.lost, [4, 3], width);
     drawCrosses(scene, lost, palette.lost);
     drawCopies(scene);
+    drawDamage(scene, messages);
     pen.globalAlpha = 1;
     if (messages.length <= MOST_LABELS && !scene.path) drawLabels(scene, messages);
 }
@@ -113,24 +115,47 @@ function drawCopies({ pen, run, layout, view, palette }) {
     pen.setLineDash([]);
 }
 
-/** The type of each message at its line, or why it was lost, where it covers no other label. */
+/** A lozenge on the way of each message that the network has changed. */
+function drawDamage(scene, messages) {
+    const { pen, run, palette } = scene;
+    pen.fillStyle = palette.warn;
+    pen.beginPath();
+    for (const i of messages) {
+        if (!run.changed.has(i)) continue;
+        const [x1, y1, x2, y2] = ends(scene, i);
+        const [x, y] = [x1 + (x2 - x1) * DAMAGE_PART, y1 + (y2 - y1) * DAMAGE_PART];
+        pen.moveTo(x, y - 5);
+        pen.lineTo(x + 5, y);
+        pen.lineTo(x, y + 5);
+        pen.lineTo(x - 5, y);
+        pen.closePath();
+    }
+    pen.fill();
+}
+
+/** The words beside a message: its type, and what the network did to it. */
+function labelOf({ run, palette, groups }, message) {
+    const type = run.types[run.type[message]];
+    if (run.isLost(message))
+        return [`${type}: ${run.reasons[run.fate[message] - FIRST_REASON]}`, palette.lost];
+    if (run.changed.has(message)) return [`${type}: damaged`, palette.warn];
+    return [type, palette.groups[groups.of[run.type[message]]]];
+}
+
+/** A label at the line of each message, where it covers no other label. */
 function drawLabels(scene, messages) {
-    const { pen, run, palette, layout, taken } = scene;
+    const { pen, run, layout, taken } = scene;
     pen.font = SMALL_FONT;
     for (const i of messages) {
         const [x1, y1, x2, y2] = ends(scene, i);
         if (x2 < layout.left || x1 > layout.width || Math.abs(y2 - y1) < 12) continue;
-        const isLost = run.isLost(i);
-        const text = isLost
-            ? `${run.types[run.type[i]]}: ${run.reasons[run.fate[i] - FIRST_REASON]}`
-            : run.types[run.type[i]];
+        const [text, colour] = labelOf(scene, i);
         const width = pen.measureText(text).width;
-        const at = isLost ? [x2 + 8, y2] : [x1 + (x2 - x1) * 0.3 + 6, y1 + (y2 - y1) * 0.3];
+        const at = run.isLost(i) ? [x2 + 8, y2] : [x1 + (x2 - x1) * 0.3 + 6, y1 + (y2 - y1) * 0.3];
         const box = [at[0], at[1] - 7, at[0] + width, at[1] + 7];
         if (box[0] < layout.left || box[2] > layout.width || taken.some((other) => overlaps(box, other)))
             continue;
         taken.push(box);
-        const colour = isLost ? palette.lost : palette.groups[scene.groups.of[run.type[i]]];
         haloText(scene, text, at[0], at[1], colour);
     }
 }
@@ -154,97 +179,6 @@ function drawBold(scene, messages, colourOf, width = 2.2) {
         pen.setLineDash([]);
         if (run.isLost(i)) drawCrosses(scene, [i], colour);
         else if (run.fate[i] === DELIVERED) drawHeads(scene, [i], colour);
-    }
-}
-
-/** Bars above each replica's line: how many messages it sent, by colour; below it the lost ones. */
-class Density {
-    constructor(run) {
-        this.lanes = run.replicas.length;
-        this.counts = new Uint32Array(0);
-        this.lost = new Uint32Array(0);
-    }
-
-    draw(scene) {
-        const bins = Math.ceil(scene.layout.plotWidth / BIN);
-        this.#count(scene, bins);
-        const room = scene.layout.laneHeight - 40;
-        let most = 1;
-        for (let cell = 0; cell < this.lanes * bins; cell++) most = Math.max(most, this.#total(cell));
-        const scale = room / Math.log1p(most);
-        for (let cell = 0; cell < this.lanes * bins; cell++) this.#stack(cell, this.#total(cell), scale);
-        this.#paint(scene, bins);
-    }
-
-    #total(cell) {
-        let total = 0;
-        for (let group = 0; group < GROUP_COLOURS.length; group++)
-            total += this.counts[cell * GROUP_COLOURS.length + group];
-        return total;
-    }
-
-    #count({ run, view, layout, hidden, groups }, bins) {
-        const cells = this.lanes * bins;
-        if (this.lost.length !== cells) {
-            this.counts = new Uint32Array(cells * GROUP_COLOURS.length);
-            this.heights = new Float32Array(cells * GROUP_COLOURS.length);
-            this.lost = new Uint32Array(cells);
-        }
-        this.counts.fill(0);
-        this.lost.fill(0);
-        const first = run.clients.length;
-        const perTime = layout.plotWidth / view.span / BIN;
-        const isHidden = GROUP_COLOURS.map((_, group) => hidden.has(group));
-        const [low, high] = [lowerBound(run.sent, view.from), upperBound(run.sent, view.to)];
-        for (let i = low; i < high; i++) {
-            const lane = run.from[i] - first;
-            const group = groups.of[run.type[i]];
-            if (lane < 0 || lane >= this.lanes || isHidden[group]) continue;
-            const cell = lane * bins + Math.min(bins - 1, Math.floor((run.sent[i] - view.from) * perTime));
-            this.counts[cell * GROUP_COLOURS.length + group]++;
-            if (run.fate[i] >= FIRST_REASON) this.lost[cell]++;
-        }
-    }
-
-    #stack(cell, total, scale) {
-        const height = total ? Math.max(2, Math.round(Math.log1p(total) * scale)) : 0;
-        let done = 0;
-        let drawn = 0;
-        for (let group = 0; group < GROUP_COLOURS.length; group++) {
-            const place = cell * GROUP_COLOURS.length + group;
-            done += this.counts[place];
-            // Whole pixels are drawn much faster.
-            this.heights[place] = total ? Math.round((height * done) / total) - drawn : 0;
-            drawn += this.heights[place];
-        }
-    }
-
-    #paint({ pen, layout, palette }, bins) {
-        const tops = new Float32Array(this.lanes * bins);
-        for (let group = 0; group < GROUP_COLOURS.length; group++) {
-            pen.fillStyle = palette.groups[group];
-            pen.beginPath();
-            for (let cell = 0; cell < this.lanes * bins; cell++) {
-                const height = this.heights[cell * GROUP_COLOURS.length + group];
-                if (!height) continue;
-                const base = layout.baseline(Math.floor(cell / bins)) - LANE_BAR / 2 - 1 - tops[cell];
-                pen.rect(layout.left + (cell % bins) * BIN, base - height, BIN, height);
-                tops[cell] += height;
-            }
-            pen.fill();
-        }
-        pen.fillStyle = palette.lost;
-        pen.beginPath();
-        for (let cell = 0; cell < this.lanes * bins; cell++) {
-            if (!this.lost[cell]) continue;
-            const base = layout.baseline(Math.floor(cell / bins)) + LANE_BAR / 2 + 1;
-            pen.rect(
-                layout.left + (cell % bins) * BIN,
-                base,
-                BIN,
-                Math.min(14, Math.round(3 + 3 * Math.log1p(this.lost[cell]))),
-            );
-        }
-        pen.fill();
+        drawDamage(scene, [i]);
     }
 }

@@ -78,7 +78,19 @@ function readPalette() {
     palette.groups = GROUP_COLOURS.map(get);
     palette.leaders = Array.from({ length: LEADER_COLOURS }, (_, i) => get(`leader${i}`));
     palette.hatch = hatch(palette.muted);
+    palette.dots = dots(palette.muted);
     return palette;
+}
+
+/** Dots, for slow replicas. */
+function dots(colour) {
+    const tile = document.createElement("canvas");
+    tile.width = tile.height = 6;
+    const pen = tile.getContext("2d");
+    pen.fillStyle = colour;
+    pen.fillRect(1, 1, 2, 2);
+    pen.fillRect(4, 4, 2, 2);
+    return pen.createPattern(tile, "repeat");
 }
 
 /** Diagonal lines, for pauses. */

@@ -40,7 +40,7 @@ class Details {
 
     #pathButton(operation) {
         const { run } = this.app;
-        const name = `Path of ${run.kinds[run.kind[operation]]} ${run.mids[run.operationMid[operation]]}`;
+        const name = `Path of ${nameOf(run, operation)}`;
         const button = make("button", { type: "button" }, name);
         button.addEventListener("click", () => this.app.showPath(operation));
         return button;
@@ -50,7 +50,7 @@ class Details {
         const { run } = this.app;
         const { index } = item;
         if (item.kind === "message")
-            return [run.types[run.type[index]], this.#messageFacts(index), prettyBody(run.bodyText(index))];
+            return [run.types[run.type[index]], this.#messageFacts(index), this.#bodies(index)];
         if (item.kind === "operation") return this.#operationFacts(index);
         if (item.kind === "line") {
             const [time, process, stream, text] = run.output[index];
@@ -73,6 +73,13 @@ class Details {
             ],
             item.kind === "event" ? JSON.stringify(data, null, 2) : text,
         ];
+    }
+
+    /** The body of a message as it was sent, and as it arrived if the network changed it. */
+    #bodies(message) {
+        const { run } = this.app;
+        const arrived = (run.changed.get(message) ?? []).map((body) => `\n\nIt arrived as:\n${body}`);
+        return [prettyBody(run.bodyText(message)), ...arrived].join("");
     }
 
     #messageFacts(message) {
@@ -117,7 +124,7 @@ class Details {
         const { run } = this.app;
         const attempts = path.attempts.length > 1 ? `, ${path.attempts.length} attempts` : "";
         element("path-title").textContent =
-            `Path of ${describeOperation(run, path.attempts.at(-1))}${attempts}`;
+            path.title ?? `Path of ${describeOperation(run, path.attempts.at(-1))}${attempts}`;
         const rows = path.steps
             .slice(0, MOST_ROWS)
             .map(({ message, role }) => [

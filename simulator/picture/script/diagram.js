@@ -33,10 +33,14 @@ class Diagram {
             groups,
             hidden,
             path,
+            marked: app.marked,
+            chosen: app.selected?.kind === "operation" ? app.selected.index : -1,
             palette,
             focusLane,
             targets: [],
             taken: [],
+            labels: [],
+            named: [],
         };
         scene.unsure = new Set(
             (path?.steps ?? []).filter((step) => !step.isSure).map((step) => step.message),
@@ -47,6 +51,7 @@ class Diagram {
         this.#clip(scene, () => drawEvents(scene, this.marks));
         this.overview.draw(layout, view, palette);
         this.targets = scene.targets;
+        this.named = scene.named;
         if (document.activeElement === this.canvas) this.#drawFocus(scene);
     }
 
@@ -67,9 +72,10 @@ class Diagram {
         scene.isDense = this.isDense;
         this.shown = messages ?? [];
         if (this.isDense) this.density.draw(scene);
-        drawLaneLabels(scene);
+        placeLaneLabels(scene);
         drawOperations(scene);
         if (!this.isDense) drawArrows(scene, messages);
+        drawLaneLabels(scene);
         this.#drawChosen(scene, app);
     }
 
@@ -89,8 +95,24 @@ class Diagram {
         drawMarkedOperations(scene, app.marked, palette.bad, true);
         if (app.selected?.kind === "message") drawBold(scene, [app.selected.index], () => palette.accent, 3);
         if (app.hovered?.kind === "message") drawBold(scene, [app.hovered.index], own, 2.6);
-        if (app.selected?.kind === "operation")
+        if (app.selected?.kind === "operation" && !app.marked.includes(app.selected.index))
             drawMarkedOperations(scene, [app.selected.index], palette.accent);
+        if (app.selected) this.#drawMoment(scene, app.selected);
+    }
+
+    /** A line at the moment of a selected event, fault or log line. */
+    #drawMoment({ pen, run, view, layout, palette }, item) {
+        const [from, to] = spanOf(run, item);
+        if (from !== to || item.kind === "message" || item.kind === "operation") return;
+        const x = layout.x(view, from);
+        const replica = item.kind === "line" ? run.replicas.indexOf(run.output[item.index][1]) : -1;
+        const [top, bottom] =
+            replica < 0
+                ? [AXIS_HEIGHT + EVENTS_HEIGHT, layout.height]
+                : [layout.laneTop(replica), layout.laneTop(replica) + layout.laneHeight];
+        pen.strokeStyle = palette.accent;
+        pen.lineWidth = 2.5;
+        line(pen, x, top, x, bottom);
     }
 
     #labelPath(scene, path) {
@@ -104,12 +126,15 @@ class Diagram {
     /** The hits of a search: lines if they are few, and always a tick at the bottom. */
     #drawHits(scene, hits) {
         const { run, view, palette, pen, layout } = scene;
+        const { messages, records } = hits;
         const [low, high] = [lowerBound(run.sent, view.from), upperBound(run.sent, view.to)];
-        const inside = hits.subarray(lowerBound(hits, low), lowerBound(hits, high));
+        const inside = messages.subarray(lowerBound(messages, low), lowerBound(messages, high));
         if (inside.length <= MOST_HEADS) drawBold(scene, inside, () => palette.accent, 2);
         pen.fillStyle = palette.accent;
         pen.beginPath();
-        for (const i of inside) pen.rect(layout.x(view, run.sent[i]) - 1, layout.height - 6, 2, 6);
+        const tick = (time) => pen.rect(layout.x(view, time) - 1, layout.height - 6, 2, 6);
+        for (const i of inside) tick(run.sent[i]);
+        for (const { time } of records) if (time >= view.from && time <= view.to) tick(time);
         pen.fill();
     }
 

@@ -4,6 +4,7 @@ function drawLanes(scene) {
     drawPartitions(scene);
     scene.run.replicas.forEach((_, replica) => {
         drawLeaders(scene, replica);
+        drawPeriods(scene, scene.periods.slows[replica], replica, scene.palette.dots, 1);
         drawPeriods(scene, scene.periods.pauses[replica], replica, scene.palette.hatch, 0.9);
         drawPeriods(scene, scene.periods.downs[replica], replica, scene.palette.down, 1);
     });
@@ -20,9 +21,12 @@ function stretch({ layout, view }, period) {
 
 function drawPartitions(scene) {
     const { pen, layout, palette, run } = scene;
+    let drawn = -1;
     for (const cut of scene.periods.partitions) {
         const place = stretch(scene, cut);
-        if (!place) continue;
+        // Of many short cuts within a pixel one is enough.
+        if (!place || (place[1] <= 1 && place[0] < drawn + 1)) continue;
+        drawn = place[0];
         run.replicas.forEach((_, replica) => {
             if (!cut.sides[replica]) return;
             pen.fillStyle = palette[cut.sides[replica]];
@@ -58,25 +62,26 @@ function drawLeaders(scene, replica) {
     );
 }
 
-/** The terms of leaders, and why a replica is silent. */
-function drawLaneLabels(scene) {
+/** Find room for the terms of leaders, and for the reasons why a replica is silent or slow. */
+function placeLaneLabels(scene) {
     scene.run.replicas.forEach((_, replica) => {
         for (const period of scene.periods.leaders[replica]) {
-            if (period.leader === replica) drawLeaderLabel(scene, period, replica);
+            if (period.leader === replica) placeLeaderLabel(scene, period, replica);
         }
-        const silences = [...scene.periods.pauses[replica], ...scene.periods.downs[replica]];
-        for (const period of silences) drawLaneLabel(scene, period, replica, [period.why]);
+        const { slows, pauses, downs } = scene.periods;
+        for (const period of [...slows[replica], ...pauses[replica], ...downs[replica]])
+            placeLaneLabel(scene, period, replica, [period.why]);
     });
 }
 
-function drawLeaderLabel(scene, period, replica) {
+function placeLeaderLabel(scene, period, replica) {
     const term = period.term ? `term ${period.term}` : "";
-    drawLaneLabel(scene, period, replica, term ? [`leader, ${term}`, term] : ["leader"]);
+    placeLaneLabel(scene, period, replica, term ? [`leader, ${term}`, term] : ["leader"]);
 }
 
 /** The first of some texts that has room in a period, in the upper corner of its lane. */
-function drawLaneLabel(scene, period, replica, texts) {
-    const { pen, layout, palette, taken } = scene;
+function placeLaneLabel(scene, period, replica, texts) {
+    const { pen, layout, taken } = scene;
     const [x, width] = stretch(scene, period) ?? [0, 0];
     pen.font = SMALL_FONT;
     const text = texts.find((one) => pen.measureText(one).width < width - 8);
@@ -84,8 +89,14 @@ function drawLaneLabel(scene, period, replica, texts) {
     const box = (y) => [x + 5, y - 7, x + 5 + pen.measureText(text).width, y + 7];
     let y = layout.laneTop(replica) + 11;
     if (taken.some((other) => overlaps(box(y), other))) y += 15;
-    haloText(scene, text, x + 5, y, palette.ink);
+    scene.labels.push({ text, x: x + 5, y });
     taken.push(box(y));
+}
+
+/** The labels of the lanes, on top of the arrows. */
+function drawLaneLabels(scene) {
+    scene.pen.font = SMALL_FONT;
+    for (const { text, x, y } of scene.labels) haloText(scene, text, x, y, scene.palette.ink);
 }
 
 function drawPeriods(scene, periods, replica, fill, alpha) {

@@ -1,5 +1,7 @@
 // Starts the page, and holds the state that its parts share.
 
+const MOST_STEPS = 12;
+
 class App {
     constructor(run) {
         this.run = run;
@@ -12,9 +14,10 @@ class App {
         this.path = null;
         this.hovered = null;
         this.marked = [];
+        this.place = null;
         this.focusLane = -1;
         this.query = "";
-        this.hits = new Uint32Array();
+        this.hits = new Hits(run);
         this.hit = -1;
         this.palette = readPalette();
         this.diagram = new Diagram(this, element("diagram"), element("overview"));
@@ -76,6 +79,7 @@ class App {
         this.selected = null;
         this.path = null;
         this.marked = [];
+        this.#showCase(null);
         element("query").value = "";
         this.search("");
         this.details.show();
@@ -90,48 +94,81 @@ class App {
         this.moved();
     }
 
-    /** Show where a check failed: its operations outlined, and with `withPath` what one of them did. */
-    showPlace({ from, to, marked, item, withPath = false }) {
-        this.marked = marked;
-        this.path = null;
-        this.selected = item;
-        if (item) this.select(item, { keepPath: !withPath });
-        this.zoomTo(from, to);
-        element("space-time").scrollIntoView({ block: "start" });
+    /** Show the place of a check, fault, event or piece of advice, with its words and its messages. */
+    showPlace(place) {
+        this.marked = place.marked;
+        this.selected = place.item;
+        this.focusLane = place.replica ?? -1;
+        this.path = pathOfPlace(this.run, place);
+        this.#showCase(place);
+        this.details.show();
+        this.zoomTo(place.from, place.to);
+        const { top } = element("space-time").getBoundingClientRect();
+        const { bottom } = this.diagram.canvas.getBoundingClientRect();
+        const isLow = bottom - top > window.innerHeight;
+        element(isLow && place.words ? "case" : "space-time").scrollIntoView({ block: "start" });
         this.diagram.canvas.focus({ preventScroll: true });
     }
 
-    /** Move an item into view, near enough for it to be an arrow of its own. */
+    /** The words of a place above the diagram, and a button for each of its requests. */
+    #showCase(place) {
+        this.place = place;
+        const words = place?.words ?? [];
+        element("case").hidden = !words.length;
+        element("case-words").replaceChildren(...words.map((sentence) => make("p", {}, sentence)));
+        const marked = words.length ? place.marked.slice(-MOST_STEPS) : [];
+        const all = make("button", { type: "button" }, "All of it");
+        all.addEventListener("click", () => this.showPlace(place));
+        const steps = marked.map((operation) => this.#stepButton(operation));
+        element("case-steps").replaceChildren(...steps, ...(steps.length > 1 ? [all] : []));
+    }
+
+    #stepButton(operation) {
+        const { run } = this;
+        const button = make(
+            "button",
+            { type: "button" },
+            make("b", {}, describeCall(run, operation)),
+            make("small", {}, ` ${describeEnd(run, operation)}`),
+        );
+        button.addEventListener("click", () => {
+            this.selected = { kind: "operation", index: operation };
+            this.showPath(operation);
+        });
+        return button;
+    }
+
+    /** Move an item into view, near enough for a message to be an arrow of its own. */
     #reveal(item) {
-        const [from, to] = spanOf(this.run, item);
-        const isFar = this.diagram.isDense || to < this.view.from || from > this.view.to;
-        const isTiny = ((to - from) / this.view.span) * this.layout.plotWidth < 3;
-        if (isFar || isTiny) this.zoomTo(from, to, 4);
+        const { run, view } = this;
+        const [from, to] = spanOf(run, item);
+        const isOutside = to < view.from || from > view.to;
+        if (from === to && item.kind !== "message") {
+            if (isOutside) view.show(from - view.span / 2, from + view.span / 2);
+            return;
+        }
+        const isTiny = ((to - from) / view.span) * this.layout.plotWidth < 3;
+        if (this.diagram.isDense || isOutside || isTiny) this.zoomTo(from, to, 4);
     }
 
     search(query) {
         this.query = query;
         this.hits = search(this.run, query);
         this.hit = -1;
-        const isEmpty = !query.trim();
         for (const id of ["next", "previous"]) element(id).disabled = !this.hits.length;
-        element("hits").textContent = isEmpty
-            ? ""
-            : this.hits.length
-              ? plural(this.hits.length, "message")
-              : "No message matches.";
+        element("hits").textContent = query.trim() && !this.hits.length ? "Nothing matches." : "";
         this.redraw();
         if (this.hits.length) this.nextHit(1);
     }
 
     nextHit(by) {
-        if (!this.hits.length) return;
-        const from = lowerBound(this.hits, lowerBound(this.run.sent, this.view.from));
-        const next = this.hit < 0 ? from : this.hit + by;
-        this.hit = (next + this.hits.length) % this.hits.length;
-        element("hits").textContent =
-            `${formatCount(this.hit + 1)} of ${plural(this.hits.length, "message")}`;
-        this.select({ kind: "message", index: this.hits[this.hit] }, { reveal: true });
+        const { hits } = this;
+        if (!hits.length) return;
+        const next = this.hit < 0 ? hits.firstFrom(this.view.from) : this.hit + by;
+        this.hit = (next + hits.length) % hits.length;
+        const several = hits.messages.length && hits.records.length ? `${formatCount(hits.length)}: ` : "";
+        element("hits").textContent = `${formatCount(this.hit + 1)} of ${several}${hits.describe()}`;
+        this.select(hits.item(this.hit), { reveal: true });
     }
 
     #showLegend() {
@@ -179,36 +216,16 @@ class App {
     }
 }
 
-/** The theme of the page: that of the system, or the one that was chosen here before. */
-function watchTheme(onChange) {
+function followTheme(app) {
     const choice = element("theme");
-    const apply = (theme) => {
-        document.documentElement.dataset.theme = theme;
-        onChange();
-    };
-    try {
-        choice.value = localStorage.getItem("theme") ?? "auto";
-    } catch {
-        choice.value = "auto";
-    }
-    choice.addEventListener("change", () => {
-        try {
-            localStorage.setItem("theme", choice.value);
-        } catch {
-            // A page from a file may have no storage. Then the choice lasts as long as the page.
-        }
-        apply(choice.value);
-    });
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", onChange);
-    window.addEventListener("beforeprint", () => apply("light"));
-    window.addEventListener("afterprint", () => apply(choice.value));
-    document.documentElement.dataset.theme = choice.value;
+    choice.value = theme.choice;
+    choice.addEventListener("change", () => theme.choose(choice.value));
+    theme.onChange = () => app.resize();
 }
 
 async function start() {
-    let app = null;
-    watchTheme(() => app?.resize());
-    app = new App(await readRun());
+    const app = new App(await readRun());
+    followTheme(app);
     window.picture = app;
     let { innerWidth } = window;
     new ResizeObserver(() => app.resize()).observe(element("diagram").parentElement);

@@ -5,6 +5,8 @@ const OUTCOME_COLOURS = { ok: "good", redirect: "declined", fail: "warn", unknow
 const NAME_GAP = 4;
 const SHORT_PIXELS = 3;
 const MOST_NAMED_OPERATIONS = 60;
+// Others than the marked ones stand back.
+const DIMMED_BARS = 0.35;
 
 /** A bar for each request of a client, from its start to its end, in the colour of its outcome. */
 function drawOperations(scene) {
@@ -13,6 +15,7 @@ function drawOperations(scene) {
     run.open ??= Array.from(run.invoked.keys()).filter((i) => !run.isOver(i));
     const low = lowerBound(run.invoked, view.from - run.longest);
     const high = upperBound(run.invoked, view.to);
+    scene.dim = scene.marked.length ? DIMMED_BARS : 1;
     scene.isCrowded = high - low > MOST_NAMED_OPERATIONS;
     const short = new ShortBars(scene);
     const draw = (i) => {
@@ -32,7 +35,7 @@ function drawOperation(scene, operation, x1, x2) {
     const { pen, layout, run } = scene;
     const tall = barHeight(layout);
     pen.fillStyle = outcomeColour(scene, operation);
-    pen.globalAlpha = run.isOver(operation) ? 0.75 : 0.35;
+    pen.globalAlpha = (run.isOver(operation) ? 0.75 : 0.35) * scene.dim;
     pen.fillRect(x1, layout.y[run.client[operation]] - tall / 2, Math.max(1.5, x2 - x1), tall);
     drawOperationLabel(scene, operation, x1, x2, tall);
 }
@@ -64,11 +67,11 @@ class ShortBars {
     }
 
     #draw(client) {
-        const { pen, layout, palette } = this.scene;
+        const { pen, layout, palette, dim } = this.scene;
         if (Number.isNaN(this.from[client])) return;
         const tall = barHeight(layout);
         pen.fillStyle = palette.good;
-        pen.globalAlpha = 0.75;
+        pen.globalAlpha = 0.75 * dim;
         pen.fillRect(
             this.from[client],
             layout.y[client] - tall / 2,
@@ -80,7 +83,7 @@ class ShortBars {
 
 function drawOperationLabel(scene, operation, x1, x2, tall) {
     const { pen, layout, palette, run } = scene;
-    if (scene.isDense || scene.isCrowded || x2 - x1 < 60 || tall < 8) return;
+    if (scene.isDense || scene.isCrowded || scene.marked.length || x2 - x1 < 60 || tall < 8) return;
     pen.globalAlpha = 1;
     pen.font = '10px system-ui, "Segoe UI", sans-serif';
     const [call] = run.call(operation);
@@ -95,7 +98,6 @@ function drawOperationLabel(scene, operation, x1, x2, tall) {
 function drawMarkedOperations(scene, operations, colour, isNamed = false) {
     const { pen, palette } = scene;
     const boxes = operations.map((operation) => boxOf(scene, operation));
-    const taken = boxes.filter(Boolean);
     operations.forEach((operation, i) => {
         if (!boxes[i]) return;
         const [left, top, right, bottom] = boxes[i];
@@ -105,13 +107,31 @@ function drawMarkedOperations(scene, operations, colour, isNamed = false) {
         pen.fillStyle = outcomeColour(scene, operation);
         pen.fillRect(...place);
         pen.strokeStyle = colour;
-        pen.lineWidth = 2;
+        pen.lineWidth = operation === scene.chosen ? 3.5 : 2;
         pen.strokeRect(...place);
-        if (!isNamed) return;
-        const others = taken.filter((box) => box !== boxes[i]);
-        const label = drawOperationName(scene, operation, boxes[i], colour, others);
-        if (label) taken.push(label);
     });
+    if (isNamed) nameOperations(scene, operations, boxes, colour);
+}
+
+/** Names beside marked operations: first the chosen one, then those that were done. */
+function nameOperations(scene, operations, boxes, colour) {
+    const { run } = scene;
+    const rank = (i) => {
+        if (operations[i] === scene.chosen) return 0;
+        return run.outcomes[run.outcome[operations[i]]] === "ok" ? 1 : 2;
+    };
+    const shown = [...operations.keys()].filter((i) => boxes[i]).sort((a, b) => rank(a) - rank(b));
+    const taken = shown.map((i) => boxes[i]);
+    for (const i of shown) {
+        const others = taken.filter((box) => box !== boxes[i]);
+        for (const name of [describeCall(run, operations[i]), nameOf(run, operations[i])]) {
+            const label = drawOperationName(scene, operations[i], name, boxes[i], colour, others);
+            if (!label) continue;
+            taken.push(label);
+            scene.named.push(operations[i]);
+            break;
+        }
+    }
 }
 
 /** The left, top, right and bottom of an operation, or `null` if it is out of sight. */
@@ -124,20 +144,26 @@ function boxOf({ layout, view, run }, operation) {
     return [x1 - 2, y - half, Math.max(x1 + 4, x2 + 2), y + half];
 }
 
-/** The kind and MID of an operation to its right or left. Returns their place, or `null` without room. */
-function drawOperationName(scene, operation, [x1, top, x2, bottom], colour, taken) {
-    const { pen, layout, run } = scene;
+/** A name to the right or left of an operation, or in it. Returns its place, or `null` without room. */
+function drawOperationName(scene, operation, name, [x1, top, x2, bottom], colour, taken) {
+    const { pen, layout, run, palette } = scene;
     pen.font = `600 ${SMALL_FONT}`;
-    const name = `${run.kinds[run.kind[operation]]} ${run.mids[run.operationMid[operation]]}`;
     const width = pen.measureText(name).width;
     for (const [align, x, left] of [
         ["left", x2 + 4, x2 + 4],
         ["right", x1 - 4, x1 - 4 - width],
+        ["left", x1 + 6, x1 + 6],
     ]) {
         const box = [left - NAME_GAP, top + 1, left + width + NAME_GAP, bottom - 1];
-        const hasRoom = left > layout.left && left + width < layout.width;
+        const isInside = left > x1 && left < x2;
+        const hasRoom = left > layout.left && left + width < (isInside ? x2 - 6 : layout.width);
         if (!hasRoom || taken.some((other) => overlaps(box, other))) continue;
-        haloText(scene, name, x, (top + bottom) / 2, colour, align);
+        if (isInside) {
+            pen.textAlign = align;
+            pen.textBaseline = "middle";
+            pen.fillStyle = run.outcomes[run.outcome[operation]] === "ok" ? palette.card : palette.ink;
+            pen.fillText(name, x, (top + bottom) / 2 + 0.5);
+        } else haloText(scene, name, x, (top + bottom) / 2, colour, align);
         return box;
     }
     return null;

@@ -5,6 +5,7 @@
 // value. The first message that a replica then sends back is probably its acknowledgement.
 
 const MOST_SEARCHED = 5000;
+const MOST_FOLLOWED = 24;
 
 /** The path of an operation, or `null` if there is none. */
 function pathOf(run, operation) {
@@ -20,6 +21,22 @@ function pathOf(run, operation) {
     addReplies(run, carriers, to, steps);
     const inOrder = [...steps.values()].sort((a, b) => run.sent[a.message] - run.sent[b.message]);
     return { operation, attempts, from, to, steps: inOrder };
+}
+
+/** The messages of all requests of a place, and the messages that show it by themselves. */
+function pathOfPlace(run, { marked, messages = [], item, from, to }) {
+    const isFew = marked.length <= MOST_FOLLOWED;
+    const followed = isFew ? marked : marked.filter((one) => one === item?.index);
+    const steps = new Map(messages.map((message) => [message, { message, role: "evidence", isSure: true }]));
+    for (const operation of followed)
+        for (const step of pathOf(run, operation).steps)
+            if (!steps.get(step.message)?.isSure) steps.set(step.message, step);
+    if (!steps.size) return null;
+    const inOrder = [...steps.values()].sort((a, b) => run.sent[a.message] - run.sent[b.message]);
+    const title = marked.length
+        ? `Messages of ${plural(followed.length, "marked request")}`
+        : "Messages that show the fault";
+    return { attempts: [], from, to, steps: inOrder, title };
 }
 
 /** An operation with its earlier and later attempts. */
@@ -107,7 +124,7 @@ function isDistinct(value) {
 
 /** The operations whose MID, or whose key and value, a message holds. */
 function requestsIn(run, message) {
-    run.named ??= nameOperations(run);
+    run.named ??= namesOfOperations(run);
     const texts = new Set(run.bodyText(message).match(/"(?:[^"\\]|\\.)*"/g));
     const found = new Set();
     for (const text of texts) {
@@ -119,7 +136,7 @@ function requestsIn(run, message) {
 }
 
 /** The operations by their MID and by their value, both as JSON writes them. */
-function nameOperations(run) {
+function namesOfOperations(run) {
     const [mids, values] = [new Map(), new Map()];
     for (let operation = 0; operation < run.invoked.length; operation++) {
         mids.set(jsonOf(run.mids[run.operationMid[operation]]), operation);

@@ -6,6 +6,7 @@ class Periods {
         this.run = run;
         this.downs = run.replicas.map(() => []);
         this.pauses = run.replicas.map(() => []);
+        this.slows = run.replicas.map(() => []);
         this.partitions = [];
         this.#takeEvents();
         this.leaders = run.replicas.map(() => []);
@@ -14,7 +15,7 @@ class Periods {
 
     #takeEvents() {
         const { run } = this;
-        const open = { downs: [], pauses: [] };
+        const open = { downs: [], pauses: [], slows: [] };
         const begin = (list, replica, time, why) => {
             if (replica >= 0 && !open[list][replica])
                 this[list][replica].push((open[list][replica] = { from: time, to: run.finish, why }));
@@ -36,6 +37,8 @@ class Periods {
             } else if (kind === "back") finish("downs", replica, time);
             else if (kind === "pause") begin("pauses", replica, time, "paused");
             else if (kind === "resume") finish("pauses", replica, time);
+            else if (kind === "slow") begin("slows", replica, time, slowness(data));
+            else if (kind === "slow_end") finish("slows", replica, time);
             else if (kind === "partition" || kind === "one_way" || kind === "heal")
                 this.#cut(time, kind, data);
         }
@@ -108,4 +111,9 @@ class Periods {
         );
         return own.sort((a, b) => a.from - b.from);
     }
+}
+
+/** By how much a replica is slow, in words. */
+function slowness({ by }) {
+    return by > 0 ? `slow, +${formatDuration(by * SECOND)}` : "slow";
 }

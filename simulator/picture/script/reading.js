@@ -56,6 +56,7 @@ class Run {
             "events",
             "output",
             "faults",
+            "advice",
             "types",
             "reasons",
             "leaders",
@@ -81,6 +82,12 @@ class Run {
         column("copyDelay").forEach((delay, i) => {
             this.copies[i].delay = delay;
         });
+        const bodies = text("changedBodies");
+        /** The bodies with which a message arrived, by the message, if the network changed it. */
+        this.changed = new Map();
+        column("changed").forEach((message, i) =>
+            this.changed.set(message, [...(this.changed.get(message) ?? []), JSON.parse(bodies.line(i))]),
+        );
         // No message before the first with `reach` >= t is on its way at t.
         this.reach = runningMaximum(this.arrives);
         this.typicalDelay = median(this.delay.filter((_, i) => this.fate[i] === DELIVERED)) || 100;

@@ -8,6 +8,7 @@ const NOTE_MICROSECONDS = 5000;
 const MINOR_EVENTS = new Set(["leader", "no_get", "no_request", "refused"]);
 const MOST_NEIGHBOURS = 4;
 const CUTS = new Set(["partition", "one_way"]);
+const LINKS = new Set(["partition", "one_way", "heal"]);
 const MARK_PIXELS = 9;
 const MARKS = {
     kill: "✕",
@@ -19,6 +20,8 @@ const MARKS = {
     partition: "≠",
     one_way: "≠",
     heal: "=",
+    slow: "~",
+    slow_end: "=",
     note: "●",
 };
 
@@ -94,9 +97,12 @@ function drawEvents(scene, allMarks) {
 /** Whether the lanes show an event already, or another one of the same moment tells it. */
 function isMinor(run, index) {
     const kind = run.events[index][1];
-    if (kind === "note")
-        return neighbours(run, index).some((event) => event[1] !== "note" && MARKS[event[1]]);
-    if (kind === "heal") return neighbours(run, index).some((event) => CUTS.has(event[1]));
+    const near = neighbours(run, index);
+    if (kind === "note") return near.some((event) => event[1] !== "note" && MARKS[event[1]]);
+    if (kind === "heal" && near.some((event) => CUTS.has(event[1]))) return true;
+    // A flap cuts and heals links many times, and only its begin has a note.
+    run.hasNotes ??= run.events.some((event) => event[1] === "note");
+    if (run.hasNotes && LINKS.has(kind)) return !near.some((event) => event[1] === "note");
     return MINOR_EVENTS.has(kind);
 }
 

@@ -12,8 +12,10 @@ class Summary {
     constructor(app) {
         this.app = app;
         this.end = app.run.end ?? {};
+        this.places = new Places(app.run);
         this.#showHead();
         this.#showVerdict();
+        this.#showAdvice();
         this.#showTiers();
         this.#showFigures();
         this.#showFaults();
@@ -71,17 +73,10 @@ class Summary {
 
     #failure(check) {
         const [first, ...rest] = (check.text || check.name).split("\n");
-        const place = this.#placeOf(check);
+        const place = this.places.ofCheck(check);
         const title = make("h3", {}, first.startsWith(check.name) ? first : `${check.name}: ${first}`);
         const parts = [title];
         if (place) parts.push(this.#link("Show it in the diagram", place, "primary"));
-        const mids = /linearizab/i.test(check.name) ? this.#operations(this.end.linearizability?.mids) : [];
-        for (const operation of mids) {
-            const name = `${this.app.run.kinds[this.app.run.kind[operation]]} ${this.app.run.mids[this.app.run.operationMid[operation]]}`;
-            parts.push(
-                this.#link(name, { ...this.#placeOfOperations([operation], mids), withPath: true }, "small"),
-            );
-        }
         const story = rest.join("\n").trim();
         if (story) parts.push(make("pre", { tabIndex: 0 }, story));
         return make("article", { className: "failure" }, ...parts);
@@ -93,66 +88,15 @@ class Summary {
         return link;
     }
 
-    #operations(mids) {
-        const { run } = this.app;
-        const numbers = (mids ?? []).map((mid) => run.operationOf.get(run.mids.indexOf(mid)));
-        return numbers.filter((number) => number !== undefined).sort((a, b) => a - b);
-    }
-
-    #placeOfOperations(operations, marked = operations) {
-        const { run } = this.app;
-        if (!operations.length) return null;
-        return {
-            from: Math.min(...operations.map((i) => run.invoked[i])),
-            to: Math.max(...operations.map((i) => run.returned(i))),
-            marked,
-            item: { kind: "operation", index: Math.max(...operations) },
-        };
-    }
-
-    /** Where a failed check shows: its operations, its fault, its event. `null`: no place in particular. */
-    #placeOf(check) {
-        const { run } = this.app;
-        if (/linearizab/i.test(check.name))
-            return this.#placeOfOperations(this.#operations(this.end.linearizability?.mids));
-        if (/incorrect/i.test(check.name) && run.faults.length) return this.#placeOfFault(0);
-        if (/died/i.test(check.name)) return this.#placeOfEvent(([, kind]) => kind === "end");
-        if (/generated/i.test(check.name))
-            return this.#placeOfEvent(([, kind, data]) => kind === "no_get" && data.withheld);
-        if (/seconds/i.test(check.name))
-            return { from: run.finish - SECOND, to: run.finish, marked: [], item: null };
-        if (/unanswered|acknowledged/i.test(check.name)) {
-            const open = requestsOf(run)
-                .filter((one) => !one.isAnswered)
-                .map((one) => one.last);
-            const some = /get/.test(check.name) ? open.filter((i) => run.kinds[run.kind[i]] === "get") : open;
-            return this.#placeOfOperations(some.slice(0, 1), some);
+    /** What probably is wrong with the replica, each with its place if it has one. */
+    #showAdvice() {
+        const { advice } = this.app.run;
+        element("advice").hidden = !advice.length;
+        for (const one of advice) {
+            const place = this.places.ofAdvice(one);
+            const parts = place ? [this.#link("Show it", place, "small")] : [];
+            element("advice-list").append(make("li", {}, `${one.text} `, ...parts));
         }
-        const fault = run.faults.findIndex(([, text]) => check.text && text.startsWith(check.text));
-        return fault < 0 ? null : this.#placeOfFault(fault);
-    }
-
-    #placeOfEvent(isMeant) {
-        const index = this.app.run.events.findIndex(isMeant);
-        if (index < 0) return null;
-        const [time] = this.app.run.events[index];
-        return {
-            from: time - 100 * MILLISECOND,
-            to: time + 100 * MILLISECOND,
-            marked: [],
-            item: { kind: "event", index },
-        };
-    }
-
-    #placeOfFault(index) {
-        const [time, , data] = this.app.run.faults[index];
-        const operations = this.#operations(data.mids);
-        const place = this.#placeOfOperations(operations) ?? {
-            from: time - 5 * MILLISECOND,
-            to: time + 5 * MILLISECOND,
-            marked: [],
-        };
-        return { ...place, item: { kind: "fault", index } };
     }
 
     #showTiers() {
@@ -218,7 +162,7 @@ class Summary {
                     "li",
                     {},
                     make("span", { className: "time" }, formatTime(time, MILLISECOND)),
-                    this.#link(text.split("\n")[0], this.#placeOfFault(index), "plain"),
+                    this.#link(text.split("\n")[0], this.places.ofFault(index), "plain"),
                 ),
             );
         });
@@ -238,23 +182,16 @@ class Summary {
 
     #showEvents() {
         const { run } = this.app;
-        const rows = run.events
-            .map((event, index) => ({ event, index }))
-            .filter(({ event }) => !MINOR_EVENTS.has(event[1]));
+        const rows = run.events.map((_, index) => index).filter((index) => !isMinor(run, index));
         element("events-box").hidden = !rows.length;
         fillTable(
             element("events"),
             ["Time", "Event"],
-            rows.map(({ event, index }) => [
-                formatTime(event[0], MILLISECOND),
+            rows.map((index) => [
+                formatTime(run.events[index][0], MILLISECOND),
                 this.#link(
-                    describeEvent(event),
-                    {
-                        from: event[0] - 50 * MILLISECOND,
-                        to: event[0] + 200 * MILLISECOND,
-                        marked: [],
-                        item: { kind: "event", index },
-                    },
+                    textOf(run, index),
+                    this.places.ofEvent(index, 50 * MILLISECOND, 200 * MILLISECOND),
                     "plain",
                 ),
             ]),

@@ -2,7 +2,13 @@
 
 const MILLISECOND = 1000;
 const SECOND = 1_000_000;
-const ROLES = { request: "request", answer: "answer", copies: "copies it", reply: "probably its reply" };
+const ROLES = {
+    request: "request",
+    answer: "answer",
+    copies: "copies it",
+    reply: "probably its reply",
+    evidence: "shows the fault",
+};
 
 /** A moment, in seconds with as many decimals as `step` needs. */
 function formatTime(time, step = 1) {
@@ -39,7 +45,8 @@ function describeFate(run, message) {
     if (run.isLost(message)) return `lost: ${run.reasons[run.fate[message] - FIRST_REASON]}`;
     const copies = run.copies.filter((copy) => copy.message === message).length;
     const again = copies ? `, and ${plural(copies, "more time")}` : "";
-    return `delivered after ${formatDuration(run.delay[message])}${again}`;
+    const damage = run.changed.has(message) ? ", damaged on its way" : "";
+    return `delivered after ${formatDuration(run.delay[message])}${again}${damage}`;
 }
 
 /** A message in one line. */
@@ -56,6 +63,34 @@ function describeOperation(run, operation) {
         : "no answer";
     const by = answer.replica ? ` from ${answer.replica}` : "";
     return `${run.kinds[run.kind[operation]]}${key} of client ${run.processes[run.client[operation]]}: ${outcome}${by}`;
+}
+
+/** A request by its name, with what it writes and what it was told, as short as a label needs it. */
+function describeCall(run, operation) {
+    const [call, answer] = run.call(operation);
+    const quoted = (value) =>
+        typeof value === "string" ? JSON.stringify(shortKey(value)) : shortKey(JSON.stringify(value));
+    const given = call.from === undefined ? (call.value ?? call.by) : `${call.from} to ${call.to}`;
+    const done = { true: "done", false: "not done" }[answer.done];
+    const told = answer.value ?? answer.result;
+    const parts = [nameOf(run, operation)];
+    if (given !== undefined) parts.push(quoted(given));
+    if (done ?? told !== undefined) parts.push("→", done ?? quoted(told));
+    return parts.join(" ");
+}
+
+/** The type and the MID of a request. */
+function nameOf(run, operation) {
+    return `${run.kinds[run.kind[operation]]} ${run.mids[run.operationMid[operation]]}`;
+}
+
+/** How a request ended, and when. */
+function describeEnd(run, operation) {
+    const [, answer] = run.call(operation);
+    const start = formatTime(run.invoked[operation], MILLISECOND);
+    if (!run.isOver(operation)) return `asked at ${start}, no answer`;
+    const by = answer.replica ? ` from ${answer.replica}` : "";
+    return `${run.outcomes[run.outcome[operation]]}${by}, asked at ${start}`;
 }
 
 function describeEvent([, kind, data]) {
@@ -79,6 +114,10 @@ function describeEvent([, kind, data]) {
             return `${data.replica} continues`;
         case "end":
             return `${data.replica} ended by itself${data.text ? `: ${data.text}` : ""}`;
+        case "slow":
+            return `${data.replica} is slow: its messages take ${formatDuration(data.by * SECOND)} longer`;
+        case "slow_end":
+            return `${data.replica} is as fast as before`;
         case "leader":
             return `${data.replica} is the leader${data.by ? `, says ${data.by}` : ""}${data.term ? `, term ${data.term}` : ""}`;
         case "no_get":
