@@ -35,9 +35,10 @@ In `script`, in the order in which the page runs them:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from simulator.advice import advise
 from simulator.picture import packing, page, reading
 
 
@@ -53,5 +54,6 @@ class Drawn:
 def write(trace_path: Path, html_path: Path) -> Drawn:
     """Draw a trace as a page. Raises a TraceError for a file that is no trace, and an OSError."""
     run = reading.read(trace_path)
-    html_path.write_text(page.render(run, packing.pack(run)), encoding="utf-8")
+    advice = [asdict(one) for one in advise(trace_path)]
+    html_path.write_text(page.render(run, packing.pack(run, advice)), encoding="utf-8")
     return Drawn(str(run.head.get("source")), str((run.end or {}).get("verdict", "unknown")), run.damage)

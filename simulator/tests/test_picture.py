@@ -9,6 +9,7 @@ import unittest
 import zlib
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from simulator import picture
 from simulator.picture import packing, page, reading
@@ -183,6 +184,13 @@ class Picture(unittest.TestCase):
         self.assertNotIn("alert(1)</script>", html)
         self.assertNotRegex(html, r'(src|href)="(?!data:)|url\(|@import|https?:|\bfetch\(')
         self.assertEqual(html.count("</script>"), 3)
+
+    def test_page_has_the_advice_of_the_trace(self) -> None:
+        broken = ["f", 200, 'malformed message: from replica 0000: "src" must be the sender', {"replicas": ["0000"]}]
+        failed = END | {"verdict": "failed"}
+        with mock.patch.object(picture.page, "render", lambda run, packed: str(zlib.decompress(packed))):
+            picture.write(self.write(HEAD, *RECORDS, broken, failed), self.html)
+        self.assertRegex(self.html.read_text(), '"advice":..*"text":"0000 sent a message')
 
     def test_page_says_what_is_wrong_with_the_trace(self) -> None:
         drawn = picture.write(self.write(HEAD, tail="{"), self.html)

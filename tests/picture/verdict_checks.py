@@ -119,6 +119,20 @@ class Verdict(Page):
         shown = [text for time, text in marks if start < time < end]
         self.assertTrue(any("killed" in text for text in shown), shown)
 
+    def test_advice_leads_to_its_place(self) -> None:
+        for name, words in {"acknowledges_early": "answer after a majority", "malformed": "four hex"}.items():
+            with self.subTest(name=name):
+                browser = self.open(name)
+                self.assertIn(words, browser.text("#advice"))
+                browser.click("#advice-list li button")
+                self.assertIn(words, browser.text("#case-words"))
+                (start, end), times = self.view(), browser.script("""
+                    const { run, marked, path } = picture;
+                    if (marked.length) return marked.map((i) => run.invoked[i]);
+                    return path.steps.map(({ message }) => run.sent[message]);""")
+                self.assertTrue(times)
+                self.assertTrue(all(start < time < end for time in times))
+
     def test_one_click_shows_the_message_that_breaks_the_protocol(self) -> None:
         for name, words in _BROKEN_MESSAGES.items():
             with self.subTest(name=name):
