@@ -30,7 +30,7 @@ from simulator.trace import recorder
 from simulator.trace.outline import last_line
 from simulator.trace.recorder import Recorder
 from simulator.trace.sink import Sink
-from simulator.transport import Listener
+from simulator.transport import TRANSPORTS, Listener
 
 # Of each message, one way. With a request every 35 ms, some message is always on its way.
 DELAY_SECONDS = 0.031
@@ -202,11 +202,12 @@ class VirtualRun:
             mock.patch.object(simulation, "time", time),
             mock.patch.object(recorder, "monotonic", time.monotonic),
             mock.patch.object(lives, "Replica", VirtualReplica),
-            mock.patch.dict(simulation.TRANSPORTS, virtual=VirtualTransport),
+            mock.patch.dict(TRANSPORTS, virtual=VirtualTransport),
         ):
-            recorders = [Recorder(Sink(path), "again {seed}", said.write) for path in traces]
+            console = Console(said, said)
+            recorders = [Recorder(Sink(path), "again {seed}", console.line) for path in traces]
             self.results = loop.simulate(
-                scenario, clusters, seed, Console(said, said), cast(Any, signals), traces=recorders
+                scenario, clusters, seed, console, cast(Any, signals), traces=recorders
             )
         for trace, result in zip(recorders, self.results, strict=False):
             trace.end(last_line(result))
