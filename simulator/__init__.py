@@ -13,6 +13,7 @@ A run, in the order in which its files matter:
     simulation     one cluster and its clients
     lives          the lives of the replicas; owns the processes
     replica        one process: start, output, end
+    lines          the output of a process: bytes -> lines, of which a flood is only counted
     transport      the three dialects: bytes to and from a replica
     outbox         the bytes that wait for a slow reader
     messages       bytes -> a message with its common fields checked

@@ -18,6 +18,7 @@ from pathlib import Path
 from simulator.chronicle import Chronicle
 from simulator.console import Output
 from simulator.diagnosis import dialect_of
+from simulator.lines import Printed
 from simulator.network import Network
 from simulator.replica import DATA_DIRECTORY, REFUSAL, OptionsRefused, Replica, StartError
 from simulator.trace.recorder import UNTRACED, Trace
@@ -50,13 +51,13 @@ class Cluster:
 class Surroundings:
     """The world of the processes: `environment` is added to that of the simulator.
 
-    All replicas run in `directory`. With `persist`, each has a directory of its own in it.
+    All replicas run in `directory`. If there is `data`, each has a directory of its own in that.
     """
 
     selector: selectors.BaseSelector
     directory: Path
     environment: Mapping[str, str]
-    persist: bool = False
+    data: Path | None = None
 
 
 class Lives:
@@ -84,6 +85,7 @@ class Lives:
         self._trace = trace
         self._join_seconds = 0.0
         self._replicas: dict[str, Replica] = {}
+        self._printed = {id: Printed() for id in network.replicas}
         self.missing = set(network.replicas)
         self._deaf: set[str] = set()  # have closed their connection, and may be about to exit
         self._due: set[str] = set()  # shall start again as soon as their old process is gone
@@ -105,20 +107,23 @@ class Lives:
     def _start(self, id: str) -> None:
         around = self._surroundings
         command, environment = self._cluster.command, around.environment
-        if around.persist:
-            data = around.directory / "data" / id
+        if around.data is not None:
+            data = around.data / id
             data.mkdir(parents=True, exist_ok=True)
             command += [_DATA_OPTION, str(data)] if self._cluster.is_own else []
             environment = {**environment, DATA_DIRECTORY: str(data)}
         self._replicas[id] = Replica(
             id, [*command, *self._transport.arguments(id)], around.directory, around.selector,
             None if self._cluster.silence and not self._trace.is_on else self._show_output, environment,
+            self._printed[id],
         )
 
     def _show_output(self, id: str, stream: str, line: str) -> None:
         self._trace.output(id, stream, line)
         if not self._cluster.silence:
             self._console.notice(f"[{self._clock():7.3f} {id}] {line}")
+        if self._printed[id].is_flood:
+            self._tell(f"replica {id} prints a flood of output: its further lines are only counted")
 
     def joined(self, id: str) -> bool:
         """Note a new connection; true for a replica that is back after a restart."""
@@ -233,12 +238,17 @@ class Lives:
                 self._lose(id)
 
     def tell_what_is_left(self) -> None:
-        """At the end of the run, report replicas that are deaf and did not exit, or are down."""
+        """At the end of the run, report replicas that are deaf, are down or have printed a flood."""
         for id in sorted(self._deaf):
             self._replicas[id].has_exited(within=EXIT_AFTER_CLOSE_SECONDS)
             self._lose(id)
         for id in self._network.down:
             self._tell(f"replica {id} is still down at the end of the run")
+        for id, printed in self._printed.items():
+            if printed.lines > printed.kept:
+                self._tell(
+                    f"replica {id} printed {printed.lines:,} lines; the first {printed.kept:,} were kept"
+                )
 
     def _lose(self, id: str) -> None:
         """Report the failure of a replica that exited or is deaf, once, unless it was killed."""

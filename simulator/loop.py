@@ -22,7 +22,7 @@ from simulator.result import Result
 from simulator.signals import Signals
 from simulator.simulation import Simulation
 from simulator.trace.recorder import UNTRACED, Trace
-from simulator.workspace import private_directory
+from simulator.workspace import Workplace, private_directory
 
 # The simulator declares a replica dead that has not joined by then; a busy machine may be slow.
 JOIN_SECONDS = 5.0  # unless the user says otherwise
@@ -39,12 +39,14 @@ def simulate(
     signals: Signals,
     join_seconds: float = JOIN_SECONDS,
     traces: Sequence[Trace] = (),
+    workplaces: Sequence[Workplace] = (),
 ) -> list[Result]:
-    """Run one scenario to its end; however it ends, no process and no file of it is left.
+    """Run one scenario to its end; however it ends, no process of it is left.
 
     Several clusters have the same seed, and their requests take turns: the loop sends a request to
     one cluster while the others are idle. A disturbance of the machine affects all of them alike.
-    Each cluster has its trace, or none has one.
+    Each cluster has its trace, or none has one. Without `workplaces` each cluster has a private one,
+    of which no file is left.
     """
     seed = next((s for s in (seed, scenario.seed) if s is not None), None)
     if seed is None:
@@ -54,7 +56,8 @@ def simulate(
         selector = stack.enter_context(selectors.EpollSelector())
         try:
             traces = traces or [UNTRACED] * len(clusters)
-            simulations = _set_up(scenario, clusters, seed, console, selector, stack, traces)
+            places = workplaces or [_private_workplace(stack) for _ in clusters]
+            simulations = _set_up(scenario, clusters, seed, console, selector, stack, traces, places)
         except OSError as error:
             raise StartError(f"the run could not be set up: {error}") from None
         loop = Loop(scenario, simulations, console, signals, selector)
@@ -75,19 +78,26 @@ def _set_up(
     selector: selectors.BaseSelector,
     stack: ExitStack,
     traces: Sequence[Trace],
+    places: Sequence[Workplace],
 ) -> list[Simulation]:
-    directories = [stack.enter_context(private_directory()) for _ in clusters]
     # The guard ends first, so no process still uses the directories when they are removed.
     guard = stack.enter_context(Guard())
     return [
         Simulation(
             scenario, cluster, seed,
             Labelled(console, cluster.name) if len(clusters) > 1 else console,
-            Surroundings(selector, directory, guard.environment, scenario.persist),
+            Surroundings(
+                selector, place.directory, guard.environment, place.data if scenario.persist else None
+            ),
             trace,
         )
-        for cluster, directory, trace in zip(clusters, directories, traces, strict=True)
+        for cluster, place, trace in zip(clusters, places, traces, strict=True)
     ]
+
+
+def _private_workplace(stack: ExitStack) -> Workplace:
+    directory = stack.enter_context(private_directory())
+    return Workplace(directory, directory / "data")
 
 
 class Loop:

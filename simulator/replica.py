@@ -11,9 +11,8 @@ import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO
 
-from simulator.messages import printable
+from simulator.lines import LAST_LINES, Pipe, Printed
 from simulator.signals import name_of
 
 # The exit code of a program that does not understand its command line.
@@ -21,8 +20,6 @@ REFUSAL = 2
 # The name of the variable that tells a replica its own directory, which survives its restarts.
 DATA_DIRECTORY = "KVSTORE_DATA_DIR"
 _PR_SET_PDEATHSIG = 1
-_LAST_LINES = 5
-_LONGEST_LINE_BYTES = 16_384
 # Without it, a replica in Python loses the output in its buffer at SIGTERM.
 _ENVIRONMENT = {"PYTHONUNBUFFERED": "1"}
 _libc = ctypes.CDLL(None)
@@ -52,14 +49,15 @@ class Replica:
         selector: selectors.BaseSelector,
         show: Callable[[str, str, str], None] | None,
         environment: Mapping[str, str],
+        printed: Printed | None = None,
     ) -> None:
         """`show` takes the replica, "out" or "err", and a line of it.
 
-        `environment` adds to that of the simulator.
+        `environment` adds to that of the simulator. `printed` counts the lines of earlier lives, too.
         """
         self.id = id
         self.is_paused = False
-        self.last_errors: deque[str] = deque(maxlen=_LAST_LINES)
+        self.last_errors: deque[str] = deque(maxlen=LAST_LINES)
         try:
             self.process = subprocess.Popen(
                 command,
@@ -75,15 +73,16 @@ class Replica:
             raise StartError(f"cannot run {command[0]}: {error.strerror}") from None
         self._show = show
         outputs = ((self.process.stderr, self._take_error), (self.process.stdout, self._take_output))
-        self._pipes = [_Pipe(file, selector, take) for file, take in outputs if file is not None]
+        printed = printed or Printed()
+        self._pipes = [Pipe(file, selector, printed, take) for file, take in outputs if file is not None]
 
-    def _take_output(self, line: str) -> None:
-        if self._show is not None:
+    def _take_output(self, line: str, is_kept: bool) -> None:
+        if self._show is not None and is_kept:
             self._show(self.id, "out", line)
 
-    def _take_error(self, line: str) -> None:
+    def _take_error(self, line: str, is_kept: bool) -> None:
         self.last_errors.append(line)
-        if self._show is not None:
+        if self._show is not None and is_kept:
             self._show(self.id, "err", line)
 
     def has_exited(self, within: float = 0) -> bool:
@@ -134,53 +133,3 @@ class Replica:
 def inherited_environment() -> dict[str, str]:
     """The environment of the simulator, without a directory that all replicas would share."""
     return {name: value for name, value in os.environ.items() if name != DATA_DIRECTORY}
-
-
-class _Pipe:
-    """The lines of one output of a replica."""
-
-    def __init__(
-        self, file: IO[bytes], selector: selectors.BaseSelector, take: Callable[[str], None]
-    ) -> None:
-        self._file = file
-        self._selector = selector
-        self._take = take
-        self._partial = b""
-        os.set_blocking(file.fileno(), False)
-        selector.register(file, selectors.EVENT_READ, lambda _: self.read())
-
-    def read(self) -> bool:
-        """Read once; false when there is nothing (more) to read."""
-        if self._file.closed:
-            return False
-        try:
-            data = os.read(self._file.fileno(), 65_536)
-        except BlockingIOError:
-            return False
-        if not data:
-            self.close()
-            return False
-        *lines, self._partial = (self._partial + data).split(b"\n")
-        if len(self._partial) > _LONGEST_LINE_BYTES:
-            lines.append(self._partial)
-            self._partial = b""
-        for line in lines:
-            self._take(_shown(line))
-        return True
-
-    def drain(self) -> None:
-        while self.read():
-            pass
-
-    def close(self) -> None:
-        if self._file.closed:
-            return
-        if self._partial:
-            self._take(_shown(self._partial))
-        self._selector.unregister(self._file)
-        self._file.close()
-
-
-def _shown(line: bytes) -> str:
-    """A line of output that is safe for a terminal: it cannot move the cursor or set the title."""
-    return printable(line.decode("utf-8", "backslashreplace").rstrip("\r").expandtabs())

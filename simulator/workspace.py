@@ -1,15 +1,35 @@
-"""The private directory of the replicas: made for one run, and removed after it however it ends."""
+"""The directories of the replicas: private ones are removed after the run however it ends."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 _PREFIX = "kvstore-simulator-"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where the replicas of a cluster run, and where each has a directory for its data."""
+
+    directory: Path
+    data: Path
+
+
+@contextmanager
+def without_sockets(directory: Path, replicas: Iterable[str]) -> Iterator[None]:
+    """Remove the sockets of the replicas from a directory that stays."""
+    try:
+        yield
+    finally:
+        for path in (directory / replica for replica in replicas):
+            if path.is_socket():
+                path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -251,12 +251,12 @@ class Directories(unittest.TestCase):
                 mock.patch.object(lives, "Replica") as made:
             directory, net = Path(name), network()
             transport = TRANSPORTS["seqpacket"](directory, net.replicas, selector, mock.Mock())
-            surroundings = Surroundings(selector, directory, {"MARK": "7"}, persist)
+            surroundings = Surroundings(selector, directory, {"MARK": "7"}, directory / "data" if persist else None)
             cluster = Cluster(Path("/program"), replica_options=("--option",), is_own=is_own)
             owner = Lives(cluster, surroundings, net, transport, Chronicle(), Output(lambda *_: None), lambda: 0.0)
             owner.launch(1)
             transport.close_all()
-            id, command, working, _, _, environment = made.call_args_list[1].args
+            id, command, working, _, _, environment, _ = made.call_args_list[1].args
             self.assertEqual((id, working), ("0001", directory))
             self.assertEqual((directory / "data" / "0001").is_dir(), persist)
             return directory, command, environment

@@ -25,6 +25,10 @@ LATER = "later"
 _MOST_BRACKETS = 400
 # Lines that are written at once. A longer write would hold up a message for longer.
 _MOST_LINES = 64
+# Records before the clock starts wait in memory. A replica that floods the simulator loses the rest.
+_MOST_EARLY_BYTES = 64 << 20
+# Of the Python objects of one record, beside its text.
+_EARLY_RECORD_BYTES = 500
 # The field with the answer to a request of each type.
 ANSWERS = {"get": "value", "cas": "done", "delete": "done", "increment": "result", "append": "result"}
 _MID = re.compile(r"(?<!\w)[0-9a-f]{8}(?!\w)")
@@ -116,6 +120,7 @@ class Recorder(Trace):
         self._clock: Callable[[], float] | None = None
         self._origin = 0.0
         self._early: list[tuple[float, str, tuple[Any, ...]]] = []
+        self._early_room = _MOST_EARLY_BYTES
 
     def begin(self, heading: Mapping[str, Any]) -> None:
         self._write({**heading, "command": self._command.replace("{seed}", str(heading["seed"]))})
@@ -139,7 +144,10 @@ class Recorder(Trace):
     def _record(self, type: str, *rest: Any, at: float | None = None) -> None:
         """Write a record of this moment, or keep it until the time is known."""
         if self._clock is None:
-            self._early.append((monotonic(), type, rest))
+            texts = sum(len(value) for value in rest if isinstance(value, str))
+            self._early_room -= texts + _EARLY_RECORD_BYTES
+            if self._early_room >= 0:
+                self._early.append((monotonic(), type, rest))
         else:
             self._write([type, int(1e6 * (self._clock() if at is None else at)), *rest])
 

@@ -16,13 +16,14 @@ _FASTEST = 1
 class Sink:
     """A file of lines, compressed if its name ends in `.gz`."""
 
-    def __init__(self, path: Path) -> None:
-        """Create the file, or raise an OSError."""
+    def __init__(self, path: Path, most_bytes: int | None = None) -> None:
+        """Create the file, or raise an OSError. It ends after `most_bytes` before compression."""
         self._path = path
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         self._descriptor: int | None = os.open(path, flags, 0o666)
         self._compressor = zlib.compressobj(_FASTEST, wbits=_GZIP) if path.suffix == ".gz" else None
-        self._left = MOST_BYTES
+        self._most = MOST_BYTES if most_bytes is None else most_bytes
+        self._left = self._most
         self.when_lost: Callable[[str], None] = lambda reason: None
 
     def write(self, lines: list[str]) -> None:
@@ -36,7 +37,7 @@ class Sink:
         data = text.encode("utf-8", "backslashreplace")
         self._left -= len(data)
         if self._left < 0:
-            self._lose(f"it would be longer than {MOST_BYTES:,} bytes")
+            self._lose(f"it would be longer than {self._most:,} bytes")
             return
         self._write(data if self._compressor is None else self._compressor.compress(data))
 
