@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simulator.config import Scenario
+from simulator.config import Scenario, Tests
 from simulator.figures import Figures
 
 
@@ -73,6 +73,7 @@ def _check_figures(scenario: Scenario, figures: Figures) -> list[Check]:
             figures.unanswered_puts,
             _tidy(figures.puts * tests.maximum_put_fail_fraction),
         ),
+        *_check_availability(tests, figures),
         Check(
             "get() requests that could not be generated",
             figures.gets_withheld,
@@ -92,6 +93,15 @@ def _check_figures(scenario: Scenario, figures: Figures) -> list[Check]:
             words=f"{figures.seconds:.1f} of {scenario.lifetime:g}, because the run was cut short",
         ),
     ]
+
+
+def _check_availability(tests: Tests, figures: Figures) -> list[Check]:
+    """The checks that a scenario asks for with a limit of its own."""
+    limited = (
+        ("Unanswered requests", figures.unanswered_gets + figures.unanswered_puts, tests.maximum_unanswered),
+        ("Answers that are fail", figures.failed_gets + figures.failed_puts, tests.maximum_failures),
+    )
+    return [Check(name, value, limit) for name, value, limit in limited if limit is not None]
 
 
 def _tidy(limit: float) -> float:

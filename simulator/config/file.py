@@ -41,7 +41,7 @@ def as_file(scenario: Scenario) -> dict[str, Any]:
     content["events"] = [{k: v for k, v in event.items() if v is not None} for event in content["events"]]
     tests = content.pop("tests")
     if tests["benchmarks"]:
-        content["tests"] = tests
+        content["tests"] = {key: value for key, value in tests.items() if value is not None}
     return {key: value for key, value in content.items() if value not in (None, {}, [])}
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from simulator.config.section import Section
 
+# No scenario has more.
+MOST_REQUESTS = 900_000
 METRICS = ("total_msgs", "failures", "duplicates", "median_latency")
 
 
@@ -19,6 +21,9 @@ class Tests:
     maximum_get_generation_fail_fraction: float
     maximum_appends_batched_fraction: float
     benchmarks: dict[str, tuple[float, float, float]]
+    # `None` for no limit: then availability is not judged.
+    maximum_unanswered: int | None = None
+    maximum_failures: int | None = None
 
 
 def read_tests(file: Section) -> Tests:
@@ -36,11 +41,19 @@ def read_tests(file: Section) -> Tests:
         ),
         benchmarks={} if benchmarks is None
         else {metric: _thresholds(benchmarks, metric) for metric in METRICS},
+        maximum_unanswered=_limit(tests, "maximum_unanswered"),
+        maximum_failures=_limit(tests, "maximum_failures"),
     )
     if benchmarks is not None:
         benchmarks.refuse_unknown()
     tests.refuse_unknown()
     return read
+
+
+def _limit(tests: Section, key: str) -> int | None:
+    """A number of requests; none if the key is absent."""
+    limit: int | None = tests.take(key, None)
+    return limit if limit is None else tests.number(key, 0, MOST_REQUESTS, whole=True)
 
 
 def _thresholds(benchmarks: Section, metric: str) -> tuple[float, float, float]:
