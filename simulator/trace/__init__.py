@@ -4,6 +4,7 @@
 
     sink        bytes to a file; survives a full disk
     recorder    the records of a run in progress
+    outline     the first line, and the last one with the result
     reader      a file -> its records, up to the first damage
     evidence    records -> the requests, events and counts of the run
     replay      the evidence -> a result like that of the run
