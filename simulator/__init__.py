@@ -2,9 +2,15 @@
 
 A run, in the order in which its files matter:
 
-    cli            the command line; exit codes
+    cli            the command line; exit codes; one run, or all scenarios
+    options        the arguments of a run, declared and checked before it starts
+    setup          the programs of a run, found or built
+    runner         one run of a scenario: its places, its trace, its files
+    repeat         one scenario with seed after seed
+    kept           the directory of a run that is kept, and the place of failed ones
+    logs           a trace -> the output of each replica in a file
     commands       the commands beside a run: a name -> its module
-    arguments      those that a run and the replay of a trace share
+    arguments      those that several commands share; refuses files that cannot be written
     schedule       the types of events; refuses events that contradict each other
     config         the scenario file -> Scenario, or a refusal; has a map of its own
     workload       Scenario + seed -> the time and the random choices of each request

@@ -1,9 +1,15 @@
-"""Arguments that a run and the replay of a trace share: the judge, and files with the results."""
+"""Arguments that several commands share: the judge, files with the results, and their checks."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import stat
 from pathlib import Path
+
+
+class UsageError(Exception):
+    """An argument that cannot be used."""
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
@@ -20,3 +26,38 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--history", type=Path, metavar="FILE", help="write one JSON line per client request"
     )
+
+
+def check_writable(*paths: Path | None) -> None:
+    """Refuse before the run a file that could not be written after it."""
+    for path in filter(None, paths):
+        try:
+            reason = _refusal(path)
+        except OSError as error:
+            reason = str(error.strerror)
+        if reason is not None:
+            raise UsageError(f"{path}: must be a file that can be written: {reason}")
+
+
+def _refusal(path: Path) -> str | None:
+    """Why no file can be written at `path`; or an OSError says so."""
+    if path.is_dir():
+        return "it is a directory"
+    if path.exists():
+        _try(path)
+        return None
+    parent = Path(os.path.realpath(path)).parent
+    if not parent.is_dir():
+        return f"there is no directory {parent}"
+    return None if os.access(parent, os.W_OK | os.X_OK) else f"{parent} takes no new file"
+
+
+def _try(path: Path) -> None:
+    """Open a file for writing without a change of it. Devices may refuse even an empty write."""
+    if stat.S_ISFIFO(path.stat().st_mode):
+        return  # It can be opened as soon as there is a reader.
+    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, b"")
+    finally:
+        os.close(descriptor)

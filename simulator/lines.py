@@ -1,4 +1,4 @@
-"""The output of a process: bytes -> lines that are safe to show. A flood of them is only counted."""
+"""The output of a process: bytes -> lines that are safe to show. A flood is only counted."""
 
 from __future__ import annotations
 

@@ -238,7 +238,7 @@ class Lives:
                 self._lose(id)
 
     def tell_what_is_left(self) -> None:
-        """At the end of the run, report replicas that are deaf, are down or have printed a flood."""
+        """At the end, report replicas that are deaf, are down or have printed a flood."""
         for id in sorted(self._deaf):
             self._replicas[id].has_exited(within=EXIT_AFTER_CLOSE_SECONDS)
             self._lose(id)

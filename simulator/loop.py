@@ -45,8 +45,8 @@ def simulate(
 
     Several clusters have the same seed, and their requests take turns: the loop sends a request to
     one cluster while the others are idle. A disturbance of the machine affects all of them alike.
-    Each cluster has its trace, or none has one. Without `workplaces` each cluster has a private one,
-    of which no file is left.
+    Each cluster has its trace, or none has one. Without `workplaces` each cluster has a private
+    one, of which no file is left.
     """
     seed = next((s for s in (seed, scenario.seed) if s is not None), None)
     if seed is None:

@@ -53,7 +53,8 @@ class Replica:
     ) -> None:
         """`show` takes the replica, "out" or "err", and a line of it.
 
-        `environment` adds to that of the simulator. `printed` counts the lines of earlier lives, too.
+        `environment` adds to that of the simulator. `printed` has counted the lines of earlier
+        lives.
         """
         self.id = id
         self.is_paused = False

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections.abc import Callable
 
 
 class Signals:
-    """While entered, SIGINT and SIGTERM only set `stop`; they and SIGCHLD make `fd` readable."""
+    """While entered, SIGINT and SIGTERM only set `stop`; they and SIGCHLD make `fd` readable.
+
+    With `finishes_first`, the first SIGINT only sets `wants_end`: the present run is the last.
+    """
+
+    def __init__(self, finishes_first: bool = False) -> None:
+        self._finishes_first = finishes_first
+        self.when_asked: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Signals:
         self.stop = False
+        self.wants_end = False
+        self._is_told = False
         self._read, self._write = socket.socketpair()
         self._read.setblocking(False)
         self._write.setblocking(False)
@@ -19,7 +29,7 @@ class Signals:
             self._write.fileno(), warn_on_full_buffer=False
         )
         self._old_handlers = {
-            signal.SIGINT: signal.signal(signal.SIGINT, self.request_stop),
+            signal.SIGINT: signal.signal(signal.SIGINT, self._interrupt),
             signal.SIGTERM: signal.signal(signal.SIGTERM, self.request_stop),
             # The default disposition of SIGCHLD would not write to the wake-up descriptor.
             signal.SIGCHLD: signal.signal(signal.SIGCHLD, lambda *_: None),
@@ -40,9 +50,19 @@ class Signals:
                 pass
         except BlockingIOError:
             pass
+        if self.wants_end and not self.stop and not self._is_told:
+            self._is_told = True
+            self.when_asked()
+
+    def _interrupt(self, *_: object) -> None:
+        if self._finishes_first and not self.wants_end:
+            self.wants_end = True
+        else:
+            self.request_stop()
 
     def request_stop(self, *_: object) -> None:
         """End the run as a signal would."""
+        self.wants_end = True
         self.stop = True
 
 

@@ -56,8 +56,12 @@ def run_all(
     run: Callable[[Scenario], Result],
     console: Console,
     is_stopped: Callable[[], bool],
+    tell_more: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
-    """Run every scenario and print its line; an interrupted one is the last and has none."""
+    """Run every scenario and print its line; an interrupted one is the last and has none.
+
+    `tell_more` comes after the failures of a scenario.
+    """
     results: list[Result] = []
     completed = 0
     for heading, descriptions in SECTIONS.items():
@@ -71,6 +75,7 @@ def run_all(
             if result is not None:
                 results.append(result)
                 _tell_failures(result, console)
+                tell_more(result)
             console.line(_line(description, result))
             completed += 1
     if is_stopped():

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from simulator import build
+from simulator.arguments import UsageError, check_writable
 from simulator.checks import Verdict
 from simulator.console import Console
 from simulator.judge import judge_file
@@ -32,9 +33,13 @@ _MOST = 1_000_000
 def main(arguments: list[str]) -> int:
     try:
         chosen = _parse(arguments)
+        check_writable(chosen.json, chosen.history)
         command, checker = _programs(chosen)
     except SystemExit as end:
         return BAD_USAGE if end.code else VALID
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
     except (StartError, build.BuildError) as error:
         print(f"*** Simulator Error - {error}", file=sys.stderr)
         return NOT_VALID

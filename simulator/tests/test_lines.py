@@ -1,5 +1,6 @@
 """The output of replicas: lines that are safe to show, floods, and pipes that never end."""
 
+import contextlib
 import os
 import selectors
 import sys
@@ -122,10 +123,8 @@ class Processes(unittest.TestCase):
 
 
 def _kill(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, 9)
-    except ProcessLookupError:
-        pass
 
 
 class Told(unittest.TestCase):

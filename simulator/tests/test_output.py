@@ -57,19 +57,6 @@ class Streams(unittest.TestCase):
 
 
 class Files(unittest.TestCase):
-    def test_full_disk_is_told_after_the_report(self) -> None:
-        for option in ("--json", "--history"):
-            with self.subTest(option):
-                # argparse takes the last of an option given twice.
-                run = Run("correct", "--seed", "1", option, "/dev/full", lifetime=5, end_wait=4)
-                self.addCleanup(run.clean_up)
-                run.finish()
-                self.assertEqual(run.exit_code, 1)
-                self.assertIn("# Simulation Finished\n", run.stdout)
-                told = f"*** Simulator Error - /dev/full: could not be written: {FULL}\n"
-                self.assertTrue(run.stdout.endswith(told), run.stdout)
-                self.assertNotIn("Traceback", run.stderr)
-
     def test_history_that_cannot_be_written_is_not_judged(self) -> None:
         full = OSError(errno.ENOSPC, FULL)
         with mock.patch("simulator.history.write", side_effect=full):

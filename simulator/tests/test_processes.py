@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any, cast
 from unittest import mock
 
-from simulator import build, cli, lives
+from simulator import build, lives, options
 from simulator.chronicle import Chronicle
 from simulator.console import Console, Output
 from simulator.lives import Cluster, Lives, Surroundings
 from simulator.loop import simulate
 from simulator.maelstrom.node import Node
 from simulator.replica import DATA_DIRECTORY, Replica
+from simulator.setup import set_up
 from simulator.signals import Signals
 from simulator.tests.support import FAKE_REPLICA, HANG_SECONDS, Run, small_scenario
 from simulator.tests.test_network import network
@@ -297,8 +298,8 @@ class Directories(unittest.TestCase):
             (["--replica", "/bin/true", "--beside"], [False, True]),
         ):
             with mock.patch.object(build, "own_program", lambda: Path("/bin/true")):
-                chosen: argparse.Namespace = cli._parse(["x", "--no-check", *arguments])
-                setup = cli._set_up(chosen, (), (), "")
+                chosen: argparse.Namespace = options.parse(["x", "--no-check", *arguments])
+                setup = set_up(chosen)
             self.assertEqual([cluster.is_own for cluster in setup.clusters], owned)
 
 

@@ -11,8 +11,8 @@ import io
 import json
 import selectors
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -142,7 +142,7 @@ class VirtualReplica:
         self.id = id
         self._transport = cast(VirtualTime, selector).transports[directory]
         self._life = self._transport.lives[id]
-        behaviour = command[0]
+        behaviour = Path(command[0]).name
         self._replica = FakeReplica(self, behaviour, self._transport.disks[id])
         if self._life == 0 or behaviour != "joins_once":
             self._transport.time.after(JOIN_SECONDS * int(id, 16), self._join)
@@ -182,6 +182,22 @@ class VirtualReplica:
         return self._transport.resume(self.id)
 
 
+@contextmanager
+def virtual_time() -> Iterator[None]:
+    """Within, runs of a cluster with the transport "virtual" need no process and no time."""
+    time = VirtualTime()
+    with (
+        mock.patch.object(loop, "time", time),
+        mock.patch.object(loop, "selectors", SimpleNamespace(EpollSelector=lambda: time, EVENT_READ=1)),
+        mock.patch.object(loop, "Guard", lambda: nullcontext(SimpleNamespace(environment={}))),
+        mock.patch.object(simulation, "time", time),
+        mock.patch.object(recorder, "monotonic", time.monotonic),
+        mock.patch.object(lives, "Replica", VirtualReplica),
+        mock.patch.dict(TRANSPORTS, virtual=VirtualTransport),
+    ):
+        yield
+
+
 class VirtualRun:
     """A finished run of one cluster or more, each named after the behaviour of its replicas.
 
@@ -192,18 +208,9 @@ class VirtualRun:
         self, scenario: Scenario, *behaviours: str, seed: int = 1, traces: Sequence[Path] = ()
     ) -> None:
         said = io.StringIO()
-        time = VirtualTime()
         clusters = [Cluster(Path(behaviour), behaviour, transport="virtual") for behaviour in behaviours]
         signals = SimpleNamespace(fd=-1, stop=False)
-        with (
-            mock.patch.object(loop, "time", time),
-            mock.patch.object(loop, "selectors", SimpleNamespace(EpollSelector=lambda: time, EVENT_READ=1)),
-            mock.patch.object(loop, "Guard", lambda: nullcontext(SimpleNamespace(environment={}))),
-            mock.patch.object(simulation, "time", time),
-            mock.patch.object(recorder, "monotonic", time.monotonic),
-            mock.patch.object(lives, "Replica", VirtualReplica),
-            mock.patch.dict(TRANSPORTS, virtual=VirtualTransport),
-        ):
+        with virtual_time():
             console = Console(said, said)
             recorders = [Recorder(Sink(path), "again {seed}", console.line) for path in traces]
             self.results = loop.simulate(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from simulator import build, history, picture, report
 from simulator.advice import advise, block
-from simulator.arguments import add_results
+from simulator.arguments import UsageError, add_results, check_writable
 from simulator.console import Console
 from simulator.judge import judged
 from simulator.trace import explored
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         return BAD_USAGE if end.code else CORRECT
     try:
         return _replay(chosen)
-    except TraceError as error:
+    except (TraceError, UsageError) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
     except (build.BuildError, OSError) as error:
@@ -51,6 +51,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _replay(chosen: argparse.Namespace) -> int:
+    check_writable(chosen.json, chosen.history, chosen.report)
     console = Console()
     if chosen.report:
         picture.write(chosen.trace, chosen.report)

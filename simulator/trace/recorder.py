@@ -25,7 +25,7 @@ LATER = "later"
 _MOST_BRACKETS = 400
 # Lines that are written at once. A longer write would hold up a message for longer.
 _MOST_LINES = 64
-# Records before the clock starts wait in memory. A replica that floods the simulator loses the rest.
+# Records before the clock starts wait in memory. The rest of a flood is lost.
 _MOST_EARLY_BYTES = 64 << 20
 # Of the Python objects of one record, beside its text.
 _EARLY_RECORD_BYTES = 500

@@ -1,0 +1,200 @@
+"""The directory of a run that is kept, and the place of the runs that are kept because they failed.
+
+A kept run has its trace, its history, its result, the output of each replica and their working
+directories. All of it is written after the verdict, which nothing here can change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import os
+import shlex
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from simulator import build, history, logs
+from simulator.client import Request
+from simulator.trace.reader import TraceError
+
+# Its first line shows that a directory was made here, so that it may be removed.
+MARK = "run.txt"
+_HEADING = "This run was kept by run.py."
+RESULT, HISTORY, TRACE, PAGE = "result.json", "history.jsonl", "trace.gz", "report.html"
+# Of runs that were kept because they failed; the oldest goes.
+MOST_RUNS = 10
+# Of the working directories of such a run.
+MOST_BYTES = 256 << 20
+# The variable that names another place for them.
+PLACE = "KVSTORE_FAILED_DIR"
+_FASTEST = 1
+
+
+@dataclass(frozen=True)
+class Left:
+    """The things that the run of one cluster has left. A run that did not start has no result."""
+
+    trace: Path
+    command: str
+    directories: tuple[Path, ...]
+    history: list[Request] | None = None
+    content: Mapping[str, Any] | None = None
+
+
+def fill(directory: Path, left: Left) -> None:
+    """Write a kept run; raises an OSError if that is not possible."""
+    again, draw = f"    {left.command}", f"    {draw_command(directory)}"
+    (directory / MARK).write_text("\n".join([_HEADING, "", "Run it again:", again, "Draw it:", draw, ""]))
+    if left.history is not None:
+        history.write(directory / HISTORY, left.history)
+    if left.content is not None:
+        (directory / RESULT).write_text(json.dumps(left.content, indent=2) + "\n")
+    # A full disk may have left a trace without a first line.
+    with contextlib.suppress(TraceError):
+        logs.write(left.trace, directory)
+    _pack(left.trace, directory / TRACE)
+    for source in left.directories:
+        _adopt(source, directory / source.name)
+
+
+def draw_command(directory: Path) -> str:
+    place = shown(directory)
+    return shlex.join(["./run.py", "replay", str(place / TRACE), "--report", str(place / PAGE)])
+
+
+def tell(directory: Path, has_page: bool) -> str:
+    """The line about a kept run."""
+    requests = "the history, " if has_page or (directory / HISTORY).exists() else ""
+    contents = f"the trace, {requests}the output of each replica"
+    drawn = f"the page {PAGE}" if has_page else f"draw it: {draw_command(directory)}"
+    return f"kept in {shown(directory)}: {contents}; {drawn}"
+
+
+def shown(path: Path) -> Path:
+    """`path` as a user would type it."""
+    try:
+        return path.relative_to(Path.cwd())
+    except (ValueError, OSError):
+        return path
+
+
+def _pack(trace: Path, target: Path) -> None:
+    if trace.suffix == ".gz":
+        shutil.copyfile(trace, target)
+        return
+    with trace.open("rb") as source, gzip.open(target, "wb", _FASTEST) as packed:
+        shutil.copyfileobj(source, packed, 1 << 20)
+
+
+def _adopt(source: Path, target: Path) -> None:
+    """Copy a directory of the run without sockets and pipes. An empty one is no more than noise."""
+    size = _size(source)
+    if size is None:
+        if source == target:
+            shutil.rmtree(source, ignore_errors=True)
+        return
+    if source == target:
+        return
+    if size > MOST_BYTES:
+        target.with_suffix(".txt").write_text(f"It had {size:,} bytes, {MOST_BYTES:,} would be kept.\n")
+        return
+    try:
+        shutil.copytree(source, target, symlinks=True, ignore=_special)
+    except shutil.Error as error:
+        raise OSError(None, f"{len(error.args[0])} files could not be copied", str(source)) from None
+
+
+def _size(directory: Path) -> int | None:
+    """The bytes of the files in a directory; `None` if there is no file."""
+    sizes = [file.stat(follow_symlinks=False).st_size for file in _files(directory)]
+    return sum(sizes) if sizes else None
+
+
+def _files(directory: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(Path(entry.path))
+            elif not _is_special(entry.stat(follow_symlinks=False).st_mode):
+                yield entry
+
+
+def _special(directory: str, names: list[str]) -> list[str]:
+    return [name for name in names if _is_special(os.lstat(os.path.join(directory, name)).st_mode)]
+
+
+def _is_special(mode: int) -> bool:
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+
+
+def keep_failed(left: Left, name: str) -> Path:
+    """Keep a failed run in a new directory; raises an OSError if that is not possible."""
+    parent = _failed_runs()
+    _drop_oldest(parent)
+    directory = _new_directory(parent, name)
+    try:
+        fill(directory, left)
+    except OSError:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+    return directory
+
+
+def _failed_runs() -> Path:
+    """The place of failed runs: in the checkout, or among the temporary files of this user."""
+    named = os.environ.get(PLACE)
+    place = Path(named) if named else build.REPOSITORY / "target" / "failed"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        if named or os.access(place, os.W_OK | os.X_OK):
+            return place
+    except OSError:
+        if named:
+            raise
+    place = Path(tempfile.gettempdir()) / f"run.py-failed-{os.getuid()}"
+    place.mkdir(mode=0o700, exist_ok=True)
+    # Anybody may have made it before us.
+    if place.is_symlink() or place.stat().st_uid != os.getuid():
+        raise PermissionError(None, "belongs to another user", str(place))
+    return place
+
+
+def _drop_oldest(place: Path) -> None:
+    """Make room for one more run. A directory that was not made here stays."""
+    runs = sorted((path for path in place.iterdir() if _is_ours(path)), key=_age)
+    for path in runs[:max(0, len(runs) - MOST_RUNS + 1)]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with (path / MARK).open(encoding="utf-8", errors="replace") as file:
+            return not path.is_symlink() and file.readline(len(_HEADING) + 1).rstrip() == _HEADING
+    except OSError:
+        return False
+
+
+def _age(path: Path) -> float:
+    try:
+        return (path / MARK).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _new_directory(place: Path, name: str) -> Path:
+    """A directory that did not exist; a number tells runs of the same name apart."""
+    for number in count(1):
+        path = place / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir()
+            return path
+        except FileExistsError:
+            pass
+    raise AssertionError("numbers do not end")
