@@ -1,4 +1,4 @@
-"""Our own program, the default replica and the checker: finds it, or builds it."""
+"""Our own programs: finds them, or builds them. One is the default replica and the checker."""
 
 from __future__ import annotations
 
@@ -10,26 +10,36 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 _TARGET = REPOSITORY / "target"
 _PROGRAM = _TARGET / "release" / "kvstore"
-# cargo gets the directory on its command line, because the environment may name another one.
-_BUILD = ["cargo", "build", "--release", "--bin", "kvstore", "--target-dir", str(_TARGET)]
 
 
 class BuildError(Exception):
-    """Our program could not be built."""
+    """One of our programs could not be built."""
 
 
 def own_program() -> Path:
     """The release build of kvstore, built first if it is missing or older than its sources."""
-    if not _PROGRAM.exists() or _newest_source() > _PROGRAM.stat().st_mtime:
+    return _built(_PROGRAM)
+
+
+def explorer() -> Path:
+    """The release build of the explorer, as `own_program`."""
+    return _built(_PROGRAM.with_name("explore"))
+
+
+def _built(program: Path) -> Path:
+    name = program.name
+    # cargo gets the directory on its command line, because the environment may name another one.
+    command = ["cargo", "build", "--release", "--bin", name, "--target-dir", str(_TARGET)]
+    if not program.exists() or _newest_source() > program.stat().st_mtime:
         try:
-            subprocess.run(_BUILD, cwd=REPOSITORY, check=True)
+            subprocess.run(command, cwd=REPOSITORY, check=True)
         except FileNotFoundError:
             raise BuildError(
-                f"kvstore could not be built: there is no cargo; Rust {_needed()} or newer has one"
+                f"{name} could not be built: there is no cargo; Rust {_needed()} or newer has one"
             ) from None
         except (OSError, subprocess.CalledProcessError) as error:
-            raise BuildError(f"kvstore could not be built: {_too_old() or error}") from None
-    return _PROGRAM
+            raise BuildError(f"{name} could not be built: {_too_old() or error}") from None
+    return program
 
 
 def _needed() -> str:

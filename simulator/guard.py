@@ -27,8 +27,9 @@ _PAUSE_SECONDS = 0.01
 class Guard:
     """While entered, a guard stands by to kill every process started with `environment`."""
 
-    def __init__(self) -> None:
-        self._mark = f"{_MARK}={uuid.uuid4().hex}"
+    def __init__(self, variable: str = _MARK) -> None:
+        """`variable` holds the mark. A guard within the run of another one needs its own."""
+        self._mark = f"{variable}={uuid.uuid4().hex}"
         self.environment = dict([self._mark.split("=")])
 
     def __enter__(self) -> Guard:
