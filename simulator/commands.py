@@ -10,7 +10,9 @@ from collections.abc import Callable
 COMMANDS = {
     "compare": "simulator.compare.cli",
     "maelstrom": "simulator.maelstrom.cli",
+    "merge": "simulator.campaign.merge",
     "replay": "simulator.trace.cli",
+    "sweep": "simulator.campaign.sweep",
 }
 
 

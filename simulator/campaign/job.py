@@ -30,6 +30,8 @@ EXPLORER = build.REPOSITORY / "target" / "release" / "explore"
 # to run, too.
 _SPARE_SECONDS = 120.0
 _VIRTUAL_SECONDS = 300.0
+# The variable that tells `run.py` where to leave the files of a failed run.
+_FAILED_RUNS = "KVSTORE_FAILED_DIR"
 _MOST_REASON = 300
 _MOST_LINES, _MOST_TEXT = 40, 8_000
 
@@ -53,13 +55,13 @@ class Job:
 
     @property
     def config_name(self) -> str:
-        return _shown(self.config)
+        return shown(self.config)
 
     @property
     def command(self) -> str:
         """The command that repeats the run, for a shell in the checkout."""
-        program = _shown(EXPLORER) if self.virtual else "./run.py"
-        return shlex.join([program, *self._words(_shown)])
+        program = shown(EXPLORER) if self.virtual else "./run.py"
+        return shlex.join([program, *self._words(shown)])
 
     def words(self) -> list[str]:
         """The command for a process in any directory."""
@@ -93,7 +95,7 @@ class Job:
         })
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """A path within the checkout as seen from there; another one in full."""
     absolute = os.path.abspath(path)
     return absolute.removeprefix(f"{build.REPOSITORY}/")
@@ -151,16 +153,19 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def run(job: Job, directory: Path, *, limit: float | None = None) -> Outcome:
+def run(
+    job: Job, directory: Path, *, limit: float | None = None, keep: Path | None = None
+) -> Outcome:
     """Run a job to its end in a private part of `directory`, of which nothing is left.
 
     After `limit` seconds, or a time that follows from the lifetime of the scenario, the run is
-    ended. Call it from the main thread of a process: the run ends if the calling thread ends.
+    ended. A failed run leaves its files in `keep`, or where `run.py` leaves those of each failed
+    run. Call it from the main thread of a process: the run ends if the calling thread ends.
     """
     try:
         seconds = limit or _limit(job)
         with tempfile.TemporaryDirectory(dir=directory, prefix="run-") as place:
-            return _run(job, Path(place).resolve(), seconds)
+            return _run(job, Path(place).resolve(), seconds, keep)
     except (config.ConfigError, OSError) as error:
         return failure(job, printable(str(error)))
 
@@ -172,14 +177,17 @@ def _limit(job: Job) -> float:
     return lifetime + JOIN_SECONDS + max(_SPARE_SECONDS, lifetime)
 
 
-def _run(job: Job, place: Path, seconds: float) -> Outcome:
+def _run(job: Job, place: Path, seconds: float, keep: Path | None) -> Outcome:
     result = place / "result.json"
     words = job.words()
+    environment = {"TMPDIR": str(place)}
     if job.virtual:
         words += ["--no-minimise", f"--save={place / 'plan.json'}"]
     else:
         words += ["--silence", f"--json={result}"]
-    ended = process.run(words, build.REPOSITORY, {"TMPDIR": str(place)}, seconds)
+    if keep is not None and not job.virtual:
+        environment[_FAILED_RUNS] = str(keep.resolve() / f"{job.config.stem}-{job.seed}")
+    ended = process.run(words, build.REPOSITORY, environment, seconds)
     if ended.timed_out:
         return failure(job, f"was ended after {seconds:g} s, because it had not ended by then", ended)
     if ended.code < 0:
@@ -199,18 +207,18 @@ def _real(job: Job, ended: Ended, file: Path) -> Outcome:
     found = reading.of_file(file)
     if found is None or (ended.code == 0) != found.correct:
         return failure(job, _last_line(ended), ended)
-    reason = "; ".join(check["text"] for check in found.failed)
-    return _outcome(job, ended, found, reason)
+    return _outcome(job, ended, found)
 
 
 def _virtual(job: Job, ended: Ended) -> Outcome:
     if ended.code not in (0, 1):
         return failure(job, _last_line(ended), ended)
-    found = reading.of_explorer(ended.output, job.seed, ended.code == 0)
-    return _outcome(job, ended, found, "; ".join(check["text"] for check in found.failed))
+    return _outcome(job, ended, reading.of_explorer(ended.output, job.seed, ended.code == 0))
 
 
-def _outcome(job: Job, ended: Ended, found: reading.Found, reason: str) -> Outcome:
+def _outcome(job: Job, ended: Ended, found: reading.Found) -> Outcome:
+    # The lines below the first one of a text explain it.
+    reason = "; ".join(check["text"].partition("\n")[0] for check in found.failed)
     return Outcome(
         job.key, job.config_name, job.seed,
         verdict=PASSED if found.correct else FAILED,
@@ -218,9 +226,14 @@ def _outcome(job: Job, ended: Ended, found: reading.Found, reason: str) -> Outco
         failed=found.failed, tiers=found.tiers, metrics=found.metrics, advice=found.advice,
         seconds=round(ended.seconds, 3),
         command=job.command,
-        kept=reading.place_kept(ended.output),
+        kept=_kept(ended.output),
         said="" if found.correct else _last_lines(ended),
     )
+
+
+def _kept(output: str) -> str | None:
+    place = reading.place_kept(output)
+    return None if place is None else os.path.join(build.REPOSITORY, place)
 
 
 def _lines(ended: Ended) -> Sequence[str]:

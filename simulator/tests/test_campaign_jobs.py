@@ -48,7 +48,7 @@ class Jobs(unittest.TestCase):
     def test_failed_run_has_its_checks_and_the_command_that_repeats_it(self) -> None:
         outcome = self.run_as("fail")
         self.assertEqual(outcome.verdict, "failed")
-        self.assertEqual(outcome.reason, outcome.failed[0]["text"])
+        self.assertEqual(outcome.reason, "Incorrect responses: 2, none allowed, 2 too many")
         self.assertEqual(outcome.failed[0]["name"], "Incorrect responses")
         self.assertIn("get saw old", outcome.failed[0]["text"])
         self.assertEqual(outcome.command, f"./run.py {self.config} --seed=7")
