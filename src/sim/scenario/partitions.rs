@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 
-use super::EventType;
+use super::file::EventType;
 use crate::sim::plan::{FaultKind, Shape, Target};
 
 /// Sets the generator of the partitions apart from others of the same seed.
