@@ -7,7 +7,7 @@ use crate::exchange::{Inbound, ReadIndex};
 use crate::id::Id;
 use crate::replication::Message;
 use crate::request::{Outcome, Request, Response};
-use crate::wire::{self, Decoder, Form, Malformed};
+use crate::wire::{self, CHECKSUM_BYTES, Decoder, Form, Malformed};
 
 /// From bytes to validated messages.
 pub trait Decode: Send {
@@ -55,7 +55,7 @@ pub struct Dialect {
 impl Dialect {
     /// The JSON of the simulators.
     pub fn of_simulators(own: Id, peers: &[Id]) -> Self {
-        let decoder = Decoder::new(own, peers.iter().copied());
+        let decoder = Decoder::new(own, peers.iter().copied()).with_checksums();
         Self { decoder: Box::new(decoder), encoder: Box::new(Simulators::new(own)) }
     }
 }
@@ -81,7 +81,7 @@ impl Simulators {
 
 impl Encode for Simulators {
     fn peer(&self, buffer: &mut Vec<u8>, to: Id, leader: Option<Id>, messages: &[Message]) {
-        wire::encode_peer(buffer, self.own, to, leader, messages);
+        wire::encode_sealed(buffer, self.own, to, leader, messages);
     }
 
     fn response(&self, buffer: &mut Vec<u8>, response: &Response) {
@@ -100,6 +100,6 @@ impl Encode for Simulators {
     }
 
     fn envelope_bytes(&self) -> usize {
-        0
+        CHECKSUM_BYTES
     }
 }

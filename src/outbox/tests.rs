@@ -6,7 +6,7 @@ use super::*;
 use crate::exchange::Inbound;
 use crate::replication::RelayEntries;
 use crate::testkit::{self, CLIENT, FAIL, REDIRECT, STORED, append_response, id, noops, response, value};
-use crate::wire::{Decoder, message_len_at_most};
+use crate::wire::{CHECKSUM_BYTES, Decoder, message_len_at_most};
 
 const LIMIT: usize = 1_000;
 
@@ -44,16 +44,17 @@ fn answer(mid: &str, outcome: Outcome) -> Outbound {
     Outbound::Client(response(CLIENT, mid, outcome))
 }
 
-/// All datagrams of an outbox into which these are pushed, none beyond the limit.
+/// All datagrams of an outbox into which these are pushed. None is beyond the limit, which leaves out
+/// their checksums.
 pub(super) fn datagrams(
     limit: usize,
     outbound: impl IntoIterator<Item = Outbound>,
 ) -> (Vec<Vec<u8>>, Counts) {
-    let mut outbox = Outbox::new(id(0), limit, true);
+    let mut outbox = Outbox::new(id(0), limit + CHECKSUM_BYTES, true);
     outbound.into_iter().for_each(|outbound| outbox.push(outbound));
     let (mut buffer, mut datagrams) = (Vec::new(), Vec::new());
     while outbox.next(&mut buffer).is_some() {
-        assert!(buffer.len() <= limit, "{} bytes", buffer.len());
+        assert!(buffer.len() <= limit + CHECKSUM_BYTES, "{} bytes", buffer.len());
         datagrams.push(buffer.clone());
     }
     assert!(outbox.peers.values().all(|pending| pending.messages.is_empty()) && outbox.order.is_empty());

@@ -90,7 +90,10 @@ impl Cluster {
             trace: Trace::new(traced, plan.replicas),
             recovery_us: None,
             queue: Queue::default(),
-            decoders: ids.iter().map(|&own| Decoder::new(own, ids.iter().copied())).collect(),
+            decoders: ids
+                .iter()
+                .map(|&own| Decoder::new(own, ids.iter().copied()).with_checksums())
+                .collect(),
             held: Vec::new(),
             requester: Requester::new(plan.workload.poll_us),
             traffic: Traffic::default(),

@@ -17,6 +17,7 @@ use crate::operation::Operation;
 use crate::replica::APPLIED_AT_ONCE;
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 use crate::tuning::{Detection, Reads, Topology, Tuning};
+use crate::wire::CHECKSUM_BYTES;
 
 /// From no choice to all of them: each row adds one choice.
 pub const LADDER: [(&str, Tuning); 10] = {
@@ -155,7 +156,7 @@ impl Experiment {
                 echo_us: 0,
                 wire: false,
                 reorder: false,
-                max_datagram: SEQPACKET_MAX_DATAGRAM,
+                max_datagram: SEQPACKET_MAX_DATAGRAM - CHECKSUM_BYTES,
                 stage_us: self.stage_us,
             },
             storage: Storage::Memory,

@@ -97,7 +97,7 @@ impl Recorder {
         messages: &[Message],
     ) -> MessageNumber {
         let mut body = std::mem::take(&mut self.body);
-        wire::encode_peer(&mut body, from, to, leader, messages);
+        wire::encode_sealed(&mut body, from, to, leader, messages);
         let number = self.message(now, from, to, &String::from_utf8_lossy(&body));
         self.body = body;
         number

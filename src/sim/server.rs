@@ -20,7 +20,7 @@ use crate::outbox::{Datagram, Outbox};
 use crate::replica::{Effect, Options, Replica};
 use crate::replication::{Body, Entry, Node, Persist};
 use crate::tuning::Detection;
-use crate::wire::Limits;
+use crate::wire::{CHECKSUM_BYTES, Limits};
 
 /// The greatest number of inputs in a batch, as in the pipeline.
 const MAX_BATCH: usize = 256;
@@ -389,7 +389,7 @@ impl Server {
     }
 }
 
-/// An empty outbox.
+/// An empty outbox for datagrams that are not longer without their checksums.
 fn outbox(options: &Options, max_datagram: usize) -> Outbox {
-    Outbox::new(options.own, max_datagram, options.tuning.coalesce)
+    Outbox::new(options.own, max_datagram + CHECKSUM_BYTES, options.tuning.coalesce)
 }

@@ -19,6 +19,8 @@ use simd_json::prelude::*;
 use simd_json::tape::{Array, Object, Value};
 use simd_json::{Buffers, ErrorType, Tape};
 
+use super::checksum;
+use super::encode::encode_peer;
 use super::kind;
 use super::size::escaped_len;
 use crate::bytes::Bytes;
@@ -97,6 +99,9 @@ pub enum Malformed {
     /// Nested deeper than [`MAX_NESTING`], or a bundle within a bundle.
     #[error("nested too deep")]
     Nested,
+    /// A replica's message has changed on its way: its checksum is another one, or missing.
+    #[error("wrong checksum")]
+    Damaged,
     /// Binary content that is refused.
     #[error(transparent)]
     Binary(#[from] codec::Malformed),
@@ -106,6 +111,7 @@ pub enum Malformed {
 pub struct Decoder {
     own: Id,
     peers: BTreeSet<Id>,
+    wants_checksums: bool,
     buffers: Buffers,
     tape: Option<Tape<'static>>, // empty; only its allocation is of interest
 }
@@ -114,7 +120,14 @@ impl Decoder {
     /// A decoder for the replica `own`, which takes peer messages only from `peers`.
     pub fn new(own: Id, peers: impl IntoIterator<Item = Id>) -> Self {
         let peers = peers.into_iter().filter(|&peer| peer != own).collect();
-        Self { own, peers, buffers: Buffers::with_max_depth(4096, MAX_NESTING), tape: None }
+        let buffers = Buffers::with_max_depth(4096, MAX_NESTING);
+        Self { own, peers, wants_checksums: false, buffers, tape: None }
+    }
+
+    /// The same, but it takes a peer message only with the checksum of
+    /// [`encode_sealed`](super::encode_sealed).
+    pub fn with_checksums(self) -> Self {
+        Self { wants_checksums: true, ..self }
     }
 
     /// Decodes one datagram and appends its messages to `out`, in order: more than one if it is a
@@ -130,10 +143,11 @@ impl Decoder {
         if datagram.trim_ascii().is_empty() {
             return Err(Malformed::Empty);
         }
+        let is_intact = !self.wants_checksums || checksum::is_right(datagram);
         let mut tape = self.tape.take().unwrap_or_else(Tape::null).reset();
         let before = out.len();
         let result = match simd_json::fill_tape(datagram, &mut self.buffers, &mut tape) {
-            Ok(()) => self.read(tape.as_value(), out),
+            Ok(()) => self.read(tape.as_value(), is_intact, out),
             Err(error) => Err(match error.error() {
                 ErrorType::DepthLimitExceeded => Malformed::Nested,
                 _ => Malformed::NotJson,
@@ -146,12 +160,13 @@ impl Decoder {
         result
     }
 
-    fn read(&self, value: Value<'_, '_>, out: &mut Vec<Inbound>) -> Result<(), Malformed> {
+    /// `is_intact` says that no peer's message can have changed on its way.
+    fn read(&self, value: Value<'_, '_>, is_intact: bool, out: &mut Vec<Inbound>) -> Result<(), Malformed> {
         let message = value.as_object().ok_or(Malformed::NotAnObject)?;
         let [src, dst, leader, kind] = pick(&message, ["src", "dst", "leader", "type"]);
         let src = src.id()?.ok_or(Malformed::BadField("src"))?;
         let dst = dst.id()?;
-        leader.id()?;
+        let leader = leader.id()?;
         let kind = kind.text()?;
         if dst.is_some_and(|dst| dst != self.own) {
             return Err(Malformed::NotForUs);
@@ -166,11 +181,28 @@ impl Decoder {
         if !self.peers.contains(&src) {
             return Err(Malformed::UnknownSender);
         }
+        let before = out.len();
+        self.read_peers(&message, kind, src, out)?;
+        if is_intact || self.says(&message, src, leader, &out[before..]) {
+            Ok(())
+        } else {
+            Err(Malformed::Damaged)
+        }
+    }
+
+    /// The messages of a replica: one, or those of a bundle.
+    fn read_peers(
+        &self,
+        message: &Object<'_, '_>,
+        kind: &str,
+        src: Id,
+        out: &mut Vec<Inbound>,
+    ) -> Result<(), Malformed> {
         if kind != kind::BUNDLE {
-            out.push(Inbound::Peer { from: src, message: self.read_peer(&message, kind, src)? });
+            out.push(Inbound::Peer { from: src, message: self.read_peer(message, kind, src)? });
             return Ok(());
         }
-        let [parts] = pick(&message, ["messages"]);
+        let [parts] = pick(message, ["messages"]);
         let parts = parts.list()?;
         if parts.is_empty() {
             return Err(Malformed::BadField("messages"));
@@ -185,6 +217,19 @@ impl Decoder {
             out.push(Inbound::Peer { from: src, message: self.read_peer(&part, kind, src)? });
         }
         Ok(())
+    }
+
+    /// Whether the checksum of an object is that of these messages, however the object is written.
+    fn says(&self, object: &Object<'_, '_>, src: Id, leader: Option<Id>, read: &[Inbound]) -> bool {
+        let [crc] = pick(object, ["crc"]);
+        let message = |inbound: &Inbound| match inbound {
+            Inbound::Peer { message, .. } => Some(message.clone()),
+            _ => None,
+        };
+        let messages: Vec<Message> = read.iter().filter_map(message).collect();
+        let mut again = Vec::new();
+        encode_peer(&mut again, src, self.own, leader, &messages);
+        crc.text().is_ok_and(|digits| checksum::is_of(digits, &again))
     }
 
     fn is_replica(&self, id: Id) -> bool {

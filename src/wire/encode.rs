@@ -13,6 +13,7 @@ use raft::message::{
     Acknowledgement, AppendEntriesResponse, AppendOutcome, InstallSnapshot, RelayEntriesResponse,
 };
 
+use super::checksum;
 use super::kind;
 use super::size::{base64_len, clamp_time, has_escapes, plain_set};
 use crate::command::Proposal;
@@ -37,6 +38,29 @@ pub fn encode_peer(buffer: &mut Vec<u8>, src: Id, dst: Id, leader: Option<Id>, m
         }
     }
     json.raw("}");
+}
+
+/// The same with a checksum at the end, by which the receiver sees that the network has changed it.
+pub fn encode_sealed(buffer: &mut Vec<u8>, src: Id, dst: Id, leader: Option<Id>, messages: &[Message]) {
+    encode_peer(buffer, src, dst, leader, messages);
+    checksum::append(buffer);
+}
+
+/// The `type` of a datagram with these messages.
+pub fn kind_of(messages: &[Message]) -> &'static str {
+    let [message] = messages else { return kind::BUNDLE };
+    match message.body {
+        Body::RequestVote(_) => kind::REQUEST_VOTE,
+        Body::RequestVoteResponse(_) => kind::REQUEST_VOTE_RESPONSE,
+        Body::AppendEntries(_) => kind::APPEND_ENTRIES,
+        Body::AppendEntriesResponse(_) => kind::APPEND_ENTRIES_RESPONSE,
+        Body::InstallSnapshot(_) => kind::INSTALL_SNAPSHOT,
+        Body::LogTail(_) => kind::LOG_TAIL,
+        Body::StaleTerm => kind::STALE_TERM,
+        Body::TimeoutNow => kind::TIMEOUT_NOW,
+        Body::RelayEntries(_) => kind::RELAY_ENTRIES,
+        Body::RelayEntriesResponse(_) => kind::RELAY_ENTRIES_RESPONSE,
+    }
 }
 
 /// Writes the answer of `src` to a client.
@@ -97,10 +121,10 @@ impl<'a> Json<'a> {
     }
 
     fn message(&mut self, message: &Message) {
+        self.kind(kind_of(std::slice::from_ref(message)));
+        self.number("term", message.term);
         match &message.body {
             Body::RequestVote(vote) => {
-                self.kind(kind::REQUEST_VOTE);
-                self.number("term", message.term);
                 self.flag("pre_vote", vote.pre_vote);
                 self.number("campaign", vote.campaign);
                 self.number("last_log_index", vote.last_log_index);
@@ -110,52 +134,21 @@ impl<'a> Json<'a> {
                 }
             }
             Body::RequestVoteResponse(answer) => {
-                self.kind(kind::REQUEST_VOTE_RESPONSE);
-                self.number("term", message.term);
                 self.flag("pre_vote", answer.pre_vote);
                 self.number("campaign", answer.campaign);
                 self.flag("granted", answer.granted);
             }
-            Body::AppendEntries(append) => {
-                self.kind(kind::APPEND_ENTRIES);
-                self.number("term", message.term);
-                self.append_entries(append);
-            }
-            Body::AppendEntriesResponse(answer) => {
-                self.kind(kind::APPEND_ENTRIES_RESPONSE);
-                self.number("term", message.term);
-                self.append_entries_response(answer);
-            }
-            Body::InstallSnapshot(install) => {
-                self.kind(kind::INSTALL_SNAPSHOT);
-                self.number("term", message.term);
-                self.install_snapshot(install);
-            }
+            Body::AppendEntries(append) => self.append_entries(append),
+            Body::AppendEntriesResponse(answer) => self.append_entries_response(answer),
+            Body::InstallSnapshot(install) => self.install_snapshot(install),
             Body::LogTail(tail) => {
-                self.kind(kind::LOG_TAIL);
-                self.number("term", message.term);
                 self.number("prev_log_index", tail.prev_log_index);
                 self.number("prev_log_term", tail.prev_log_term);
                 self.list("entries", &tail.entries, Self::entry);
             }
-            Body::StaleTerm => {
-                self.kind(kind::STALE_TERM);
-                self.number("term", message.term);
-            }
-            Body::TimeoutNow => {
-                self.kind(kind::TIMEOUT_NOW);
-                self.number("term", message.term);
-            }
-            Body::RelayEntries(relay) => {
-                self.kind(kind::RELAY_ENTRIES);
-                self.number("term", message.term);
-                self.relay_entries(relay);
-            }
-            Body::RelayEntriesResponse(answer) => {
-                self.kind(kind::RELAY_ENTRIES_RESPONSE);
-                self.number("term", message.term);
-                self.relay_entries_response(answer);
-            }
+            Body::StaleTerm | Body::TimeoutNow => {}
+            Body::RelayEntries(relay) => self.relay_entries(relay),
+            Body::RelayEntriesResponse(answer) => self.relay_entries_response(answer),
         }
     }
 

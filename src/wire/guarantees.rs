@@ -8,6 +8,8 @@
 //! * An accepted message is within the bounds that everything behind `wire` relies on.
 //! * A peer's message, written again, takes no more bytes than it came in, and no more than
 //!   predicted. The decoder then reads it as the same message.
+//! * With checksums it accepts no other message than without. It accepts each peer's message that is
+//!   written again with its checksum.
 //! * The decoder remembers nothing: after any datagram it reads the next one like a new decoder.
 
 use std::collections::BTreeSet;
@@ -16,7 +18,7 @@ use raft::message::{Acknowledgement, AppendOutcome, RequestVote};
 use raft::types::{EntryId, Index, MAX_NUMBER, Term};
 
 use super::decode::{Decoder, MAX_ENTRY_MID_BYTES, MAX_MID_BYTES, Malformed};
-use super::encode::encode_peer;
+use super::encode::{encode_peer, encode_sealed};
 use super::size::{BUNDLE_ENVELOPE_BYTES, message_len_at_most};
 use crate::dialect::Decode;
 use crate::exchange::Inbound;
@@ -44,6 +46,8 @@ pub fn check(datagram: &[u8]) {
     let result = read(&mut decoder, datagram);
     assert_eq!(read(&mut decoder, &good_datagram).as_ref(), Ok(&good), "after {result:?}");
     assert_eq!(read(&mut decoder, datagram), result, "the second time");
+    let strict = read(&mut decoder.with_checksums(), datagram);
+    assert!(strict.is_err() || strict == result, "{strict:?} instead of {result:?}");
     if let Ok(said) = result {
         check_accepted(datagram, &said);
     }
@@ -107,6 +111,10 @@ fn check_accepted(datagram: &[u8], said: &[Inbound]) {
     let predicted: usize = messages.iter().map(message_len_at_most).sum();
     assert!(again.len() <= BUNDLE_ENVELOPE_BYTES + predicted, "{} bytes, not {predicted}", again.len());
     assert_eq!(read(&mut Decoder::new(OWN, PEERS), &again).as_deref(), Ok(said), "written and read again");
+    let mut sealed = Vec::new();
+    encode_sealed(&mut sealed, sender, OWN, None, &messages);
+    let mut strict = Decoder::new(OWN, PEERS).with_checksums();
+    assert_eq!(read(&mut strict, &sealed).as_deref(), Ok(said), "with a checksum");
 }
 
 fn sender(said: &[Inbound]) -> Id {

@@ -21,6 +21,8 @@
 //! | `relay_entries_response` | `term`, `sent_at`, `match_index`, `acknowledged` |
 //! | `bundle` | `messages`: several of the ten above, each without `src`, `dst` and `leader` |
 //!
+//! Under the simulators the messages of replicas end with a checksum, the key `crc`.
+//!
 //! An entry is a list, because there are many of them: `[index, term]` when it is a no-op,
 //! `[index, term, at, client, MID, key, value]` when it sets a key, and
 //! `[index, term, at, client, MID, command]` when it is any other command. A command that a leader
@@ -28,6 +30,7 @@
 //! milliseconds. The entry states its index, although that follows from `prev_log_index`: so the
 //! receiver notices when a sender has joined entries that do not belong together.
 
+mod checksum;
 mod decode;
 mod encode;
 #[cfg(any(test, feature = "fuzz"))]
@@ -39,9 +42,10 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+pub use checksum::CHECKSUM_BYTES;
 pub(crate) use decode::is_answerable;
 pub use decode::{Decoder, MAX_ENTRY_MID_BYTES, MAX_MID_BYTES, MAX_NESTING, MAX_RECEIVED_BYTES, Malformed};
-pub use encode::{encode_hello, encode_peer, encode_response};
+pub use encode::{encode_hello, encode_peer, encode_response, encode_sealed, kind_of};
 pub use size::{BUNDLE_ENVELOPE_BYTES, Form, Limits, MESSAGE_ENVELOPE_BYTES, entry_len, message_len_at_most};
 
 /// The values of `type`, spelled once for both directions.

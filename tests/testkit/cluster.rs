@@ -10,7 +10,7 @@ use kvstore::replica::{LogLimits, Options, Replica, Saved};
 use kvstore::request::{Outcome, Request, Response};
 use kvstore::transport::SEQPACKET_MAX_DATAGRAM;
 use kvstore::tuning::Tuning;
-use kvstore::wire::Limits;
+use kvstore::wire::{CHECKSUM_BYTES, Limits};
 
 use super::{STORED, id};
 
@@ -74,7 +74,8 @@ impl Cluster {
         let replica = |own| {
             let peers = (0..size).filter(|&peer| peer != own).map(id).collect();
             let options = change(Options::new(id(own), peers, u64::from(own)));
-            let limits = Limits::new(SEQPACKET_MAX_DATAGRAM, options.tuning.topology, options.peers.len());
+            let max_message = SEQPACKET_MAX_DATAGRAM - CHECKSUM_BYTES;
+            let limits = Limits::new(max_message, options.tuning.topology, options.peers.len());
             (id(own), Replica::new(&options, limits, Saved::default(), 0))
         };
         Self {

@@ -33,7 +33,7 @@ impl Cluster {
             Datagram::Peer { to, leader, messages } => {
                 self.invariants.check_datagram(self.now, at, &messages)?;
                 let bytes = self.scales.as_mut().map_or(0, |scales| {
-                    wire::encode_peer(scales, self.servers[at].id(), to, leader, &messages);
+                    wire::encode_sealed(scales, self.servers[at].id(), to, leader, &messages);
                     scales.len()
                 });
                 self.traffic.note_datagram(&messages, bytes);
@@ -76,7 +76,7 @@ impl Cluster {
             return messages.into_iter().map(|message| Inbound::Peer { from, message }).collect();
         }
         let (mut bytes, mut arrived) = (Vec::new(), Vec::new());
-        wire::encode_peer(&mut bytes, from, to, leader, &messages);
+        wire::encode_sealed(&mut bytes, from, to, leader, &messages);
         let decoded = self.decoders[usize::from(to.number())].decode(&mut bytes, &mut arrived);
         assert_eq!(decoded, Ok(()), "a replica refuses what another one wrote");
         arrived

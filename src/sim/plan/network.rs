@@ -27,7 +27,7 @@ pub struct Network {
     pub wire: bool,
     /// Whether messages of one pair may overtake each other.
     pub reorder: bool,
-    /// The longest datagram, in bytes.
+    /// The longest datagram, in bytes, without its checksum.
     pub max_datagram: usize,
     /// The least and the greatest time that a stage of the pipeline takes to wake up and work.
     pub stage_us: (Micros, Micros),

@@ -13,6 +13,7 @@ use crate::sim::plan::{
 };
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 use crate::tuning::Tuning;
+use crate::wire::CHECKSUM_BYTES;
 
 /// The least and the greatest time of a sync with `persist`, as on a disk in good health.
 const SYNC_US: (Micros, Micros) = (50, 500);
@@ -217,7 +218,7 @@ impl Scenario {
                 echo_us: 0,
                 wire: false,
                 reorder: self.reorder,
-                max_datagram: SEQPACKET_MAX_DATAGRAM,
+                max_datagram: SEQPACKET_MAX_DATAGRAM - CHECKSUM_BYTES,
                 stage_us: STAGE_US,
             },
             storage: if self.persist { Storage::Disk { sync_us: SYNC_US } } else { Storage::Memory },
