@@ -192,3 +192,46 @@ fn trace_file_that_cannot_be_written_is_refused() {
     assert_eq!((code, stdout.as_str()), (2, ""));
     assert!(stderr.contains("/no/such/file: No such file"), "{stderr}");
 }
+
+#[test]
+fn unknown_event_is_refused_with_the_nearest_name() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("my.json");
+    let scenario =
+        r#"{"lifetime": 9, "replicas": 3, "requests": 9, "events": [{"type": "flop", "time": 1}]}"#;
+    std::fs::write(&file, scenario).expect("written");
+    let (code, stdout, stderr) = explore(&["--scenario", file.to_str().expect("UTF-8")]);
+    assert_eq!((code, stdout.as_str(), stderr.lines().count()), (2, "", 1), "{stderr}");
+    let key = format!("explore: {}: events[0].type: \"flop\": must be one of kill_leader, ", file.display());
+    assert!(stderr.starts_with(&key) && stderr.ends_with("; did you mean flap?\n"), "{stderr}");
+}
+
+#[test]
+fn fault_whose_condition_is_never_met_is_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("my.json");
+    let event = r#"{"type": "kill_leader", "when": {"on": "message_sent", "message": "unheard_of"}}"#;
+    let scenario = format!(r#"{{"lifetime": 9, "replicas": 3, "requests": 9, "events": [{event}]}}"#);
+    std::fs::write(&file, scenario).expect("written");
+    let (code, lines) = recorded(&["--scenario", file.to_str().expect("UTF-8"), "--seed", "1"]);
+    let never = "fault 0 never happened: when message_sent unheard_of: the leader is down";
+    assert_eq!(code, 0);
+    assert!(lines.iter().any(|line| line[2] == "note" && line[3]["text"] == never), "{lines:?}");
+}
+
+#[test]
+fn trace_file_has_the_text_of_each_damaged_message_before_its_delivery() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("my.json");
+    std::fs::write(&file, r#"{"lifetime": 9, "replicas": 3, "requests": 90, "corrupt": 0.3}"#)
+        .expect("written");
+    let (_, lines) = recorded(&["--scenario", file.to_str().expect("UTF-8"), "--seed", "1"]);
+    let mut changed = 0;
+    for pair in lines.windows(2).filter(|pair| pair[0][0] == "c") {
+        changed += 1;
+        assert_eq!((&pair[1][0], &pair[1][2]), (&"d".into(), &pair[0][2]), "{pair:?}");
+        let sent = lines.iter().find(|line| line[0] == "m" && line[2] == pair[0][2]).expect("it was sent");
+        assert_ne!(pair[0][3].as_str(), Some(sent[5].to_string().as_str()));
+    }
+    assert!(changed > 10, "{changed}");
+}

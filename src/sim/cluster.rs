@@ -4,7 +4,10 @@
 
 mod routing;
 
+use std::io;
+
 use fastrand::Rng;
+use raft::types::Term;
 use serde_json::json;
 
 use super::bugs::Bug;
@@ -15,12 +18,12 @@ use super::invariants::{Before, Invariants, Observation, Violation};
 use super::leadership::LeadershipTransfers;
 use super::liveness;
 use super::network::Network;
-use super::plan::{Plan, Storage};
+use super::plan::{Condition, Plan, Storage};
 use super::queue::{Event, Queue};
 use super::recorder::{Heading, MessageNumber, Recorder};
 use super::requester::Requester;
 use super::server::Server;
-use super::trace::Trace;
+use super::trace::{Place, Trace};
 use super::traffic::Traffic;
 use super::transfers::Transfers;
 use super::wall_clock;
@@ -30,9 +33,7 @@ use crate::micros::Micros;
 use crate::replica::{Effect, Options};
 use crate::request::Response;
 use crate::wire::Decoder;
-
-/// A datagram on a link that a fault holds: its sender, receiver, number and messages.
-type Held = (usize, usize, MessageNumber, Vec<Inbound>);
+use routing::Parcel;
 
 /// A cluster, its clients, and the network between them.
 pub struct Cluster {
@@ -49,13 +50,14 @@ pub struct Cluster {
     pub(super) recovery_us: Option<Micros>, // how long a healthy majority took to acknowledge a put
     queue: Queue,
     decoders: Vec<Decoder>, // used if the plan encodes datagrams
-    held: Vec<Held>,
+    held: Vec<Parcel>,      // on links that faults hold
     requester: Requester,
     pub(super) traffic: Traffic,
     transfers: Transfers,
     leadership: LeadershipTransfers,
     pub(super) elected_at: Vec<Micros>, // when a replica began to lead, in order
-    scales: Option<Vec<u8>>,            // holds each encoded datagram if bytes are counted
+    last_leader: Option<usize>,
+    scales: Option<Vec<u8>>, // holds each encoded datagram if bytes are counted
 }
 
 impl Cluster {
@@ -66,6 +68,7 @@ impl Cluster {
         let mut rng = root.fork();
         let network = Network::new(plan.network, plan.replicas, root.fork());
         let clients = Clients::new(plan.workload, plan.replicas, root.fork());
+        let network = network.with_links(plan.links.clone(), root.fork());
         let ids: Vec<Id> = (0..plan.replicas).filter_map(|n| Id::new(n as u16)).collect();
         let state_machine = plan.bounds.settings();
         let server = |(n, &own): (usize, &Id)| {
@@ -100,6 +103,7 @@ impl Cluster {
             transfers: Transfers::default(),
             leadership: LeadershipTransfers::default(),
             elected_at: Vec::new(),
+            last_leader: None,
             scales: None,
             rng: rng.fork(),
             plan,
@@ -127,6 +131,9 @@ impl Cluster {
     /// The first rule that was broken.
     pub fn run(&mut self) -> Result<(), Violation> {
         self.run_until(self.plan.lifetime_us)?;
+        for unmet in self.unmet() {
+            self.trace.say(self.now, Place::Network, || unmet);
+        }
         if let Some(liveness) = self.plan.liveness.clone() {
             liveness::run(self, &liveness)?;
         }
@@ -168,8 +175,8 @@ impl Cluster {
     }
 
     /// From now on the cluster records a trace for a file.
-    pub(super) fn record(&mut self, bug: Option<Bug>, heading: &Heading) {
-        self.trace.recorder = Some(Recorder::new(&self.plan, bug, &self.clients, heading));
+    pub(super) fn record(&mut self, bug: Option<Bug>, heading: &Heading, file: Box<dyn io::Write>) {
+        self.trace.recorder = Some(Recorder::new(&self.plan, bug, &self.clients, heading, file));
     }
 
     /// Records the links that faults cut now, because some have changed.
@@ -249,7 +256,9 @@ impl Cluster {
                 self.follow(follows);
             }
             Event::Response { from, response, message } => return self.respond(from, &response, message),
-            Event::Deliver { from, to, inputs, message } => self.deliver(from, to, inputs, message),
+            Event::Deliver { from, to, inputs, message, changed } => {
+                self.deliver((from, to), inputs, message, changed);
+            }
             Event::Batch { at, life } if self.lives(at, life) => return self.batch(at),
             Event::Transmit { at, life } if self.lives(at, life) => return self.transmit(at),
             Event::Release { at, life } if self.lives(at, life) => {
@@ -261,7 +270,9 @@ impl Cluster {
             Event::Saved { at, life, number } if self.lives(at, life) => self.end_stage(at, number),
             Event::Batch { .. } | Event::Transmit { .. } | Event::Release { .. } => {}
             Event::Wake { .. } | Event::Synced { .. } | Event::Saved { .. } => {}
-            Event::Fault(number) => self.begin_fault(number),
+            Event::Fault(number) => return self.begin_fault(number),
+            Event::Met(number) => return self.meet(number),
+            Event::Turn(number) => self.turn(number),
             Event::Undo(number) => return self.end_fault(number),
         }
         Ok(())
@@ -295,7 +306,7 @@ impl Cluster {
             message
         });
         if !lost {
-            let at = self.now + self.network.delay_us();
+            let at = self.now + self.network.delay_from_client_us(to);
             self.schedule(at, Event::Request { to, number, message });
         }
     }
@@ -358,8 +369,17 @@ impl Cluster {
 
     // The stages of a replica.
 
-    fn deliver(&mut self, from: usize, to: usize, inputs: Vec<Inbound>, message: MessageNumber) {
-        if !self.arrives_at(to, message) {
+    fn deliver(
+        &mut self,
+        (from, to): (usize, usize),
+        inputs: Vec<Inbound>,
+        message: MessageNumber,
+        changed: Option<String>,
+    ) {
+        if let Some(changed) = changed.filter(|_| self.servers[to].replica().is_some()) {
+            self.trace.damage(self.now, (from, to), message, &changed);
+        }
+        if !self.arrives_at(to, message) || inputs.is_empty() {
             return;
         }
         for input in inputs {
@@ -405,13 +425,9 @@ impl Cluster {
         self.coverage.note(&moment, self.invariants.knowledge());
         self.coverage.transfers_resumed += self.transfers.note(&moment);
         self.coverage.leaderships_transferred += u64::from(self.leadership.note(&moment));
-        if !before.led && moment.node().is_leader() {
-            self.elected_at.push(self.now);
-            if let Some(recorder) = &mut self.trace.recorder {
-                let (leader, term) =
-                    (self.servers[at].id().to_string(), moment.node().hard_state().current_term);
-                recorder.event(self.now, "leader", &json!({ "replica": leader, "by": leader, "term": term }));
-            }
+        let (leads, term) = (moment.node().is_leader(), moment.node().hard_state().current_term);
+        if leads && !before.led {
+            self.note_leader(at, term);
         }
         let strike = self.strike_on(at, &before, &effects);
         self.perform(at, effects);
@@ -425,6 +441,18 @@ impl Cluster {
             }
         }
         Ok(())
+    }
+
+    /// A replica begins to lead.
+    fn note_leader(&mut self, at: usize, term: Term) {
+        self.elected_at.push(self.now);
+        if let Some(recorder) = &mut self.trace.recorder {
+            let leader = self.servers[at].id().to_string();
+            recorder.event(self.now, "leader", &json!({ "replica": leader, "by": leader, "term": term }));
+        }
+        if self.last_leader.replace(at) != Some(at) {
+            self.occur(|on| *on == Condition::LeaderChanged);
+        }
     }
 
     fn perform(&mut self, at: usize, effects: Vec<Effect>) {

@@ -1,17 +1,13 @@
 //! The faults of the plan: each fault begins at its time, and its effects end with it.
 
 use super::cluster::Cluster;
+use super::conditions::Waiting;
 use super::disk::Trouble;
-use super::invariants::{Before, Violation};
-use super::plan::{FaultKind, Shape, Storage, Target, Trigger};
+use super::invariants::Violation;
+use super::plan::{Condition, FaultKind, Storage, Target, Trigger};
 use super::queue::Event;
 use super::trace::Place;
-use crate::exchange::Outbound;
 use crate::micros::Micros;
-use crate::outbox::Datagram;
-use crate::replica::{Effect, Replica};
-use crate::replication::Body;
-use crate::request::Outcome;
 
 /// A tenth of the rate.
 const SLOW_CLOCK_PPM: i64 = -900_000;
@@ -19,8 +15,9 @@ const SLOW_CLOCK_PPM: i64 = -900_000;
 /// The state of a run's faults.
 #[derive(Debug)]
 pub(super) struct Faults {
-    undo: Vec<Option<Undo>>,      // of each current fault
-    armed: Vec<(usize, Trigger)>, // faults that wait for their trigger
+    pub(super) undo: Vec<Option<Undo>>,      // of each current fault
+    pub(super) armed: Vec<(usize, Trigger)>, // faults that wait for their trigger
+    pub(super) waiting: Vec<Waiting>,        // faults that wait for an occurrence
 }
 
 /// The way to end a fault.
@@ -36,41 +33,74 @@ pub(super) enum Undo {
     Release(Vec<(usize, usize)>),
     EndLoss(f64),
     EndDelay(usize, Micros),
+    EndFlap { at: usize, is_cut: bool },
+    EndSlow(usize, Micros),
 }
 
 impl Faults {
     pub(super) fn new(count: usize) -> Self {
-        Self { undo: (0..count).map(|_| None).collect(), armed: Vec::new() }
+        Self { undo: (0..count).map(|_| None).collect(), armed: Vec::new(), waiting: Vec::new() }
     }
 
     /// Forgets all faults: no end and no trigger of a fault has an effect any more.
     pub(super) fn forget(&mut self) {
         self.undo.iter_mut().for_each(|undo| *undo = None);
         self.armed.clear();
+        self.waiting.clear();
     }
 }
 
 impl Cluster {
-    pub(super) fn begin_fault(&mut self, number: usize) {
-        let fault = self.plan.faults[number].clone();
-        self.trace.say(self.now, Place::Network, || format!("fault {number}: {}", fault.kind));
+    /// The time of a fault is there.
+    ///
+    /// # Errors
+    ///
+    /// A rule that is broken by it.
+    pub(super) fn begin_fault(&mut self, number: usize) -> Result<(), Violation> {
+        let kind = self.plan.faults[number].kind.clone();
+        self.trace.say(self.now, Place::Network, || format!("fault {number}: {kind}"));
         self.coverage.faults += 1;
-        if let FaultKind::CrashOn(trigger) = fault.kind {
-            self.faults.armed.push((number, trigger));
-            return;
+        match kind {
+            FaultKind::When(when, _) => {
+                self.faults.waiting.push(Waiting::new(number, when));
+                Ok(())
+            }
+            kind => self.happen_now(number, &kind),
         }
-        let undo = self.inflict(&fault.kind);
-        self.undo_later(number, undo);
     }
 
-    fn undo_later(&mut self, number: usize, undo: Option<Undo>) {
+    /// A fault begins that waits for no occurrence any more.
+    ///
+    /// # Errors
+    ///
+    /// A rule that is broken by it.
+    pub(super) fn happen_now(&mut self, number: usize, kind: &FaultKind) -> Result<(), Violation> {
+        match kind {
+            FaultKind::CrashOn(trigger) => self.faults.armed.push((number, *trigger)),
+            FaultKind::EndPartitions => self.end_partitions()?,
+            FaultKind::Heal => self.heal_links()?,
+            _ => {
+                let undo = self.inflict(number, kind);
+                if undo.is_none() && matches!(kind, FaultKind::Flap(..) | FaultKind::Slow(..)) {
+                    self.trace.say(self.now, Place::Network, || format!("fault {number} has no replica"));
+                }
+                self.undo_later(number, undo);
+                if kind.is_partition() {
+                    self.occur(|on| *on == Condition::Partitioned);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn undo_later(&mut self, number: usize, undo: Option<Undo>) {
         self.faults.undo[number] = undo;
         if let Some(for_us) = self.plan.faults[number].for_us {
             self.schedule(self.now + for_us, Event::Undo(number));
         }
     }
 
-    fn inflict(&mut self, kind: &FaultKind) -> Option<Undo> {
+    fn inflict(&mut self, number: usize, kind: &FaultKind) -> Option<Undo> {
         let everybody = 0..self.servers.len();
         match *kind {
             FaultKind::Crash(target) => {
@@ -80,7 +110,7 @@ impl Cluster {
                 }
                 self.crash(at).then_some(Undo::Start(at))
             }
-            FaultKind::CrashOn(_) => None,
+            FaultKind::CrashOn(_) | FaultKind::EndPartitions | FaultKind::Heal | FaultKind::When(..) => None,
             FaultKind::Pause(target) => {
                 let at = self.resolve(target)?;
                 self.servers[at].paused += 1;
@@ -117,6 +147,10 @@ impl Cluster {
             FaultKind::Halve { with_leader } => Some(self.halve(with_leader)),
             FaultKind::Partial(shape, ref order) => Some(self.shape(shape, order)),
             FaultKind::Cut(from, to) => Some(self.cut(vec![(from, to)])),
+            FaultKind::OneWay => Some(self.split_one_way()),
+            FaultKind::Bridge => Some(self.bridge()),
+            FaultKind::Flap(target, period_us) => self.flap(number, target, period_us),
+            FaultKind::Slow(target, by_us) => self.slow_down(target, by_us),
             FaultKind::Isolate(target) => {
                 let at = self.resolve(target)?;
                 Some(self.divide(&[at]))
@@ -180,6 +214,8 @@ impl Cluster {
             }
             Undo::EndLoss(probability) => self.network.end_loss(probability),
             Undo::EndDelay(at, by_us) => self.network.end_delay(at, by_us),
+            Undo::EndFlap { at, is_cut } => self.end_flap(at, is_cut),
+            Undo::EndSlow(at, by_us) => self.speed_up(at, by_us),
         }
         Ok(())
     }
@@ -201,26 +237,6 @@ impl Cluster {
         Some(Undo::Start(at))
     }
 
-    fn resolve(&mut self, target: Target) -> Option<usize> {
-        match target {
-            Target::Replica(at) => (at < self.servers.len()).then_some(at),
-            Target::Leader => self.leader(),
-            Target::Follower => {
-                let leader = self.leader();
-                let is_follower = |&at: &usize| self.servers[at].replica().is_some() && Some(at) != leader;
-                let followers: Vec<usize> = (0..self.servers.len()).filter(is_follower).collect();
-                self.rng.choice(followers)
-            }
-        }
-    }
-
-    /// The leader of the latest term that has a leader.
-    pub(super) fn leader(&self) -> Option<usize> {
-        let nodes = self.servers.iter().map(|server| server.replica().map(Replica::node));
-        let leaders = nodes.enumerate().filter_map(|(at, node)| Some((at, node.filter(|n| n.is_leader())?)));
-        leaders.max_by_key(|(_, node)| node.hard_state().current_term).map(|(at, _)| at)
-    }
-
     /// Stops a replica at once; false if it is down already.
     pub(super) fn crash(&mut self, at: usize) -> bool {
         if self.servers[at].replica().is_none() {
@@ -235,6 +251,7 @@ impl Cluster {
         self.coverage.torn += u64::from(damage.torn);
         self.coverage.lost_snapshots += u64::from(damage.lost_snapshot);
         self.trace.say(self.now, Place::Replica(at), || format!("crashes ({damage})"));
+        self.occur(|on| *on == Condition::Killed);
         true
     }
 
@@ -244,7 +261,11 @@ impl Cluster {
             return Ok(());
         }
         self.coverage.restarts += 1;
-        self.start(at)
+        self.start(at)?;
+        if self.servers[at].replica().is_some() {
+            self.occur(|on| *on == Condition::Rejoined);
+        }
+        Ok(())
     }
 
     pub(super) fn resume(&mut self, at: usize) {
@@ -271,101 +292,4 @@ impl Cluster {
             self.schedule(self.now, Event::Transmit { at, life });
         }
     }
-
-    fn divide(&mut self, side: &[usize]) -> Undo {
-        let all = 0..self.servers.len();
-        let pairs = all.clone().flat_map(|from| all.clone().map(move |to| (from, to)));
-        self.cut(pairs.filter(|(from, to)| side.contains(from) != side.contains(to)).collect())
-    }
-
-    /// Only the pairs in this order that the shape joins hear each other.
-    fn shape(&mut self, shape: Shape, order: &[usize]) -> Undo {
-        let all = 0..self.servers.len();
-        let pairs = all.clone().flat_map(|from| all.clone().map(move |to| (from, to)));
-        let place = |at: usize| order.iter().position(|&other| other == at);
-        let is_cut = |&(from, to): &(usize, usize)| match (place(from), place(to)) {
-            (Some(one), Some(other)) => one != other && !shape.joins(one, other, order.len()),
-            _ => from != to,
-        };
-        self.cut(pairs.filter(is_cut).collect())
-    }
-
-    /// Puts just over half of the replicas on one side. Dead replicas are among them only where the
-    /// living do not suffice.
-    fn halve(&mut self, with_leader: bool) -> Undo {
-        let mut order: Vec<usize> = (0..self.servers.len()).collect();
-        self.rng.shuffle(&mut order);
-        order.sort_by_key(|&at| self.servers[at].replica().is_none());
-        match self.leader().filter(|_| with_leader) {
-            Some(leader) => order.sort_by_key(|&at| at != leader),
-            None => self.clients.forget_leader(),
-        }
-        order.truncate(self.servers.len() / 2 + 1);
-        self.divide(&order)
-    }
-
-    fn hold(&mut self, links: Vec<(usize, usize)>) -> Undo {
-        links.iter().for_each(|&(from, to)| self.network.hold(from, to));
-        Undo::Release(links)
-    }
-
-    pub(super) fn cut(&mut self, links: Vec<(usize, usize)>) -> Undo {
-        links.iter().for_each(|&(from, to)| self.network.cut(from, to));
-        self.record_links();
-        Undo::Mend(links)
-    }
-
-    /// The fault whose trigger this replica has just pulled, if one waits for it.
-    pub(super) fn strike_on(&mut self, at: usize, before: &Before, effects: &[Effect]) -> Option<usize> {
-        if self.faults.armed.is_empty() {
-            return None;
-        }
-        let node = self.servers[at].replica().map(Replica::node)?;
-        let begins = !before.led && node.is_leader();
-        let commits = before.led && node.is_leader() && node.commit_index() > before.commit_index;
-        let does = |trigger: Trigger| match trigger {
-            Trigger::Lead => begins,
-            Trigger::Commit => commits,
-            Trigger::Ack => effects.iter().any(|effect| self.acknowledges(effect)),
-            Trigger::Vote => effects.iter().any(votes),
-        };
-        let position = self.faults.armed.iter().position(|&(_, trigger)| does(trigger))?;
-        Some(self.faults.armed.remove(position).0)
-    }
-
-    /// Whether this effect tells a client that its write took effect.
-    fn acknowledges(&self, effect: &Effect) -> bool {
-        let Effect::Send(Outbound::Client(response)) = effect else { return false };
-        let asked = self.clients.asked(&response.id);
-        matches!(response.outcome, Outcome::Done(_))
-            && !response.outcome.is_declined()
-            && asked.is_some_and(|asked| !asked.request.command.is_read())
-    }
-
-    /// Sends only the message that the trigger is about, and stops the replica.
-    pub(super) fn trigger(&mut self, at: usize, number: usize) -> Result<(), Violation> {
-        let FaultKind::CrashOn(trigger) = self.plan.faults[number].kind else { return Ok(()) };
-        let mut left = usize::from(self.rng.bool());
-        self.servers[at].release();
-        while let Some(datagram) = self.servers[at].take_datagram() {
-            let leaves = match (trigger, &datagram) {
-                (Trigger::Ack, Datagram::Client(_)) | (Trigger::Vote, Datagram::Peer { .. }) => true,
-                (Trigger::Lead, Datagram::Peer { .. }) => std::mem::replace(&mut left, 0) > 0,
-                _ => false,
-            };
-            if leaves {
-                self.send(at, datagram)?;
-            }
-        }
-        let crashed = self.crash(at);
-        self.clients.forget_leader();
-        self.undo_later(number, crashed.then_some(Undo::Start(at)));
-        Ok(())
-    }
-}
-
-/// Whether this effect is a vote for another replica.
-fn votes(effect: &Effect) -> bool {
-    let Effect::Send(Outbound::Peer { message, .. }) = effect else { return false };
-    matches!(&message.body, Body::RequestVoteResponse(response) if response.granted && !response.pre_vote)
 }

@@ -9,7 +9,7 @@ use super::clients::Asked;
 use super::cluster::Cluster;
 use super::invariants::Violation;
 use super::operations::Operations;
-use super::plan::{Bounds, ClockOrigin, LogBounds, Network, Plan, Storage, Workload};
+use super::plan::{Bounds, ClockOrigin, Links, LogBounds, Network, Plan, Storage, Workload};
 use super::scenario::{CLIENTS, DELAY_US, STAGE_US};
 use super::traffic::Traffic;
 use crate::micros::Micros;
@@ -159,6 +159,7 @@ impl Experiment {
                 max_datagram: SEQPACKET_MAX_DATAGRAM - CHECKSUM_BYTES,
                 stage_us: self.stage_us,
             },
+            links: Links::default(),
             storage: Storage::Memory,
             clock_ppm: Vec::new(),
             clock_origin: ClockOrigin::Zero,

@@ -14,6 +14,7 @@
 //! | `disk` | a disk: log, snapshot, and the part of both that survives a crash |
 //! | `disks` | how long the disks take, and what follows when an operation ends or fails |
 //! | `network` | whether and when a message arrives |
+//! | `delays` | draws the delay of a message from a distribution |
 //! | `clock` | the clock of a replica, by which it measures spans of time |
 //! | `wall_clock` | the clocks that show the date |
 //! | `intents` | the requests of the clients, drawn before the run |
@@ -25,6 +26,11 @@
 //! | `history` | the history of the clients in the words of the judge |
 //! | `circle` | when a client repeats a request that every replica declines |
 //! | `faults` | each fault: how it begins and how it ends |
+//! | `conditions` | faults that wait for an occurrence |
+//! | `triggers` | crashes in the moment in which a replica does something |
+//! | `partitions` | links that are cut, by the shape of the partition |
+//! | `flaps` | a replica that loses and regains its links |
+//! | `targets` | the replicas that a fault hits |
 //! | `liveness` | a majority heals for good, and must make progress |
 //! | `invariants` | the rules that must always hold, one file each |
 //! | `coverage` | counts of the situations that runs reach |
@@ -47,7 +53,7 @@
 //!
 //! # The model
 //!
-//! Messages between replicas are lost, late, repeated or reordered. A cut stops them in one
+//! Messages between replicas are lost, late, repeated, reordered or damaged. A cut stops them in one
 //! direction or both, and a hold releases them all at once. A replica crashes between two batches
 //! and restarts with the snapshot and the log that its disk kept. The log may end in the middle of
 //! the unsynced changes, and a snapshot whose directory was not synced may be gone. A disk may be
@@ -55,8 +61,7 @@
 //! rates, and wall clocks differ, drift and jump. Clients share keys, lose messages, wait in vain,
 //! and repeat requests under the same name.
 //!
-//! Some faults are not modelled: disks that lie, messages that change on their way, and
-//! replicas that lie. Clocks do not drift further apart than the lease allows. No crash happens in
+//! Some faults are not modelled: disks that lie, and replicas that lie. Clocks do not drift further apart than the lease allows. No crash happens in
 //! the middle of a batch; to all other processes it looks like a crash before or after the batch.
 
 mod all_operations;
@@ -66,12 +71,15 @@ mod circle;
 pub mod clients;
 mod clock;
 pub mod cluster;
+mod conditions;
 pub mod coverage;
+mod delays;
 mod disk;
 mod disks;
 #[cfg(test)]
 mod failover;
 mod faults;
+mod flaps;
 mod history;
 mod intents;
 pub mod invariants;
@@ -82,6 +90,7 @@ pub mod measure;
 pub mod minimise;
 mod network;
 pub mod operations;
+mod partitions;
 pub mod plan;
 mod queue;
 pub mod recorder;
@@ -90,9 +99,11 @@ mod run;
 pub mod scenario;
 mod server;
 pub mod swarm;
+mod targets;
 pub mod trace;
 pub mod traffic;
 mod transfers;
+mod triggers;
 pub mod wall_clock;
 
 #[cfg(test)]

@@ -1,10 +1,20 @@
 //! A run as data, before it starts. A seed makes a plan ([`swarm`](super::swarm)), and so does a
 //! scenario file ([`scenario`](super::scenario)). A plan can be written to a file and read from
 //! one, and a shorter plan is made by leaving out faults.
+//!
+//! | file | job |
+//! |---|---|
+//! | `network` | the network: delays, losses, repetitions |
+//! | `links` | what its links do besides: delays of their own, bandwidth, changed bytes |
+//! | `faults` | the faults, and the replicas that they hit |
+//! | `when` | the occurrence that a fault waits for |
+//! | `check` | the rules for a plan that comes from a file |
 
 mod check;
 mod faults;
+mod links;
 mod network;
+mod when;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +25,11 @@ use crate::replica::{APPLIED_AT_ONCE, LogLimits};
 use crate::state_machine::{SessionLimits, Settings};
 use crate::tuning::Tuning;
 
-pub(super) use check::{MAX_VALUE_BYTES, check};
+pub(super) use check::{LEAST_PERIOD_US, MAX_VALUE_BYTES, check};
 pub use faults::{Fault, FaultKind, Shape, Target, Trigger};
+pub use links::{Distribution, End, LONGEST_DRAW_US, LinkDelay, Links};
 pub use network::Network;
+pub use when::{Condition, When};
 
 /// A whole run. The same plan gives the same run, to the byte.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +45,9 @@ pub struct Plan {
     pub lifetime_us: Micros,
     /// The network between replicas, and between replicas and clients.
     pub network: Network,
+    /// What its links do besides.
+    #[serde(default)]
+    pub links: Links,
     /// The storage of the replicas, which a crash may not erase.
     pub storage: Storage,
     /// The rate of each replica's clock, as the deviation from true time in millionths.

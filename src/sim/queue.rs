@@ -23,8 +23,8 @@ pub(super) enum Event {
     Poll,
     /// An answer arrives.
     Response { from: usize, response: Response, message: MessageNumber },
-    /// A datagram from another replica arrives.
-    Deliver { from: usize, to: usize, inputs: Vec<Inbound>, message: MessageNumber },
+    /// A datagram from another replica arrives, perhaps with this changed text.
+    Deliver { from: usize, to: usize, inputs: Vec<Inbound>, message: MessageNumber, changed: Option<String> },
     /// A consensus stage wakes up, in this life of its replica.
     Batch { at: usize, life: u32 },
     /// A sender stage wakes up.
@@ -41,6 +41,10 @@ pub(super) enum Event {
     Fault(usize),
     /// A fault ends.
     Undo(usize),
+    /// The occurrence that a fault waited for is long enough ago.
+    Met(usize),
+    /// Half a period of a flap is over.
+    Turn(usize),
 }
 
 /// An event and its time. Events of the same time come in the order in which they were scheduled.

@@ -2,11 +2,14 @@
 //! transcript ([`super::trace`]) tells the same in words.
 
 mod requests;
+mod sink;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::io;
 
 use serde_json::{Value, json};
+
+use sink::Sink;
 
 use super::bugs::Bug;
 use super::clients::{Asked, Clients};
@@ -40,7 +43,7 @@ pub(super) type MessageNumber = u64;
 /// The records of a run so far.
 #[derive(Debug)]
 pub struct Recorder {
-    lines: String,
+    sink: Sink,
     messages: MessageNumber,
     begun: BTreeSet<usize>, // the requests that have a record
     replicas: usize,
@@ -49,9 +52,15 @@ pub struct Recorder {
 
 impl Recorder {
     /// A trace with its first line.
-    pub(super) fn new(plan: &Plan, bug: Option<Bug>, clients: &Clients, heading: &Heading) -> Self {
+    pub(super) fn new(
+        plan: &Plan,
+        bug: Option<Bug>,
+        clients: &Clients,
+        heading: &Heading,
+        file: Box<dyn io::Write>,
+    ) -> Self {
         let mut recorder = Self {
-            lines: String::new(),
+            sink: Sink::new(file),
             messages: 0,
             begun: BTreeSet::new(),
             replicas: plan.replicas,
@@ -72,8 +81,7 @@ impl Recorder {
     }
 
     fn line(&mut self, value: &Value) {
-        self.lines.push_str(&value.to_string());
-        self.lines.push('\n');
+        self.sink.line(format_args!("{value}"));
     }
 
     /// A line of a replica, or an event in words.
@@ -174,13 +182,17 @@ impl Recorder {
     fn message(&mut self, now: Micros, from: Id, to: Id, body: &str) -> MessageNumber {
         let number = self.messages;
         self.messages += 1;
-        writeln!(self.lines, "[\"m\",{now},{number},\"{from}\",\"{to}\",{body}]")
-            .unwrap_or_else(|_| unreachable!("a string takes everything"));
+        self.sink.line(format_args!("[\"m\",{now},{number},\"{from}\",\"{to}\",{body}]"));
         number
     }
 
     pub(super) fn arrives(&mut self, now: Micros, message: MessageNumber) {
         self.line(&json!(["d", now, message]));
+    }
+
+    /// The next copy of a message arrives with this text.
+    pub(super) fn changes(&mut self, now: Micros, message: MessageNumber, changed: &str) {
+        self.line(&json!(["c", now, message, changed]));
     }
 
     pub(super) fn loses(&mut self, now: Micros, message: MessageNumber, reason: &str) {
@@ -228,8 +240,12 @@ impl Recorder {
         }
     }
 
-    /// The whole trace, with its last line.
-    pub(super) fn end(mut self, clients: &Clients, outcome: &Outcome) -> String {
+    /// Writes the last line.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the file.
+    pub(super) fn end(mut self, clients: &Clients, outcome: &Outcome) -> io::Result<()> {
         let violation = outcome.violation.as_ref();
         let mids = violation.map_or_else(Vec::new, |violation| named_in(&violation.detail, clients));
         if let Some(violation) = violation {
@@ -246,7 +262,7 @@ impl Recorder {
             "linearizability": linearizability(outcome, &mids),
             "result": { "figures": figures(&outcome.figures) },
         }));
-        self.lines
+        self.sink.end()
     }
 }
 

@@ -1,5 +1,6 @@
 //! A plan becomes an outcome.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::bugs::Bug;
@@ -7,7 +8,7 @@ use super::cluster::Cluster;
 use super::coverage::Coverage;
 use super::invariants::Violation;
 use super::measure::Latencies;
-use super::plan::Plan;
+use super::plan::{Fault, FaultKind, Plan};
 use super::recorder::Heading;
 use super::traffic::Traffic;
 use crate::micros::Micros;
@@ -26,6 +27,8 @@ pub struct Outcome {
     /// The time that a healthy majority took to acknowledge a put, by the slowest clock. `None`
     /// without a liveness phase, and after an overload.
     pub recovery_us: Option<Micros>,
+    /// The faults whose condition was never met, in words.
+    pub unmet: Vec<String>,
     /// Virtual time that has passed.
     pub virtual_us: Micros,
     /// The transcript, if it was wanted.
@@ -68,14 +71,20 @@ pub fn run(plan: &Plan, bug: Option<Bug>, traced: bool) -> Outcome {
     run_cluster(&mut Cluster::new(plan.clone(), bug, traced))
 }
 
-/// Runs a plan as [`run`] does, with a transcript, and returns its trace for a file, too.
-pub fn record(plan: &Plan, bug: Option<Bug>, heading: &Heading) -> (Outcome, String) {
+/// Runs a plan as [`run`] does, with a transcript, and writes its trace to a file meanwhile. Returns
+/// whether the whole trace is written, too.
+pub fn record(
+    plan: &Plan,
+    bug: Option<Bug>,
+    heading: &Heading,
+    file: Box<dyn io::Write>,
+) -> (Outcome, io::Result<()>) {
     let mut cluster = Cluster::new(plan.clone(), bug, true);
-    cluster.record(bug, heading);
+    cluster.record(bug, heading, file);
     let outcome = run_cluster(&mut cluster);
     let recorder = cluster.trace.recorder.take();
-    let recorded = recorder.map_or_else(String::new, |recorder| recorder.end(&cluster.clients, &outcome));
-    (outcome, recorded)
+    let written = recorder.map_or(Ok(()), |recorder| recorder.end(&cluster.clients, &outcome));
+    (outcome, written)
 }
 
 fn run_cluster(cluster: &mut Cluster) -> Outcome {
@@ -94,6 +103,7 @@ fn run_cluster(cluster: &mut Cluster) -> Outcome {
         coverage: cluster.coverage().clone(),
         figures: figures(cluster),
         recovery_us: cluster.recovery_us(),
+        unmet: cluster.unmet(),
         virtual_us: cluster.now(),
         trace: cluster.trace().text().to_owned(),
     }
@@ -126,9 +136,18 @@ fn figures(cluster: &Cluster) -> Figures {
     }
 }
 
-/// The longest time from a fault to the event that ends its effect.
+/// The longest time from a fault to the event that ends its effect. The time of a fault that waits for
+/// an occurrence is not known, and one that ends others has no effect of its own.
 fn longest(plan: &Plan, ends_at: impl Fn(Micros) -> Option<Micros>) -> Micros {
-    plan.faults.iter().filter_map(|fault| Some(ends_at(fault.at_us)? - fault.at_us)).max().unwrap_or(0)
+    let counts = |fault: &&Fault| {
+        !matches!(fault.kind, FaultKind::When(..) | FaultKind::EndPartitions | FaultKind::Heal)
+    };
+    plan.faults
+        .iter()
+        .filter(counts)
+        .filter_map(|fault| Some(ends_at(fault.at_us)? - fault.at_us))
+        .max()
+        .unwrap_or(0)
 }
 
 /// The time of the first acknowledgement of a put that was first asked after `fault_at`; the end of

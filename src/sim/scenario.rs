@@ -1,12 +1,15 @@
 //! A file becomes a plan: a scenario of `run.py`, which the same seed plays here in virtual time,
 //! or a plan in a file.
 
+mod delay;
+mod events;
 mod file;
-mod partitions;
+mod names;
 
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::plan::{self, Plan};
 use crate::micros::Micros;
@@ -31,6 +34,9 @@ pub enum ScenarioError {
     /// It is neither a scenario nor a plan.
     #[error("{0}: neither a scenario ({1}) nor a plan ({2})")]
     Unknown(String, serde_json::Error, serde_json::Error),
+    /// A name is unknown.
+    #[error("{0}: {1}")]
+    Name(String, String),
     /// A value is out of its range.
     #[error("{0}: {1}")]
     OutOfRange(String, &'static str),
@@ -73,6 +79,10 @@ impl Source {
             }
             Err(error) => error,
         };
+        let file: Option<Map<String, Value>> = serde_json::from_slice(&text).ok();
+        if let Some(file) = file.filter(|file| file.contains_key("lifetime")) {
+            names::check(&file).map_err(|refusal| ScenarioError::Name(name(), refusal))?;
+        }
         match serde_json::from_slice::<Scenario>(&text) {
             Ok(scenario) => {
                 scenario.check().map_err(|rule| ScenarioError::OutOfRange(name(), rule))?;

@@ -8,8 +8,8 @@ use fastrand::Rng;
 
 use super::operations::Operations;
 use super::plan::{
-    Bounds, Broken, ClockOrigin, Fault, FaultKind, Liveness, Network, Plan, Shape, Storage, Target, Trigger,
-    Workload,
+    Bounds, Broken, ClockOrigin, Fault, FaultKind, Links, Liveness, Network, Plan, Shape, Storage, Target,
+    Trigger, Workload,
 };
 use super::wall_clock::WallClock;
 use crate::micros::Micros;
@@ -87,6 +87,7 @@ pub fn plan(seed: u64) -> Plan {
         replicas,
         lifetime_us,
         network,
+        links: Links::default(),
         storage,
         clock_ppm,
         clock_origin,

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use raft::text::describe;
 
 use super::invariants::Before;
-use super::recorder::Recorder;
+use super::network::Loss;
+use super::recorder::{MessageNumber, Recorder};
 use super::server::Server;
 use crate::command::Command;
 use crate::exchange::{Inbound, Outbound, ReadIndex};
@@ -98,11 +99,29 @@ impl Trace {
         self.tell(now, Place::Replica(to), || format!("← {from:04X} {}", show(input)));
     }
 
-    pub(super) fn loss(&mut self, now: Micros, from: usize, to: usize, inputs: &[Inbound], cut: bool) {
+    pub(super) fn loss(&mut self, now: Micros, from: usize, to: usize, inputs: &[Inbound], loss: Loss) {
         for input in inputs {
-            let how = if cut { "is cut off" } else { "is lost" };
+            let how = match loss {
+                Loss::Cut => "is cut off",
+                Loss::Chance => "is lost",
+                Loss::Overflow => "waits too long and is lost",
+            };
             self.tell(now, Place::Replica(from), || format!("→ {to:04X} {how}: {}", show(input)));
         }
+    }
+
+    /// A message arrives with this text instead of its own.
+    pub(super) fn damage(
+        &mut self,
+        now: Micros,
+        (from, to): (usize, usize),
+        message: MessageNumber,
+        changed: &str,
+    ) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.changes(now, message, changed);
+        }
+        self.tell(now, Place::Replica(to), || format!("← {from:04X} is damaged: {changed}"));
     }
 
     pub(super) fn effects(

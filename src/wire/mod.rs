@@ -23,6 +23,14 @@
 //!
 //! Under the simulators the messages of replicas end with a checksum, the key `crc`.
 //!
+//! | file | job |
+//! |---|---|
+//! | `decode` | from JSON to typed messages |
+//! | `encode` | from typed messages to JSON |
+//! | `checksum` | the checksum at the end of a replica's message |
+//! | `size` | how long messages are before they are written |
+//! | `guarantees` | what the decoder promises for any bytes |
+//!
 //! An entry is a list, because there are many of them: `[index, term]` when it is a no-op,
 //! `[index, term, at, client, MID, key, value]` when it sets a key, and
 //! `[index, term, at, client, MID, command]` when it is any other command. A command that a leader

@@ -12,6 +12,9 @@ pub const MAX_VALUE_BYTES: usize = 300;
 /// The longest delay of a message that a fault may have.
 const LONGEST_DELAY_US: Micros = 3_600_000_000;
 
+/// The shortest period of a flap. Links that turn more often cost nothing but events.
+pub const LEAST_PERIOD_US: Micros = 10_000;
+
 /// Refuses a plan that no cluster can run.
 ///
 /// # Errors
@@ -21,7 +24,7 @@ pub fn check(plan: &Plan) -> Result<(), &'static str> {
     let named = |target: &Target| matches!(target, Target::Replica(at) if *at >= plan.replicas);
     let is_needed =
         |at: usize| plan.liveness.as_ref().is_some_and(|liveness| liveness.majority.contains(&at));
-    let fault_is_wrong = |fault: &Fault| match &fault.kind {
+    let fault_is_wrong = |fault: &Fault| match fault.kind.begins() {
         FaultKind::Crash(target) | FaultKind::Pause(target) | FaultKind::Isolate(target) => named(target),
         FaultKind::Deaf(target) | FaultKind::Mute(target) | FaultKind::Clog(target) => named(target),
         FaultKind::Lag(target) | FaultKind::Stall(target) | FaultKind::SlowClock(target) => named(target),
@@ -35,7 +38,15 @@ pub fn check(plan: &Plan) -> Result<(), &'static str> {
             side.iter().any(|&at| at >= plan.replicas)
         }
         FaultKind::Loss(probability) => !(0.0..=1.0).contains(probability),
-        FaultKind::CrashOn(_) | FaultKind::Halve { .. } => false,
+        FaultKind::Flap(target, period_us) => named(target) || *period_us < LEAST_PERIOD_US,
+        FaultKind::Slow(target, by_us) => named(target) || *by_us > LONGEST_DELAY_US,
+        FaultKind::CrashOn(_)
+        | FaultKind::Halve { .. }
+        | FaultKind::OneWay
+        | FaultKind::Bridge
+        | FaultKind::EndPartitions
+        | FaultKind::Heal => false,
+        FaultKind::When(..) => unreachable!("a fault that waits for an occurrence is another one then"),
     };
     let ranges = [plan.network.delay_us, plan.network.stage_us];
     let (network, workload) = (&plan.network, &plan.workload);
@@ -54,6 +65,12 @@ pub fn check(plan: &Plan) -> Result<(), &'static str> {
             Err("a least time exceeds its greatest")
         }
         () if probabilities.iter().any(|p| !(0.0..=1.0).contains(p)) => Err("probabilities must be 0 to 1"),
+        () if !plan.links.are_sane(plan.replicas) => Err(
+            "links name a replica that is not there, or have a delay, a bandwidth or a chance out of range",
+        ),
+        () if plan.faults.iter().any(|fault| nests_or_never_begins(&fault.kind)) => {
+            Err("a fault waits for one occurrence, whose count is at least 1")
+        }
         () if plan.faults.iter().any(fault_is_wrong) => Err(
             "a fault names a replica that is not there or that must heal, no probability, or a delay above an hour",
         ),
@@ -77,4 +94,10 @@ pub fn check(plan: &Plan) -> Result<(), &'static str> {
         () if plan.clock_ppm.iter().any(|ppm| ppm.abs() > 500_000) => Err("clock_ppm must be within 500000"),
         () => Ok(()),
     }
+}
+
+/// A fault that waits for an occurrence holds one that does not, and the occurrence has a number.
+fn nests_or_never_begins(kind: &FaultKind) -> bool {
+    let FaultKind::When(when, kind) = kind else { return false };
+    when.count == 0 || matches!(**kind, FaultKind::When(..))
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::When;
 use crate::micros::Micros;
 
 /// A fault, and its duration.
@@ -77,6 +78,46 @@ pub enum FaultKind {
     Stall(Target),
     /// A greater share of the messages is lost.
     Loss(f64),
+    /// No message passes from a minority, drawn when the fault begins, to the other replicas. Theirs
+    /// arrive there. Dead replicas are in the minority where the living suffice.
+    OneWay,
+    /// Two halves hear each other only through one living replica, all drawn when the fault begins.
+    Bridge,
+    /// A replica loses its links to the others and regains them, again and again: in each period of so
+    /// many microseconds it is cut off in the first half.
+    Flap(Target, Micros),
+    /// Messages from and to a replica take this much longer, those of clients, too.
+    Slow(Target, Micros),
+    /// All current partitions end. A partition that begins later replaces them.
+    EndPartitions,
+    /// All current partitions and flaps end, and no replica is slow any more.
+    Heal,
+    /// The fault begins when this occurs. Its time is that from which on occurrences count.
+    When(When, Box<FaultKind>),
+}
+
+impl FaultKind {
+    /// The fault that begins, now or when its condition is met.
+    pub fn begins(&self) -> &Self {
+        match self {
+            Self::When(_, kind) => kind.begins(),
+            kind => kind,
+        }
+    }
+
+    /// Whether it cuts links until it ends.
+    pub fn is_partition(&self) -> bool {
+        matches!(
+            self,
+            Self::Partition(_)
+                | Self::Halve { .. }
+                | Self::Partial(..)
+                | Self::Cut(..)
+                | Self::Isolate(_)
+                | Self::OneWay
+                | Self::Bridge
+        )
+    }
 }
 
 /// The pairs that hear each other in a partial partition, for replicas in an order. Replicas
@@ -131,6 +172,8 @@ pub enum Target {
     Leader,
     /// Another replica than the leader.
     Follower,
+    /// Any that is up.
+    Any,
 }
 
 impl fmt::Display for Fault {
@@ -171,6 +214,15 @@ impl fmt::Display for FaultKind {
             Self::Stall(target) => write!(f, "messages to and from {target} wait"),
             Self::Loss(probability) => write!(f, "{:.1} % of the messages are lost", probability * 100.0),
             Self::Delay(target, until_us) => write!(f, "messages from {target} take {until_us} us longer"),
+            Self::OneWay => write!(f, "no message passes from a minority to the others"),
+            Self::Bridge => write!(f, "two halves hear each other only through one replica"),
+            Self::Flap(target, period_us) => {
+                write!(f, "{target} loses and regains its links every {period_us} us")
+            }
+            Self::Slow(target, by_us) => write!(f, "messages from and to {target} take {by_us} us longer"),
+            Self::EndPartitions => write!(f, "partitions end"),
+            Self::Heal => write!(f, "partitions and flaps end, and no replica is slow"),
+            Self::When(when, kind) => write!(f, "when {when}: {kind}"),
         }
     }
 }
@@ -181,6 +233,7 @@ impl fmt::Display for Target {
             Self::Replica(at) => write!(f, "{at:04X}"),
             Self::Leader => write!(f, "the leader"),
             Self::Follower => write!(f, "a follower"),
+            Self::Any => write!(f, "a replica"),
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use serde::Deserialize;
 
-use super::partitions::Partitions;
+use super::delay::Delay;
+use super::events::{self, Event, EventType};
 use super::{CLIENTS, DELAY_US, STAGE_US};
 use crate::micros::Micros;
 use crate::replica::APPLIED_AT_ONCE;
 use crate::sim::operations::Operations;
 use crate::sim::plan::{
-    Bounds, ClockOrigin, Fault, FaultKind, LogBounds, MAX_VALUE_BYTES, Network, Plan, Storage, Target,
-    Trigger, Workload,
+    Bounds, ClockOrigin, Fault, Links, LogBounds, MAX_VALUE_BYTES, Network, Plan, Storage, Workload,
 };
 use crate::transport::SEQPACKET_MAX_DATAGRAM;
 use crate::tuning::Tuning;
@@ -26,7 +26,7 @@ pub struct Scenario {
     requests: usize,
     #[serde(default = "default_mix")]
     mix: f64,
-    #[serde(default = "default_wait")]
+    #[serde(default = "default_wait", alias = "wait")]
     start_wait: f64,
     #[serde(default = "default_wait")]
     end_wait: f64,
@@ -35,7 +35,10 @@ pub struct Scenario {
     #[serde(default)]
     duplicate: f64,
     #[serde(default)]
+    corrupt: f64,
+    #[serde(default)]
     delay: Delay,
+    bandwidth: Option<f64>,
     #[serde(default)]
     reorder: bool,
     #[serde(default)]
@@ -56,27 +59,7 @@ pub struct Scenario {
     #[serde(default)]
     restarts: usize,
     #[serde(default)]
-    events: Vec<TimedEvent>,
-}
-
-/// The seconds that the network adds to each message.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Delay {
-    constant: f64,
-    uniform: Option<(f64, f64)>,
-}
-
-impl Delay {
-    /// The least and the greatest one.
-    fn range(self) -> (f64, f64) {
-        self.uniform.unwrap_or((self.constant, self.constant))
-    }
-
-    fn is_sane(self) -> bool {
-        let (least, most) = self.range();
-        0.0 <= least && least <= most && most <= MAX_DELAY && (self.uniform.is_none() || self.constant == 0.0)
-    }
+    events: Vec<Event>,
 }
 
 /// The shares of operations among the writes.
@@ -95,58 +78,8 @@ impl From<Shares> for Operations {
     }
 }
 
-#[derive(Clone, Debug, Deserialize)]
-struct TimedEvent {
-    r#type: EventType,
-    time: f64,
-    /// The length of a restart or a pause, in seconds.
-    #[serde(default = "default_duration")]
-    duration: f64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum EventType {
-    KillLeader,
-    KillLeaderOnAck,
-    KillNonLeader,
-    RestartLeader,
-    RestartNonLeader,
-    RestartAll,
-    PauseLeader,
-    PauseNonLeader,
-    PartEasy,
-    PartHard,
-    PartOneWay,
-    PartBridge,
-    IsolateLeader,
-    IsolateRandom,
-    #[serde(alias = "heal")]
-    PartEnd,
-}
-
-impl EventType {
-    fn is_restart(self) -> bool {
-        matches!(self, Self::RestartLeader | Self::RestartNonLeader | Self::RestartAll)
-    }
-
-    fn is_pause(self) -> bool {
-        matches!(self, Self::PauseLeader | Self::PauseNonLeader)
-    }
-
-    fn is_partition(self) -> bool {
-        !self.is_restart()
-            && !self.is_pause()
-            && !matches!(self, Self::KillLeader | Self::KillNonLeader | Self::KillLeaderOnAck)
-    }
-}
-
 fn default_mix() -> f64 {
     0.8
-}
-
-fn default_duration() -> f64 {
-    1.0
 }
 
 fn default_wait() -> f64 {
@@ -157,29 +90,24 @@ fn default_value_bytes() -> usize {
     32
 }
 
-/// The longest delay of a message that a scenario may have, in seconds.
-const MAX_DELAY: f64 = 10.0;
-
 /// The most restarts that a scenario may draw.
 const MAX_RESTARTS: usize = 10_000;
 
 impl Scenario {
     pub(super) fn check(&self) -> Result<(), &'static str> {
-        let times = self.events.iter().flat_map(|event| [event.time, event.duration]);
+        self.delay.check()?;
+        self.events.iter().try_for_each(|event| event.check(self.lifetime))?;
         match () {
             () if !(5.0..=1e6).contains(&self.lifetime) => Err("lifetime must be at least 5 seconds"),
             () if !(3..=21).contains(&self.replicas) => Err("replicas must be 3 to 21"),
             () if self.requests > 900_000 => Err("requests must be at most 900000"),
-            () if [self.mix, self.drops, self.client_drops, self.duplicate]
+            () if [self.mix, self.drops, self.client_drops, self.duplicate, self.corrupt]
                 .iter()
                 .any(|p| !(0.0..=1.0).contains(p)) =>
             {
-                Err("mix, drops, client_drops and duplicate must be 0 to 1")
+                Err("mix, drops, client_drops, duplicate and corrupt must be 0 to 1")
             }
-            () if times
-                .chain([self.start_wait, self.end_wait])
-                .any(|t| !(0.0..=self.lifetime).contains(&t)) =>
-            {
+            () if [self.start_wait, self.end_wait].iter().any(|t| !(0.0..=self.lifetime).contains(t)) => {
                 Err("times must be 0 to lifetime")
             }
             () if self.start_wait + self.end_wait > self.lifetime => {
@@ -190,7 +118,12 @@ impl Scenario {
             }
             () if !(0.0..=1.0).contains(&self.poll) => Err("poll must be 0 to 1 second"),
             () if !self.persist && self.has_restarts() => Err("a restart needs persist"),
-            () if !self.delay.is_sane() => Err("delay must be 0 to 10 seconds, the lesser one first"),
+            () if self.reorder && !self.delay.delays() => {
+                Err("reorder needs delay, because other messages do not overtake each other")
+            }
+            () if self.bandwidth.is_some_and(|bandwidth| !(1e3..=1e9).contains(&bandwidth)) => {
+                Err("bandwidth must be 1000 to 1000000000 bytes per second")
+            }
             () if self.restarts > MAX_RESTARTS => Err("restarts must be at most 10000"),
             () if self.client_timeout.is_some_and(|t| !(t > 0.0 && t.is_finite())) => {
                 Err("client_timeout must be above 0")
@@ -200,17 +133,17 @@ impl Scenario {
     }
 
     fn has_restarts(&self) -> bool {
-        self.restarts > 0 || self.events.iter().any(|event| event.r#type.is_restart())
+        self.restarts > 0 || self.events.iter().any(Event::is_restart)
     }
 
     pub(super) fn plan(&self, seed: u64) -> Plan {
-        let (least, most) = self.delay.range();
+        let (least, most) = self.delay.range_us();
         Plan {
             seed,
             replicas: self.replicas,
             lifetime_us: micros(self.lifetime),
             network: Network {
-                delay_us: (DELAY_US.0 + micros(least), DELAY_US.1 + micros(most)),
+                delay_us: (DELAY_US.0 + least, DELAY_US.1 + most),
                 uneven: 1,
                 slow: 0.0,
                 loss: self.drops,
@@ -220,6 +153,11 @@ impl Scenario {
                 reorder: self.reorder,
                 max_datagram: SEQPACKET_MAX_DATAGRAM - CHECKSUM_BYTES,
                 stage_us: STAGE_US,
+            },
+            links: Links {
+                delays: self.delay.own(),
+                bandwidth: self.bandwidth.map(|bandwidth| bandwidth.round() as u64),
+                corrupt: self.corrupt,
             },
             storage: if self.persist { Storage::Disk { sync_us: SYNC_US } } else { Storage::Memory },
             clock_ppm: vec![0; self.replicas],
@@ -249,30 +187,12 @@ impl Scenario {
                 read_back: self.read_back,
                 poll_us: micros(self.poll),
             },
-            faults: self.faults(seed).into_iter().chain(self.drawn_restarts(seed)).collect(),
+            faults: events::faults(&self.events, self.start_wait, self.replicas)
+                .into_iter()
+                .chain(self.drawn_restarts(seed))
+                .collect(),
             liveness: None,
         }
-    }
-
-    /// A restart and a pause last as long as they say, a partition until the next event that makes
-    /// or ends one.
-    fn faults(&self, seed: u64) -> Vec<Fault> {
-        let mut partitions = Partitions::new(seed, self.replicas);
-        let mut events = self.events.clone();
-        events.sort_by(|a, b| a.time.total_cmp(&b.time));
-        let faults = |(number, event): (usize, &TimedEvent)| {
-            let r#type = event.r#type;
-            let for_us = if r#type.is_restart() || r#type.is_pause() {
-                Some(micros(event.duration))
-            } else {
-                let end = events[number + 1..].iter().find(|other| other.r#type.is_partition());
-                end.filter(|_| r#type.is_partition()).map(|end| micros(end.time - event.time))
-            };
-            let at_us = micros(self.start_wait + event.time);
-            let kinds = partitions.draw(r#type).unwrap_or_else(|| self.kinds(r#type));
-            kinds.into_iter().map(move |kind| Fault { at_us, for_us, kind })
-        };
-        events.iter().enumerate().flat_map(faults).collect()
     }
 
     /// The restarts that the seed draws: each has a part of the time, begins in the first half of it
@@ -286,34 +206,13 @@ impl Scenario {
             let r#type = TYPES[rng.usize(..TYPES.len())];
             let at_us = micros(self.start_wait + half * ((2 * number) as f64 + rng.f64()));
             let for_us = Some(micros(half * rng.f64().powi(2)));
-            self.kinds(r#type).into_iter().map(move |kind| Fault { at_us, for_us, kind })
+            events::kinds_of(r#type, self.replicas).into_iter().map(move |kind| Fault { at_us, for_us, kind })
         };
         (0..self.restarts).flat_map(faults).collect()
     }
-
-    fn kinds(&self, event: EventType) -> Vec<FaultKind> {
-        let kind = match event {
-            EventType::KillLeader | EventType::RestartLeader => FaultKind::Crash(Target::Leader),
-            EventType::KillNonLeader | EventType::RestartNonLeader => FaultKind::Crash(Target::Follower),
-            EventType::KillLeaderOnAck => FaultKind::CrashOn(Trigger::Ack),
-            EventType::PauseLeader => FaultKind::Pause(Target::Leader),
-            EventType::PauseNonLeader => FaultKind::Pause(Target::Follower),
-            EventType::PartEasy => FaultKind::Halve { with_leader: true },
-            EventType::PartHard => FaultKind::Halve { with_leader: false },
-            EventType::RestartAll => {
-                return (0..self.replicas).map(|at| FaultKind::Crash(Target::Replica(at))).collect();
-            }
-            // The others are drawn.
-            EventType::PartEnd
-            | EventType::PartOneWay
-            | EventType::PartBridge
-            | EventType::IsolateLeader
-            | EventType::IsolateRandom => return Vec::new(),
-        };
-        vec![kind]
-    }
 }
 
-fn micros(seconds: f64) -> Micros {
+/// Whole microseconds.
+pub(super) fn micros(seconds: f64) -> Micros {
     (seconds * 1e6).round() as Micros
 }

@@ -1,23 +1,23 @@
 //! Runs the cluster in virtual time from many seeds. If a run fails, it shows how.
 
+mod findings;
+
 use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Parser;
-use kvstore::micros::Micros;
+use findings::{Findings, report, report_coverage, report_figures, seconds, show_progress};
 use kvstore::sim::batch::{processors, run_many};
 use kvstore::sim::bugs::Bug;
-use kvstore::sim::coverage::Coverage;
 use kvstore::sim::minimise::{Minimal, minimise};
 use kvstore::sim::plan::Plan;
 use kvstore::sim::recorder::Heading;
 use kvstore::sim::scenario::Source;
 use kvstore::sim::trace::excerpt;
-use kvstore::sim::{Figures, Outcome, record, run, swarm};
+use kvstore::sim::{Outcome, record, run, swarm};
 use kvstore::tuning::Tuning;
 use kvstore::{err_line as eprintln, out as print, out_line as println};
 use parking_lot::Mutex;
@@ -27,14 +27,8 @@ const EXIT_FOUND: u8 = 1;
 /// The command line makes no sense.
 const EXIT_USAGE: u8 = 2;
 
-/// Time between two displays of progress.
-const PROGRESS: Duration = Duration::from_secs(2);
-
 /// The number of lines of a failure's transcript that are shown at once.
 const LINES_SHOWN: usize = 100;
-
-/// This many seeds reach every counter that coverage requires.
-const SEEDS_FOR_COVERAGE: u64 = 1_000;
 
 /// Runs a whole cluster in virtual time, thousands of times, with different faults each time.
 #[derive(Debug, Parser)]
@@ -175,16 +169,6 @@ struct Explorer<'a> {
     tuning: TuningChanges,
 }
 
-/// The findings of many runs together.
-#[derive(Default)]
-struct Findings {
-    runs: u64,
-    virtual_us: Micros,
-    coverage: Coverage,
-    figures: Vec<Figures>,
-    failure: Option<u64>, // the least seed that failed
-}
-
 impl Explorer<'_> {
     fn plan(&self, seed: u64) -> Plan {
         let plan = self.source.as_ref().map_or_else(|| swarm::plan(seed), |source| source.plan(seed));
@@ -238,6 +222,7 @@ impl Explorer<'_> {
         if self.options.trace {
             print!("{}", outcome.trace);
         }
+        outcome.unmet.iter().for_each(|unmet| eprintln!("seed {seed}: {unmet}"));
         match outcome.violation {
             None => {
                 eprintln!(
@@ -257,14 +242,14 @@ impl Explorer<'_> {
     /// Runs a plan and writes its trace to a file, which is created before the run.
     fn record(&self, path: &Path, seed: u64, bug: Option<Bug>) -> Result<Outcome, Refusal> {
         let refused = |error: std::io::Error| Refusal(format!("{}: {error}", path.display()));
-        let mut file = File::create(path).map_err(refused)?;
+        let file = File::create(path).map_err(refused)?;
         let scenario = self.options.scenario.as_deref().and_then(Path::file_stem);
         let heading = Heading {
             scenario: scenario.map_or_else(|| "swarm".to_owned(), |name| name.to_string_lossy().into_owned()),
             command: self.repeats(seed),
         };
-        let (outcome, recorded) = record(&self.plan(seed), bug, &heading);
-        file.write_all(recorded.as_bytes()).map_err(refused)?;
+        let (outcome, written) = record(&self.plan(seed), bug, &heading, Box::new(file));
+        written.map_err(refused)?;
         Ok(outcome)
     }
 
@@ -330,92 +315,10 @@ impl Explorer<'_> {
     }
 }
 
-impl Findings {
-    fn take(&mut self, outcome: Outcome, figures: bool) {
-        self.runs += 1;
-        self.virtual_us += outcome.virtual_us;
-        self.coverage += &outcome.coverage;
-        if figures {
-            self.figures.push(outcome.figures);
-        }
-    }
-}
-
 /// Writes a plan down, so that it can be run again.
 fn save(path: &Path, plan: &Plan) -> Result<(), Refusal> {
     let refused = |error: std::io::Error| Refusal(format!("{}: {error}", path.display()));
     let json = serde_json::to_string_pretty(plan).map_err(|error| Refusal(error.to_string()))?;
     path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(refused)?;
     std::fs::write(path, json + "\n").map_err(refused)
-}
-
-fn seconds(span: Micros) -> f64 {
-    span as f64 / 1e6
-}
-
-fn show_progress(findings: &Mutex<Findings>, done: &AtomicBool) {
-    let started = Instant::now();
-    let mut shown = Duration::ZERO;
-    while !done.load(Ordering::Relaxed) {
-        std::thread::sleep(Duration::from_millis(50));
-        if started.elapsed() >= shown + PROGRESS {
-            shown = started.elapsed();
-            eprintln!("{}", summary(&findings.lock(), shown));
-        }
-    }
-}
-
-fn summary(findings: &Findings, elapsed: Duration) -> String {
-    let Findings { runs, virtual_us, coverage, .. } = findings;
-    let rate = *runs as f64 / elapsed.as_secs_f64().max(1e-9);
-    let hours = seconds(*virtual_us) / 3_600.0;
-    let (Coverage { faults, events, .. }, all) = (coverage, coverage.all().len());
-    let reached = all - coverage.missing().len();
-    format!(
-        "{runs} seeds, {rate:.0} per second, {hours:.2} virtual hours, {faults} faults, {events} events, \
-         coverage {reached}/{all}"
-    )
-}
-
-fn report(findings: &Findings, elapsed: Duration) {
-    println!("{} in {:.1} s", summary(findings, elapsed), elapsed.as_secs_f64());
-}
-
-/// Prints the counters. Returns false if enough seeds were run and one required counter stayed at
-/// 0.
-fn report_coverage(findings: &Findings) -> bool {
-    for (name, count, _) in findings.coverage.all() {
-        println!("  {:<24}{count}", name.replace('_', " "));
-    }
-    let missing = findings.coverage.missing();
-    if findings.runs < SEEDS_FOR_COVERAGE || missing.is_empty() {
-        return true;
-    }
-    println!("never reached: {}", missing.join(", "));
-    false
-}
-
-/// Prints minimum, median and maximum of the figures by which a scenario is judged.
-fn report_figures(figures: &[Figures]) {
-    let row = |name: &str, of: fn(&Figures) -> u64| {
-        let mut values: Vec<u64> = figures.iter().map(of).collect();
-        values.sort_unstable();
-        if let (Some(least), Some(most)) = (values.first(), values.last()) {
-            println!("  {name:<24}{least} / {} / {most}", values[values.len() / 2]);
-        }
-    };
-    println!("  {:<24}minimum / median / maximum", "");
-    row("messages", |figures| figures.messages);
-    row("failures", |figures| figures.failures as u64);
-    row("duplicates", |figures| figures.duplicates as u64);
-    row("redirects", |figures| figures.redirects as u64);
-    row("early reads", |figures| figures.early_reads as u64);
-    row("median latency (us)", |figures| figures.median_latency_us);
-    row("p99 latency (us)", |figures| figures.p99_latency_us);
-    row("puts: p50 (us)", |figures| figures.puts.p50_us);
-    row("puts: p99 (us)", |figures| figures.puts.p99_us);
-    row("gets: p50 (us)", |figures| figures.gets.p50_us);
-    row("gets: p99 (us)", |figures| figures.gets.p99_us);
-    row("next election (us)", |figures| figures.election_us);
-    row("recovery (us)", |figures| figures.recovery_us);
 }
