@@ -193,6 +193,65 @@ fn trace_file_that_cannot_be_written_is_refused() {
     assert!(stderr.contains("/no/such/file: No such file"), "{stderr}");
 }
 
+/// The explorer in another place or with another environment.
+fn explore_in(program: &Path, directory: &Path, path: &str, arguments: &[&str]) -> (i32, String) {
+    let mut command = std::process::Command::new(program);
+    let command = command.args(arguments).current_dir(directory).env("PATH", path).env("TMPDIR", directory);
+    let output = command.output().expect("it runs");
+    (output.status.code().expect("no signal"), String::from_utf8(output.stderr).expect("UTF-8"))
+}
+
+#[test]
+fn report_is_a_page_of_the_run_and_leaves_nothing_else() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = std::env::var("PATH").expect("it is set");
+    let program = assert_cmd::cargo::cargo_bin!("explore");
+    let arguments = ["--seed", "5", "--report", "run.html"];
+    let (code, stderr) = explore_in(program, directory.path(), &path, &arguments);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.starts_with("run.html: the picture of the run\nseed 5: every rule holds"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 2, "{stderr}");
+    let page = std::fs::read_to_string(directory.path().join("run.html")).expect("it is there");
+    assert!(page.get(..15).is_some_and(|start| start.eq_ignore_ascii_case("<!doctype html>")));
+    assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 1, "no other file is left");
+}
+
+#[test]
+fn run_that_breaks_a_rule_has_a_page_too() {
+    let run = |seed: &str, more: &[&str]| {
+        explore(&[&["--bug", "votes-twice", "--no-minimise", "--seed", seed], more].concat())
+    };
+    let seeds: Vec<String> = (0..100).map(|seed: u32| seed.to_string()).collect();
+    let seed = seeds.iter().find(|seed| run(seed, &[]).0 == 1).expect("one of them fails");
+    let directory = tempfile::tempdir().expect("a directory");
+    let page = directory.path().join("run.html");
+    let (code, stdout, stderr) = run(seed, &["--report", page.to_str().expect("UTF-8")]);
+    assert_eq!((code, stderr.lines().count()), (1, 1), "{stderr}");
+    assert!(stdout.contains("vote once is broken"), "{stdout}");
+    assert!(std::fs::metadata(page).expect("it is there").len() > 10_000);
+}
+
+#[test]
+fn report_that_cannot_be_drawn_is_refused_before_the_run() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let refused = |program: &Path, path: &str, page: &str, reason: &str| {
+        let arguments = ["--seed", "5", "--report", page];
+        let (code, stderr) = explore_in(program, directory.path(), path, &arguments);
+        assert_eq!((code, stderr.lines().count()), (2, 1), "{stderr}");
+        assert!(stderr.contains(reason), "{stderr}");
+    };
+    let path = std::env::var("PATH").expect("it is set");
+    let program = assert_cmd::cargo::cargo_bin!("explore");
+    refused(program, &path, "/no/such/file", "/no/such/file: No such file");
+    refused(program, "", "run.html", "python3 is needed");
+    let moved = directory.path().join("moved");
+    std::fs::copy(program, &moved).expect("it can be copied");
+    refused(&moved, &path, "run.html", "no run.py above the explorer");
+    let (code, _, stderr) = explore(&["--report", "run.html"]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("--seed"), "{stderr}");
+}
+
 #[test]
 fn unknown_event_is_refused_with_the_nearest_name() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -1,6 +1,7 @@
 //! Runs the cluster in virtual time from many seeds. If a run fails, it shows how.
 
 mod findings;
+mod page;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use kvstore::sim::trace::excerpt;
 use kvstore::sim::{Outcome, record, run, swarm};
 use kvstore::tuning::Tuning;
 use kvstore::{err_line as eprintln, out as print, out_line as println};
+use page::Page;
 use parking_lot::Mutex;
 
 /// The explorer found a failure, or never reached a counter.
@@ -70,6 +72,10 @@ struct Options {
     #[arg(long, value_name = "FILE", requires = "seed")]
     trace_file: Option<PathBuf>,
 
+    /// Draw the one seed as an HTML page, as run.py --report does.
+    #[arg(long, value_name = "FILE", requires = "seed")]
+    report: Option<PathBuf>,
+
     /// Show a failure as the seed found it, without a search for the shortest plan that fails.
     #[arg(long)]
     no_minimise: bool,
@@ -89,6 +95,7 @@ const AFTER_HELP: &str = r#"Exit codes: 0 nothing found, 1 a rule was broken or 
 Examples:
   explore --seeds 10000              ten thousand seeds
   explore --seed 17 --trace          the transcript of one of them
+  explore --seed 17 --report run.html
   explore --scenario configs/crash-4.json --seeds 100
   explore --scenario configs/simple-2.json --tuning '{"topology": "relay"}'
   explore --bug votes-twice          how soon a known bug is found"#;
@@ -215,10 +222,17 @@ impl Explorer<'_> {
     }
 
     fn show_one(&self, seed: u64, bug: Option<Bug>) -> Result<bool, Refusal> {
-        let outcome = match &self.options.trace_file {
+        let page = match &self.options.report {
+            Some(path) => Some(Page::new(path, self.options.trace_file.as_deref())?),
+            None => None,
+        };
+        let outcome = match page.as_ref().map(Page::trace).or(self.options.trace_file.as_deref()) {
             None => run(&self.plan(seed), bug, self.options.trace),
             Some(path) => self.record(path, seed, bug)?,
         };
+        if let Some(page) = page {
+            page.draw()?;
+        }
         if self.options.trace {
             print!("{}", outcome.trace);
         }
