@@ -55,6 +55,12 @@ fn encoded(message: Message) -> Vec<u8> {
     buffer
 }
 
+fn sealed(message: Message) -> Vec<u8> {
+    let mut buffer = Vec::new();
+    wire::encode_sealed(&mut buffer, id(1), id(0), Some(id(1)), &[message]);
+    buffer
+}
+
 fn put_request() -> Vec<u8> {
     let (mid, key, value) = ("A".repeat(32), "k".repeat(32), "0123456789ABCDEF".repeat(2));
     let ids = r#""src":"0015","dst":"0000","leader":"FFFF""#;
@@ -98,6 +104,25 @@ fn decode(c: &mut Criterion) {
     }
 }
 
+/// The messages of `decode` as the simulators carry them: with a checksum.
+fn decode_sealed(c: &mut Criterion) {
+    let mut decoder = Decoder::new(id(0), [id(1)]).with_checksums();
+    let mut out = Vec::new();
+    for (name, message) in
+        [("append of 1", append(1)), ("append of 64", append(64)), ("acknowledgement", acknowledgement())]
+    {
+        let datagram = sealed(message);
+        c.bench_function(&format!("decode/{name}/wire with a checksum"), |b| {
+            let read = |datagram: &mut Vec<u8>| {
+                out.clear();
+                decoder.decode(datagram, &mut out).expect("well formed");
+                black_box(&out);
+            };
+            b.iter_batched_ref(|| datagram.clone(), read, BatchSize::SmallInput);
+        });
+    }
+}
+
 fn encode(c: &mut Criterion) {
     let mut buffer = Vec::new();
     let messages = [
@@ -109,6 +134,9 @@ fn encode(c: &mut Criterion) {
     for (name, messages) in messages {
         c.bench_function(&format!("encode/{name}"), |b| {
             b.iter(|| wire::encode_peer(&mut buffer, id(1), id(0), Some(id(1)), black_box(&messages)));
+        });
+        c.bench_function(&format!("encode/{name} with a checksum"), |b| {
+            b.iter(|| wire::encode_sealed(&mut buffer, id(1), id(0), Some(id(1)), black_box(&messages)));
         });
     }
     let found = response(CLIENT, "A".repeat(32), value("0".repeat(32)));
@@ -192,5 +220,5 @@ fn datagrams(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, decode, encode, binary, datagrams);
+criterion_group!(benches, decode, decode_sealed, encode, binary, datagrams);
 criterion_main!(benches);
