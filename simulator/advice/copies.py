@@ -2,7 +2,7 @@
 
 A replica holds a value once it was in a message that reached the replica. Values that replicas
 encode in another way are not found. So a rule that concludes from a missing copy asks first whether
-nearly all values were seen.
+nearly all acknowledged values reached a majority in the end.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 # Shorter values may be equal to something else by chance.
 _SHORTEST_VALUE = 8
-# The share of acknowledged values that must have been seen between replicas.
-_VISIBLE_SHARE = 0.98
+# The share of acknowledged values that must have been seen on their way to a majority.
+_VISIBLE_SHARE = 0.9
 _MOST_DEPTH = 50
 
 
@@ -24,7 +24,6 @@ class Copies:
         self._bit = {replica: 1 << number for number, replica in enumerate(replicas)}
         self._of_value: dict[str, int] = {}
         self._holders: dict[int, int] = {}
-        self._seen: set[int] = set()  # the writes whose values were in a message between replicas
         self._acknowledged: set[int] = set()
 
     def begin(self, write: int, value: str | None) -> None:
@@ -41,7 +40,6 @@ class Copies:
         """The writes whose values a message between replicas has."""
         found: list[int] = []
         self._search(body, found, 0)
-        self._seen.update(found)
         return tuple(found)
 
     def _search(self, value: Any, found: list[int], depth: int) -> None:
@@ -69,6 +67,7 @@ class Copies:
 
     @property
     def are_visible(self) -> bool:
-        """Whether nearly all acknowledged values were seen, so that a missing one is missing."""
-        seen = len(self._acknowledged & self._seen)
+        """Whether a copy that was not seen is missing indeed."""
+        majority = len(self._bit) // 2 + 1
+        seen = sum(self.count(write) >= majority for write in self._acknowledged)
         return seen > 0 and seen >= _VISIBLE_SHARE * len(self._acknowledged)

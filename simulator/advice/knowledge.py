@@ -1,4 +1,4 @@
-"""What each replica can know of each write in progress, whatever the replicas' messages mean.
+"""The knowledge of each replica about each write in progress, without the meaning of messages.
 
 A message carries at most what its sender knows. So a replica can know that another one has a write
 only if messages lead from the arrival of the request to that other replica, and from there back.

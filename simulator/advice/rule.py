@@ -46,7 +46,7 @@ class Message:
     target: str
     body: Mapping[str, Any]
     is_repeated: bool  # it has the body of the message before, so only the destination is new
-    carried: dict[int, int] | None = None  # what the sender can know
+    carried: dict[int, int] | None = None  # the knowledge of the sender
     values: tuple[int, ...] = ()  # the numbers of the writes whose values it has
 
     @property
@@ -55,7 +55,7 @@ class Message:
 
 
 class Rule:
-    """What happens in a run -> advice, if a replica breaks a rule."""
+    """The events of a run -> advice, if a replica breaks a rule."""
 
     # Whether the advice is of use for a run that has passed.
     is_manner = False

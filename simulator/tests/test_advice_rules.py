@@ -47,8 +47,19 @@ class Writes(unittest.TestCase):
     def test_values_that_no_message_shows_lead_to_no_advice(self) -> None:
         story = Story()
         for leader, key in (("0000", "a"), ("0002", "b")):
-            story.leader = leader
+            story.lead(leader)
             mid = story.ask(leader, key=key)
+            story.send(leader, "0001", "append", data="c2VjcmV0")
+            story.send("0001", leader, "appended")
+            story.answer(leader, mid)
+        self.assertEqual(story.kinds(), [])
+
+    def test_values_in_forwarded_requests_alone_do_not_make_copies_visible(self) -> None:
+        story = Story()
+        for leader, key in (("0000", "a"), ("0002", "b")):
+            story.lead(leader)
+            mid = story.ask("0001", key=key)
+            story.send("0001", leader, "forward", value=f"value-{mid}")
             story.send(leader, "0001", "append", data="c2VjcmV0")
             story.send("0001", leader, "appended")
             story.answer(leader, mid)
