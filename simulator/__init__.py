@@ -41,6 +41,7 @@ A run, in the order in which its files matter:
     contradiction  an answer that cannot be right -> the attempts and events around it
     diagnosis      the dialect of a replica that did not join
     suite          `all`
+    lint           `run.py lint`: the manners of a replica; has a map of its own
     advice         the trace of a run -> advice about typical mistakes; has a map of its own
     trace          the trace of a run and `run.py replay`, with a map of their own
     maelstrom      `run.py maelstrom`: a runner of its own, with a map of its own

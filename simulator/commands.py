@@ -9,6 +9,7 @@ from collections.abc import Callable
 # code. Only the chosen one is imported.
 COMMANDS = {
     "compare": "simulator.compare.cli",
+    "lint": "simulator.lint.cli",
     "maelstrom": "simulator.maelstrom.cli",
     "merge": "simulator.campaign.merge",
     "replay": "simulator.trace.cli",

@@ -156,5 +156,6 @@ class Replica:
             self.store[key] = (version, value)
 
 
-with contextlib.suppress(EOFError):
-    Replica(Endpoint(sys.argv[1:])).run()
+if __name__ == "__main__":
+    with contextlib.suppress(EOFError):
+        Replica(Endpoint(sys.argv[1:])).run()
