@@ -24,7 +24,8 @@ class Copies:
         self._bit = {replica: 1 << number for number, replica in enumerate(replicas)}
         self._of_value: dict[str, int] = {}
         self._holders: dict[int, int] = {}
-        self._acknowledged: set[int] = set()
+        self._carried: dict[int, int] = {}  # the same without the receivers of the client's request
+        self._acknowledged: dict[int, str] = {}  # the replica that has answered each write first
 
     def begin(self, write: int, value: str | None) -> None:
         """Look out for the value of a write from now on."""
@@ -32,9 +33,10 @@ class Copies:
             self._of_value.setdefault(value, write)
             self._holders.setdefault(write, 0)
 
-    def acknowledge(self, write: int) -> None:
+    def acknowledge(self, write: int, replica: str) -> None:
+        """A replica answers a write."""
         if write in self._holders:
-            self._acknowledged.add(write)
+            self._acknowledged.setdefault(write, replica)
 
     def find(self, body: Mapping[str, Any]) -> tuple[int, ...]:
         """The writes whose values a message between replicas has."""
@@ -52,11 +54,16 @@ class Copies:
                 self._search(part, found, depth + 1)
 
     def add(self, replica: str, writes: Iterable[int]) -> None:
-        """Values reach a replica."""
+        """Values reach a replica in a message of another replica."""
         bit = self._bit[replica]
         for write in writes:
-            if write in self._holders:
-                self._holders[write] |= bit
+            self._holders[write] |= bit
+            self._carried[write] = self._carried.get(write, 0) | bit
+
+    def receive(self, replica: str, write: int) -> None:
+        """A replica receives the request of a client."""
+        if write in self._holders:
+            self._holders[write] |= self._bit[replica]
 
     def has(self, replica: str, write: int) -> bool:
         return bool(self._holders.get(write, 0) & self._bit[replica])
@@ -67,7 +74,13 @@ class Copies:
 
     @property
     def are_visible(self) -> bool:
-        """Whether a copy that was not seen is missing indeed."""
-        majority = len(self._bit) // 2 + 1
-        seen = sum(self.count(write) >= majority for write in self._acknowledged)
+        """Whether a copy that was not seen is missing indeed.
+
+        A request that a follower forwards to the leader brings no copy to another replica.
+        """
+        others = len(self._bit) // 2
+        seen = sum(
+            (self._carried.get(write, 0) & ~self._bit[replica]).bit_count() >= others
+            for write, replica in self._acknowledged.items()
+        )
         return seen > 0 and seen >= _VISIBLE_SHARE * len(self._acknowledged)

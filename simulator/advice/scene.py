@@ -178,7 +178,7 @@ class Scene:
         operation.arrived, operation.target = message.time, message.target
         if operation.type in WRITES and not operation.is_done:
             self.knowledge.arrive(operation.number, message.target)
-            self.copies.add(message.target, (operation.number,))
+            self.copies.receive(message.target, operation.number)
         self._tell("asked", operation, message)
 
     def _response(self, message: Message) -> None:
@@ -191,7 +191,7 @@ class Scene:
             operation.responses += 1
         if message.type == "ok" and operation.type in WRITES:
             self.knowledge.close(operation.number)
-            self.copies.acknowledge(operation.number)
+            self.copies.acknowledge(operation.number, message.sender)
 
     # Clients.
 
