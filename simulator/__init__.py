@@ -11,7 +11,8 @@ A run, in the order in which its files matter:
     logs           a trace -> the output of each replica in a file
     commands       the commands beside a run: a name -> its module
     arguments      those that several commands share; refuses files that cannot be written
-    schedule       the types of events; refuses events that contradict each other
+    schedule       the types of events and conditions; refuses events that contradict each other
+    delays         the delay of a message: its distribution, and that of each link
     config         the scenario file -> Scenario, or a refusal; has a map of its own
     workload       Scenario + seed -> the time and the random choices of each request
     operations     the requests beside get and put: their choice, their answers
@@ -23,14 +24,17 @@ A run, in the order in which its files matter:
     transport      the three dialects: bytes to and from a replica
     outbox         the bytes that wait for a slow reader
     messages       bytes -> a message with its common fields checked
-    network        counts, drops, partitions; follows the leader
-    delays         messages on their way, if the network delays or duplicates them
+    network        counts, drops, cuts, changed bytes; follows the leader
+    way            messages on their way, if the network delays, doubles or damages them
+    timers         acts whose time becomes known during the run
     clients        requests, answers, retries; judges every answer
     call           the operation, key and arguments of a request
     client         one client's record of its own keys
     causes         the kinds of messages in a packet storm, and the answers behind a circle
     chronicle      the events of the cluster, with their times
-    events         kills, restarts, pauses and partitions
+    events         kills, restarts, pauses, partitions, flaps and slow replicas
+    conditions     the events that wait for an occurrence in the run
+    agenda         begins all events in their time, and ends them
     figures        all counts of a run in one record
     checks         figures and the verdict on the history -> correct or not
     tiers          figures -> performance tiers

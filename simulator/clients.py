@@ -19,6 +19,7 @@ from simulator.config import OPERATIONS
 from simulator.messages import UNKNOWN_LEADER, excerpt
 from simulator.network import CLIENT, Network
 from simulator.operations import Answer, Counts, Operations, answer_of
+from simulator.schedule import GET_ANSWERED, WRITE_ACKNOWLEDGED
 from simulator.trace.recorder import UNTRACED, Trace
 from simulator.workload import Intent
 
@@ -262,6 +263,14 @@ class Clients:
 
     def _others(self, replica: str) -> list[str]:
         return [other for other in self._network.living if other != replica]
+
+    def condition_of(self, message: dict[str, Any]) -> str | None:
+        """The condition that a response meets: the first ok to a request does."""
+        mid = message.get("MID")
+        request = self.requests.get(mid) if message["type"] == "ok" and isinstance(mid, str) else None
+        if request is None or request.outcome != "unknown":
+            return None
+        return GET_ANSWERED if request.type == "get" else WRITE_ACKNOWLEDGED
 
     def receive(
         self, message: dict[str, Any], now: float, raw: bytes = b"", sent: float | None = None

@@ -1,94 +1,101 @@
-"""Messages that arrive late or twice: the way between their sender and their receiver."""
+"""The delay of a message: the distribution of its seconds, and the links that have their own."""
 
 from __future__ import annotations
 
-import heapq
-import math
 from collections.abc import Callable
-from functools import partial
-from itertools import count
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from simulator.config import Delay
-from simulator.network import DOWN, Network
-from simulator.trace.recorder import LATER, Trace
-from simulator.transport import Transport
+# Of one message. Elections take less time, so more would show nothing but silence.
+MOST_DELAY = 10
+# The name of all clients in a link.
+CLIENTS = "clients"
 
 
-class Way:
-    """The messages on their way, in a network that delays or duplicates."""
+def _constant(_: Random, seconds: float) -> float:
+    return seconds
 
-    def __init__(
-        self,
-        delay: Delay,
-        random: Random,
-        network: Network,
-        transport: Transport,
-        trace: Trace,
-        clock: Callable[[], float],
-    ) -> None:
-        self._delay = delay
-        self._random = random
-        self._network = network
-        self._transport = transport
-        self._trace = trace
-        self._clock = clock
-        self._last: dict[tuple[str, str], float] = {}  # the last arrival of each link
-        self._waiting: list[tuple[float, int, Callable[[], None]]] = []
-        self._numbers = count()
 
-    def carry(self, now: float, sender: str, destination: str, raw: bytes) -> None:
-        """Carry a message from a replica to one or all others."""
-        body: bytes | None = raw
-        for target, loss in self._network.route(sender, destination):
-            number = self._trace.message(now, sender, target, body, loss or LATER)
-            body = None
-            if loss is None:
-                for _ in range(1 + self._network.duplicates()):
-                    due = self._in_order(sender, target, self._draw(now))
-                    self._add(due, self._arrival(number, target, raw))
-        self.deliver()
+def _uniform(random: Random, least: float, most: float) -> float:
+    return random.uniform(least, most)
 
-    def ask(self, target: str, raw: bytes) -> str:
-        """Carry a request of a client; returns its fate for the trace."""
-        self._add(self._draw(self._clock()), self._arrival(self._trace.next_number(), target, raw))
-        return LATER
 
-    def answer(self, now: float, arrive: Callable[[], None]) -> None:
-        """Carry a response to a client, which `arrive` receives."""
-        self._add(self._draw(now), arrive)
-        self.deliver()
+def _normal(random: Random, mean: float, deviation: float) -> float:
+    return min(max(random.normalvariate(mean, deviation), 0.0), MOST_DELAY)
 
-    def next_arrival(self) -> float:
-        return self._waiting[0][0] if self._waiting else math.inf
 
-    def deliver(self) -> None:
-        """Let all messages arrive that are due."""
-        now = self._clock()
-        while self._waiting and self._waiting[0][0] <= now:
-            heapq.heappop(self._waiting)[2]()
+def _pareto(random: Random, least: float, shape: float) -> float:
+    """The quotient may exceed every number: its divisor may be too small to differ from 0."""
+    divisor = (1 - random.random()) ** (1 / shape)
+    return least / divisor if least < MOST_DELAY * divisor else MOST_DELAY * bool(least)
 
-    def _draw(self, now: float) -> float:
-        return now + self._random.uniform(self._delay.least, self._delay.most)
 
-    def _in_order(self, sender: str, target: str, due: float) -> float:
-        if not self._delay.reorder:
-            due = self._last[sender, target] = max(due, self._last.get((sender, target), 0.0))
-        return due
+_DRAWS: dict[str, Callable[..., float]] = {
+    "constant": _constant, "uniform": _uniform, "normal": _normal, "pareto": _pareto,
+}
+DISTRIBUTIONS = tuple(_DRAWS)
 
-    def _add(self, due: float, arrive: Callable[[], Any]) -> None:
-        heapq.heappush(self._waiting, (due, next(self._numbers), arrive))
 
-    def _arrival(self, number: int, target: str, raw: bytes) -> Callable[[], None]:
-        return partial(self._arrive, number, target, self._network.lives[target], raw)
+@dataclass(frozen=True)
+class Distribution:
+    """A distribution of seconds, with the numbers that its kind has in a scenario."""
 
-    def _arrive(self, number: int, target: str, life: int, raw: bytes) -> None:
-        """A replica that has ended meanwhile or lives again gets no message of its earlier life."""
-        network = self._network
-        is_same = life == network.lives[target]
-        if is_same and target in network.living:
-            fate = self._transport.send(target, raw)
-        else:
-            fate = "dead" if is_same and target not in network.down else DOWN
-        self._trace.settle(number, target, fate)
+    kind: str
+    numbers: tuple[float, ...]
+
+    def draw(self, random: Random) -> float:
+        return _DRAWS[self.kind](random, *self.numbers)
+
+    def __bool__(self) -> bool:
+        """Whether any message is late."""
+        return any(self.numbers[:1] if self.kind == "pareto" else self.numbers)
+
+    def as_file(self) -> dict[str, Any]:
+        return {self.kind: self.numbers[0] if self.kind == "constant" else list(self.numbers)}
+
+
+NO_DELAY = Distribution("constant", (0.0,))
+
+
+@dataclass(frozen=True)
+class Link:
+    """The delay of messages from some processes to others; `None` stands for all processes."""
+
+    senders: tuple[str, ...] | None
+    receivers: tuple[str, ...] | None
+    distribution: Distribution
+
+    def has(self, sender: str, receiver: str) -> bool:
+        return (self.senders is None or sender in self.senders) and (
+            self.receivers is None or receiver in self.receivers
+        )
+
+    def as_file(self) -> dict[str, Any]:
+        ends = {"from": self.senders, "to": self.receivers}
+        named = {key: list(ids) for key, ids in ends.items() if ids is not None}
+        return {**named, **self.distribution.as_file()}
+
+
+@dataclass(frozen=True)
+class Delay:
+    """The seconds that the network adds to each message: those of the first link that has it.
+
+    Messages from one replica to another stay in order, unless they may overtake each other.
+    """
+
+    distribution: Distribution = NO_DELAY
+    links: tuple[Link, ...] = ()
+    reorder: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.distribution) or any(link.distribution for link in self.links)
+
+    def between(self, sender: str, receiver: str) -> Distribution:
+        """The distribution for a message between two replicas, or a replica and `CLIENTS`."""
+        own = (link.distribution for link in self.links if link.has(sender, receiver))
+        return next(own, self.distribution)
+
+    def as_file(self) -> dict[str, Any]:
+        main = self.distribution.as_file() if self.distribution else {}
+        return {**main, **({"links": [link.as_file() for link in self.links]} if self.links else {})}

@@ -55,6 +55,8 @@ class Figures:
     restarts: int = 0
     pauses: int = 0
     sent_to_down: int = 0  # messages of replicas and of clients to a replica between two lives
+    corrupted: int = 0  # messages between replicas that arrived with a changed byte
+    overflowed: int = 0  # messages that a link of limited bandwidth could not send in time
 
     @property
     def dropped(self) -> int:
@@ -125,6 +127,8 @@ def collect(
         restarts=restarts,
         pauses=pauses,
         sent_to_down=network.sent_to_down,
+        corrupted=network.corrupted,
+        overflowed=network.overflowed,
     )
 
 

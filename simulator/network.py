@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 
 from simulator.messages import BROADCAST, UNKNOWN_LEADER
@@ -28,6 +28,8 @@ class Network:
         client_drop_random: Random,
         duplicates: float = 0.0,
         duplicate_random: Random | None = None,
+        corrupt: float = 0.0,
+        corrupt_random: Random | None = None,
     ) -> None:
         self.replicas = tuple(replicas)
         self.living = list(replicas)
@@ -35,6 +37,9 @@ class Network:
         self.lives = dict.fromkeys(replicas, 1)  # that each replica has had
         self.majority_side: frozenset[str] | None = None
         self.cuts: tuple[Cut, ...] = ()
+        self.flapping: frozenset[str] = frozenset()  # lose and regain their links
+        self.cut_off: frozenset[str] = frozenset()  # those of them that have none now
+        self.slowness: dict[str, float] = {}  # seconds more for each message of slow replicas
         self._is_cut: frozenset[tuple[str, str]] = frozenset()
         self.leader = UNKNOWN_LEADER
         self.leaders = [UNKNOWN_LEADER]  # in order, the first `MOST_LEADERS` of them
@@ -46,12 +51,16 @@ class Network:
         self.sent_to_down = 0  # by replicas and by clients
         self.client_messages_dropped = 0
         self.duplicated = 0
+        self.corrupted = 0
+        self.overflowed = 0  # lost because a link of limited bandwidth had too many to send
         self._drops = drops
         self._random = drop_random
         self._client_drops = client_drops
         self._client_random = client_drop_random
         self._duplicates = duplicates
         self._duplicate_random = duplicate_random or Random(0)
+        self._corrupt = corrupt
+        self._corrupt_random = corrupt_random or Random(0)
         self._others = {r: tuple(o for o in replicas if o != r) for r in replicas}
 
     def __contains__(self, id: str) -> bool:
@@ -59,13 +68,13 @@ class Network:
 
     @property
     def has_quorum(self) -> bool:
-        """Whether a majority of the replicas lives and can communicate."""
-        side = self.majority_side or self.living
+        """Whether a majority of the replicas lives and can communicate all the time."""
+        side = frozenset(self.majority_side or self.living) - self.flapping
         return sum(replica in side for replica in self.living) > len(self.replicas) // 2
 
     def hear(self, sender: str, leader: str) -> None:
-        """Follow the leader that `sender` names, unless `sender` is in a partition's minority."""
-        if leader != self.leader and (
+        """Follow the leader that `sender` names, unless a partition or a flap cuts `sender` off."""
+        if leader != self.leader and sender not in self.cut_off and (
             self.majority_side is None or sender in self.majority_side
         ):
             self.leader = leader
@@ -100,6 +109,15 @@ class Network:
         twice = self._duplicates > 0 and self._duplicate_random.random() < self._duplicates
         self.duplicated += twice
         return twice
+
+    def damage(self, raw: bytes) -> bytes | None:
+        """The next message between replicas that arrives, if it does so with a changed byte."""
+        if not self._corrupt or self._corrupt_random.random() >= self._corrupt:
+            return None
+        self.corrupted += 1
+        changed = bytearray(raw)
+        changed[self._corrupt_random.randrange(len(raw))] ^= self._corrupt_random.randrange(1, 256)
+        return bytes(changed)
 
     def drops_client_message(self) -> bool:
         """Whether the next message from or to a client is lost."""
@@ -180,9 +198,32 @@ class Network:
     def _cut(self, majority_side: frozenset[str] | None, *cuts: Cut) -> None:
         self.majority_side = majority_side
         self.cuts = cuts
+        self._cut_links()
+
+    def flap(self, flapping: Iterable[str], cut_off: Iterable[str]) -> None:
+        """Replace the replicas that flap, and those of them that have no link now.
+
+        A partition stays as it is.
+        """
+        self.flapping, self.cut_off = frozenset(flapping), frozenset(cut_off)
+        self._cut_links()
+
+    def all_cuts(self) -> Iterator[Cut]:
+        """Those of the partition, and both ways of each replica that a flap cuts off."""
+        yield from self.cuts
+        for replica in sorted(self.cut_off):
+            alone = frozenset((replica,))
+            others = frozenset(self._others[replica])
+            yield from ((alone, others), (others, alone))
+
+    def _cut_links(self) -> None:
         self._is_cut = frozenset(
-            (sender, target) for senders, targets in cuts for sender in senders for target in targets
+            (sender, target)
+            for senders, targets in self.all_cuts() for sender in senders for target in targets
         )
 
     def heal(self) -> None:
+        """End the partition and all flaps, and let no replica be slow."""
+        self.slowness.clear()
+        self.flap((), ())
         self._cut(None)

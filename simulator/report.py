@@ -90,6 +90,10 @@ def _statistics(figures: Figures) -> list[str]:
         lines.append(f"Replicas that were restarted/paused: {figures.restarts}/{figures.pauses}")
     if figures.sent_to_down:
         lines.append(f"Total messages lost to replicas that were down: {figures.sent_to_down}")
+    if figures.corrupted:
+        lines.append(f"Total messages with a changed byte: {figures.corrupted}")
+    if figures.overflowed:
+        lines.append(f"Total messages lost at links that were full: {figures.overflowed}")
     lines += [_operation_line(type, count) for type, count in figures.operations.items()]
     if figures.failovers:
         lines.append(f"Failover time: {' '.join(map(_latency, figures.failovers))}")

@@ -15,22 +15,23 @@ from random import Random
 from typing import Any
 
 from simulator import messages
+from simulator.agenda import Agenda
 from simulator.causes import Packets
 from simulator.chronicle import Chronicle
 from simulator.clients import Clients, Rules
 from simulator.config import Scenario
 from simulator.console import Output
-from simulator.delays import Way
-from simulator.events import KILL_LEADER_ON_ACK, Events
 from simulator.figures import collect
 from simulator.lives import Cluster, Lives, Surroundings
-from simulator.messages import BROADCAST, HELLO, Malformed, excerpt, identifier
+from simulator.messages import BROADCAST, HELLO, UNKNOWN_LEADER, Malformed, excerpt, identifier
 from simulator.network import Network
 from simulator.result import Result
-from simulator.schedule import PARTITIONS, Event, draw_restarts
+from simulator.schedule import LEADER_CHANGED, MESSAGE_SENT, REJOINED
+from simulator.timers import Timers
 from simulator.trace.outline import first_line
 from simulator.trace.recorder import UNTRACED, Trace
 from simulator.transport import TRANSPORTS
+from simulator.way import Way
 from simulator.workload import CLIENTS, Intent, plan
 
 FIRST_CLIENT_OFFSET = 16
@@ -58,21 +59,23 @@ class Simulation:
         self._trace = trace
         # One generator per purpose, so that the draws for one do not change those for another.
         root = Random(seed)
-        workload, drops, choices, targets, client_drops, restarts, duplicates, delays = (
-            Random(root.getrandbits(64)) for _ in range(8)
+        workload, drops, choices, targets, client_drops, restarts, duplicates, delays, damage = (
+            Random(root.getrandbits(64)) for _ in range(9)
         )
         self._chronicle = Chronicle(trace.note)
         self._intents = plan(scenario, workload)
-        busy = scenario.lifetime - scenario.end_wait - scenario.start_wait
-        self._planned = (*scenario.events, *draw_restarts(scenario.restarts, busy, restarts))
         ids = [identifier(number) for number in range(scenario.replicas)]
         self.network = Network(
-            ids, scenario.drops, drops, scenario.client_drops, client_drops, scenario.duplicate, duplicates
+            ids, scenario.drops, drops, scenario.client_drops, client_drops, scenario.duplicate, duplicates,
+            scenario.corrupt, damage,
         )
         self._transport = TRANSPORTS[cluster.transport](
             surroundings.directory, ids, surroundings.selector, self
         )
-        self._way = Way(scenario.delay, delays, self.network, self._transport, trace, self._elapsed)
+        self._timers = Timers(self._elapsed)
+        self._way = Way(
+            scenario.delay, scenario.bandwidth, delays, self.network, self._transport, trace, self._timers
+        )
         self._lives = Lives(
             cluster, surroundings, self.network, self._transport, self._chronicle, console,
             self._since_start, trace,
@@ -81,20 +84,22 @@ class Simulation:
         clients = [identifier(first_client + number) for number in range(CLIENTS)]
         self._clients = Clients(
             clients,
-            Rules(
-                scenario.shared_keys, scenario.client_timeout, scenario.read_back, scenario.operations
-            ),
-            self.network, targets, self._way.ask if scenario.delay else self._transport.send,
+            Rules(scenario.shared_keys, scenario.client_timeout, scenario.read_back, scenario.operations),
+            self.network, targets, self._way.ask if scenario.delays_clients else self._transport.send,
             self._elapsed, self._report_fault, self._acknowledged, self._chronicle, self._tell, trace,
         )
-        self._events = Events(self.network, self._clients, choices, self._lives)
+        self._agenda = Agenda(
+            scenario, restarts, choices, self.network, self._clients, self._lives, self._timers, trace,
+            self._tell_event,
+        )
+        self._named = UNKNOWN_LEADER  # the last replica that was named as leader
         self._early: list[tuple[str, bytes]] | None = []
         self._early_bytes = 0
         self._early_drops = 0
         self._origin = time.monotonic()
         self._packets = Packets()
         self._started = 0
-        self._spoils = scenario.duplicate > 0 or bool(scenario.delay)
+        self._spoils = scenario.spoils
         self._incorrect_messages = 0
         self.storm = False
         trace.begin(first_line(scenario, seed, ids, clients, str(cluster.program)))
@@ -144,22 +149,11 @@ class Simulation:
 
     def agenda(self) -> Iterator[tuple[float, Callable[[], None]]]:
         """All acts whose time is known beforehand, in order."""
-        start = self._origin + self._scenario.start_wait
         requests = ((self._origin + i.time, partial(self._start, i)) for i in self._intents)
-        acts = sorted(self._acts(), key=itemgetter(0, 1))
-        events = ((start + time, act) for time, _, act in acts)
+        start = self._origin + self._scenario.start_wait
+        events = ((start + time, act) for time, act in self._agenda.acts())
         end = [(self.end - self._scenario.end_wait, self._read_all)] if self._scenario.read_all else []
         return heapq.merge(requests, events, end, key=itemgetter(0))
-
-    def _acts(self) -> Iterator[tuple[float, int, Callable[[], None]]]:
-        """The begin and the end of each event: its time, its rank within that time, the act.
-
-        An event that lasts ends before another one of the same time begins.
-        """
-        for event in self._planned:
-            yield event.time, 1, partial(self._begin, event)
-            if event.duration is not None:
-                yield event.end, 0 if event.duration else 2, partial(self._end, event)
 
     def _start(self, intent: Intent) -> None:
         self._started += 1
@@ -180,40 +174,17 @@ class Simulation:
     def next_deadline(self) -> float:
         """The time of the next act that is not on the agenda."""
         return self._origin + min(
-            self._clients.next_resend(), self._lives.next_deadline(), self._way.next_arrival()
+            self._clients.next_resend(), self._lives.next_deadline(), self._timers.next_due()
         )
 
     def meet_deadlines(self) -> None:
-        self._way.deliver()
+        self._timers.run_due()
         self._clients.resend()
         self._lives.drop_late()
 
-    def _begin(self, event: Event) -> None:
-        done = self._events.begin(event)
-        if event.type in PARTITIONS:
-            self._trace_partition()
-        self._tell_event(event.type, done)
-
-    def _trace_partition(self) -> None:
-        """An event replaces the partition before it, if there is one."""
-        network = self.network
-        self._trace.event("heal")
-        if len(network.cuts) == 2 and network.majority_side is not None:
-            self._trace.event("partition", side=sorted(network.majority_side))
-        else:
-            for senders, targets in network.cuts:
-                self._trace.event("one_way", **{"from": sorted(senders), "to": sorted(targets)})
-
-    def _end(self, event: Event) -> None:
-        done = self._events.end(event)
-        if done is not None:
-            self._tell_event(event.type, done)
-
     def _acknowledged(self, replica: str) -> None:
         """Carry out an armed kill before any message that the replica has sent later."""
-        done = self._events.acknowledged(replica)
-        if done is not None:
-            self._tell_event(KILL_LEADER_ON_ACK, done)
+        self._agenda.acknowledged(replica)
 
     def _tell_event(self, type: str, done: str) -> None:
         self._tell(f"{type}: {done}")
@@ -246,8 +217,7 @@ class Simulation:
                 self._start(intent)
         if self._clients.unread:
             self._tell_event(READ_ALL, f"{self._clients.unread:,} keys were not read in time")
-        for _ in range(self._events.armed):
-            self._tell_event(KILL_LEADER_ON_ACK, "never struck")
+        self._agenda.tell_what_is_left()
         self._console.tell_repeated(self._since_start())
 
     # Calls of the transport.
@@ -255,6 +225,7 @@ class Simulation:
     def joined(self, replica: str) -> None:
         if self._lives.joined(replica):
             self._clients.rejoined(replica)
+            self._agenda.occur(REJOINED)
 
     def received(self, replica: str, raw: bytes) -> None:
         """Route one message, on the path of all: so it parses once and copies nothing."""
@@ -276,6 +247,7 @@ class Simulation:
                 before = network.sent
                 if self._spoils:
                     self._way.carry(now, replica, destination, raw)
+                    self._agenda.occur(MESSAGE_SENT, message["type"])
                 else:
                     body: bytes | None = raw
                     for target, loss in network.route(replica, destination):
@@ -286,7 +258,7 @@ class Simulation:
                 self._packets.count(replica, message["type"], network.sent - before)
             elif destination in self._clients:
                 if self._spoils:
-                    self._way.answer(now, partial(self._answer, message, raw, now))
+                    self._carry_answer(message, raw, now)
                 else:
                     self._clients.receive(message, now, raw)
             else:
@@ -296,6 +268,13 @@ class Simulation:
             return
         if network.sent > self._scenario.max_packets:
             self.storm = True
+
+    def _carry_answer(self, message: dict[str, Any], raw: bytes, now: float) -> None:
+        """Carry a response to a client. It meets conditions when it leaves, also if it is lost."""
+        condition = self._clients.condition_of(message)
+        self._way.answer(now, message["src"], partial(self._answer, message, raw, now))
+        if condition is not None:
+            self._agenda.occur(condition)
 
     def _answer(self, message: dict[str, Any], raw: bytes, sent: float) -> None:
         """Let a response arrive that was sent earlier."""
@@ -309,6 +288,9 @@ class Simulation:
         self.network.hear(replica, leader)
         if self.network.leader_changes > changes:
             self._trace.event("leader", replica=leader, by=replica)
+            if leader in self.network and leader != self._named:
+                self._named = leader
+                self._agenda.occur(LEADER_CHANGED)
 
     def _lose_astray(self, replica: str, destination: str, raw: bytes, now: float) -> None:
         self._incorrect_messages += 1

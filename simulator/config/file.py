@@ -35,10 +35,10 @@ def as_file(scenario: Scenario) -> dict[str, Any]:
     """The content of a file with this scenario, without the keys that have no value."""
     content = asdict(scenario)
     del content["name"]
-    delay = content.pop("delay")
-    if scenario.delay:
-        content |= {"delay": {"uniform": [delay["least"], delay["most"]]}, "reorder": delay["reorder"]}
-    content["events"] = [{k: v for k, v in event.items() if v is not None} for event in content["events"]]
+    content["delay"] = scenario.delay.as_file()
+    if scenario.delay.reorder:
+        content["reorder"] = True
+    content["events"] = [event.as_file() for event in scenario.events]
     tests = content.pop("tests")
     if tests["benchmarks"]:
         content["tests"] = {key: value for key, value in tests.items() if value is not None}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simulator.config.delays import read_delay
 from simulator.config.dialects import Defaults
 from simulator.config.events import check_schedule, read_events
 from simulator.config.limits import Tests, read_tests
 from simulator.config.section import Section
-from simulator.schedule import Event
+from simulator.delays import Delay
+from simulator.messages import identifier
+from simulator.schedule import OF_MESSAGES, SLOW, Event
 
 # The operations beside get and put, in the order in which their shares divide the writes.
 OPERATIONS = ("cas", "increment", "append", "delete")
@@ -19,24 +22,8 @@ MOST_SHARED_KEYS = 1_000_000
 LEAST_VALUE_BYTES, MOST_VALUE_BYTES = 32, 4_096
 # Eleven days. The kernel takes no longer wait.
 MOST_SECONDS = 1_000_000
-# Of one message. Elections take less time, so more would show nothing but silence.
-MOST_DELAY = 10
+LEAST_BANDWIDTH, MOST_BANDWIDTH = 1_000, 1_000_000_000
 _MOST_ROUNDING = 1e-9
-
-
-@dataclass(frozen=True)
-class Delay:
-    """The seconds that the network adds to each message, drawn evenly between the two.
-
-    Messages from one replica to another stay in order, unless they may overtake each other.
-    """
-
-    least: float = 0.0
-    most: float = 0.0
-    reorder: bool = False
-
-    def __bool__(self) -> bool:
-        return self.most > 0
 
 
 @dataclass(frozen=True)
@@ -52,6 +39,8 @@ class Scenario:
     drops: float
     duplicate: float
     delay: Delay
+    corrupt: float
+    bandwidth: float | None  # bytes per second of each link in each direction
     shared_keys: int
     operations: dict[str, float]  # shares of the writes; empty if all of them are puts
     client_drops: float
@@ -71,6 +60,19 @@ class Scenario:
         """The time from one request to the next; all the time if there is no request."""
         return (self.lifetime - self.end_wait - self.start_wait) / max(1, self.requests)
 
+    @property
+    def delays_clients(self) -> bool:
+        """Whether messages from and to clients may be late."""
+        return bool(self.delay) or any(event.type == SLOW for event in self.events)
+
+    @property
+    def spoils(self) -> bool:
+        """Whether messages may be late, doubled or damaged, or an event waits for one of them."""
+        return (
+            self.duplicate > 0 or self.corrupt > 0 or self.bandwidth is not None or self.delays_clients
+            or any(event.when is not None and event.when.on in OF_MESSAGES for event in self.events)
+        )
+
 
 def read_scenario(name: str, file: Section, defaults: Defaults) -> Scenario:
     lifetime = file.number("lifetime", 5, MOST_SECONDS)
@@ -84,7 +86,8 @@ def read_scenario(name: str, file: Section, defaults: Defaults) -> Scenario:
         whole_lifetime = lifetime
     else:
         file.refuse("end_wait", end_wait, "start_wait + end_wait must be at most lifetime")
-    events = read_events(file, lifetime)
+    ids = [identifier(number) for number in range(replicas)]
+    events = read_events(file, lifetime, ids)
     scenario = Scenario(
         name=name,
         lifetime=whole_lifetime,
@@ -96,7 +99,9 @@ def read_scenario(name: str, file: Section, defaults: Defaults) -> Scenario:
         seed=_seed(file),
         drops=file.number("drops", 0, 1, 0),
         duplicate=file.number("duplicate", 0, 1, 0),
-        delay=_delay(file),
+        delay=read_delay(file, ids),
+        corrupt=file.number("corrupt", 0, 1, 0),
+        bandwidth=_bandwidth(file),
         shared_keys=file.number("shared_keys", 0, MOST_SHARED_KEYS, 0, whole=True),
         operations=_operations(file),
         client_drops=file.number("client_drops", 0, 1, 0),
@@ -110,7 +115,7 @@ def read_scenario(name: str, file: Section, defaults: Defaults) -> Scenario:
         poll=file.number("poll", 0, 1, 0),
         persist=file.flag("persist"),
         restarts=file.number("restarts", 0, MOST_RESTARTS, 0, whole=True),
-        events=tuple(sorted(events, key=lambda event: event.time)),
+        events=tuple(sorted(events, key=lambda event: event.start)),
         tests=read_tests(file),
     )
     # Some files have this key here, where the simulators that they are made for do not look.
@@ -154,23 +159,12 @@ def _operations(file: Section) -> dict[str, float]:
     return shares
 
 
-def _delay(file: Section) -> Delay:
-    """A constant delay, or the least and the greatest one."""
-    section = file.section("delay", default={})
-    reorder = file.flag("reorder")
-    least = most = section.number("constant", 0, MOST_DELAY, 0)
-    uniform = section.take("uniform", None)
-    section.refuse_unknown()
-    if uniform is not None:
-        rule = f"must be two numbers from 0 to {MOST_DELAY}, the lesser one first, and no constant beside"
-        if type(uniform) is not list or len(uniform) != 2 or most > 0:
-            section.refuse("uniform", uniform, rule)
-        least, most = uniform
-        if not all(type(one) in (int, float) for one in uniform) or not 0 <= least <= most <= MOST_DELAY:
-            section.refuse("uniform", uniform, rule)
-    if reorder and most == 0:
-        file.refuse("reorder", True, "needs delay, because other messages do not overtake each other")
-    return Delay(least, most, reorder)
+def _bandwidth(file: Section) -> float | None:
+    if "bandwidth" not in file:
+        file.know("bandwidth")
+        return None
+    bandwidth: float = file.number("bandwidth", LEAST_BANDWIDTH, MOST_BANDWIDTH)
+    return bandwidth
 
 
 def _client_timeout(file: Section) -> float | None:

@@ -34,7 +34,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
-def _nearest(name: Any, known: Sequence[str]) -> str:
+def nearest(name: Any, known: Sequence[str]) -> str:
     """The name that a user may have meant, as a question."""
     near = get_close_matches(name, known, 1) if isinstance(name, str) else []
     return f"; did you mean {near[0]}?" if near else ""
@@ -53,6 +53,10 @@ class Section:
 
     def refuse(self, key: str, value: Any, rule: str) -> NoReturn:
         raise ConfigError(self._path, self._name(key), value, rule)
+
+    def know(self, key: str) -> None:
+        """A key that has no meaning here, but has one beside other keys."""
+        self._known.append(key)
 
     def take(self, key: str, default: Any = REQUIRED, rule: str = "is required") -> Any:
         self._known.append(key)
@@ -83,7 +87,7 @@ class Section:
         rule = f"must be one of {', '.join(choices)}"
         value = self.take(key, rule=rule)
         if not isinstance(value, str) or value not in choices:
-            self.refuse(key, value, f"{rule}{_nearest(value, choices)}")
+            self.refuse(key, value, f"{rule}{nearest(value, choices)}")
         return value
 
     def __contains__(self, key: str) -> bool:
@@ -105,7 +109,7 @@ class Section:
         for key, value in self._content.items():
             if key not in self._known:
                 known = ", ".join(self._known)
-                self.refuse(key, value, f"unknown key; known are {known}{_nearest(key, self._known)}")
+                self.refuse(key, value, f"unknown key; known are {known}{nearest(key, self._known)}")
 
     def _name(self, key: str) -> str:
         return f"{self._prefix}.{key}" if self._prefix else key

@@ -1,7 +1,6 @@
 """Every bad configuration is refused with its file, key, value and rule, in one line."""
 
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -36,6 +35,10 @@ class Refusals(unittest.TestCase):
         message = str(caught.exception)
         self.assertTrue(message.startswith(f"{path}: {rest}"), message)
         self.assertNotIn("\n", message)
+
+    def assert_nearest(self, name: str, **changes: Any) -> None:
+        with self.assertRaisesRegex(ConfigError, rf"; did you mean {name}\?$"):
+            config.load(write_config(self.directory, **changes))
 
     def file(self, text: str) -> Path:
         path = self.directory / "scenario.json"
@@ -175,20 +178,102 @@ class Refusals(unittest.TestCase):
         )
 
     def test_unknown_name_is_refused_with_the_nearest_one(self) -> None:
-        for said, changes in (
-            ("did you mean isolate_leader?", {"events": [{"type": "isolate_leadr", "time": 1}]}),
-            ("did you mean shared_keys?", {"sharedkeys": 5}),
-        ):
-            with self.assertRaisesRegex(ConfigError, f"{re.escape(said)}$"):
-                config.load(write_config(self.directory, **changes))
+        self.assert_nearest("isolate_leader", events=[{"type": "isolate_leadr", "time": 1}])
+        self.assert_nearest("shared_keys", sharedkeys=5)
+        self.assert_nearest("bandwidth", bandwith=5000)
 
     def test_delay_that_makes_no_sense_is_refused(self) -> None:
-        rule = "must be two numbers from 0 to 10, the lesser one first, and no constant beside"
-        for uniform in ([1], [2, 1], [0, 11], ["a", 1], 5, [-1, 1]):
+        rule = "must be two numbers from 0 to 10, the lesser one first"
+        for uniform in ([1], [2, 1], [0, 11], ["a", 1], 5, [-1, 1], None, [True, 2], [0, float("nan")]):
             self.assert_refused(f"delay.uniform: {json.dumps(uniform)}: {rule}", delay={"uniform": uniform})
+        for constant in (11, -1, "1", [1], True):
+            rule = "must be a number from 0 to 10"
+            self.assert_refused(f"delay.constant: {json.dumps(constant)}: {rule}", delay={"constant": constant})
+        rule = "must be the mean and the deviation, two numbers from 0 to 10"
+        for normal in ([1], [11, 1], [1, 11], [1, -1], 1):
+            self.assert_refused(f"delay.normal: {json.dumps(normal)}: {rule}", delay={"normal": normal})
+        rule = "must be the least delay from 0 to 10, and a shape above 0 and at most 100"
+        for pareto in ([1], [11, 1], [1, 0], [1, 101], [-1, 1], 1, [0.1, float("inf")]):
+            self.assert_refused(f"delay.pareto: {json.dumps(pareto)}: {rule}", delay={"pareto": pareto})
+        rule = "must be the only distribution of this delay, without constant"
         self.assert_refused(f"delay.uniform: [0, 1]: {rule}", delay={"uniform": [0, 1], "constant": 1})
-        self.assert_refused("delay.constant: 11: must be a number from 0 to 10", delay={"constant": 11})
         self.assert_refused("reorder: true: needs delay", reorder=True)
+        self.assert_refused("delay.paretto: [1, 1]: unknown key", delay={"paretto": [1, 1]})
+        self.assert_nearest("pareto", delay={"paretto": [1, 1]})
+
+    def test_link_that_makes_no_sense_is_refused(self) -> None:
+        rule = "must be 0000 to 0002, clients, or a list of these"
+        for end in ("0003", [], ["0000", "0009"], 5, [[]], None):
+            for key in ("from", "to"):
+                link = {key: end, "constant": 1}
+                self.assert_refused(f"delay.links[0].{key}: {json.dumps(end)}: {rule}", delay={"links": [link]})
+        self.assert_nearest("clients", delay={"links": [{"from": "client", "constant": 1}]})
+        self.assert_refused(
+            "delay.links[1].delay: null: needs one of constant, uniform, normal, pareto",
+            delay={"links": [{"constant": 1}, {"from": "0000"}]},
+        )
+        self.assert_refused("delay.links[0].too: 1: unknown key", delay={"links": [{"constant": 1, "too": 1}]})
+        self.assert_refused("delay.links: 5: must be a list of objects", delay={"links": 5})
+
+    def test_bandwidth_and_chance_of_damage_out_of_range_are_refused(self) -> None:
+        for value in (999, 1_000_000_001, "1000", None):
+            rule = "must be a number from 1000 to 1000000000"
+            self.assert_refused(f"bandwidth: {json.dumps(value)}: {rule}", bandwidth=value)
+        for value in (-0.1, 1.1, None):
+            self.assert_refused(f"corrupt: {json.dumps(value)}: must be a number from 0 to 1", corrupt=value)
+
+    def test_flap_or_slow_replica_that_makes_no_sense_is_refused(self) -> None:
+        ids = "must be leader, non_leader, random or the ID of a replica, 0000 to 0002"
+        for type, key, value, rule in (
+            ("flap", "period", 0.009, "must be a number from 0.01 to 5"),
+            ("flap", "period", 6, "must be a number from 0.01 to 5"),
+            ("flap", "by", 1, "unknown key"),
+            ("flap", "duration", 6, "must be a number from 0 to 5"),
+            ("flap", "replica", "0003", ids),
+            ("slow", "by", 11, "must be a number from 0 to 10"),
+            ("slow", "period", 1, "unknown key"),
+            ("slow", "replica", ["leader"], ids),
+            ("slow", "duration", 3.5, "must end before the run does, 4 seconds after start_wait"),
+            ("kill_leader", "replica", "0001", "unknown key"),
+        ):
+            with self.subTest(type, key=key):
+                said = f"events[0].{key}: {json.dumps(value)}: {rule}"
+                self.assert_refused(said, events=event(type, 1, **{key: value}))
+        self.assert_nearest("leader", events=event("slow", 1, replica="leeder"))
+
+    def test_condition_that_makes_no_sense_is_refused(self) -> None:
+        for when, key, rule in (
+            ({}, "on", "must be one of write_acknowledged, "),
+            ({"on": "killd"}, "on", "must be one of write_acknowledged, "),
+            ({"on": "killed", "after": -1}, "after", "must be a number from 0 to 5"),
+            ({"on": "killed", "after": 6}, "after", "must be a number from 0 to 5"),
+            ({"on": "killed", "from": 6}, "from", "must be a number from 0 to 5"),
+            ({"on": "killed", "count": 0}, "count", "must be an integer from 1 to 1000000"),
+            ({"on": "killed", "count": 1.5}, "count", "must be an integer from 1 to 1000000"),
+            ({"on": "killed", "message": "a"}, "message", "unknown key"),
+            ({"on": "message_sent"}, "message", "must be the type of a message between replicas"),
+            ({"on": "message_sent", "message": ""}, "message", "must be the type of a message"),
+            ({"on": "message_sent", "message": "a" * 101}, "message", "must be the type of a message"),
+            ({"on": "killed", "afer": 1}, "afer", "unknown key"),
+        ):
+            with self.subTest(when):
+                shown = "missing" if key not in when else json.dumps(when[key])[:80]
+                shown += "..." if len(shown) == 80 else ""
+                self.assert_refused(f"events[0].when.{key}: {shown}: {rule}", events=[{"type": "heal", "when": when}])
+        self.assert_nearest("killed", events=[{"type": "heal", "when": {"on": "killd"}}])
+        self.assert_nearest("after", events=[{"type": "heal", "when": {"on": "killed", "afer": 1}}])
+        self.assert_refused("events[0].when: 5: must be an object", events=[{"type": "heal", "when": 5}])
+        self.assert_refused(
+            "events[0].time: 1: must not be there beside when", events=event("heal", 1, when={"on": "killed"})
+        )
+        self.assert_refused("events[0].time: missing: must be a number from 0 to 5", events=[{"type": "heal"}])
+
+    def test_rules_that_need_no_time_hold_for_events_with_conditions(self) -> None:
+        restart = [{"type": "restart_leader", "when": {"on": "killed"}}]
+        self.assert_refused('events[0].type: "restart_leader": needs persist', events=restart)
+        self.assert_refused(
+            "restarts: 3: needs events without restarts", events=restart, persist=True, restarts=3
+        )
 
     def test_unknown_event_is_refused(self) -> None:
         self.assert_refused(
@@ -210,7 +295,7 @@ class Refusals(unittest.TestCase):
 
     def test_drawn_restarts_need_directories_and_no_restarts_or_pauses_besides(self) -> None:
         self.assert_refused("restarts: 3: needs persist, because a replica that forgets", restarts=3)
-        for type in schedule.LASTING:
+        for type in schedule.AWAY:
             rule = "needs events without restarts and pauses of their own"
             self.assert_refused(f"restarts: 3: {rule}", restarts=3, persist=True, events=event(type, 1))
 
@@ -370,6 +455,40 @@ class Accepted(unittest.TestCase):
         events = event("kill_leader", 1) + event("part_hard", 2) + event("part_end", 3)
         scenario = small_scenario(events=events, persist=True, restarts=5)
         self.assertEqual((scenario.restarts, len(scenario.events)), (5, 3))
+
+    def test_flaps_and_slow_replicas_contradict_no_restart(self) -> None:
+        spells = [*event("flap", 1, duration=3), *event("slow", 1, duration=3)] * 3
+        whole = event("restart_all", 0.5, duration=1)
+        away = event("restart_leader", 2) + event("pause_leader", 2)
+        scenario = small_scenario(events=spells + whole + away, persist=True, lifetime=10)
+        self.assertEqual(len(scenario.events), 9)
+        self.assertEqual(small_scenario(events=event("flap", 1), persist=True, restarts=5).restarts, 5)
+
+    def test_faults_have_their_defaults_and_events_with_conditions_come_last(self) -> None:
+        events = [{"type": "heal", "when": {"on": "killed"}}, *event("slow", 2), *event("flap", 1)]
+        scenario = small_scenario(events=events)
+        self.assertEqual((scenario.corrupt, scenario.bandwidth, bool(scenario.delay)), (0, None, False))
+        flap, slow, heal = scenario.events
+        self.assertEqual((flap.duration, flap.period, flap.by, flap.replica), (1, 0.2, None, "random"))
+        self.assertEqual((slow.duration, slow.period, slow.by, slow.replica), (1, None, 0.05, "random"))
+        self.assertEqual((heal.time, heal.when), (None, schedule.When("killed", 0, 0, 1)))
+
+    def test_only_new_faults_take_messages_off_the_short_way(self) -> None:
+        for spoils, clients, changes in (
+            (False, False, {"drops": 0.5, "events": event("part_hard", 1) + event("kill_leader", 2)}),
+            (False, False, {"delay": {"constant": 0}, "corrupt": 0}),
+            (False, False, {"events": event("flap", 1)}),
+            (False, False, {"events": [{"type": "heal", "when": {"on": "killed"}}]}),
+            (True, False, {"events": [{"type": "heal", "when": {"on": "message_sent", "message": "append"}}]}),
+            (True, False, {"events": [{"type": "heal", "when": {"on": "get_answered"}}]}),
+            (True, False, {"bandwidth": 1000}),
+            (True, False, {"corrupt": 0.1}),
+            (True, True, {"delay": {"links": [{"from": "clients", "normal": [0, 1]}]}}),
+            (True, True, {"events": event("slow", 1)}),
+        ):
+            with self.subTest(changes):
+                scenario = small_scenario(**changes)
+                self.assertEqual((scenario.spoils, scenario.delays_clients), (spoils, clients))
 
     def test_keys_for_the_behaviour_of_clients_are_read(self) -> None:
         with tempfile.TemporaryDirectory() as directory:

@@ -35,6 +35,11 @@ def setUpModule() -> None:
     runs.add("talks_on", "talks_on", **KILL_ON_ACK)
     runs.add("talks_on_udp", "talks_on", transport="udp", **KILL_ON_ACK)
     runs.add("talks_on_stream", "talks_on", transport="stream", **KILL_ON_ACK)
+    runs.add("conditions", "correct", mix=0, requests=20, events=[
+        {"type": "kill_leader", "when": {"on": "write_acknowledged", "after": 0.0005}},
+        {"type": "flap", "when": {"on": "killed"}, "duration": 0.5},
+        {"type": "heal", "when": {"on": "rejoined"}},
+    ])
     runs.add("unchecked", "correct", "--no-check", verdict="not linearizable")
     for verdict in ("not linearizable", "malformed history", "crash", "undecided"):
         runs.add(verdict, "correct", verdict=verdict)
@@ -156,6 +161,14 @@ class EndToEnd(unittest.TestCase):
                 self.assertGreater(figures["acknowledged_puts"], 0)
                 # The simulator never looked at the broadcast after the last acknowledgement.
                 self.assertEqual(figures["total_messages"], 2 * (figures["acknowledged_puts"] - 1))
+
+    def test_events_with_conditions_follow_each_other(self) -> None:
+        run = self.finished("conditions")
+        killed = re.search(r"\] kill_leader: killed 0000\n(?:\[.*\n)*?\[.*\] flap: (000[12]) loses and ", run.stdout)
+        self.assertIsNotNone(killed, run.stdout)
+        self.assertIn(f"] flap: {killed and killed[1]} keeps its links\n", run.stdout)
+        self.assertIn("] heal: never happened: it waited for rejoined\n", run.stdout)
+        self.assertEqual(run.result()["figures"]["replicas_killed"], 1)
 
     def test_history_that_is_not_linearizable_is_told_with_its_diagram(self) -> None:
         run = self.finished("not linearizable")

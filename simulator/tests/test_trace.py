@@ -4,6 +4,7 @@ import gzip
 import json
 import tempfile
 import unittest
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -111,6 +112,14 @@ class Records(FileCase):
             ["m", 0, 1, "0000", None, '\\xff"\n', "malformed"],
             ["m", 0, 2, None, None, "[]", "malformed"],
         ])
+
+    def test_changed_bytes_are_text_also_if_they_are_no_utf_8(self) -> None:
+        recorder = self.recorder()
+        number = recorder.message(0, "0000", "0001", BODY, "later")
+        recorder.change(number, b'{"src\xff')
+        recorder.settle(number, "0001", None)
+        recorder.end({"end": True})
+        self.assertEqual(self.records()[1:], [["c", 0, 0, '{"src\\xff'], ["d", 0, 0]])
 
     def test_message_that_has_arrived_and_is_refused_is_one_record(self) -> None:
         recorder = self.recorder()
@@ -239,11 +248,26 @@ class Damage(FileCase):
 
 
 class Settings(unittest.TestCase):
-    def test_settings_of_a_network_that_delays_mean_the_same_when_read_again(self) -> None:
-        for changes in ({"delay": {"constant": 0.5}}, {"delay": {"uniform": [0, 1]}, "reorder": True}):
-            scenario = small_scenario(**changes)
-            content = json.loads(json.dumps(config.as_file(scenario)))
-            self.assertEqual(config.of_content("scenario", content).delay, scenario.delay)
+    def test_settings_of_faults_mean_the_same_when_read_again(self) -> None:
+        links = [{"from": "0000", "to": ["0001", "clients"], "pareto": [0.1, 2]}, {"normal": [0.1, 0]}]
+        when = {"on": "message_sent", "message": "append", "after": 0.5, "from": 1, "count": 2}
+        events = [
+            {"type": "flap", "time": 1, "period": 0.1, "replica": "leader"},
+            {"type": "slow", "by": 0.5, "replica": "0001", "when": when},
+            {"type": "heal", "when": {"on": "killed"}},
+        ]
+        for changes in (
+            {"delay": {"constant": 0.5}}, {"delay": {"uniform": [0, 1]}, "reorder": True},
+            {"delay": {"links": links}, "reorder": True}, {"delay": {"normal": [1, 1], "links": links}},
+            {"bandwidth": 5000, "corrupt": 0.5}, {"events": events},
+        ):
+            with self.subTest(changes):
+                scenario = small_scenario(**changes)
+                content = json.loads(json.dumps(config.as_file(scenario)))
+                again = config.of_content("scenario", content)
+                for key in ("delay", "bandwidth", "corrupt"):
+                    self.assertEqual(getattr(again, key), getattr(scenario, key))
+                self.assertEqual(list(map(asdict, again.events)), list(map(asdict, scenario.events)))
 
     def test_settings_of_every_scenario_mean_the_same_when_read_again(self) -> None:
         paths = sorted((ROOT / "configs").rglob("*.json"))

@@ -12,7 +12,7 @@ import json
 import selectors
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -106,7 +106,9 @@ class VirtualTransport:
             return
         if replica in self.paused:
             self.paused[replica].append(raw)
-        else:
+            return
+        # A message with a changed byte may be no JSON any more, or lack a field.
+        with suppress(ValueError, KeyError):
             self.living[replica].take(json.loads(raw))
 
     def resume(self, replica: str) -> bool:

@@ -49,7 +49,8 @@ class Evidence:
         self._body: Any = None
         # The requests to down replicas count as the messages of replicas to them do.
         self._take: dict[str, Callable[..., None]] = {
-            "m": self._message, "e": self._event, "q": self._request, "a": self._answer, "f": self._fault,
+            "m": self._message, "e": self._event, "c": self._changed, "q": self._request, "a": self._answer,
+            "f": self._fault,
             **dict.fromkeys("dxo", lambda *_: None),
         }
 
@@ -85,6 +86,9 @@ class Evidence:
             request.target = str(target)
         elif target == request.client and reason is None:
             self._response(request)
+
+    def _changed(self, *_: Any) -> None:
+        self.counts["corrupted"] += 1
 
     def _response(self, request: Request) -> None:
         request.responses += 1
@@ -136,9 +140,9 @@ class Evidence:
         """The counts with the names of `Figures`."""
         counts = self.counts
         names = (
-            "total_messages", *_LOSSES.values(), "sent_to_down", "client_messages_dropped", "gets", "puts",
-            "gets_withheld", *_EVENTS.values(), "duplicates", "redirects", "failed_gets", "failed_puts",
-            "acknowledged_puts", "incorrect_gets", "incorrect_messages",
+            "total_messages", *_LOSSES.values(), "sent_to_down", "client_messages_dropped", "corrupted",
+            "gets", "puts", "gets_withheld", *_EVENTS.values(), "duplicates", "redirects", "failed_gets",
+            "failed_puts", "acknowledged_puts", "incorrect_gets", "incorrect_messages",
         )
         return {
             **{name: counts[name] for name in names},

@@ -63,6 +63,9 @@ class Trace:
     def settle(self, number: int, target: str, fate: str | None) -> None:
         """A message that the network has delayed gets its fate, or a copy of it does."""
 
+    def change(self, number: int, raw: bytes) -> None:
+        """A message, or its next copy, arrives with these bytes instead of its own."""
+
     def response(self, sent: float, sender: str, client: str, raw: bytes, fate: str | None) -> None:
         """A message to a client, which may turn out to be a stray one."""
 
@@ -187,6 +190,9 @@ class Recorder(Trace):
             self._waiting.setdefault(target, deque()).append(number)
         else:
             self._record("x", number, fate)
+
+    def change(self, number: int, raw: bytes) -> None:
+        self._record("c", number, raw.decode("utf-8", "backslashreplace"))
 
     def response(self, sent: float, sender: str, client: str, raw: bytes, fate: str | None) -> None:
         self.message(sent, sender, client, raw, fate)
