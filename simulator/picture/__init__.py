@@ -1,6 +1,7 @@
 """The picture of a run: one HTML page that needs nothing beside itself, from a trace.
 
     reading     a trace file -> the records of a run
+    shapes      parts of records in the shapes that the page relies on
     packing     the records -> columns of numbers and two texts, compressed
     page        the compressed columns -> the page, by the template
     page.html, page.css     the template, and what it looks like

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from simulator.picture import shapes
 from simulator.trace.reader import Reader, TraceError
 
 # A later time would not fit into the exact numbers of a browser. 35 years are enough.
@@ -73,8 +74,7 @@ class Run:
 
     def ids(self, key: str) -> list[str]:
         """The IDs of the "replicas" or the "clients"."""
-        ids = self.head.get(key)
-        return [str(id) for id in ids] if isinstance(ids, list) else []
+        return shapes.ids(self.head.get(key))
 
 
 def read(path: Path) -> Run:
@@ -91,7 +91,7 @@ def read(path: Path) -> Run:
             break
     run.damage = reader.damage
     try:
-        run.end = reader.ending and _object(reader.ending)
+        run.end = reader.ending and shapes.ending(_object(reader.ending))
     except ValueError:
         run.damage = f"{path}: the last line has a number that is too large"
     return run
@@ -155,7 +155,7 @@ class _Taker:
 
     def _event(self, record: list[Any]) -> None:
         _, t, kind, *rest = record
-        self._run.events.append([_time(t), str(kind), _object(rest[0]) if rest else {}])
+        self._run.events.append([_time(t), str(kind), shapes.event(_object(rest[0])) if rest else {}])
 
     def _invoked(self, record: list[Any]) -> None:
         _, t, mid, client, call = record
@@ -176,7 +176,8 @@ class _Taker:
 
     def _fault(self, record: list[Any]) -> None:
         _, t, text, *rest = record
-        self._run.faults.append([_time(t), str(text), _object(rest[0]) if rest and rest[0] else {}])
+        involved = _object(rest[0]) if rest and rest[0] else {}
+        self._run.faults.append([_time(t), str(text), shapes.fault(involved)])
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The page of a run, without a browser: what it holds of a whole and of a damaged trace."""
 
+import contextlib
 import gzip
 import json
 import subprocess
@@ -8,6 +9,7 @@ import tempfile
 import unittest
 import zlib
 from pathlib import Path
+from random import Random
 from typing import Any
 from unittest import mock
 
@@ -57,6 +59,7 @@ DAMAGED = {
     "7\n": "is no record",
     f'{"[" * 100_000}\n': "",
 }
+DAMAGES = 200
 runs = Runs()
 kept = tempfile.TemporaryDirectory()
 
@@ -139,8 +142,11 @@ class Picture(unittest.TestCase):
         header, _, _ = unpacked(reading.read(self.write(HEAD, *RECORDS, END)))
         self.assertEqual(header["events"], [[160, "kill", {"replica": "0001"}]])
         self.assertEqual(header["output"], [[310, "0000", "err", "a line"]])
-        self.assertEqual(header["faults"], [[410, "a fault", {"mids": ["01"]}]])
-        self.assertEqual((header["end"], header["damage"]), (END, None))
+        self.assertEqual(header["faults"], [[410, "a fault", {"mids": ["01"], "replicas": []}]])
+        self.assertEqual(header["end"], {
+            "verdict": "passed", "time": 500, "checks": [], "tiers": [], "linearizability": None,
+        })
+        self.assertIsNone(header["damage"])
 
     def test_flood_of_output_is_shown_in_part(self) -> None:
         lines = [["o", time, "0000", "out", "x" * 5_000] for time in range(20_003)]
@@ -156,6 +162,34 @@ class Picture(unittest.TestCase):
                 self.assertRegex(run.damage or "", rf"line {len(RECORDS) + 2} .*{what}")
                 self.assertEqual((len(run.messages), len(run.operations), run.end), (4, 1, None))
                 self.assertIsNotNone(packing.pack(run))
+
+    def test_trace_that_is_cut_or_changed_anywhere_is_drawn_or_refused(self) -> None:
+        whole = self.write(HEAD, *RECORDS, END).read_bytes()
+        draw = Random(1)
+        drawn = 0
+        for _ in range(DAMAGES):
+            content = bytearray(whole[:draw.choice((len(whole), draw.randrange(len(whole))))])
+            for _ in range(draw.randrange(3)):
+                content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+            self.trace.write_bytes(content)
+            with contextlib.suppress(TraceError):
+                picture.write(self.trace, self.html)
+                drawn += 1
+        self.assertGreater(drawn, DAMAGES / 2)
+
+    def test_fields_of_another_type_are_drawn_as_text_or_left_out(self) -> None:
+        records = [
+            ["e", 1, "partition", {"side": "0000"}], ["e", 2, "kill", {"replica": ["0000"]}],
+            ["e", 3, "slow", {"replica": "0000", "by": []}], ["f", 4, "a fault", {"mids": 5, "replicas": [6]}],
+        ]
+        end = END | {"checks": [7, {"name": 8, "passed": 1}], "tiers": [{"value": "fast"}], "linearizability": 9}
+        header, _, _ = unpacked(reading.read(self.write(HEAD, *records, end)))
+        self.assertEqual([data for _, _, data in header["events"]], [
+            {"side": []}, {"replica": "['0000']"}, {"replica": "0000", "by": "[]"},
+        ])
+        self.assertEqual(header["faults"][0][2], {"mids": [], "replicas": ["6"]})
+        self.assertEqual(header["end"]["checks"], [{"name": "8", "passed": False, "text": ""}])
+        self.assertEqual((header["end"]["tiers"], header["end"]["linearizability"]), ([], None))
 
     def test_trace_without_its_last_line_has_no_verdict(self) -> None:
         run = reading.read(self.write(HEAD, *RECORDS))

@@ -61,9 +61,14 @@ def prepare(directory: Path) -> None:
     lines = (directory / "failed.trace").read_text().splitlines()
     records[:] = map(json.loads, lines)
     head = records[0] | {"scenario": "<img src=x onerror='document.title = \"hacked\"'>"}
-    for name, events in {"events": _EVENTS, "faults": _FAULTS, "empty": []}.items():
+    none = records[0] | {"replicas": []}
+    many = records[0] | {"replicas": [f"{number:04X}" for number in range(21)]}
+    for name, first, events in (
+        ("events", records[0], _EVENTS), ("faults", records[0], _FAULTS), ("no messages", records[0], []),
+        ("no replicas", none, records[1:]), ("21 replicas", many, records[1:]),
+    ):
         trace = directory / f"{name}.trace"
-        trace.write_text("\n".join(map(json.dumps, [records[0], *events, _END, ""])))
+        trace.write_text("".join(f"{json.dumps(record)}\n" for record in (first, *events, _END)))
         pages[name] = directory / f"{name}.html"
         picture.write(trace, pages[name])
     damaged = directory / "damaged.trace"

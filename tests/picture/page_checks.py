@@ -29,6 +29,16 @@ class Looks(Page):
                     return new Set(new Uint32Array(data.buffer)).size;""", canvas)
                 self.assertGreater(colours, 3)
 
+    def test_runs_of_all_sizes_are_drawn(self) -> None:
+        for name, least in {"no messages": 0, "no replicas": 4_000, "21 replicas": 4_000}.items():
+            for width in (1280, 400):
+                with self.subTest(name=name, width=width):
+                    browser = self.open(name, width)
+                    is_damaged = "return document.getElementById('damage').checkVisibility()"
+                    self.assertFalse(browser.script(is_damaged))
+                    self.assertGreaterEqual(browser.script("return picture.run.sent.length"), least)
+                    self.assertLessEqual(browser.script("return document.documentElement.scrollWidth"), width)
+
     def test_theme_that_is_chosen_wins_over_that_of_the_system(self) -> None:
         browser = self.open("passed", theme="light")
         before = browser.script("return picture.palette.card")

@@ -81,21 +81,43 @@ def _measure_frames(directory: Path) -> None:
     try:
         browser.resize(1280, 900)
         browser.open(html)
+        _tell_first_picture(browser)
         for name, span in _SPANS.items():
-            frames = browser.asynchronously(f"""
-                const [start, view] = [performance.now(), picture.view];
-                let frames = 0;
-                view.show(1e7, 1e7 + {span});
-                const step = () => {{
-                    view.pan({span} / 200 * (frames < 60 ? 1 : -1));
-                    picture.diagram.draw();
-                    if (++frames < 120) requestAnimationFrame(step);
-                    else done(frames / (performance.now() - start) * 1000);
-                }};
-                requestAnimationFrame(step);""")
-            print(f"moving {name}: {frames:.0f} frames per second")
+            _tell_frames(browser, f"moving {name}", f"view.pan({span} / 200 * (frames < 60 ? 1 : -1))", span)
+        zoom = "view.zoom(frames < 60 ? 0.86 : 1 / 0.86, 1.2e7)"
+        _tell_frames(browser, "zooming from the whole run to 4 ms and back", zoom, _SPANS["the whole run"])
+        browser.script("picture.showPath(picture.run.invoked.length >> 1)")
+        _tell_frames(browser, "zooming with a path", zoom, _SPANS["the whole run"])
     finally:
         browser.close()
+
+
+def _tell_first_picture(browser: Browser) -> None:
+    """The seconds from the begin of loading until something, and then the run, is drawn."""
+    first, ready = browser.asynchronously("""
+        requestAnimationFrame(() => setTimeout(() => {
+            const [paint] = performance.getEntriesByName("first-contentful-paint");
+            done([paint?.startTime ?? NaN, performance.getEntriesByName("drawn")[0].startTime]);
+        }));""")
+    print(f"first paint after {first / 1000:.2f} s, the run is drawn after {ready / 1000:.2f} s")
+
+
+def _tell_frames(browser: Browser, name: str, act: str, span: float) -> None:
+    """The frames per second while `act` changes the view, and the longest frame."""
+    rate, longest = browser.asynchronously(f"""
+        const [start, view] = [performance.now(), picture.view];
+        let [frames, before, longest] = [0, start, 0];
+        view.show(1e7, 1e7 + {span});
+        const step = (now) => {{
+            if (frames > 1) longest = Math.max(longest, now - before);
+            before = now;
+            {act};
+            picture.diagram.draw();
+            if (++frames < 120) requestAnimationFrame(step);
+            else done([frames / (performance.now() - start) * 1000, longest]);
+        }};
+        requestAnimationFrame(step);""")
+    print(f"{name}: {rate:.0f} frames per second, the longest takes {longest:.0f} ms")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ class Density {
 
     draw(scene) {
         const bins = Math.ceil(scene.layout.plotWidth / BIN);
+        if (!this.lanes) return;
         this.#count(scene, bins);
         const room = scene.layout.laneHeight - 40;
         let most = 1;
@@ -61,38 +62,50 @@ class Density {
         for (let group = 0; group < GROUP_COLOURS.length; group++) {
             const place = cell * GROUP_COLOURS.length + group;
             done += this.counts[place];
-            // Whole pixels are drawn much faster.
             this.heights[place] = total ? Math.round((height * done) / total) - drawn : 0;
             drawn += this.heights[place];
         }
     }
 
+    /** Pixel by pixel, one per bin and row: thousands of rectangles would take much longer. */
     #paint({ pen, layout, palette }, bins) {
-        const tops = new Float32Array(this.lanes * bins);
-        for (let group = 0; group < GROUP_COLOURS.length; group++) {
-            pen.fillStyle = palette.groups[group];
-            pen.beginPath();
-            for (let cell = 0; cell < this.lanes * bins; cell++) {
-                const height = this.heights[cell * GROUP_COLOURS.length + group];
-                if (!height) continue;
-                const base = layout.baseline(Math.floor(cell / bins)) - LANE_BAR / 2 - 1 - tops[cell];
-                pen.rect(layout.left + (cell % bins) * BIN, base - height, BIN, height);
-                tops[cell] += height;
-            }
-            pen.fill();
-        }
-        pen.fillStyle = palette.lost;
-        pen.beginPath();
+        const image = this.#image(bins, layout.laneHeight * this.lanes);
+        const pixels = new Uint32Array(image.data.buffer);
+        pixels.fill(0);
+        const colours = palette.groups.map(pixelOf);
+        const lost = pixelOf(palette.lost);
         for (let cell = 0; cell < this.lanes * bins; cell++) {
+            const lane = Math.floor(cell / bins);
+            const base = layout.baseline(lane) - layout.lanesTop;
+            const column = cell % bins;
+            let row = base - LANE_BAR / 2 - 1;
+            for (let group = 0; group < colours.length; group++) {
+                let height = this.heights[cell * colours.length + group];
+                while (height-- > 0) pixels[--row * bins + column] = colours[group];
+            }
             if (!this.lost[cell]) continue;
-            const base = layout.baseline(Math.floor(cell / bins)) + LANE_BAR / 2 + 1;
-            pen.rect(
-                layout.left + (cell % bins) * BIN,
-                base,
-                BIN,
-                Math.min(14, Math.round(3 + 3 * Math.log1p(this.lost[cell]))),
-            );
+            let below = Math.min(14, Math.round(3 + 3 * Math.log1p(this.lost[cell])));
+            for (row = base + LANE_BAR / 2 + 1; below > 0; row++, below--) pixels[row * bins + column] = lost;
         }
-        pen.fill();
+        this.context.putImageData(image, 0, 0);
+        pen.imageSmoothingEnabled = false;
+        pen.drawImage(this.canvas, layout.left, layout.lanesTop, bins * BIN, image.height);
     }
+
+    /** The pixels of the lanes, which are kept as long as their number stays the same. */
+    #image(width, height) {
+        if (this.image?.width !== width || this.image.height !== height) {
+            this.canvas = Object.assign(document.createElement("canvas"), { width, height });
+            this.context = this.canvas.getContext("2d");
+            this.image = this.context.createImageData(width, height);
+        }
+        return this.image;
+    }
+}
+
+/** A colour of the style sheet, `#rrggbb`, as the number of a pixel. */
+function pixelOf(colour) {
+    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+    const bytes = Uint8Array.of(red, green, blue, 255);
+    return new Uint32Array(bytes.buffer)[0];
 }

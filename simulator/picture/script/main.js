@@ -234,6 +234,7 @@ async function start() {
         innerWidth = window.innerWidth;
     });
     document.documentElement.dataset.ready = "yes";
+    performance.mark("drawn");
 }
 
 start().catch((error) => {
