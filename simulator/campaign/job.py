@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from simulator import build, config
+from simulator import build, config, kept
 from simulator.campaign import process, reading
 from simulator.campaign.process import Ended
 from simulator.loop import JOIN_SECONDS
@@ -30,8 +30,8 @@ EXPLORER = build.REPOSITORY / "target" / "release" / "explore"
 # to run, too.
 _SPARE_SECONDS = 120.0
 _VIRTUAL_SECONDS = 300.0
-# The variable that tells `run.py` where to leave the files of a failed run.
-_FAILED_RUNS = "KVSTORE_FAILED_DIR"
+# Failed runs whose files a campaign keeps.
+MOST_KEPT = 100
 _MOST_REASON = 300
 _MOST_LINES, _MOST_TEXT = 40, 8_000
 
@@ -186,13 +186,19 @@ def _run(job: Job, place: Path, seconds: float, keep: Path | None) -> Outcome:
     else:
         words += ["--silence", f"--json={result}"]
     if keep is not None and not job.virtual:
-        environment[_FAILED_RUNS] = str(keep.resolve() / f"{job.config.stem}-{job.seed}")
+        # `run.py` keeps few runs in one place, so each job has its own.
+        environment[kept.PLACE] = str(keep.resolve() / f"{job.config.stem}-{job.seed}")
+        words += ["--no-keep"] if _is_full(keep) else []
     ended = process.run(words, build.REPOSITORY, environment, seconds)
     if ended.timed_out:
         return failure(job, f"was ended after {seconds:g} s, because it had not ended by then", ended)
     if ended.code < 0:
         return failure(job, f"was killed by {name_of(-ended.code)}", ended, was_killed=True)
     return _virtual(job, ended) if job.virtual else _real(job, ended, result)
+
+
+def _is_full(keep: Path) -> bool:
+    return keep.exists() and sum(1 for _ in keep.iterdir()) >= MOST_KEPT
 
 
 def failure(job: Job, reason: str, ended: Ended | None = None, *, was_killed: bool = False) -> Outcome:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from simulator import build
+from simulator import build, config
 from simulator.campaign.job import Job, Outcome, shown
 from simulator.campaign.numbers import Seeds, Shard
 
@@ -57,14 +57,18 @@ class Plan:
         configs = [build.REPOSITORY / name for name in self.scenarios]
         count = len(self.seeds)
         for place, seed in enumerate(self.seeds):
-            for number, config in enumerate(configs):
+            for number, path in enumerate(configs):
                 if self.shard.has(number * count + place):
-                    yield replace(self.template, config=config, seed=seed)
+                    yield replace(self.template, config=path, seed=seed)
 
     def files(self) -> list[Path]:
         """The scenarios and the program, unless it is our own."""
         replica = [] if self.template.replica is None else [self.template.replica]
         return [build.REPOSITORY / name for name in self.scenarios] + replica
+
+    def lifetimes(self) -> dict[str, float]:
+        """The simulated seconds of each scenario."""
+        return {name: config.load(build.REPOSITORY / name).lifetime for name in self.scenarios}
 
     def runs_of_each(self) -> dict[str, int]:
         """How many jobs of the shard each scenario has."""

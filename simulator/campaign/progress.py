@@ -18,12 +18,14 @@ _PLAIN_SECONDS = 30.0
 class Progress:
     """Counts of finished runs, and an estimate for the rest from the runs that were measured."""
 
-    def __init__(self, runs: dict[str, int], size: int = 1) -> None:
+    def __init__(self, runs: dict[str, int], lifetimes: dict[str, float], size: int = 1) -> None:
         """`runs` has the number of jobs of each scenario; `size` is how many run at a time."""
+        self._lifetimes = lifetimes
         self._left = Counter(runs)
         self._whole = sum(runs.values())
         self.size = size
-        self._seconds: Counter[str] = Counter()  # of the measured runs of each scenario
+        # Of the measured runs of each scenario.
+        self._seconds: dict[str, float] = {}
         self._measured: Counter[str] = Counter()
         self._finished_here = 0
         self.verdicts: Counter[str] = Counter()
@@ -43,16 +45,19 @@ class Progress:
         self._finished_here += is_new
         # A run that was refused or killed took another time than a whole one.
         if outcome.verdict != ERROR:
-            self._seconds[outcome.config] += outcome.seconds  # type: ignore[assignment]
+            self._seconds[outcome.config] = self._seconds.get(outcome.config, 0) + outcome.seconds
             self._measured[outcome.config] += 1
 
     def estimate(self) -> float | None:
         """The seconds that the rest may take; `None` before each worker has finished a run."""
         if self._measured.total() < self.size:
             return None
-        mean = self._seconds.total() / self._measured.total()
+        # A scenario without a measured run takes as much of its lifetime as others of theirs.
+        measured = sum(self._lifetimes[name] * runs for name, runs in self._measured.items())
+        share = sum(self._seconds.values()) / measured
         seconds = sum(
-            left * (self._seconds[name] / self._measured[name] if self._measured[name] else mean)
+            left * (self._seconds[name] / self._measured[name] if name in self._seconds
+                    else self._lifetimes[name] * share)
             for name, left in self._left.items()
         )
         return seconds / min(self.size, max(1, self.left))

@@ -33,7 +33,7 @@ class Session:
         _open(planned, directory)
         self._store = Store(directory)
         self.tally = Tally(planned, [self._store.path])
-        self.progress = Progress(planned.runs_of_each())
+        self.progress = Progress(planned.runs_of_each(), planned.lifetimes())
         self.display = Display(time.monotonic)
         self._read()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from simulator.workspace import private_directory
 PASSED, FAILED, BAD_USAGE = 0, 1, 2
 ALL = "all"
 _MOST_WORKERS = 1_024
+# dask itself leaves a client behind that it cannot close when it does not know the scheme.
+_ADDRESS = re.compile(r"((tcp|tls|ucx|wss?)://)?[^\s/]+:\d{1,5}/?", re.ASCII)
 _Parsed = TypeVar("_Parsed")
 
 
@@ -93,7 +96,8 @@ def _add_jobs(parser: argparse.ArgumentParser) -> None:
         help='run only the I-th of N parts; "run.py merge" joins them',
     )
     parser.add_argument(
-        "--scheduler", metavar="ADDRESS", help="run the jobs on the workers of this scheduler of dask"
+        "--scheduler", type=_address, metavar="ADDRESS",
+        help="run the jobs on the workers of this scheduler of dask"
     )
 
 
@@ -126,6 +130,12 @@ def _options(text: str) -> tuple[str, ...]:
         return tuple(shlex.split(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text[:80]!r}: {error}") from None
+
+
+def _address(text: str) -> str:
+    if _ADDRESS.fullmatch(text) is None:
+        raise argparse.ArgumentTypeError(f"{text[:80]!r}: must be an address such as tcp://host:8786")
+    return text
 
 
 def _count(text: str) -> int:

@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("config")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--no-keep", action="store_true")
     chosen, _ = parser.parse_known_args()
     behaviour = json.loads(os.environ.get("FAKE_SEEDS", "{}")).get(str(chosen.seed), "pass")
     if "FAKE_RUNS" in os.environ:
@@ -51,6 +52,10 @@ def main() -> None:
         subprocess.Popen(["sleep", "1000"], start_new_session=True, stdout=subprocess.DEVNULL)
         os.kill(os.getpid(), signal.SIGKILL)
     is_correct = behaviour != "fail"
+    if not is_correct and not chosen.no_keep and "KVSTORE_FAILED_DIR" in os.environ:
+        place = Path(os.environ["KVSTORE_FAILED_DIR"]) / "scenario-7"
+        place.mkdir(parents=True)
+        print(f"kept in {place}: the trace, the history, the output of each replica; draw it: ...")
     chosen.json.write_text(json.dumps({
         "correct": is_correct, "checks": [LOST | {"holds": is_correct}], "figures": FIGURES,
         "tiers": [TIER] if is_correct else [], "advice": [{"kind": "stale", "text": "read\x1b a quorum"}],

@@ -182,7 +182,7 @@ class Estimates(unittest.TestCase):
         return Outcome(f"{config}#1", config, 1, verdict, seconds=seconds)
 
     def test_there_is_no_estimate_before_each_worker_has_finished_a_run(self) -> None:
-        progress = Progress({"a": 10}, size=2)
+        progress = Progress({"a": 10}, {"a": 30}, size=2)
         self.assertEqual(progress.line(0), "0/10 passed 0 failed 0 error 0, 2 at a time, no estimate yet")
         progress.count(self.outcome("a", 30), is_new=True)
         self.assertIn("no estimate yet", progress.line(30))
@@ -193,19 +193,19 @@ class Estimates(unittest.TestCase):
         )
 
     def test_estimate_takes_the_time_of_each_scenario(self) -> None:
-        progress = Progress({"short": 3, "long": 3, "new": 1}, size=1)
+        progress = Progress({"short": 3, "long": 3, "new": 1}, {"short": 8, "long": 92, "new": 50})
         progress.count(self.outcome("short", 10), is_new=True)
         progress.count(self.outcome("long", 100), is_new=True)
-        self.assertEqual(progress.estimate(), 2 * 10 + 2 * 100 + 55)
+        self.assertEqual(progress.estimate(), 2 * 10 + 2 * 100 + 50 * 1.1)
 
     def test_errors_are_counted_but_not_measured(self) -> None:
-        progress = Progress({"a": 3}, size=1)
+        progress = Progress({"a": 3}, {"a": 10})
         progress.count(self.outcome("a", 0.1, "error"), is_new=True)
         self.assertIsNone(progress.estimate())
         self.assertIn("1/3 passed 0 failed 0 error 1", progress.line(1))
 
     def test_earlier_runs_give_an_estimate_but_no_rate(self) -> None:
-        progress = Progress({"a": 3}, size=1)
+        progress = Progress({"a": 3}, {"a": 10})
         progress.count(self.outcome("a", 10), is_new=False)
         self.assertIn("no estimate yet", progress.line(5))
         self.assertEqual(progress.estimate(), 20)
@@ -271,6 +271,12 @@ class Sweeps(Files):
         self.assertEqual(len(os.listdir(self.runs)), 12)
         self.assertIn(f"failed: {self.configs[0]}#4: Incorrect responses", said)
         self.assertIn("passed 8 of 12; see", said)
+
+    def test_directory_may_move_with_the_files_of_its_failed_runs(self) -> None:
+        self.sweep("--seeds=1..2", _2="fail")
+        found = {one.config: one.kept for one in self.outcomes() if not one.passed}
+        self.assertEqual(found, {str(path): f"kept/{path.stem}-2/scenario-7" for path in self.configs})
+        self.assertTrue(all((self.out / place).is_dir() for place in found.values() if place))
 
     def test_sweep_of_passed_runs_is_a_success(self) -> None:
         self.assertEqual(self.sweep("--seeds=1..2", "--jobs=2")[0], 0)
@@ -357,7 +363,7 @@ class Sweeps(Files):
         for arguments in (
             ["--seeds=x"], ["--seeds=1", "--jobs=0"], ["--seeds=1", "--shard=3/2"], ["--seeds=1..900000"],
             ["--seeds=1", "--virtual", "--transport=udp"], ["--seeds=1", "--replica-options='"],
-            ["--seeds=1", "--explore-options=x"], ["--seeds=1", str(self.configs[0])],
+            ["--seeds=1", "--explore-options=x"], ["--seeds=1", "--scheduler=nonsense://x"], ["--seeds=1", str(self.configs[0])],
         ):
             with self.subTest(arguments):
                 code, said = self.sweep(*arguments)

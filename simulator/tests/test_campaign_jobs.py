@@ -27,11 +27,11 @@ class Jobs(unittest.TestCase):
         self.scratch.mkdir()
         self.mark = f"FAKE_MARK={uuid.uuid4().hex}"
 
-    def run_as(self, behaviour: str, limit: float = HANG_SECONDS) -> Outcome:
+    def run_as(self, behaviour: str, limit: float = HANG_SECONDS, keep: Path | None = None) -> Outcome:
         """The outcome of a fake run, which leaves neither a file nor a process."""
         environment = {"FAKE_SEEDS": json.dumps({7: behaviour}), **dict([self.mark.split("=")])}
         with mock.patch.dict(os.environ, environment), mock.patch.object(job, "RUNNER", FAKE_RUN):
-            outcome = job.run(Job(self.config, 7), self.scratch, limit=limit)
+            outcome = job.run(Job(self.config, 7), self.scratch, limit=limit, keep=keep)
         self.assertEqual(os.listdir(self.scratch), [])
         self.assertEqual(guard._family(self.mark.encode()), set())
         return outcome
@@ -53,6 +53,14 @@ class Jobs(unittest.TestCase):
         self.assertIn("get saw old", outcome.failed[0]["text"])
         self.assertEqual(outcome.command, f"./run.py {self.config} --seed=7")
         self.assertEqual(outcome.advice, ("read\\x1b a quorum",))
+
+    def test_failed_run_keeps_its_files_up_to_a_number_of_runs(self) -> None:
+        keep = self.directory / "kept"
+        self.assertIsNone(self.run_as("pass", keep=keep).kept)
+        self.assertFalse(keep.exists())
+        self.assertEqual(self.run_as("fail", keep=keep).kept, str(keep / "scenario-7" / "scenario-7"))
+        with mock.patch.object(job, "MOST_KEPT", 1):
+            self.assertIsNone(self.run_as("fail", keep=keep).kept)
 
     def test_refused_run_is_an_error_with_the_last_line(self) -> None:
         outcome = self.run_as("refuse")

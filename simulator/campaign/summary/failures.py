@@ -29,7 +29,8 @@ def _failure(one: Outcome) -> str:
         parts.append(f"<ul>{''.join(f'<li>{html.escape(text)}' for text in one.advice)}</ul>")
     parts.append(_command(one.command))
     if one.kept is not None:
-        parts.append(f'<p>Files: <a href="{quote(one.kept)}">{html.escape(one.kept)}</a>')
+        link = quote(one.kept, errors="surrogateescape")
+        parts.append(f'<p>Files: <a href="{link}">{html.escape(one.kept)}</a>')
     if one.verdict != FAILED and one.said:
         parts.append(f"<pre>{html.escape(one.said)}</pre>")
     return (

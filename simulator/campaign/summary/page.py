@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from simulator.campaign.job import PASSED, Outcome
+from simulator.campaign.job import PASSED, Job, Outcome, shown
+from simulator.campaign.junit import clean
 from simulator.campaign.plan import replace_file
 from simulator.campaign.statistics import wilson
 from simulator.campaign.summary import failures, tables
@@ -35,7 +37,9 @@ def render(tally: Tally) -> str:
         "failures": failures.render(_failed(tally), runs - passed),
         "distributions": tables.distributions(scenarios) or "<p>These runs have no metrics.",
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: contents[place[1]], _text("page.html"))
+    page = re.sub(r"\{\{(\w+)\}\}", lambda place: contents[place[1]], _text("page.html"))
+    # Output of replicas may hold characters that HTML, like XML, cannot have.
+    return clean(page)
 
 
 def _facts(tally: Tally) -> str:
@@ -46,11 +50,17 @@ def _facts(tally: Tally) -> str:
         f"{len(plan.scenarios)} scenarios, seeds {plan.seeds}, shard {plan.shard}",
         f"pass rate between {low:.1%} and {high:.1%} (interval of Wilson, 95 %)",
         "virtual time" if template.virtual
-        else f"replica {template.replica or 'of this project'}, transport {template.transport}",
+        else f"{_replica(template)}, transport {template.transport}",
     ]
     if verdicts.total() < len(plan):
         words.append(f"{len(plan) - verdicts.total():,} of {len(plan):,} runs are missing")
     return "".join(f"<li>{html.escape(word)}" for word in words)
+
+
+def _replica(template: Job) -> str:
+    if template.replica is None:
+        return f"our own replica {shlex.join(template.options)}".strip()
+    return f"replica {shlex.join([shown(template.replica), *template.options])}"
 
 
 def _failed(tally: Tally) -> Iterator[Outcome]:

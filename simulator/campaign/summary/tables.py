@@ -12,14 +12,15 @@ from simulator.campaign.summary import charts
 from simulator.campaign.tally import Scenario
 
 _BINS = 24
+# metric -> its name on the page, and the factor to its unit there.
 _METRICS = {
-    "total_msgs": "messages between replicas",
-    "failures": "failures and unanswered requests",
-    "unanswered": "unanswered requests",
-    "duplicates": "duplicate responses",
-    "median_latency": "median latency (s)",
-    "p99_latency": "99th percentile of latency (s)",
-    "failover": "failover after the kill of a leader (s)",
+    "total_msgs": ("messages between replicas", 1),
+    "failures": ("failures and unanswered requests", 1),
+    "unanswered": ("unanswered requests", 1),
+    "duplicates": ("duplicate responses", 1),
+    "median_latency": ("median latency (ms)", 1000),
+    "p99_latency": ("99th percentile of latency (ms)", 1000),
+    "failover": ("failover after the kill of a leader (ms)", 1000),
 }
 
 
@@ -55,7 +56,8 @@ def distributions(scenarios: Iterable[Scenario]) -> str:
 
 def _distribution(one: Scenario) -> str:
     rows = "".join(
-        _metric_row(label, one.metrics[name]) for name, label in _METRICS.items() if name in one.metrics
+        _metric_row(label, one.metrics[name], factor)
+        for name, (label, factor) in _METRICS.items() if name in one.metrics
     )
     return (
         f"<h3>{html.escape(one.name)}</h3><div class=wide><table><thead><tr><th scope=col>metric"
@@ -64,13 +66,13 @@ def _distribution(one: Scenario) -> str:
     )
 
 
-def _metric_row(label: str, values: array[float]) -> str:
-    ordered = sorted(values)
+def _metric_row(label: str, values: array[float], factor: int) -> str:
+    ordered = sorted(value * factor for value in values)
     shown = "".join(f"<td>{number(quantile(ordered, share))}" for share in (0, 0.5, 0.95, 1))
     drawn = charts.histogram(bins(ordered, _BINS))
     return f"<tr><th scope=row>{label}<td>{len(ordered):,}{shown}<td>{drawn}</tr>"
 
 
 def number(value: float) -> str:
-    """A whole number as such; another one with four digits that say something."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
+    """A whole or great number without a fraction; another one with three digits that count."""
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.3g}"
