@@ -7,6 +7,7 @@ worker that dies to another one.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import queue
@@ -94,10 +95,16 @@ class Cluster:
         """The outcome of a task that has ended, whichever way."""
         try:
             code, line = future.result(timeout=_CONNECT_SECONDS)
-        except Exception as error:  # dask tells the death of workers and lost tasks as exceptions.
+        except (TimeoutError, asyncio.TimeoutError):
+            # The worker has died before it could hand its result over.
+            return failure(job, "its worker is gone", was_killed=True)
+        except (Exception, asyncio.CancelledError) as error:  # dask tells lost tasks as exceptions.
             if self._client.status != "running":
                 raise CampaignError("the scheduler is gone; what is finished is kept") from None
             return failure(job, f"the cluster could not run it: {type(error).__name__}: {error}")
+        finally:
+            # A result that is still held would be computed again if its worker dies.
+            future.release()
         if not line:
             return failure(job, f"its worker ended with code {code}", was_killed=True)
         return worker.answer(line)
