@@ -17,6 +17,8 @@ MOST_BYTES = 4 << 20
 LAST_LINES = 5
 _LONGEST_LINE_BYTES = 16_384
 _CHUNK_BYTES = 65_536
+# Of a line in a flood, because a long one of escape sequences takes milliseconds to make safe.
+_MOST_OF_A_FLOOD = 1_000
 # The kernel gives a pipe at most 1 MiB. More output at the end is that of a process which lives.
 _MOST_CHUNKS_AT_END = 32
 
@@ -92,7 +94,8 @@ class Pipe:
         return lines
 
     def _hear(self, line: bytes) -> None:
-        self._take(_shown(line), self._printed.admit(len(line)))
+        is_kept = self._printed.admit(len(line))
+        self._take(_shown(line if is_kept else line[:_MOST_OF_A_FLOOD]), is_kept)
 
     def drain(self) -> None:
         """Read the rest of a process that is gone. A child of it may still hold the pipe."""

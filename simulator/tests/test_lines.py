@@ -84,6 +84,7 @@ class Floods(PipeCase):
         self.write(b"\x1b" * (lines.MOST_BYTES * 2))
         self.assertLessEqual(sum(map(len, self.kept)), 4 * lines.MOST_BYTES + 400_000)
         self.assertGreater(self.printed.lines, self.printed.kept)
+        self.assertEqual(self.heard[-1], r"\x1b" * 1000)
 
 
 class Processes(unittest.TestCase):
