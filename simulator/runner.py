@@ -223,13 +223,17 @@ class Runner:
             if not place.has_trace:
                 continue
             left = place.left(command, None)
+            directory: Path | None = place.root
             if self._setup.keep:
                 with told_with(place.root):
                     kept.fill(place.root, left)
+                    (place.root / _TRACE).unlink(missing_ok=True)
             elif self._setup.keeps_failed:
                 directory = self._keep_failed(left, f"{scenario.name}-no-start")
-                if directory is not None:
-                    self._console.notice(kept.tell(directory, has_page=False))
+            else:
+                continue
+            if directory is not None:
+                self._console.notice(kept.tell(directory, has_page=False))
 
     def _write_files(self, finished: Finished, place: _Place, command: str) -> None:
         setup, result = self._setup, finished.result

@@ -257,6 +257,7 @@ class Ends(unittest.TestCase):
                 self.assertEqual(run.exit_code, 1)
                 self.assertRegex(run.stdout, r"Replica Error - replica 000\d did not start: it quit")
                 self.assertIn("exit code 7, last lines of stderr:\n    no thanks", run.stdout)
+                self.assertIn("scenario-no-start", run.stdout)
                 self.assertEqual((run.survivors(), run.leftovers()), ([], []))
 
     def test_replica_of_another_dialect_is_recognized(self) -> None:

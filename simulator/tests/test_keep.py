@@ -170,6 +170,21 @@ class FailedRuns(CommandCase):
         )
         self.assertEqual(self.kept_runs(), ["scenario-1-replica"])
 
+    def test_output_of_replicas_that_do_not_start_is_kept(self) -> None:
+        def refused(*arguments: Any) -> Any:
+            [trace] = arguments[6]
+            trace.begin({"kvstore_trace": 1, "seed": 1, "replicas": ["0000"]})
+            trace.output("0000", "err", "no thanks")
+            raise StartError("no start")
+
+        for arguments, place in (((), self.failed / "scenario-no-start"), (("--keep", self.directory / "x"), self.directory / "x")):
+            with self.subTest(place.name), mock.patch.object(runner, "simulate", refused):
+                self.assertEqual(self.run_py("correct", *arguments), 1)
+                self.assertRegex((place / "0000.log").read_text(), r"^ +-?\d+\.\d{6} err no thanks\n$")
+                self.assertIn("*** Simulator Error - no start\n", self.out)
+                self.assertIn(f"kept in {place}: the trace, the output of each replica; draw it: ", self.out)
+                self.assertFalse((place / "result.json").exists())
+
     def test_run_that_the_user_ends_early_is_not_kept(self) -> None:
         real = runner.simulate
 
