@@ -21,6 +21,7 @@ import select
 import socket
 import sys
 import time
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -424,7 +425,7 @@ class Replica:
             if self.pending.pop(name, None) is not None:
                 self.answer(request, "ok")
 
-    # What survives a restart (figure 2).
+    # The state that survives a restart (figure 2).
 
     def save_term(self, term: int, voted_for: str | None) -> None:
         if (term, voted_for) != (self.term, self.voted_for):
@@ -478,6 +479,8 @@ class Connection:
             self.socket.connect(self.id)
 
     def send(self, message: Message) -> None:
+        if message["dst"] in self.others:
+            message["sum"] = checksum(message)
         self.socket.send(json.dumps(message).encode())
 
     def receive(self, seconds: float) -> list[Message]:
@@ -487,8 +490,27 @@ class Connection:
             raw = self.socket.recv(65_536)
             if not raw:
                 raise EOFError
-            arrived.append(json.loads(raw))
+            message = self.decoded(raw)
+            if message is not None:
+                arrived.append(message)
         return arrived
+
+    def decoded(self, raw: bytes) -> Message | None:
+        """The message, unless it is damaged. Those between replicas have a checksum."""
+        try:
+            message: Message = json.loads(raw)
+            if message["src"] in self.others or "sum" in message:
+                is_sound = message.pop("sum", None) == checksum(message)
+            else:
+                names = ("src", "MID", "key", "value" if message["type"] == "put" else "type")
+                is_sound = all(isinstance(message[name], str) for name in names)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
+        return message if is_sound else None
+
+
+def checksum(message: Message) -> int:
+    return zlib.crc32(json.dumps(message).encode())
 
 
 def main() -> None:

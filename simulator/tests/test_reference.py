@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from simulator.examples.replica import LEADER, UNKNOWN, Entry, Message, Replica
+from simulator.examples.replica import LEADER, UNKNOWN, Connection, Entry, Message, Replica, checksum
 
 SEEDS = range(int(os.environ.get("REFERENCE_SEEDS", "60")))
 LIFETIME_SECONDS = 6.0
@@ -356,6 +356,27 @@ class Rules(unittest.TestCase):
         replica = elected()
         sent = replica.step(10.0, [asked("cas", "C000", MID="1", key="k"), put("2", "x" * 15_000)])
         self.assertEqual([one["type"] for one in sent if "MID" in one], ["fail", "fail"])
+
+
+class Damage(unittest.TestCase):
+    def test_message_with_a_flipped_byte_is_dropped_and_an_intact_one_is_not(self) -> None:
+        connection = object.__new__(Connection)
+        connection.others = ["0001"]
+        message = asked("append", "0001", term=3, entries=[[1, put("1", "a")]])
+        raw = json.dumps(message | {"sum": checksum(message)}).encode()
+        self.assertEqual(connection.decoded(raw), message)
+        for place in range(len(raw)):
+            for bit in (0x01, 0x20, 0x80):
+                damaged = raw[:place] + bytes([raw[place] ^ bit]) + raw[place + 1:]
+                self.assertIsNone(connection.decoded(damaged), damaged)
+
+    def test_message_that_is_no_object_is_dropped_and_a_request_needs_no_checksum(self) -> None:
+        connection = object.__new__(Connection)
+        connection.others = ["0001"]
+        no_value = json.dumps(asked("put", "C000", MID="1", key="k")).encode()
+        for raw in (b"no json", b"[1]", b"7", b"{}", b"\xff", no_value):
+            self.assertIsNone(connection.decoded(raw), raw)
+        self.assertEqual(connection.decoded(json.dumps(put("1", "a")).encode()), put("1", "a"))
 
 
 def judged(checker: str, history: list[dict[str, Any]]) -> tuple[int, str]:

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "simulator"
 MOST_LINES_OF_A_FUNCTION = 60
 MOST_LINES_OF_A_FILE = 450
 # The reference replica is read as one page, from its first line to its last.
-LONGER = {"examples/replica.py": 520}
+LONGER = {"examples/replica.py": 540}
 # A line of the map, or a name in the text beside it.
 _IN_MAP = r"^ *([a-z_0-9]+) {2}|`([a-z_0-9]+)`"
 
