@@ -12,6 +12,7 @@ COMMANDS = {
     "lint": "simulator.lint.cli",
     "maelstrom": "simulator.maelstrom.cli",
     "merge": "simulator.campaign.merge",
+    "new": "simulator.new.cli",
     "replay": "simulator.trace.cli",
     "sweep": "simulator.campaign.sweep",
 }
