@@ -30,8 +30,10 @@ _HEADING = "This run was kept by run.py."
 RESULT, HISTORY, TRACE, PAGE = "result.json", "history.jsonl", "trace.gz", "report.html"
 # Of runs that were kept because they failed; the oldest goes.
 MOST_RUNS = 10
-# Of the working directories of such a run.
+# Of each working directory of such a run, zeros not counted: logs are preallocated.
 MOST_BYTES = 256 << 20
+_MOST_BYTES_READ = 4 << 30
+_CHUNK_BYTES = 64 << 10
 # The variable that names another place for them.
 PLACE = "KVSTORE_FAILED_DIR"
 _FASTEST = 1
@@ -96,19 +98,45 @@ def _pack(trace: Path, target: Path) -> None:
 def _adopt(source: Path, target: Path) -> None:
     """Copy a directory of the run without sockets and pipes. An empty one is no more than noise."""
     size = _size(source)
-    if size is None:
-        if source == target:
+    if source == target:
+        if size is None:
             shutil.rmtree(source, ignore_errors=True)
         return
-    if source == target:
-        return
-    if size > MOST_BYTES:
-        target.with_suffix(".txt").write_text(f"It had {size:,} bytes, {MOST_BYTES:,} would be kept.\n")
+    if size is None:
         return
     try:
-        shutil.copytree(source, target, symlinks=True, ignore=_special)
+        if size > _MOST_BYTES_READ:
+            raise _TooLarge
+        shutil.copytree(source, target, symlinks=True, ignore=_special, copy_function=_Copier().copy)
     except shutil.Error as error:
         raise OSError(None, f"{len(error.args[0])} files could not be copied", str(source)) from None
+    except _TooLarge:
+        shutil.rmtree(target, ignore_errors=True)
+        target.with_suffix(".txt").write_text(f"Left out: it had more than {MOST_BYTES:,} bytes.\n")
+
+
+class _TooLarge(Exception):
+    """A directory with more bytes than are kept."""
+
+
+class _Copier:
+    """Copies the files of one directory. Blocks of zeros become holes, and count for nothing."""
+
+    def __init__(self) -> None:
+        self._left = MOST_BYTES
+
+    def copy(self, source: str, target: str) -> str:
+        with open(source, "rb") as data, open(target, "wb") as copied:
+            while chunk := data.read(_CHUNK_BYTES):
+                if not chunk.strip(b"\0"):
+                    copied.seek(len(chunk), os.SEEK_CUR)
+                    continue
+                self._left -= len(chunk)
+                if self._left < 0:
+                    raise _TooLarge
+                copied.write(chunk)
+            copied.truncate()
+        return target
 
 
 def _size(directory: Path) -> int | None:

@@ -259,14 +259,30 @@ class Keep(CommandCase):
         real = runner.simulate
 
         def leaving(*arguments: Any) -> Any:
-            (arguments[7][0].directory / "core").write_bytes(bytes(2000))
+            (arguments[7][0].directory / "core").write_bytes(b"x" * 2000)
             return real(*arguments)
 
-        with mock.patch.object(runner, "simulate", leaving), mock.patch.object(kept, "MOST_BYTES", 1999):
+        for limit in ("MOST_BYTES", "_MOST_BYTES_READ"):
+            with self.subTest(limit), mock.patch.object(runner, "simulate", leaving), \
+                    mock.patch.object(kept, limit, 1999):
+                self.run_py("wrong_value", "--seed", int(limit == "MOST_BYTES"))
+                place = self.failed / f"scenario-{int(limit == 'MOST_BYTES')}"
+                self.assertRegex((place / "work.txt").read_text(), r"^Left out: it had more than [\d,]+ bytes\.\n$")
+                self.assertFalse((place / "work").exists())
+
+    def test_zeros_of_a_preallocated_file_take_no_room(self) -> None:
+        real = runner.simulate
+        content = bytes(200_000) + b"entry" + bytes(1_000_000)
+
+        def leaving(*arguments: Any) -> Any:
+            (arguments[7][0].directory / "log").write_bytes(content)
+            return real(*arguments)
+
+        with mock.patch.object(runner, "simulate", leaving), mock.patch.object(kept, "MOST_BYTES", 100_000):
             self.run_py("wrong_value", "--seed", 1)
-        place = self.failed / "scenario-1"
-        self.assertEqual((place / "work.txt").read_text(), "It had 2,000 bytes, 1,999 would be kept.\n")
-        self.assertFalse((place / "work").exists())
+        log = self.failed / "scenario-1" / "work" / "log"
+        self.assertEqual(log.read_bytes(), content)
+        self.assertLess(log.stat().st_blocks * 512, 200_000)
 
     def test_directory_that_is_not_empty_is_refused_before_the_run(self) -> None:
         (self.directory / "file").write_text("x")
