@@ -11,7 +11,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from simulator.signals import name_of
 
 PASSED, FAILED, ERROR = "passed", "failed", "error"
 VERDICTS = (PASSED, FAILED, ERROR)
+BAD_USAGE = 2
 RUNNER = build.REPOSITORY / "run.py"
 EXPLORER = build.REPOSITORY / "target" / "release" / "explore"
 # Beside its lifetime a run starts, joins, ends and judges its history, on a machine that has others
@@ -119,6 +120,7 @@ class Outcome:
     kept: str | None = None  # the directory with the files of the run
     said: str = ""  # the last lines of its output
     was_killed: bool = False  # by a signal that did not come from here, so the run shows nothing
+    was_refused: bool = False  # its command is bad usage, as that of all other runs may be
 
     @property
     def passed(self) -> bool:
@@ -127,7 +129,7 @@ class Outcome:
     def to_json(self) -> dict[str, Any]:
         """The record as plain values, without those that say nothing."""
         content = asdict(self)
-        del content["was_killed"]
+        del content["was_killed"], content["was_refused"]
         optional = ("reason", "failed", "tiers", "metrics", "advice", "kept", "said")
         return {name: value for name, value in content.items() if value or name not in optional}
 
@@ -149,7 +151,7 @@ class Outcome:
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "key": str, "config": str, "seed": int, "verdict": str, "reason": str, "failed": list,
     "tiers": dict, "metrics": dict, "advice": list, "seconds": (int, float), "command": str,
-    "kept": str, "said": str, "was_killed": bool,
+    "kept": str, "said": str, "was_killed": bool, "was_refused": bool,
 }
 
 
@@ -194,6 +196,8 @@ def _run(job: Job, place: Path, seconds: float, keep: Path | None) -> Outcome:
         return failure(job, f"was ended after {seconds:g} s, because it had not ended by then", ended)
     if ended.code < 0:
         return failure(job, f"was killed by {name_of(-ended.code)}", ended, was_killed=True)
+    if ended.code == BAD_USAGE:
+        return replace(failure(job, _last_line(ended), ended), was_refused=True)
     return _virtual(job, ended) if job.virtual else _real(job, ended, result)
 
 

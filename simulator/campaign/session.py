@@ -23,6 +23,10 @@ KEPT = "kept"
 Outcomes = Callable[[Iterator[Job]], Iterator[Outcome | None]]
 
 
+class RefusedError(Exception):
+    """A run is bad usage, so that more of them would show nothing."""
+
+
 class Session:
     """The campaign of a plan in its directory."""
 
@@ -68,6 +72,8 @@ class Session:
             self.display.end()
 
     def _finish(self, outcome: Outcome) -> None:
+        if outcome.was_refused:
+            raise RefusedError(f"{outcome.command}: {outcome.reason}")
         if outcome.kept is not None:
             outcome = replace(outcome, kept=_as_seen_from(self.directory, outcome.kept))
         self._count(outcome, self._store.append(outcome), is_new=True)

@@ -18,7 +18,7 @@ from simulator.campaign.job import Job
 from simulator.campaign.numbers import MOST_JOBS, Seeds, Shard
 from simulator.campaign.plan import CampaignError, Plan
 from simulator.campaign.pool import Pool
-from simulator.campaign.session import KEPT, Session, verdict
+from simulator.campaign.session import KEPT, RefusedError, Session, verdict
 from simulator.config import ConfigError
 from simulator.signals import Signals
 from simulator.transport import TRANSPORTS
@@ -48,9 +48,9 @@ def main(arguments: list[str]) -> int:
         return BAD_USAGE
     try:
         return _run(session, chosen, shlex.join(["./run.py", "sweep", *arguments]))
-    except CampaignError as error:
+    except (CampaignError, RefusedError) as error:
         print(error, file=sys.stderr)
-        return FAILED
+        return BAD_USAGE if isinstance(error, RefusedError) else FAILED
     except OSError as error:
         print(f"{chosen.out}: {error.strerror}; what is finished is kept", file=sys.stderr)
         return FAILED

@@ -15,6 +15,8 @@ from simulator.campaign import job
 from simulator.campaign.job import Job, Outcome
 from simulator.replica import die_with_simulator
 
+_UNRECORDED = ("was_killed", "was_refused")
+
 
 def main(parent: str, scratch: str, keep: str) -> None:
     die_with_simulator()
@@ -29,14 +31,13 @@ def main(parent: str, scratch: str, keep: str) -> None:
 
 
 def as_line(outcome: Outcome) -> str:
-    """The line about an outcome, also whether a signal killed the run."""
-    return json.dumps([outcome.to_json(), outcome.was_killed])
+    """The line about an outcome, with the parts of it that no record has."""
+    return json.dumps(outcome.to_json() | {name: getattr(outcome, name) for name in _UNRECORDED})
 
 
 def answer(line: bytes) -> Outcome:
     """The outcome in a line of a worker."""
-    content, was_killed = json.loads(line)
-    return Outcome.of_json(content | {"was_killed": was_killed})
+    return Outcome.of_json(json.loads(line))
 
 
 if __name__ == "__main__":

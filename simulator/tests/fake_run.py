@@ -44,6 +44,9 @@ def main() -> None:
     elif behaviour == "refuse":
         print("scenario.json: lifetime: 0: must be a number", file=sys.stderr)
         sys.exit(2)
+    elif behaviour == "break":
+        print("*** Simulator Error - replica 0000 did not start")
+        sys.exit(1)
     elif behaviour == "flood":
         print("x" * 1_000_000)
     elif behaviour == "leave":

@@ -263,7 +263,7 @@ class Sweeps(Files):
         return [outcome for _, outcome in store.records((directory or self.out) / store.FILE)]
 
     def test_sweep_runs_each_job_once_and_tells_failures(self) -> None:
-        code, said = self.sweep("--seeds=1..6", "--jobs=3", _4="fail", _5="refuse")
+        code, said = self.sweep("--seeds=1..6", "--jobs=3", _4="fail", _5="break")
         self.assertEqual(code, 1)
         verdicts = Counter(outcome.verdict for outcome in self.outcomes())
         self.assertEqual(verdicts, {"passed": 8, "failed": 2, "error": 2})
@@ -277,6 +277,11 @@ class Sweeps(Files):
         found = {one.config: one.kept for one in self.outcomes() if not one.passed}
         self.assertEqual(found, {str(path): f"kept/{path.stem}-2/scenario-7" for path in self.configs})
         self.assertTrue(all((self.out / place).is_dir() for place in found.values() if place))
+
+    def test_sweep_ends_at_a_run_that_is_bad_usage(self) -> None:
+        code, said = self.sweep("--seeds=1..6", "--jobs=1", _2="refuse")
+        self.assertEqual((code, said.count("\n"), len(self.outcomes())), (2, 1, 2))
+        self.assertIn(f"./run.py {self.configs[0]} --seed=2: scenario.json: lifetime: 0", said)
 
     def test_sweep_of_passed_runs_is_a_success(self) -> None:
         self.assertEqual(self.sweep("--seeds=1..2", "--jobs=2")[0], 0)

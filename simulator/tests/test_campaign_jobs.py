@@ -64,8 +64,13 @@ class Jobs(unittest.TestCase):
 
     def test_refused_run_is_an_error_with_the_last_line(self) -> None:
         outcome = self.run_as("refuse")
-        self.assertEqual(outcome.verdict, "error")
+        self.assertEqual((outcome.verdict, outcome.was_refused), ("error", True))
         self.assertEqual(outcome.reason, "scenario.json: lifetime: 0: must be a number")
+
+    def test_run_whose_replicas_do_not_start_is_an_error(self) -> None:
+        outcome = self.run_as("break")
+        self.assertEqual((outcome.verdict, outcome.was_refused), ("error", False))
+        self.assertEqual(outcome.reason, "*** Simulator Error - replica 0000 did not start")
 
     def test_run_that_hangs_is_ended_with_its_descendants(self) -> None:
         with mock.patch.object(process, "_GRACE_SECONDS", 0.1):
