@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from picture import page, page_checks, reader_checks, verdict_checks
+from picture import page, page_checks, reader_checks, summary_checks, verdict_checks
 from picture.browser import Browser, MissingError, programs
 from simulator import picture
 from simulator.tests import synthetic_trace
@@ -39,8 +39,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         page.prepare(Path(directory))
         verdict_checks.prepare(Path(directory))
+        summary_checks.prepare(Path(directory))
         loader = unittest.defaultTestLoader
-        modules = (page_checks, reader_checks, verdict_checks)
+        modules = (page_checks, reader_checks, summary_checks, verdict_checks)
         suite = unittest.TestSuite(map(loader.loadTestsFromModule, modules))
         has_passed = unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful()
         if chosen.pictures:
