@@ -57,6 +57,6 @@ A run, in the order in which its files matter:
 
 `network`, `clients`, `workload`, `checks` and `tiers` do no input or output: a test needs no
 process to reach every rule of the protocol there. Beside them stand `console`, `output`, `signals`,
-`workspace`, `guard`, `build` and `environment`. Each of these deals with one part of the operating
-system.
+`workspace`, `guard`, `build`, `environment` and `punctual`. Each of these deals with one part of
+the operating system.
 """

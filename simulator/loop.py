@@ -17,6 +17,7 @@ from simulator.config import Scenario
 from simulator.console import Console, Labelled
 from simulator.guard import Guard
 from simulator.lives import Cluster, Surroundings
+from simulator.punctual import PunctualSelector
 from simulator.replica import StartError
 from simulator.result import Result
 from simulator.signals import Signals
@@ -53,7 +54,8 @@ def simulate(
         seed = SystemRandom().getrandbits(32)
     console.notice(f"{scenario.name}: seed {seed}")
     with ExitStack() as stack:
-        selector = stack.enter_context(selectors.EpollSelector())
+        kind = PunctualSelector if scenario.is_timed_exactly else selectors.EpollSelector
+        selector = stack.enter_context(kind())
         try:
             traces = traces or [UNTRACED] * len(clusters)
             places = workplaces or [_private_workplace(stack) for _ in clusters]

@@ -73,6 +73,11 @@ class Scenario:
             or any(event.when is not None and event.when.on in OF_MESSAGES for event in self.events)
         )
 
+    @property
+    def is_timed_exactly(self) -> bool:
+        """Whether parts of a millisecond matter."""
+        return self.spoils or any(event.when is not None for event in self.events)
+
 
 def read_scenario(name: str, file: Section, defaults: Defaults) -> Scenario:
     lifetime = file.number("lifetime", 5, MOST_SECONDS)

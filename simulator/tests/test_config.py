@@ -489,6 +489,8 @@ class Accepted(unittest.TestCase):
             with self.subTest(changes):
                 scenario = small_scenario(**changes)
                 self.assertEqual((scenario.spoils, scenario.delays_clients), (spoils, clients))
+                has_condition = any(event.when for event in scenario.events)
+                self.assertEqual(scenario.is_timed_exactly, spoils or has_condition)
 
     def test_keys_for_the_behaviour_of_clients_are_read(self) -> None:
         with tempfile.TemporaryDirectory() as directory:

@@ -2,17 +2,21 @@
 
 import math
 import selectors
+import socket
 import time
 import unittest
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 from unittest import mock
 
+from simulator import punctual
 from simulator.console import Console
 from simulator.loop import Loop
+from simulator.punctual import PunctualSelector
 from simulator.signals import Signals
-from simulator.tests.support import small_scenario
+from simulator.tests.support import HANG_SECONDS, small_scenario
 
 
 class Joined:
@@ -46,6 +50,48 @@ class Joined:
 
     def tell_what_is_left(self) -> None:
         """No request is left."""
+
+
+class Waits(unittest.TestCase):
+    """Waits that end between two milliseconds, without a look at a clock."""
+
+    def waits(self, timeout: float, now: float = 0.0, ready: bool = False) -> list[tuple[str, float]]:
+        """Which wait takes how long, if `now` is the time after the first one."""
+        found: list[tuple[str, float]] = []
+
+        def wait(_: object, timeout: float | None = None) -> list[Any]:
+            found.append(("epoll", timeout or 0))
+            return [1] if ready else []
+
+        def wait_exactly(*arguments: Any) -> None:
+            found.append(("select", arguments[3]))
+
+        times = iter((0.0, now))
+        with mock.patch.object(selectors.EpollSelector, "select", wait), \
+                mock.patch.object(punctual.select, "select", wait_exactly), \
+                mock.patch.object(punctual, "time", SimpleNamespace(monotonic=lambda: next(times))), \
+                PunctualSelector() as selector:
+            selector.select(timeout)
+        return [(name, round(seconds, 6)) for name, seconds in found]
+
+    def test_last_part_of_a_millisecond_is_waited_for_exactly(self) -> None:
+        self.assertEqual(self.waits(0.0005), [("select", 0.0005), ("epoll", 0)])
+        self.assertEqual(self.waits(0.0025, now=0.002), [("epoll", 0.002), ("select", 0.0005), ("epoll", 0)])
+
+    def test_wait_ends_with_the_first_message_and_when_its_time_is_over(self) -> None:
+        self.assertEqual(self.waits(0.0025, ready=True), [("epoll", 0.002)])
+        self.assertEqual(self.waits(0.0025, now=0.003), [("epoll", 0.002)])
+        self.assertEqual(self.waits(0), [("epoll", 0)])
+
+    def test_message_ends_an_exact_wait(self) -> None:
+        with PunctualSelector() as selector:
+            receiver, sender = socket.socketpair()
+            with receiver, sender:
+                selector.register(receiver, selectors.EVENT_READ)
+                sender.send(b"x")
+                [(key, _)] = selector.select(0.0009)
+                self.assertIs(key.fileobj, receiver)
+                [(key, _)] = selector.select(HANG_SECONDS)
 
 
 class Turns(unittest.TestCase):

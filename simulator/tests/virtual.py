@@ -191,6 +191,7 @@ def virtual_time() -> Iterator[None]:
     with (
         mock.patch.object(loop, "time", time),
         mock.patch.object(loop, "selectors", SimpleNamespace(EpollSelector=lambda: time, EVENT_READ=1)),
+        mock.patch.object(loop, "PunctualSelector", lambda: time),
         mock.patch.object(loop, "Guard", lambda: nullcontext(SimpleNamespace(environment={}))),
         mock.patch.object(simulation, "time", time),
         mock.patch.object(recorder, "monotonic", time.monotonic),
