@@ -19,12 +19,13 @@ type Tail = [u8; KEY.len() + DIGITS + 2];
 /// How much longer a message becomes by its checksum: its closing brace was there before.
 pub const CHECKSUM_BYTES: usize = size_of::<Tail>() - 1;
 
-/// Adds the checksum to a message, which is an object with a key at least.
-pub(super) fn append(message: &mut Vec<u8>) {
-    let brace = message.pop();
-    debug_assert_eq!(brace, Some(b'}'), "a message is an object");
-    let tail = tail(message);
-    message.extend_from_slice(&tail);
+/// Adds the checksum to a message, which is an object with a key at least. What is no object stays as it
+/// is.
+pub fn seal(message: &mut Vec<u8>) {
+    if message.pop_if(|last| *last == b'}').is_some() {
+        let tail = tail(message);
+        message.extend_from_slice(&tail);
+    }
 }
 
 /// Whether a message ends with the checksum of the bytes before it. White space may follow.
@@ -63,7 +64,7 @@ mod tests {
 
     fn sealed(text: &str) -> Vec<u8> {
         let mut message = text.as_bytes().to_vec();
-        append(&mut message);
+        seal(&mut message);
         message
     }
 

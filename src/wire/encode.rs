@@ -43,7 +43,7 @@ pub fn encode_peer(buffer: &mut Vec<u8>, src: Id, dst: Id, leader: Option<Id>, m
 /// The same with a checksum at the end, by which the receiver sees that the network has changed it.
 pub fn encode_sealed(buffer: &mut Vec<u8>, src: Id, dst: Id, leader: Option<Id>, messages: &[Message]) {
     encode_peer(buffer, src, dst, leader, messages);
-    checksum::append(buffer);
+    checksum::seal(buffer);
 }
 
 /// The `type` of a datagram with these messages.

@@ -50,7 +50,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-pub use checksum::CHECKSUM_BYTES;
+pub use checksum::{CHECKSUM_BYTES, seal};
 pub(crate) use decode::is_answerable;
 pub use decode::{Decoder, MAX_ENTRY_MID_BYTES, MAX_MID_BYTES, MAX_NESTING, MAX_RECEIVED_BYTES, Malformed};
 pub use encode::{encode_hello, encode_peer, encode_response, encode_sealed, kind_of};

@@ -28,7 +28,9 @@ fn heartbeat(sent_at: usize) -> Vec<u8> {
         "src": "0001", "dst": "0000", "leader": "0001", "type": "append_entries", "term": 1, "prev_log_index": 0,
         "prev_log_term": 0, "leader_commit": 0, "sent_at": sent_at, "entries": [],
     });
-    heartbeat.to_string().into_bytes()
+    let mut heartbeat = heartbeat.to_string().into_bytes();
+    kvstore::wire::seal(&mut heartbeat);
+    heartbeat
 }
 
 /// Sends so many gets, each of another client, so that the replica redirects each of them at once.

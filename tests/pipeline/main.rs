@@ -70,7 +70,9 @@ fn replica_that_stops_redirects_the_requests_that_wait() {
     cluster.ask(id(0), "put", "m1", "k", "v");
     // The answer to this shows that the replica has taken the put, which was sent before.
     let question = r#"{"src":"0001","dst":"0000","leader":"FFFF","type":"request_vote","term":1,"pre_vote":true,"campaign":1,"last_log_index":0,"last_log_term":0}"#;
-    assert!(cluster.hub.deliver(id(0), question.as_bytes().to_vec()));
+    let mut question = question.as_bytes().to_vec();
+    kvstore::wire::seal(&mut question);
+    assert!(cluster.hub.deliver(id(0), question));
     let sent = cluster.hub.sent().clone();
     let is_vote = |packet: &Packet| String::from_utf8_lossy(&packet.bytes).contains("request_vote_response");
     let mut packets = Vec::new();
