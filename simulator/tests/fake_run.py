@@ -57,7 +57,7 @@ def main() -> None:
     is_correct = behaviour != "fail"
     if not is_correct and not chosen.no_keep and "KVSTORE_FAILED_DIR" in os.environ:
         place = Path(os.environ["KVSTORE_FAILED_DIR"]) / "scenario-7"
-        place.mkdir(parents=True)
+        place.mkdir(parents=True, exist_ok=True)
         print(f"kept in {place}: the trace, the history, the output of each replica; draw it: ...")
     chosen.json.write_text(json.dumps({
         "correct": is_correct, "checks": [LOST | {"holds": is_correct}], "figures": FIGURES,

@@ -242,7 +242,7 @@ class Sweeps(Files):
     @contextlib.contextmanager
     def started(self, *arguments: str, **seeds: str) -> Iterator[subprocess.Popen[str]]:
         """A sweep as a process that has finished all runs but the two of seed 3, which hang."""
-        mark = f"FAKE_MARK={uuid.uuid4().hex}"
+        mark = self.mark = f"FAKE_MARK={uuid.uuid4().hex}"
         before = max(8, len(os.listdir(self.runs)))
         environment = os.environ | self.environment(_3="hang") | dict([mark.split("=")])
         command = [sys.executable, "-m", campaign_sweep.__name__, *self.arguments(*arguments)]
@@ -335,6 +335,7 @@ class Sweeps(Files):
             with self.started("--seeds=1..5", "--jobs=3") as process:
                 process.send_signal(number)
                 said = process.communicate()[0]
+                self.assertEqual(guard._family(self.mark.encode()), set())
             self.assertEqual(process.returncode, 1)
             self.assertIn("interrupted after 8 of 10 runs; go on with: ./run.py sweep ", said)
             self.assertEqual(len(self.outcomes()), 8)

@@ -60,7 +60,8 @@ class Jobs(unittest.TestCase):
         self.assertFalse(keep.exists())
         self.assertEqual(self.run_as("fail", keep=keep).kept, str(keep / "scenario-7" / "scenario-7"))
         with mock.patch.object(job, "MOST_KEPT", 1):
-            self.assertIsNone(self.run_as("fail", keep=keep).kept)
+            outcome = self.run_as("fail", keep=keep)
+        self.assertEqual((outcome.verdict, outcome.kept), ("failed", None))
 
     def test_refused_run_is_an_error_with_the_last_line(self) -> None:
         outcome = self.run_as("refuse")
