@@ -197,7 +197,7 @@ def _run(job: Job, place: Path, seconds: float, keep: Path | None) -> Outcome:
     if ended.code < 0:
         return failure(job, f"was killed by {name_of(-ended.code)}", ended, was_killed=True)
     if ended.code == BAD_USAGE:
-        return replace(failure(job, _last_line(ended), ended), was_refused=True)
+        return replace(failure(job, _complaint(ended), ended), was_refused=True)
     return _virtual(job, ended) if job.virtual else _real(job, ended, result)
 
 
@@ -253,6 +253,11 @@ def _lines(ended: Ended) -> Sequence[str]:
 def _last_line(ended: Ended) -> str:
     lines = _lines(ended)
     return lines[-1] if lines else f"ended with exit code {ended.code} and said nothing"
+
+
+def _complaint(ended: Ended) -> str:
+    """The line that names the bad usage: that of the explorer has advice below it."""
+    return next((line for line in _lines(ended) if line.startswith("error: ")), _last_line(ended))
 
 
 def _last_lines(ended: Ended | None) -> str:

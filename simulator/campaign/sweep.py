@@ -109,7 +109,7 @@ def _add_program(parser: argparse.ArgumentParser) -> None:
                         help="further options of each run, as one word: --run-options='--join-seconds 20'")
     parser.add_argument(
         "--virtual", action="store_true",
-        help="run our own program in virtual time, with the explorer, some thousand times faster",
+        help="run our own program in virtual time, with the explorer, hundreds of times faster",
     )
     parser.add_argument("--explore-options", default="", type=_options, metavar="OPTIONS",
                         help="further options of the explorer, as one word")

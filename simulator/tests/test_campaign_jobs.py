@@ -68,6 +68,23 @@ class Jobs(unittest.TestCase):
         self.assertEqual((outcome.verdict, outcome.was_refused), ("error", True))
         self.assertEqual(outcome.reason, "scenario.json: lifetime: 0: must be a number")
 
+    def test_complaint_of_the_explorer_is_told_and_not_its_advice(self) -> None:
+        explorer = self.directory / "explore"
+        explorer.write_text("#!/bin/sh\necho error: unexpected argument\necho try --help\nexit 2\n")
+        explorer.chmod(0o755)
+        with mock.patch.object(job, "EXPLORER", explorer):
+            outcome = job.run(Job(self.config, 7, virtual=True), self.scratch)
+        self.assertEqual((outcome.reason, outcome.was_refused), ("error: unexpected argument", True))
+
+    def test_broken_rule_of_the_explorer_is_a_failed_check(self) -> None:
+        explorer = self.directory / "explore"
+        explorer.write_text("#!/bin/sh\necho 'seed 7: vote once is broken at 6 s'\necho replay\nexit 1\n")
+        explorer.chmod(0o755)
+        with mock.patch.object(job, "EXPLORER", explorer):
+            outcome = job.run(Job(self.config, 7, virtual=True), self.scratch)
+        self.assertEqual((outcome.verdict, outcome.reason), ("failed", "vote once is broken at 6 s"))
+        self.assertEqual(outcome.failed, ({"name": "Rules", "text": "vote once is broken at 6 s"},))
+
     def test_run_whose_replicas_do_not_start_is_an_error(self) -> None:
         outcome = self.run_as("break")
         self.assertEqual((outcome.verdict, outcome.was_refused), ("error", False))
