@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import build, config, suite
+from simulator.arguments import UsageError, check_writable
 from simulator.campaign.job import EXPLORER
 from simulator.compare import page, table, turns
 from simulator.compare.estimate import Estimate
@@ -30,10 +31,6 @@ ALL = "all"
 DEFAULT_SEEDS = "5"
 
 
-class UsageError(Exception):
-    """An argument that cannot be used."""
-
-
 def main(arguments: list[str]) -> int:
     try:
         chosen = _parse(arguments)
@@ -44,7 +41,7 @@ def main(arguments: list[str]) -> int:
         sides = _sides(chosen)
         configs = _configs(chosen)
         lifetimes = _lifetimes(configs, chosen.virtual)
-        _check_writable(chosen.json, chosen.report)
+        check_writable(chosen.json, chosen.report)
         _check_programs(sides, chosen)
     except (ConfigError, UsageError) as error:
         print(error, file=sys.stderr)
@@ -143,14 +140,6 @@ def _lifetimes(configs: Sequence[Path], is_virtual: bool) -> dict[str, float]:
                 raise UsageError(f"{path}: no such file")
         return {path.stem: 0.0 for path in configs}
     return {path.stem: config.load(path).lifetime for path in configs}
-
-
-def _check_writable(*paths: Path | None) -> None:
-    """Refuse before the runs a file that could not be written after them."""
-    for path in filter(None, paths):
-        place = path if path.exists() else path.parent
-        if path.is_dir() or not place.exists() or not os.access(place, os.W_OK):
-            raise UsageError(f"{path}: must be a file that can be written")
 
 
 def _check_programs(sides: Sequence[Side], chosen: argparse.Namespace) -> None:
