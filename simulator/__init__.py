@@ -52,6 +52,7 @@ A run, in the order in which its files matter:
     picture        a trace -> the page of a run; has a map of its own
     campaign       many runs as jobs of several processes; has a map of its own
     compare        `run.py compare`: two programs in turns; has a map of its own
+    live           the table of the replicas on the terminal; has a map of its own
     new            `run.py new`: a replica to begin with; has a map of its own
     examples       the reference replica: Raft in one file, to be read
 

@@ -46,6 +46,13 @@ class Packets:
             kind = (sender, type if len(self._counts) < _MOST_KINDS else _OTHER_TYPES)
             self._counts[kind] = self._counts.get(kind, 0) + messages
 
+    def by_sender(self) -> Counter[str]:
+        """The messages of each sender."""
+        sums: Counter[str] = Counter()
+        for (sender, _), count in self._counts.items():
+            sums[sender] += count
+        return sums
+
     def describe(self) -> str:
         """The most frequent kinds, in descending order."""
         return _list(

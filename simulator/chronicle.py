@@ -38,6 +38,10 @@ class Chronicle:
         """Note that `replica` was "killed" or "restarted", or "died"."""
         self._ends[replica] = f"{how} at {time:.3f}"
 
+    def end_of(self, replica: str) -> str | None:
+        """How and when a replica ended last, if it has ended."""
+        return self._ends.get(replica)
+
     def describe(self, leader: str) -> str:
         """The leader that a message names, and its end if it has ended."""
         if leader == UNKNOWN_LEADER:

@@ -14,6 +14,7 @@ from simulator.advice import block
 from simulator.arguments import UsageError
 from simulator.config import ConfigError, Scenario
 from simulator.console import Console
+from simulator.live import wanted
 from simulator.messages import printable
 from simulator.options import ALL
 from simulator.repeat import run_repeated
@@ -49,6 +50,7 @@ def _main(arguments: list[str]) -> int:
         options.check_combination(chosen)
         scenarios = _load(chosen)
         seeds = _seeds(chosen, scenarios)
+        wanted.check(chosen.live)
         options.check_places(chosen, scenarios.values(), _labels(chosen, scenarios, seeds))
     except (ConfigError, UsageError) as error:
         print(error, file=sys.stderr)
@@ -95,18 +97,22 @@ def _labels(
 def _run(
     chosen: argparse.Namespace, scenarios: dict[str, Scenario], seeds: list[int], setup: Setup
 ) -> int:
-    with Signals(finishes_first=chosen.repeat is not None) as signals:
+    # Of several runs stdout has one line each; the trouble within one goes to stderr.
+    is_one = chosen.config != ALL and chosen.repeat is None
+    with Signals(finishes_first=chosen.repeat is not None) as signals, \
+            wanted.console(chosen.live, sys.stdout if is_one else sys.stderr) as console:
         output.when_lost(signals.request_stop)
         if chosen.config == ALL:
-            return _run_all(scenarios, chosen, setup, signals)
+            return _run_all(scenarios, chosen, setup, signals, console)
         [scenario] = scenarios.values()
         if chosen.repeat is not None:
-            return _run_repeated(scenario, seeds, chosen, setup, signals)
-        return _run_one(scenario, chosen, setup, signals)
+            return _run_repeated(scenario, seeds, chosen, setup, signals, console)
+        return _run_one(scenario, chosen, setup, signals, console)
 
 
-def _run_one(scenario: Scenario, chosen: argparse.Namespace, setup: Setup, signals: Signals) -> int:
-    console = Console()
+def _run_one(
+    scenario: Scenario, chosen: argparse.Namespace, setup: Setup, signals: Signals, console: Console
+) -> int:
 
     def show(finished: list[Finished]) -> None:
         for cluster, one in zip(setup.clusters, finished, strict=True):
@@ -133,10 +139,9 @@ def _show_advice(one: Finished, console: Console, has_page: bool) -> None:
 
 
 def _run_all(
-    scenarios: dict[str, Scenario], chosen: argparse.Namespace, setup: Setup, signals: Signals
+    scenarios: dict[str, Scenario], chosen: argparse.Namespace, setup: Setup, signals: Signals,
+    console: Console,
 ) -> int:
-    # stdout has one line per scenario; the trouble within a scenario goes to stderr.
-    console = Console(log=sys.stderr)
     runner = Runner(setup, console, signals)
     finished: dict[str, Finished] = {}
 
@@ -166,9 +171,9 @@ def _run_all(
 
 
 def _run_repeated(
-    scenario: Scenario, seeds: list[int], chosen: argparse.Namespace, setup: Setup, signals: Signals
+    scenario: Scenario, seeds: list[int], chosen: argparse.Namespace, setup: Setup, signals: Signals,
+    console: Console,
 ) -> int:
-    console = Console(log=sys.stderr)
     runner = Runner(setup, console, signals)
     command = options.command_for(chosen, chosen.config)
     signals.when_asked = lambda: console.notice("the last run; a second Ctrl-C ends it at once")

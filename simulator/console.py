@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable
-from typing import TextIO
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TextIO
 
 _MOST_SHOWN = 3
 _CLEAR_LINE = "\r\x1b[K"
@@ -50,8 +50,20 @@ class Output:
         self._remarks.clear()
 
 
+class Shown(Protocol):
+    """A cluster in a run, for the terminal."""
+
+    def progress(self) -> str:
+        """Its progress in a few words."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """All counters of its live view."""
+
+
 class Console(Output):
     """Write whole lines. On a terminal, each wipes the progress line and draws it again below."""
+
+    refresh_seconds = 0.25
 
     def __init__(self, out: TextIO = sys.stdout, log: TextIO = sys.stdout) -> None:
         super().__init__(self._write)
@@ -59,6 +71,11 @@ class Console(Output):
         self.is_terminal = out.isatty()
         self._log = log
         self._progress = ""
+
+    def show_run(self, name: str, seconds_left: float, shown: Sequence[Shown]) -> None:
+        """Show how far a run is."""
+        progress = "; ".join(one.progress() for one in shown)
+        self.progress(f"{name}: {seconds_left:.0f} s left, {progress}")
 
     def progress(self, text: str) -> None:
         """Show `text` below all lines, cut to the terminal's width: a second line would stay."""

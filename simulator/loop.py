@@ -29,7 +29,6 @@ from simulator.workspace import Workplace, private_directory
 JOIN_SECONDS = 5.0  # unless the user says otherwise
 # The time between SIGTERM and SIGKILL at the end of a run.
 GRACE_SECONDS = 1.0
-PROGRESS_SECONDS = 0.25
 
 
 def simulate(
@@ -170,13 +169,12 @@ class Loop:
     def _ticks(self) -> Iterator[tuple[float, Callable[[], None]]]:
         """The progress lines, without an end, so that the agenda goes on until the run is over."""
         start = time.monotonic()
-        period = PROGRESS_SECONDS if self._console.is_terminal else self._scenario.lifetime
+        period = self._console.refresh_seconds if self._console.is_terminal else self._scenario.lifetime
         return ((start + n * period, self._show_progress) for n in count())
 
     def _show_progress(self) -> None:
         left = self._simulations[-1].end - time.monotonic()
-        progress = "; ".join(simulation.progress() for simulation in self._simulations)
-        self._console.progress(f"{self._scenario.name}: {left:.0f} s left, {progress}")
+        self._console.show_run(self._scenario.name, left, self._simulations)
 
     def _carry_until(self, due: float) -> None:
         """Carry messages until `due`; under `poll`, until the first wake-up after it.

@@ -45,6 +45,7 @@ class Network:
         self.leaders = [UNKNOWN_LEADER]  # in order, the first `MOST_LEADERS` of them
         self.leader_changes = 0
         self.sent = 0
+        self.arrived = dict.fromkeys(replicas, 0)  # that the network passed on to each replica
         self.dropped_by_chance = 0
         self.dropped_by_partition = 0
         self.sent_to_dead = 0
@@ -102,6 +103,7 @@ class Network:
         if self._drops and self._random.random() < self._drops:
             self.dropped_by_chance += 1
             return "chance"
+        self.arrived[target] += 1
         return None
 
     def duplicates(self) -> bool:

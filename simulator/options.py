@@ -78,6 +78,10 @@ def _add_runs(parser: argparse.ArgumentParser) -> None:
         "--silence", action="store_true", help=f'drop replica output ("{ALL}" and --repeat always do)'
     )
     parser.add_argument(
+        "--live", action=argparse.BooleanOptionalAction, default=None,
+        help="a table of the replicas on the terminal during the run (default: if rich is installed)",
+    )
+    parser.add_argument(
         "--config-directory", type=Path, default=build.REPOSITORY / "configs", metavar="DIRECTORY",
         help=f'where "{ALL}" finds its scenarios (default: configs)',
     )

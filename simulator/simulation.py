@@ -22,6 +22,7 @@ from simulator.clients import Clients, Rules
 from simulator.config import Scenario
 from simulator.console import Output
 from simulator.figures import collect
+from simulator.live import snapshot
 from simulator.lives import Cluster, Lives, Surroundings
 from simulator.messages import BROADCAST, HELLO, UNKNOWN_LEADER, Malformed, excerpt, identifier
 from simulator.network import Network
@@ -97,7 +98,7 @@ class Simulation:
         self._early_bytes = 0
         self._early_drops = 0
         self._origin = time.monotonic()
-        self._packets = Packets()
+        self._packets, self._heard = Packets(), snapshot.Heard()
         self._started = 0
         self._spoils = scenario.spoils
         self._incorrect_messages = 0
@@ -192,6 +193,12 @@ class Simulation:
     def _tell(self, text: str) -> None:
         self._console.notice(str(self._chronicle.tell(self._elapsed(), text)))
 
+    def snapshot(self) -> dict[str, Any]:
+        return snapshot.take(
+            self._cluster.name, self._elapsed(), self.network, self._lives, self._clients,
+            self._chronicle, self._packets, self._heard,
+        )
+
     def progress(self) -> str:
         clients = self._clients
         return (
@@ -240,10 +247,12 @@ class Simulation:
             if message["type"] == HELLO:
                 return
             network = self.network
+            self._heard.latest[replica] = message
             if message["leader"] != network.leader:
                 self._hear(replica, message["leader"])
             destination = message["dst"]
             if destination == BROADCAST or destination in network:
+                self._heard.between[replica] = message
                 before = network.sent
                 if self._spoils:
                     self._way.carry(now, replica, destination, raw)
