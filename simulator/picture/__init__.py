@@ -18,9 +18,10 @@ In `script`, in the order in which the page runs them:
     search.js       a query -> its hits
     path.js         one request -> the messages that carried it
     text.js         times, names and messages in words
+    events.js       the marks of events and faults, and their words
     evidence.js     the messages and requests that the words of a fault are about
     places.js       where a failed check, a fault or advice shows, and what explains it
-    ruler.js        the axis, events, faults, and the strip with the whole run
+    ruler.js        the axis, and the strip with the whole run
     lanes.js        the lanes: leaders, partitions, pauses, log lines
     operations.js   the requests of the clients
     arrows.js       messages, one by one

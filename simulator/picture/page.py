@@ -11,9 +11,9 @@ from simulator.picture.reading import Run
 
 _HERE = Path(__file__).resolve().parent
 SCRIPTS = (
-    "reading", "colours", "periods", "layout", "hits", "search", "path", "text", "evidence", "places",
-    "ruler", "lanes", "operations", "arrows", "density", "diagram", "plots", "charts", "summary", "details",
-    "interaction", "main",
+    "reading", "colours", "periods", "layout", "hits", "search", "path", "text", "events", "evidence",
+    "places", "ruler", "lanes", "operations", "arrows", "density", "diagram", "plots", "charts", "summary",
+    "details", "interaction", "main",
 )
 # It chooses the colours before anything is drawn.
 FIRST_SCRIPT = "theme"

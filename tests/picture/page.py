@@ -34,12 +34,15 @@ _EVENTS = [
     ["e", 95_000, "unheard of", {"a": 1}],
 ]
 # Replica 0002 flaps, 0003 is slow, a message is damaged, and the queue of a link overflows.
+_WHEN = {"on": "write_acknowledged", "after": 0.0005, "from": 0, "count": 1}
+_SETTINGS = {"start_wait": 0, "events": [{"type": "flap", "when": _WHEN}, {"type": "slow", "time": 0.46}]}
 _FAULTS = [
-    ["e", 10_000, "note", {"text": "flap: 0002, 0.5 ms after write_acknowledged"}],
+    ["e", 10_000, "note", {"text": "flap: 0002 loses and regains its links"}],
     *(record for n in range(20) for record in (
         ["e", 10_000 + 20_000 * n, "partition", {"side": ["0002"]}], ["e", 20_000 + 20_000 * n, "heal", {}],
     )),
-    ["e", 460_000, "slow", {"replica": "0003", "by": 0.05}], ["e", 460_000, "note", {"text": "slow: 0003"}],
+    ["e", 460_000, "slow", {"replica": "0003", "by": 0.05}],
+    ["e", 460_000, "note", {"text": "slow: 0003 takes 0.05 s longer"}],
     ["m", 461_000, 0, "0000", "0001", {"leader": "0000", "type": "append", "term": 1}],
     ["c", 463_000, 0, '{"leader":"0000","type":"appenn","term":1}'], ["d", 463_000, 0],
     ["m", 464_000, 1, "0000", "0001", {"leader": "0000", "type": "append", "term": 1}, "overflow"],
@@ -64,7 +67,8 @@ def prepare(directory: Path) -> None:
     none = records[0] | {"replicas": []}
     many = records[0] | {"replicas": [f"{number:04X}" for number in range(21)]}
     for name, first, events in (
-        ("events", records[0], _EVENTS), ("faults", records[0], _FAULTS), ("no messages", records[0], []),
+        ("events", records[0], _EVENTS), ("faults", records[0] | {"settings": _SETTINGS}, _FAULTS),
+        ("no messages", records[0], []),
         ("no replicas", none, records[1:]), ("21 replicas", many, records[1:]),
     ):
         trace = directory / f"{name}.trace"

@@ -116,7 +116,8 @@ class Meaning(Page):
         browser = self.open("faults")
         marks = browser.script("return picture.diagram.marks.map(({ text }) => text)")
         self.assertEqual(marks, [
-            "flap: 0002, 0.5 ms after write_acknowledged", "slow: 0003", "0003 is as fast as before",
+            "flap: 0002 loses and regains its links, 500 µs after write_acknowledged",
+            "slow: 0003 takes 0.05 s longer", "0003 is as fast as before",
         ])
         self.assertEqual(browser.script("return picture.periods.partitions.length"), 20)
         browser.script("document.getElementById('events-box').open = true")

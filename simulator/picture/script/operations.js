@@ -3,6 +3,8 @@
 const OUTCOME_COLOURS = { ok: "good", redirect: "declined", fail: "warn", unknown: "bad", "": "bad" };
 // A name nearer to another operation could be taken for its name.
 const NAME_GAP = 4;
+// How many rows away a name may stand if there is no room beside its operation.
+const NAME_ROWS = [-1, 1, -2, 2];
 const SHORT_PIXELS = 3;
 const MOST_NAMED_OPERATIONS = 60;
 // Others than the marked ones stand back.
@@ -124,8 +126,11 @@ function nameOperations(scene, operations, boxes, colour) {
     const taken = shown.map((i) => boxes[i]);
     for (const i of shown) {
         const others = taken.filter((box) => box !== boxes[i]);
-        for (const name of [describeCall(run, operations[i]), nameOf(run, operations[i])]) {
-            const label = drawOperationName(scene, operations[i], name, boxes[i], colour, others);
+        const names = [describeCall(run, operations[i]), nameOf(run, operations[i])];
+        const near = names.map((name) => [name, false]);
+        const far = rank(i) < 2 ? names.map((name) => [name, true]) : [];
+        for (const [name, isFar] of [...near, ...far]) {
+            const label = drawOperationName(scene, operations[i], name, boxes[i], colour, others, isFar);
             if (!label) continue;
             taken.push(label);
             scene.named.push(operations[i]);
@@ -144,29 +149,35 @@ function boxOf({ layout, view, run }, operation) {
     return [x1 - 2, y - half, Math.max(x1 + 4, x2 + 2), y + half];
 }
 
-/** A name to the right or left of an operation, or in it. Returns its place, or `null` without room. */
-function drawOperationName(scene, operation, name, [x1, top, x2, bottom], colour, taken) {
-    const { pen, layout, run, palette } = scene;
+/** A name beside an operation or in it, or a row or two away. Returns its place, or `null` without room. */
+function drawOperationName(scene, operation, name, box, colour, taken, isFar) {
+    const { pen, layout } = scene;
     pen.font = `600 ${SMALL_FONT}`;
     const width = pen.measureText(name).width;
-    for (const [align, x, left] of [
-        ["left", x2 + 4, x2 + 4],
-        ["right", x1 - 4, x1 - 4 - width],
-        ["left", x1 + 6, x1 + 6],
-    ]) {
-        const box = [left - NAME_GAP, top + 1, left + width + NAME_GAP, bottom - 1];
-        const isInside = left > x1 && left < x2;
-        const hasRoom = left > layout.left && left + width < (isInside ? x2 - 6 : layout.width);
-        if (!hasRoom || taken.some((other) => overlaps(box, other))) continue;
-        if (isInside) {
-            pen.textAlign = align;
-            pen.textBaseline = "middle";
-            pen.fillStyle = run.outcomes[run.outcome[operation]] === "ok" ? palette.card : palette.ink;
-            pen.fillText(name, x, (top + bottom) / 2 + 0.5);
-        } else haloText(scene, name, x, (top + bottom) / 2, colour, align);
-        return box;
+    for (const { x, y, isInside } of placesOfName(layout, box, width, isFar)) {
+        const place = [x - NAME_GAP, y - 5, x + width + NAME_GAP, y + 5];
+        const right = isInside ? box[2] - 6 : layout.width;
+        if (x <= layout.left || x + width >= right || taken.some((other) => overlaps(place, other))) continue;
+        if (isInside) drawNameInside(scene, operation, name, x, y);
+        else haloText(scene, name, x, y, colour);
+        return place;
     }
     return null;
+}
+
+/** Where a name of some width may begin: to the right of a box, to its left or in it; or in other rows. */
+function placesOfName(layout, [x1, top, x2, bottom], width, isFar) {
+    const y = (top + bottom) / 2;
+    const beside = (rows) =>
+        [x2 + NAME_GAP, x1 - NAME_GAP - width].map((x) => ({ x, y: y + rows * layout.clientRow }));
+    return isFar ? NAME_ROWS.flatMap(beside) : [...beside(0), { x: x1 + 6, y, isInside: true }];
+}
+
+function drawNameInside({ pen, palette, run }, operation, name, x, y) {
+    pen.textAlign = "left";
+    pen.textBaseline = "middle";
+    pen.fillStyle = run.outcomes[run.outcome[operation]] === "ok" ? palette.card : palette.ink;
+    pen.fillText(name, x, y + 0.5);
 }
 
 function outcomeColour({ run, palette }, operation) {

@@ -8,6 +8,7 @@ class Periods {
         this.pauses = run.replicas.map(() => []);
         this.slows = run.replicas.map(() => []);
         this.partitions = [];
+        this.openCuts = [];
         this.#takeEvents();
         this.leaders = run.replicas.map(() => []);
         this.#takeLeaders();
@@ -37,23 +38,29 @@ class Periods {
             } else if (kind === "back") finish("downs", replica, time);
             else if (kind === "pause") begin("pauses", replica, time, "paused");
             else if (kind === "resume") finish("pauses", replica, time);
-            else if (kind === "slow") begin("slows", replica, time, slowness(data));
-            else if (kind === "slow_end") finish("slows", replica, time);
+            else if (kind === "slow") {
+                // The slowness of several events adds up, and each change of the sum is told.
+                finish("slows", replica, time);
+                begin("slows", replica, time, slowness(data));
+            } else if (kind === "slow_end") finish("slows", replica, time);
             else if (kind === "partition" || kind === "one_way" || kind === "heal")
                 this.#cut(time, kind, data);
         }
     }
 
     #cut(time, kind, data) {
-        const healed = kind === "one_way" ? this.partitions.filter((cut) => !cut.oneWay) : this.partitions;
-        for (const cut of healed) cut.to = Math.min(cut.to, time);
+        const lasts = (cut) => kind === "one_way" && cut.oneWay;
+        for (const cut of this.openCuts) if (!lasts(cut)) cut.to = time;
+        this.openCuts = this.openCuts.filter(lasts);
         if (kind === "heal") return;
         const side = data.side ?? data.from ?? [];
         const others = data.to ?? this.run.replicas.filter((id) => !side.includes(id));
         const sides = this.run.replicas.map((id) =>
             side.includes(id) ? "side-a" : others.includes(id) ? "side-b" : null,
         );
-        this.partitions.push({ from: time, to: this.run.finish, sides, oneWay: kind === "one_way" });
+        const cut = { from: time, to: this.run.finish, sides, oneWay: kind === "one_way" };
+        this.partitions.push(cut);
+        this.openCuts.push(cut);
     }
 
     #takeLeaders() {

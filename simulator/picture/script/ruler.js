@@ -1,29 +1,7 @@
-// The axis of the diagram, its events and faults, and the strip with the whole run.
+// The axis of the diagram, and the strip with the whole run.
 
 const SMALL_FONT = '11px system-ui, "Segoe UI", sans-serif';
 const LABEL_FONT = '12px system-ui, "Segoe UI", sans-serif';
-// A note on an event is written this soon after it.
-const NOTE_MICROSECONDS = 5000;
-// The lanes show leaders, and the other kinds are about one request of many.
-const MINOR_EVENTS = new Set(["leader", "no_get", "no_request", "refused"]);
-const MOST_NEIGHBOURS = 4;
-const CUTS = new Set(["partition", "one_way"]);
-const LINKS = new Set(["partition", "one_way", "heal"]);
-const MARK_PIXELS = 9;
-const MARKS = {
-    kill: "✕",
-    end: "✕",
-    restart: "↻",
-    back: "▲",
-    pause: "‖",
-    resume: "▶",
-    partition: "≠",
-    one_way: "≠",
-    heal: "=",
-    slow: "~",
-    slow_end: "=",
-    note: "●",
-};
 
 /** The distance of the ticks of a scale: 1, 2 or 5 times a power of ten, at least `least`. */
 function niceStep(least) {
@@ -52,85 +30,6 @@ function drawAxis({ pen, layout, view, palette }) {
         if (x - half > layout.left - 6 && x + half < layout.width) pen.fillText(label, x, 12);
     }
     pen.stroke();
-}
-
-/** The events and the faults that have a mark, in order. */
-function marksOf(run) {
-    const events = run.events.map((event, index) => ({
-        item: { kind: "event", index },
-        time: event[0],
-        event,
-        text: textOf(run, index),
-    }));
-    const faults = run.faults.map((fault, index) => ({
-        item: { kind: "fault", index },
-        time: fault[0],
-        fault,
-    }));
-    return [...events.filter(({ item }) => !isMinor(run, item.index)), ...faults].sort(
-        (a, b) => a.time - b.time,
-    );
-}
-
-/** A mark with a line down the lanes, and text if it has room. */
-function drawEvents(scene, allMarks) {
-    const { pen, layout, view, palette } = scene;
-    const y = AXIS_HEIGHT + EVENTS_HEIGHT / 2;
-    const marks = allMarks.filter(({ time }) => time >= view.from && time <= view.to);
-    pen.font = SMALL_FONT;
-    pen.textBaseline = "middle";
-    marks.forEach((mark, i) => {
-        const x = layout.x(view, mark.time);
-        const next = i + 1 < marks.length ? layout.x(view, marks[i + 1].time) : layout.width;
-        const isBad = Boolean(mark.fault) || ["kill", "end"].includes(mark.event?.[1]);
-        if (isBad || next - x > MARK_PIXELS) drawMark(scene, mark, x, y, isBad, next);
-        scene.targets.push({ item: mark.item, x, y, radius: 11 });
-        pen.strokeStyle = isBad ? palette.bad : palette.muted;
-        pen.setLineDash(mark.fault ? [5, 3] : [2, 3]);
-        pen.globalAlpha = 0.7;
-        line(pen, x, AXIS_HEIGHT + EVENTS_HEIGHT, x, layout.height);
-        pen.globalAlpha = 1;
-        pen.setLineDash([]);
-    });
-}
-
-/** Whether the lanes show an event already, or another one of the same moment tells it. */
-function isMinor(run, index) {
-    const kind = run.events[index][1];
-    const near = neighbours(run, index);
-    if (kind === "note") return near.some((event) => event[1] !== "note" && MARKS[event[1]]);
-    if (kind === "heal" && near.some((event) => CUTS.has(event[1]))) return true;
-    // A flap cuts and heals links many times, and only its begin has a note.
-    run.hasNotes ??= run.events.some((event) => event[1] === "note");
-    if (run.hasNotes && LINKS.has(kind)) return !near.some((event) => event[1] === "note");
-    return MINOR_EVENTS.has(kind);
-}
-
-/** The events of the same moment: those of `run.py` have their note after them, those of `explore` before. */
-function neighbours(run, index) {
-    const isNear = (event) => Math.abs(event[0] - run.events[index][0]) < NOTE_MICROSECONDS;
-    const after = run.events.slice(index + 1, index + 1 + MOST_NEIGHBOURS);
-    const before = run.events.slice(Math.max(0, index - MOST_NEIGHBOURS), index).reverse();
-    return [...after, ...before].filter(isNear);
-}
-
-/** An event in the words of the run, which name the event of the scenario, or else in ours. */
-function textOf(run, index) {
-    const note = neighbours(run, index).find((event) => event[1] === "note");
-    return describeEvent(note ?? run.events[index]);
-}
-
-function drawMark({ pen, palette }, mark, x, y, isBad, next) {
-    pen.fillStyle = isBad ? palette.bad : palette.ink;
-    pen.textAlign = "center";
-    pen.font = LABEL_FONT;
-    pen.fillText(mark.fault ? "⚠" : (MARKS[mark.event[1]] ?? "●"), x, y);
-    const text = mark.fault ? mark.fault[1] : mark.text;
-    pen.font = SMALL_FONT;
-    const room = next - x - 22;
-    if (room < 60) return;
-    pen.textAlign = "left";
-    pen.fillText(shorten(pen, text, Math.min(room, 260)), x + 9, y);
 }
 
 /** A text cut to a width, with an ellipsis. */
@@ -208,8 +107,8 @@ class Overview {
                 if (count) pen.fillRect(column, height - tall, 1, tall);
             });
         }
-        for (const [time, kind] of this.run.events) {
-            if (MINOR_EVENTS.has(kind) || kind === "note") continue;
+        for (const [index, [time, kind]] of this.run.events.entries()) {
+            if (isMinor(this.run, index)) continue;
             pen.fillStyle = kind === "kill" || kind === "end" ? palette.bad : palette.ink;
             pen.fillRect(x(time) - 0.5, 0, 1.5, 9);
         }
