@@ -4,7 +4,8 @@
     sides      the two programs or sets of options
     turns      scenarios x seeds -> pairs of runs in the order ABBA
     series     carries the pairs out; tells the progress
-    runs       one pair as jobs of a campaign
+    runs       one pair as jobs of a campaign, one after the other
+    beside     one pair as two clusters in the same run
     estimate   how long the rest takes
     metrics    the figures of a run that are compared
     interval   Student's interval of a mean; how many pairs a claim needs

@@ -40,7 +40,9 @@ def main(arguments: list[str]) -> int:
     try:
         sides = _sides(chosen)
         configs = _configs(chosen)
-        lifetimes = _lifetimes(configs, chosen.virtual)
+        # Two runs at the same time take one lifetime together.
+        at_once = 2 if chosen.beside else 1
+        lifetimes = {name: time / at_once for name, time in _lifetimes(configs, chosen.virtual).items()}
         check_writable(chosen.json, chosen.report)
         _check_programs(sides, chosen)
     except (ConfigError, UsageError) as error:
@@ -51,9 +53,7 @@ def main(arguments: list[str]) -> int:
         return INCORRECT
     console = Console()
     pairs = list(turns.pairs(configs, chosen.seeds))
-    series = Series(
-        sides, pairs, Setting(chosen.transport, chosen.virtual), Estimate(lifetimes), console
-    )
+    series = Series(sides, pairs, _setting(chosen), Estimate(lifetimes), console)
     with _signals():
         series.play()
     return _tell(series, sides, len(pairs), chosen, command, console)
@@ -88,6 +88,14 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "--transport", choices=sorted(TRANSPORTS), default="seqpacket", help="default: seqpacket"
     )
     parser.add_argument(
+        "--join-seconds", type=float, metavar="SECONDS", help="how long replicas may take to join"
+    )
+    at_once = parser.add_mutually_exclusive_group()
+    at_once.add_argument(
+        "--beside", action="store_true",
+        help="both runs of a pair at the same time, as run.py --beside does (default: in turns)",
+    )
+    at_once.add_argument(
         "--virtual", action="store_true",
         help="in virtual time by the explorer, whose options are compared: --options-a='--tuning {...}'",
     )
@@ -142,6 +150,11 @@ def _lifetimes(configs: Sequence[Path], is_virtual: bool) -> dict[str, float]:
     return {path.stem: config.load(path).lifetime for path in configs}
 
 
+def _setting(chosen: argparse.Namespace) -> Setting:
+    join = [] if chosen.join_seconds is None else [f"--join-seconds={chosen.join_seconds:g}"]
+    return Setting(chosen.transport, chosen.virtual, chosen.beside, tuple(join))
+
+
 def _check_programs(sides: Sequence[Side], chosen: argparse.Namespace) -> None:
     """Find or build all programs, so that no run waits for them."""
     if chosen.virtual:
@@ -174,6 +187,8 @@ def _tell(
         console.line("\n" + table.render(sides, done, found))
     if series.stopped:
         console.error(f"{len(done)} of {planned} pairs were run: {series.stopped}")
+    if series.was_refused:
+        return BAD_USAGE
     try:
         if chosen.json:
             chosen.json.write_text(json.dumps(_to_json(series, sides, planned, found), indent=2) + "\n")

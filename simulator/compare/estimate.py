@@ -28,7 +28,7 @@ class Estimate:
         )
 
     def _rest(self) -> float:
-        """What a run takes beside its lifetime, as far as it is known."""
+        """The seconds that a run takes beside its lifetime, by the runs so far."""
         beside = [
             seconds - self._lifetimes[scenario]
             for scenario, all_seconds in self._measured.items() for seconds in all_seconds

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from simulator.compare import table
-from simulator.compare.findings import Finding, PairOfRuns, Verdict
+from simulator.compare.findings import Finding, PairOfRuns, Verdict, why
 from simulator.compare.metrics import Kind
 from simulator.compare.sides import Side
 
@@ -126,7 +126,7 @@ def _x(ratio: float, scale: float) -> float:
 def _runs(pairs: Sequence[PairOfRuns]) -> str:
     rows = [
         f"<tr><td>{escape(pair.scenario)}</td>{_number(str(pair.seed))}<td>{name}</td>"
-        f"<td>{'passed' if run.passed else escape(run.reason)}</td>"
+        f"<td>{'passed' if run.passed else escape(why(run))}</td>"
         f"<td><code>{escape(run.command)}</code></td></tr>"
         for pair in pairs for name, run in zip("AB", pair.runs, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Carries out pairs of runs, one run after the other, as jobs of a campaign."""
+"""Carries out pairs of runs as jobs of a campaign, one run after the other."""
 
 from __future__ import annotations
 
@@ -20,12 +20,17 @@ _MOST_LAST_LINE = 1 << 20
 RunJob = Callable[[Job], Outcome]
 
 
+class Refused(Exception):
+    """The command of a side is bad usage, as those of its other runs would be."""
+
+
 @dataclass(frozen=True)
 class Setting:
-    """What all runs have in common."""
+    """The part of the command line that all runs have in common."""
 
     transport: str = "seqpacket"
     is_virtual: bool = False
+    is_beside: bool = False  # both runs of a pair at the same time
     arguments: tuple[str, ...] = ()
 
 
@@ -44,6 +49,8 @@ def carry_out(
     for index in pair.order:
         side = sides[index]
         outcomes[index] = run(job_of(side, pair.scenario, pair.seed, setting))
+        if outcomes[index].was_refused:
+            raise Refused(f"{side.name}: {outcomes[index].reason}")
         has_run(side, outcomes[index])
     return PairOfRuns(pair.scenario.stem, pair.seed, (outcomes[0], outcomes[1]))
 

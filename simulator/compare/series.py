@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simulator.campaign.job import ERROR, Outcome
+from simulator.compare import beside
 from simulator.compare.estimate import Estimate
-from simulator.compare.findings import PairOfRuns
-from simulator.compare.runs import Setting, carry_out, runner
+from simulator.compare.findings import PairOfRuns, why
+from simulator.compare.runs import Refused, Setting, carry_out, runner
 from simulator.compare.sides import Side
 from simulator.compare.turns import Pair
 from simulator.console import Console
@@ -36,22 +37,32 @@ class Series:
         self._able: set[str] = set()  # the sides that have simulated something
         self.done: list[PairOfRuns] = []
         self.stopped = ""  # the reason for an end before the last pair
+        self.was_refused = False  # because of bad usage
 
     def play(self) -> None:
         """Carry out pairs until Ctrl-C, or until a side cannot run. A half pair does not count."""
         try:
             with tempfile.TemporaryDirectory(prefix="compare-") as directory:
-                run = runner(Path(directory))
                 for pair in self._pairs:
                     self._show_progress(pair.scenario.stem, pair.seed)
-                    self.done.append(carry_out(pair, self._sides, self._setting, run, self._has_run))
+                    self.done.append(self._carry_out(pair, Path(directory)))
                     self._tell_pair(self.done[-1])
                     if self.stopped:
                         return
         except KeyboardInterrupt:
             self.stopped = "interrupted"
+        except Refused as error:
+            self.stopped, self.was_refused = str(error), True
         finally:
             self._console.end_progress()
+
+    def _carry_out(self, pair: Pair[Path], directory: Path) -> PairOfRuns:
+        if not self._setting.is_beside:
+            return carry_out(pair, self._sides, self._setting, runner(directory), self._has_run)
+        runs = beside.carry_out(pair, self._sides, self._setting, directory)
+        for side, outcome in zip(self._sides, runs.runs, strict=True):
+            self._has_run(side, outcome)
+        return runs
 
     def _show_progress(self, scenario: str, seed: int) -> None:
         done = len(self.done)
@@ -70,7 +81,7 @@ class Series:
 
     def _tell_pair(self, pair: PairOfRuns) -> None:
         words = [
-            f"{side.name} {run.verdict}{f' ({run.reason})' if run.reason else ''}"
+            f"{side.name} {run.verdict}{f' ({why(run)})' if run.reason else ''}"
             for side, run in zip(self._sides, pair.runs, strict=True)
         ]
         left = f"; {self._estimate.words(self._left)}" if self._left else ""

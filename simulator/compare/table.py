@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from simulator.compare import interval
-from simulator.compare.findings import PASSES, Finding, PairOfRuns, Verdict, left_out
+from simulator.compare.findings import PASSES, Finding, PairOfRuns, Verdict, left_out, why
 from simulator.compare.metrics import Kind
 from simulator.compare.sides import Side
 
@@ -92,7 +92,7 @@ def _column(ratio: float, scale: float) -> int:
 
 
 def remarks(pairs: Sequence[PairOfRuns], found: Sequence[Finding]) -> list[str]:
-    """What a reader must know beside the figures."""
+    """The lines that a reader must know beside the figures."""
     lines = []
     judged = [f for f in found if f.verdict in (Verdict.DIFFERENT, Verdict.NOISE) and f.metric != PASSES]
     different = [finding for finding in judged if finding.verdict is Verdict.DIFFERENT]
@@ -118,7 +118,7 @@ def _failures(pairs: Sequence[PairOfRuns]) -> list[str]:
         if not run.passed
     ]
     lines = [
-        f"{pair.scenario}, seed {pair.seed}: {name}: {run.reason}"
+        f"{pair.scenario}, seed {pair.seed}: {name}: {why(run)}"
         + (f" (kept in {run.kept})" if run.kept else "")
         for pair, name, run in failed
     ]

@@ -9,21 +9,25 @@ import os
 import tempfile
 import unittest
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from random import Random
+from typing import Any
 from unittest import mock
 
 from simulator.campaign.job import ERROR, FAILED, PASSED, Job, Outcome
-from simulator.compare import cli, interval, page, series, table, turns
+from simulator.campaign.process import Ended
+from simulator.compare import beside, cli, interval, page, series, table, turns
 from simulator.compare.estimate import Estimate, duration
-from simulator.compare.findings import ALL, Finding, PairOfRuns, Verdict, findings
-from simulator.compare.runs import Setting, job_of
+from simulator.compare.findings import ALL, Finding, PairOfRuns, Verdict, findings, why
+from simulator.compare.runs import Refused, Setting, job_of
 from simulator.compare.sides import Side
+from simulator.compare.turns import Pair
 from simulator.console import Console
 from simulator.tests.support import write_config
 
-SIDES = (Side("A", None, ("--no-thrift",)), Side("B", Path("/bin/<b>"), ()))
+SIDES = (Side("A", None, ("--no-thrift",)), Side("B", Path("/replicas/<b>"), ()))
 
 
 def outcome(verdict: str = PASSED, reason: str = "", **metrics: float | None) -> Outcome:
@@ -107,6 +111,11 @@ class Claims(unittest.TestCase):
         self.assertLess(found.low, found.estimate)
         self.assertLess(found.high, 1)
 
+    def test_estimate_is_the_ratio_of_the_columns(self) -> None:
+        found = of_metric(findings(messages([1000, 4000, 2000], [1000, 1000, 1000])), "messages")
+        self.assertEqual((found.a, found.b), ("2,000", "1,000"))
+        self.assertAlmostEqual(found.estimate or 0, 0.5)
+
     def test_interval_around_1_is_noise_and_tells_the_pairs_it_takes(self) -> None:
         found = of_metric(findings(messages([100, 100, 100, 100], [110, 95, 108, 97])), "messages")
         self.assertEqual(found.verdict, Verdict.NOISE)
@@ -134,6 +143,13 @@ class Claims(unittest.TestCase):
             a, b = [outcome(failures=0)] * count, [outcome(failures=1)] * count
             with self.subTest(count):
                 self.assertEqual(of_metric(findings(pairs_of(a, b)), "fail answers").verdict, verdict)
+        found = of_metric(findings(pairs_of(a[:5], b[:5])), "fail answers")
+        self.assertEqual((found.text, found.needed), ("alike in each pair, and 6 such pairs would tell", 6))
+
+    def test_first_of_several_reasons_is_told(self) -> None:
+        failed = ({"name": "a", "text": "a: 1"}, {"name": "b", "text": "b: 2"})
+        self.assertEqual(why(replace(outcome(FAILED, "a: 1; b: 2"), failed=failed)), "a: 1; and 1 more")
+        self.assertEqual(why(outcome(ERROR, "no such file")), "no such file")
 
     def test_failed_run_counts_as_a_pass_that_is_missing_and_in_no_ratio(self) -> None:
         failed = outcome(FAILED, "Linearizable history: no", total_msgs=1.0)
@@ -233,6 +249,10 @@ class SeriesOfRuns(unittest.TestCase):
         played, _ = self.play(lambda job: outcome(ERROR, "refused") if job.options else outcome(), 9)
         self.assertEqual((len(played.done), played.stopped), (3, "A does not run: refused"))
 
+    def test_refused_options_end_the_series_at_once(self) -> None:
+        played, _ = self.play(lambda job: replace(outcome(ERROR, "no option --x"), was_refused=bool(job.options)))
+        self.assertEqual((played.done, played.stopped, played.was_refused), ([], "A: no option --x", True))
+
     def test_side_that_has_run_may_have_errors(self) -> None:
         played, _ = self.play(lambda job: outcome() if job.seed == 1 else outcome(ERROR, "killed"), 9)
         self.assertEqual((len(played.done), played.stopped), (9, ""))
@@ -240,6 +260,55 @@ class SeriesOfRuns(unittest.TestCase):
     def test_virtual_runs_take_the_options_of_the_explorer(self) -> None:
         job = job_of(SIDES[0], Path("x.json"), 7, Setting(is_virtual=True))
         self.assertEqual((job.virtual, job.arguments, job.options), (True, ("--no-thrift",), ()))
+
+
+class BothAtOnce(unittest.TestCase):
+    """`run.py --beside` for each pair, with a process that leaves this result in its place."""
+
+    def setUp(self) -> None:
+        self.commands: list[list[str]] = []
+        self.code = 0
+        self.checks: dict[str, list[dict[str, Any]]] = {"first": [], "second": []}
+
+    def process(self, command: list[str], *_: Any) -> Ended:
+        self.commands.append(command)
+        [file] = [Path(word.removeprefix("--json=")) for word in command if word.startswith("--json=")]
+        figures = {
+            "total_messages": 1, "failures": 0, "duplicates": 0, "median_latency": 0.1, "p99_latency": 0.2,
+            "unanswered_gets": 0, "unanswered_puts": 0, "failovers": [],
+        }
+        if self.code != 2:
+            file.write_text(json.dumps([
+                {"correct": not checks, "checks": checks, "tiers": [], "figures": figures | {"total_messages": count}}
+                for count, checks in enumerate(self.checks.values(), 1)
+            ]))
+        return Ended(self.code, "no option --x\n", 30.0)
+
+    def carry_out(self, order: tuple[int, int]) -> PairOfRuns:
+        with tempfile.TemporaryDirectory() as directory, mock.patch.object(beside.process, "run", self.process):
+            path = write_config(Path(directory))
+            return beside.carry_out(Pair(0, path, 7, order), SIDES, Setting(is_beside=True), Path(directory))
+
+    def test_sides_take_turns_as_the_first_cluster(self) -> None:
+        for order, counts in (((0, 1), [1, 2]), ((1, 0), [2, 1])):
+            pair = self.carry_out(order)
+            self.assertEqual([run.metrics["total_msgs"] for run in pair.runs], counts)
+        self.assertIn("--replica-options=--no-thrift", self.commands[0])
+        self.assertIn("--beside=/replicas/<b>", self.commands[0])
+        self.assertIn("--replica=/replicas/<b>", self.commands[1])
+        self.assertIn("--beside-options=--no-thrift", self.commands[1])
+
+    def test_failed_cluster_is_the_one_of_its_side(self) -> None:
+        self.code = 1
+        self.checks["second"] = [{"name": "Replicas that died", "value": 1, "limit": 0, "holds": False}]
+        pair = self.carry_out((1, 0))
+        self.assertEqual([run.passed for run in pair.runs], [False, True])
+        self.assertIn("Replicas that died", pair.runs[0].reason)
+
+    def test_refused_options_are_told(self) -> None:
+        self.code = 2
+        with self.assertRaisesRegex(Refused, "no option --x"):
+            self.carry_out((0, 1))
 
 
 class CommandLine(unittest.TestCase):
@@ -338,7 +407,7 @@ class Drawings(unittest.TestCase):
         text = table.render(SIDES, self.pairs, self.found)
         [bar] = [line for line in text.splitlines() if line.startswith("     messages") and "|" in line]
         self.assertLess(bar.index("o"), bar.index("|"))
-        self.assertIn("     A: our own program --no-thrift\n     B: /bin/<b>\n", text)
+        self.assertIn("     A: our own program --no-thrift\n     B: /replicas/<b>\n", text)
         self.assertLessEqual(max(map(len, text.splitlines())), 120)
 
     def test_scale_holds_all_intervals(self) -> None:
@@ -350,7 +419,7 @@ class Drawings(unittest.TestCase):
 
     def test_page_is_whole_and_escapes_all_text(self) -> None:
         text = page.render(SIDES, self.pairs, self.found, "./run.py compare '<i>'")
-        for raw in ("<script>", "/bin/<b>", "'<i>'"):
+        for raw in ("<script>", "/replicas/<b>", "'<i>'"):
             self.assertNotIn(raw, text)
         tags = Tags()
         tags.feed(text)
