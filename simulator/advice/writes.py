@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable
 
 from simulator.advice.finding import Advice, Tally, at
@@ -11,6 +12,8 @@ from simulator.advice.scene import WRITES, Scene
 
 # Leaderships that are checked; replicas may name new leaders without end.
 _MOST_REIGNS = 300
+# Writes of one key that are remembered.
+_LATEST = 8
 _SNAPSHOT = re.compile("snap|install", re.I)
 
 # When, which replica, which write under which MID, and how many replicas could have it.
@@ -61,51 +64,66 @@ class EarlyAnswer(Rule):
 
 
 class LostWrite(Rule):
-    """A replica acknowledges writes as leader, but never had an earlier acknowledged write.
+    """A replica becomes leader and acknowledges writes, but lacks an earlier acknowledged write.
 
     The leader needs the votes of a majority, and one of the voters has the write. So a voter has
-    granted its vote to a candidate with an older log. Only the latest write of each key counts,
-    since a snapshot leaves the others out. It must be clear which one that is.
+    granted its vote to a candidate with an older log. Only the latest write of each key counts, and
+    only if the leader has none that may have taken effect after it, since a snapshot has one alone.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._latest: dict[str, Operation] = {}
-        self._overlapping: set[int] = set()
+        self._latest: dict[str, deque[Operation]] = {}  # by key
+        self._mixed: set[str] = set()  # keys with writes that have no value of their own
         self._restored: set[str] = set()  # replicas that have installed a snapshot, in any encoding
-        self._checked: set[tuple[str, float]] = set()
+        self._reigns = 0
+        self._lacking: dict[str, tuple[float, list[Operation]]] = {}  # by leader, since when
         self._lost: Tally[tuple[float, str, Operation]] = Tally()
 
     def began(self, operation: Operation) -> None:
         if operation.type == "get" or operation.attempts > 1:
             return
-        before = self._latest.get(operation.key)
-        if before is not None and not (before.is_done and before.attempts == 1):
-            self._overlapping.add(operation.number)
-        self._latest[operation.key] = operation
+        if operation.type != "put":
+            self._mixed.add(operation.key)
+        self._latest.setdefault(operation.key, deque(maxlen=_LATEST)).append(operation)
 
     def delivered(self, message: Message) -> None:
         if _SNAPSHOT.search(message.type):
             self._restored.add(message.target)
 
-    def responded(self, operation: Operation, message: Message) -> None:
-        leader = message.sender
-        since = self.scene.reign.get(leader)
-        if message.type != "ok" or operation.type not in WRITES or since is None:
+    def reigns(self, time: float, replica: str) -> None:
+        self._lacking.pop(replica, None)
+        self._reigns += 1
+        if self._reigns > _MOST_REIGNS or replica in self._restored:
             return
-        if (leader, since) in self._checked or len(self._checked) >= _MOST_REIGNS or leader in self._restored:
-            return
-        self._checked.add((leader, since))
-        for write in self._latest.values():
-            if self._is_lost(write, leader, since):
-                self._lost.add((message.time, leader, write))
+        lost = [
+            write for key, writes in self._latest.items()
+            if key not in self._mixed and (write := self._find_lost(writes, replica)) is not None
+        ]
+        if lost:
+            self._lacking[replica] = time, lost
 
-    def _is_lost(self, write: Operation, leader: str, since: float) -> bool:
-        return (
-            write.is_done and write.value is not None and write.returned is not None
-            and write.returned < since and not write.is_early and write.number not in self._overlapping
-            and not self.scene.copies.has(leader, write.number) and self.scene.copies.count(write.number) > 0
-        )
+    def responded(self, operation: Operation, message: Message) -> None:
+        """A leader that acknowledges a write has been elected indeed."""
+        leader = message.sender
+        if message.type != "ok" or operation.type not in WRITES or leader not in self._lacking:
+            return
+        since, lost = self._lacking.pop(leader)
+        if since == self.scene.reign.get(leader):
+            for write in lost:
+                self._lost.add((since, leader, write))
+
+    def _find_lost(self, writes: Iterable[Operation], leader: str) -> Operation | None:
+        """The latest acknowledged write of a key, if the leader lacks it."""
+        done = [write for write in writes if write.is_done]
+        if not done:
+            return None
+        latest = max(done, key=lambda write: write.invoked)
+        copies = self.scene.copies
+        later = [write for write in writes if not write.is_done or (write.returned or 0) >= latest.invoked]
+        if latest.is_early or copies.count(latest.number) == 0:
+            return None
+        return None if any(copies.has(leader, write.number) for write in later) else latest
 
     def advice(self) -> Iterable[Advice]:
         if not self._lost or not self.scene.copies.are_visible:
@@ -113,8 +131,8 @@ class LostWrite(Rule):
         time, leader, write = self._lost.first(lambda found: found[2].mid in self.scene.contradicting)
         yield Advice(
             "vote-check",
-            f"{leader} led at {at(time)} without {write.type} {write.mid}{self._lost.more}, acknowledged by "
-            f"{write.answered_by} at {at(write.returned or 0)}: refuse votes to candidates with an older log "
-            "than the voter's (Raft 5.4.1)",
+            f"{leader} leads from {at(time)} on without {write.type} {write.mid}{self._lost.more}, "
+            f"acknowledged by {write.answered_by} at {at(write.returned or 0)}: refuse votes to candidates "
+            "with an older log than the voter's (Raft 5.4.1)",
             time, (write.mid,), (leader, str(write.answered_by)),
         )
