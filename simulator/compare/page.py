@@ -87,7 +87,7 @@ def _chart(group: Sequence[Finding]) -> str:
     drawn = [finding for finding in group if finding.kind is Kind.RATIO and finding.low is not None]
     if not drawn:
         return ""
-    scale = table.scale_of(drawn)
+    scale = table.scale_of(drawn, has_pairs=True)
     bottom = _TOP + _ROW * len(drawn)
     marks = [
         f"<line class='{'one' if ratio == 1 else 'tick'}' x1='{_x(ratio, scale):.1f}' y1='{_TOP}' "

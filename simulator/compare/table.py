@@ -55,11 +55,12 @@ def estimate(finding: Finding) -> str:
     return f"{text} ({form.format(finding.low)} to {form.format(finding.high)})"
 
 
-def scale_of(found: Iterable[Finding]) -> float:
-    """The largest ratio that a chart shows; its inverse is the smallest one."""
+def scale_of(found: Iterable[Finding], has_pairs: bool = False) -> float:
+    """The largest ratio that a chart shows, also of single pairs; its inverse is the smallest."""
     ratios = [
         ratio for finding in found if finding.kind is Kind.RATIO
-        for ratio in (finding.low, finding.estimate, finding.high) if ratio
+        for ratio in (finding.low, finding.estimate, finding.high, *(finding.ratios if has_pairs else ()))
+        if ratio
     ]
     reach = max((max(ratio, 1 / ratio) for ratio in ratios), default=1)
     return next((scale for scale in _SCALES if scale >= reach), _SCALES[-1])

@@ -13,7 +13,8 @@ UNKNOWN_LEADER = "FFFF"
 # Rates are over this time, or since the start of the run.
 WINDOW_SECONDS = 1.0
 HEARS, CUT_OFF, GONE = "●", "·", " "
-_ALIVE, _PAUSED = "alive", "paused"
+# The states of replicas whose processes live and are connected.
+_UP = ("alive", "paused", "slow")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Rows:
         id, state = replica["id"], replica["state"]
         if replica["term"] is not None:
             self._terms[id] = replica["term"]
-        is_up = state in (_ALIVE, _PAUSED)
+        is_up = state in _UP
         is_leader = is_up and replica["leader"] == id
         term = self._terms.get(id)
         return Row(
@@ -92,7 +93,7 @@ def _hears(id: str, now: Snapshot) -> str:
     """A mark for each replica whose messages arrive at this one, also for itself."""
     deaf_to = {sender for senders, targets in now["cuts"] if id in targets for sender in senders}
     return "".join(
-        GONE if replica["state"] not in (_ALIVE, _PAUSED)
+        GONE if replica["state"] not in _UP
         else CUT_OFF if replica["id"] in deaf_to else HEARS
         for replica in now["replicas"]
     )

@@ -54,7 +54,7 @@ def take(
             }
             for id in network.replicas
         ],
-        "cuts": [[sorted(senders), sorted(targets)] for senders, targets in network.cuts],
+        "cuts": [[sorted(senders), sorted(targets)] for senders, targets in network.all_cuts()],
         "majority": sorted(network.majority_side or ()),
         "clients": _requests(clients),
         "events": [str(happening)[:_EVENT_CHARACTERS] for happening in chronicle.happenings[-_EVENTS:]],
@@ -66,7 +66,9 @@ def _state(id: str, network: Network, lives: Lives, chronicle: Chronicle) -> str
         return "down"
     if id not in network.living:
         return chronicle.end_of(id) or "dead"
-    return "paused" if lives.is_paused(id) else "alive"
+    if lives.is_paused(id):
+        return "paused"
+    return "slow" if network.slowness.get(id) else "alive"
 
 
 def _term(message: Mapping[str, Any]) -> int | None:

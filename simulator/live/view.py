@@ -16,7 +16,7 @@ _COLUMNS = ("replica", "state", "role", "term", "in/s", "out/s", "hears", "side"
 # A table whose columns change their width is hard to read.
 _WIDTHS = {"state": 8, "role": len("knows no leader"), "term": 4, "in/s": 6, "out/s": 6}
 _NUMBERS = ("term", "in/s", "out/s")
-_STATE_STYLES = {"alive": "green", "paused": "yellow", "down": "yellow"}
+_STATE_STYLES = {"alive": "green", "paused": "yellow", "slow": "yellow", "down": "yellow"}
 _DEAD = "red"
 
 

@@ -417,6 +417,12 @@ class Drawings(unittest.TestCase):
                 assert ratio is not None
                 self.assertLessEqual(abs(math.log(ratio)), math.log(scale))
 
+    def test_scale_of_the_page_holds_all_pairs(self) -> None:
+        found = findings(messages([100] * 9, [*[100, 101, 99] * 2, 100, 101, 900]))
+        ratio = max(of_metric(found, "messages").ratios)
+        self.assertLess(table.scale_of(found), ratio)
+        self.assertGreaterEqual(table.scale_of(found, has_pairs=True), ratio)
+
     def test_page_is_whole_and_escapes_all_text(self) -> None:
         text = page.render(SIDES, self.pairs, self.found, "./run.py compare '<i>'")
         for raw in ("<script>", "/replicas/<b>", "'<i>'"):

@@ -88,6 +88,15 @@ class Snapshots(unittest.TestCase):
         self.assertIn([["0000", "0001"], ["0002"]], taken["cuts"])
         self.assertEqual([len(event) for event in taken["events"]], [200])
 
+    def test_flap_cuts_a_replica_off_and_a_slow_one_says_so(self) -> None:
+        with cluster(io.StringIO()) as run:
+            run.begin(time.monotonic())
+            run.network.flap(["0001"], ["0001"])
+            run.network.slowness["0002"] = 0.01
+            taken = run.snapshot()
+        self.assertEqual([row.hears for row in Rows().add(taken)], ["●·●", "·●·", "●·●"])
+        self.assertEqual([one["state"] for one in taken["replicas"]], ["alive", "alive", "slow"])
+
     def test_lost_message_does_not_arrive(self) -> None:
         with cluster(io.StringIO()) as run:
             run.network.split(["0000", "0001"])
