@@ -217,11 +217,12 @@ class Runner:
     def _keep_without_result(
         self, scenario: Scenario, places: Sequence[_Place], command: str
     ) -> None:
-        """Keep the output of replicas that did not start."""
+        """Keep and draw the output of replicas that did not start."""
         command = command.replace(" --seed {seed}", "")
         for place in places:
             if not place.has_trace:
                 continue
+            self._report(place, has_end=False)
             left = place.left(command, None)
             directory: Path | None = place.root
             if self._setup.keep:
@@ -241,17 +242,21 @@ class Runner:
             path = options.file_for(setup.history, place.label)
             with told_with(path):
                 history.write(path, result.history)
-        if setup.report is not None:
-            page = options.file_for(setup.report, place.label)
-            self._draw(place, page)
-            self._console.notice(f"{page}: the picture of the run")
+        self._report(place)
         if setup.keep is not None:
             with told_with(place.root):
                 kept.fill(place.root, place.left(command.replace("{seed}", str(result.seed)), finished))
             self._draw(place, place.root / kept.PAGE)
             (place.root / _TRACE).unlink(missing_ok=True)
 
-    def _draw(self, place: _Place, page: Path) -> None:
+    def _report(self, place: _Place, has_end: bool = True) -> None:
+        if self._setup.report is None:
+            return
+        page = options.file_for(self._setup.report, place.label)
+        self._draw(place, page, has_end)
+        self._console.notice(f"{page}: the picture of the run")
+
+    def _draw(self, place: _Place, page: Path, has_end: bool = True) -> None:
         if place.trace is None:
             return
         with told_with(page):
@@ -259,7 +264,7 @@ class Runner:
                 drawn = picture.write(place.trace, page)
             except TraceError as error:
                 raise FileError(f"{page}: could not be drawn: {error}") from None
-        if drawn.damage is not None:
+        if drawn.damage is not None and has_end:
             self._console.error(drawn.damage)
 
 

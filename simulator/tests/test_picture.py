@@ -1,8 +1,10 @@
 """The page of a run, without a browser: what it holds of a whole and of a damaged trace."""
 
+import base64
 import contextlib
 import gzip
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -66,6 +68,8 @@ kept = tempfile.TemporaryDirectory()
 
 def setUpModule() -> None:
     page = str(Path(kept.name) / "page.html")
+    none = str(Path(kept.name) / "none.html")
+    runs.add("none", "exits_at_once", "--report", none)
     runs.add("two", "correct", "--beside", str(FAKE_REPLICA), "--report", page, lifetime=5, end_wait=3)
 
 
@@ -264,6 +268,15 @@ class Commands(unittest.TestCase):
             self.assertIn(f"{name}: the picture of the run", run.stdout)
             self.assertIn("<title>scenario, seed", (Path(kept.name) / name).read_text())
         self.assertEqual(list(run.temporary.iterdir()), [])
+
+    def test_run_that_does_not_start_has_its_page(self) -> None:
+        run = runs.finished("none")
+        self.assertEqual(run.exit_code, 1)
+        self.assertNotIn("has no end", run.stderr)
+        html = (Path(kept.name) / "none.html").read_text()
+        packed = re.search('id="run">([^<]+)<', html)
+        assert packed is not None
+        self.assertIn(b"did not start", zlib.decompress(base64.b64decode(packed[1])))
 
     def test_page_that_cannot_be_written_is_refused_before_the_run(self) -> None:
         command = [sys.executable, str(ROOT / "run.py"), "--report", "/no/such/page.html", "configs/simple-1.json"]

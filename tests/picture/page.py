@@ -49,6 +49,7 @@ _FAULTS = [
     ["m", 465_000, 2, "0003", "0004", {"leader": "0000", "type": "append", "term": 1}, 9_000_000],
     ["e", 490_000, "slow_end", {"replica": "0003"}],
 ]
+_NO_START = [["f", -5, "replica 0002 did not start: last lines of stderr:\n    no thanks", {}]]
 _END = {"end": True, "time": 100_000, "verdict": "passed", "checks": []}
 pages: dict[str, Path] = {}
 records: list[Any] = []
@@ -69,10 +70,12 @@ def prepare(directory: Path) -> None:
     for name, first, events in (
         ("events", records[0], _EVENTS), ("faults", records[0] | {"settings": _SETTINGS}, _FAULTS),
         ("no messages", records[0], []),
-        ("no replicas", none, records[1:]), ("21 replicas", many, records[1:]),
+        ("no start", records[0], _NO_START), ("no replicas", none, records[1:]),
+        ("21 replicas", many, records[1:]),
     ):
         trace = directory / f"{name}.trace"
-        trace.write_text("".join(f"{json.dumps(record)}\n" for record in (first, *events, _END)))
+        end = [] if name == "no start" else [_END]
+        trace.write_text("".join(f"{json.dumps(record)}\n" for record in (first, *events, *end)))
         pages[name] = directory / f"{name}.html"
         picture.write(trace, pages[name])
     damaged = directory / "damaged.trace"

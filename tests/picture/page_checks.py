@@ -29,6 +29,11 @@ class Looks(Page):
                     return new Set(new Uint32Array(data.buffer)).size;""", canvas)
                 self.assertGreater(colours, 3)
 
+    def test_run_that_did_not_start_says_why(self) -> None:
+        verdict = self.open("no start").text("#verdict")
+        self.assertIn("Did not start", verdict)
+        self.assertIn("last lines of stderr: no thanks", verdict)
+
     def test_runs_of_all_sizes_are_drawn(self) -> None:
         for name, least in {"no messages": 0, "no replicas": 4_000, "21 replicas": 4_000}.items():
             for width in (1280, 400):

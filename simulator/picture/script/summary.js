@@ -51,24 +51,42 @@ class Summary {
     #showVerdict() {
         const { end } = this;
         const failed = (end.checks ?? []).filter((check) => !check.passed);
-        const [name, mark] = { passed: ["Passed", "✓"], failed: ["Failed", "✕"] }[end.verdict] ?? [
-            "No verdict",
-            "?",
-        ];
+        const [look, mark, name] = this.#nameOfVerdict();
         const verdict = element("verdict");
-        verdict.className = `verdict ${end.verdict ?? "open"}`;
+        verdict.className = `verdict ${look}`;
         verdict.append(make("span", { className: "mark", ariaHidden: "true" }, mark), make("h2", {}, name));
-        const story = failed.length
-            ? `${plural(failed.length, "check")} of ${(end.checks ?? []).length} failed.`
-            : end.verdict === "passed"
-              ? `${plural((end.checks ?? []).length, "check")} held, none failed.`
-              : "The run has no end, so nothing was judged.";
         const linearizable = {
             linearizable: " The history is linearizable.",
             unknown: " Whether the history is linearizable is unknown.",
         };
+        const story = this.#storyOfVerdict(failed);
         verdict.append(make("p", {}, story + (linearizable[end.linearizability?.verdict] ?? "")));
         for (const check of failed) element("failures").append(this.#failure(check));
+    }
+
+    /** A run that did not start has nothing but the faults that say why. */
+    get #hasNotStarted() {
+        const { faults, sent } = this.app.run;
+        return !this.end.verdict && faults.length > 0 && !sent.length;
+    }
+
+    #nameOfVerdict() {
+        if (this.#hasNotStarted) return ["failed", "✕", "Did not start"];
+        return (
+            { passed: ["passed", "✓", "Passed"], failed: ["failed", "✕", "Failed"] }[this.end.verdict] ?? [
+                "open",
+                "?",
+                "No verdict",
+            ]
+        );
+    }
+
+    #storyOfVerdict(failed) {
+        const checks = this.end.checks ?? [];
+        if (this.#hasNotStarted) return oneLine(this.app.run.faults[0][1]);
+        if (failed.length) return `${plural(failed.length, "check")} of ${checks.length} failed.`;
+        if (this.end.verdict === "passed") return `${plural(checks.length, "check")} held, none failed.`;
+        return "The run has no end, so nothing was judged.";
     }
 
     #failure(check) {
@@ -162,7 +180,7 @@ class Summary {
                     "li",
                     {},
                     make("span", { className: "time" }, formatTime(time, MILLISECOND)),
-                    this.#link(text.split("\n")[0], this.places.ofFault(index), "plain"),
+                    this.#link(oneLine(text), this.places.ofFault(index), "plain"),
                 ),
             );
         });

@@ -13,7 +13,8 @@ const ROLES = {
 /** A moment, in seconds with as many decimals as `step` needs. */
 function formatTime(time, step = 1) {
     const decimals = Math.min(6, Math.max(0, Math.ceil(6 - Math.log10(Math.max(1, step)) - 1e-9)));
-    return `${(time / SECOND).toFixed(decimals)} s`;
+    const text = (time / SECOND).toFixed(decimals);
+    return `${Number(text) === 0 ? text.replace("-", "") : text} s`;
 }
 
 /** A length of time with three digits that count. */
@@ -22,6 +23,11 @@ function formatDuration(time) {
     if (time < MILLISECOND) return `${Math.round(time)} µs`;
     const [unit, name] = time < SECOND ? [MILLISECOND, "ms"] : [SECOND, "s"];
     return `${Number((time / unit).toPrecision(3))} ${name}`;
+}
+
+/** A text of several lines as one. */
+function oneLine(text) {
+    return text.replace(/\s*\n\s*/g, " ");
 }
 
 function formatCount(count) {
