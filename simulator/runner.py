@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from simulator.judge import judged
 from simulator.kept import Left
 from simulator.loop import simulate
 from simulator.messages import identifier
-from simulator.replica import StartError
+from simulator.replica import OptionsRefused, StartError
 from simulator.result import Result
 from simulator.setup import Setup
 from simulator.signals import Signals
@@ -105,6 +106,9 @@ class Runner:
                 results = self._simulate(scenario, seed, places, command)
             except StartError:
                 self._keep_without_result(scenario, places, command)
+                raise
+            except OptionsRefused:
+                self._clear(places)
                 raise
             finished = [
                 self._finish(result, place, command) for result, place in zip(results, places, strict=True)
@@ -235,6 +239,11 @@ class Runner:
                 continue
             if directory is not None:
                 self._console.notice(kept.tell(directory, has_page=False))
+
+    def _clear(self, places: Sequence[_Place]) -> None:
+        """Leave nothing of a run that was bad usage, so that the next one finds its place empty."""
+        for place in places if self._setup.keep else ():
+            shutil.rmtree(place.root, ignore_errors=True)
 
     def _write_files(self, finished: Finished, place: _Place, command: str) -> None:
         setup, result = self._setup, finished.result

@@ -1,15 +1,9 @@
-"""The command line in virtual time: kept runs, repeated runs, and files that cannot be written.
+"""Runs that are kept because they failed or because the user asks for it, and their advice."""
 
-No process starts. The name of the program is the behaviour of the replicas.
-"""
-
-import contextlib
 import errno
 import gzip
-import io
 import json
 import os
-import signal
 import socket
 import tempfile
 import unittest
@@ -18,48 +12,12 @@ from typing import Any
 from unittest import mock
 
 from simulator import cli, kept, logs, runner
-from simulator.arguments import UsageError, check_writable
-from simulator.replica import StartError
-from simulator.signals import Signals
-from simulator.tests.support import ROOT, write_config
-from simulator.tests.virtual import virtual_time
+from simulator.replica import OptionsRefused, StartError
+from simulator.tests.command import TIMES, CommandCase
+from simulator.tests.support import write_config
 from simulator.trace.reader import Reader, TraceError
 
 FULL = "No space left on device"
-TIMES = {"lifetime": 5, "start_wait": 0.5, "end_wait": 1}
-
-
-class CommandCase(unittest.TestCase):
-    def setUp(self) -> None:
-        directory = tempfile.TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        self.directory = Path(directory.name).resolve()
-        self.failed = self.directory / "failed"
-        patch = mock.patch.dict(os.environ, {kept.PLACE: str(self.failed)})
-        patch.start()
-        self.addCleanup(patch.stop)
-        self.config = write_config(self.directory, **TIMES)
-
-    def program(self, behaviour: str) -> str:
-        path = self.directory / behaviour
-        path.touch(0o755)
-        return str(path)
-
-    def run_py(self, behaviour: str, *arguments: Any) -> int:
-        """The exit code; the output is in `out` and `errors`."""
-        out, errors = io.StringIO(), io.StringIO()
-        words = ["--replica", self.program(behaviour), "--transport", "virtual", "--no-check", *map(str, arguments)]
-        if "all" not in words:
-            words.append(str(self.config))
-        # The console takes the streams of its module's start unless it is told otherwise.
-        with virtual_time(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors), \
-                mock.patch.object(cli.Console.__init__, "__defaults__", (out, out)):
-            code = cli.main(words)
-        self.out, self.errors = out.getvalue(), errors.getvalue()
-        return code
-
-    def kept_runs(self) -> list[str]:
-        return sorted(path.name for path in self.failed.iterdir()) if self.failed.exists() else []
 
 
 class FailedRuns(CommandCase):
@@ -295,6 +253,14 @@ class Keep(CommandCase):
                 said = f"--keep: {place}: must be a new or empty directory: {reason}\n"
                 self.assertEqual((self.errors, self.out), (said, ""))
 
+    def test_refused_options_leave_the_place_as_it_was(self) -> None:
+        place = self.directory / "place"
+        with mock.patch.object(runner, "simulate", side_effect=OptionsRefused("refused")):
+            for _ in range(2):
+                self.assertEqual(self.run_py("correct", "--keep", place), 2)
+                self.assertEqual(self.errors, "refused\n")
+        self.assertFalse(place.exists())
+
     def test_keep_and_no_keep_contradict_each_other(self) -> None:
         self.assertEqual(self.run_py("correct", "--keep", self.directory / "x", "--no-keep"), 2)
 
@@ -317,177 +283,6 @@ class Keep(CommandCase):
             self.assertTrue(gzip.decompress((place / "trace.gz").read_bytes()).startswith(b"{"))
 
 
-class Repeat(CommandCase):
-    def test_each_run_has_a_line_and_the_count_comes_last(self) -> None:
-        real = runner.simulate
-
-        def every_other(*arguments: Any) -> Any:
-            results = real(*arguments)
-            if results[0].seed % 2:
-                object.__setattr__(results[0].figures, "incorrect_gets", 3)
-            return results
-
-        file = self.directory / "results.json"
-        with mock.patch.object(runner, "simulate", every_other):
-            self.assertEqual(self.run_py("correct", "--repeat", 4, "--seed", 10, "--json", file), 1)
-        kept_in = [f", kept in {self.failed}/scenario-{seed}" for seed in (11, 13)]
-        again = f"./run.py {self.config} --replica={self.directory}/correct --transport virtual --no-check --seed 11"
-        self.assertEqual(self.out.splitlines(), [
-            "seed 10: passed",
-            f"seed 11: FAILED: Incorrect responses: 3, none allowed, 3 too many{kept_in[0]}",
-            "seed 12: passed",
-            f"seed 13: FAILED: Incorrect responses: 3, none allowed, 3 too many{kept_in[1]}",
-            "passed 2 of 4", "failed: 11 13", f"again: {again}",
-        ])
-        self.assertEqual([one["configuration"]["seed"] for one in json.loads(file.read_text())], [10, 11, 12, 13])
-
-    def test_all_passed_is_a_success(self) -> None:
-        self.assertEqual(self.run_py("correct", "--repeat", 2), 0)
-        self.assertEqual(self.out.splitlines()[-1], "passed 2 of 2")
-
-    def test_run_that_does_not_start_counts_as_failed(self) -> None:
-        with mock.patch.object(runner, "simulate", side_effect=StartError("no start")):
-            self.assertEqual(self.run_py("correct", "--repeat", 2, "--seed", 1), 1)
-        self.assertEqual(self.out.splitlines()[:3], [
-            "seed 1: FAILED: no start", "seed 2: FAILED: no start", "passed 0 of 2",
-        ])
-
-    def test_first_interrupt_ends_after_the_present_run_and_the_second_at_once(self) -> None:
-        real = runner.simulate
-        for count, lines in ((1, ["seed 1: passed", "Interrupted: 1 of 3 run", "passed 1 of 1"]),
-                             (2, ["Interrupted: 0 of 3 run", "passed 0 of 0"])):
-
-            def interrupted(*arguments: Any, count: int = count) -> Any:
-                for _ in range(count):
-                    signal.raise_signal(signal.SIGINT)
-                return real(*arguments)
-
-            with self.subTest(count), mock.patch.object(runner, "simulate", interrupted):
-                self.assertEqual(self.run_py("correct", "--repeat", 3, "--seed", 1), 1)
-                self.assertEqual(self.out.splitlines(), lines)
-
-    def test_interrupt_without_repeat_and_terminate_end_at_once(self) -> None:
-        for finishes_first, number in ((False, signal.SIGINT), (True, signal.SIGTERM)):
-            with Signals(finishes_first) as signals:
-                signal.raise_signal(number)
-                self.assertTrue(signals.stop)
-
-    def test_interrupt_that_waits_is_told_once(self) -> None:
-        told: list[str] = []
-        with Signals(finishes_first=True) as signals:
-            signals.when_asked = lambda: told.append("last")
-            signals.clear()
-            self.assertEqual(told, [])
-            signal.raise_signal(signal.SIGINT)
-            for _ in range(2):
-                signals.clear()
-            self.assertEqual((told, signals.stop, signals.wants_end), (["last"], False, True))
-
-    def test_bad_counts_and_combinations_are_refused(self) -> None:
-        for count in ("0", "10001", "x", "1.5", "-1", "9" * 5000):
-            self.assertEqual(self.run_py("correct", f"--repeat={count}"), 2)
-            self.assertIn("must be an integer from 1 to 10,000", self.errors)
-        for arguments, said in (
-            (("all", "--repeat", 2), '--repeat: takes one configuration, not "all"\n'),
-            (("--repeat", 2, "--beside", "x"), "--repeat: not with --beside; run.py compare compares two programs over many runs\n"),
-        ):
-            self.assertEqual((self.run_py("correct", *arguments), self.errors), (2, said))
-
-
-class WorkingDirectory(CommandCase):
-    def test_replicas_run_in_it_and_their_sockets_are_removed(self) -> None:
-        work = self.directory / "work"
-        work.mkdir()
-        real, seen = runner.simulate, []
-
-        def looking(*arguments: Any) -> Any:
-            [place] = arguments[7]
-            seen.append(place)
-            with socket.socket(socket.AF_UNIX) as server:
-                server.bind(str(place.directory / "0001"))
-            (place.directory / "made").touch()
-            return real(*arguments)
-
-        with mock.patch.object(runner, "simulate", looking):
-            self.assertEqual(self.run_py("wrong_value", "--replica-cwd", work, "--seed", 1), 1)
-        self.assertEqual(seen[0].directory, work)
-        self.assertNotEqual(seen[0].data.parent, work)
-        self.assertEqual([path.name for path in work.iterdir()], ["made"])
-        # The files of the user are not part of the run.
-        self.assertFalse((self.failed / "scenario-1" / "work").exists())
-
-    def test_file_with_the_name_of_a_replica_is_refused(self) -> None:
-        (self.directory / "0002").symlink_to("nowhere")
-        self.assertEqual(self.run_py("correct", "--replica-cwd", self.directory), 2)
-        said = f"--replica-cwd: {self.directory}/0002: exists, but the socket of a replica needs its name\n"
-        self.assertEqual(self.errors, said)
-
-    def test_name_beyond_the_replicas_of_the_scenario_may_exist(self) -> None:
-        (self.directory / "0003").touch()
-        self.assertEqual(self.run_py("correct", "--replica-cwd", self.directory), 0)
-
-    def test_missing_directory_and_two_clusters_are_refused(self) -> None:
-        for arguments, said in (
-            ((self.directory / "no",), f"--replica-cwd: {self.directory}/no: must be a directory that takes new files\n"),
-            ((self.directory, "--beside", "x"), "--replica-cwd: not with --beside, whose replicas have the same names\n"),
-        ):
-            self.assertEqual((self.run_py("correct", "--replica-cwd", *arguments), self.errors), (2, said))
-
-
-class Files(CommandCase):
-    def test_path_that_cannot_be_written_is_refused_before_the_run(self) -> None:
-        (self.directory / "file").touch()
-        for option in ("--json", "--history", "--trace", "--report"):
-            for path, reason in (
-                ("/dev/full", FULL), ("/no/such/file", "there is no directory /no/such"),
-                (self.directory, "it is a directory"),
-                (self.directory / "file" / "x", f"there is no directory {self.directory}/file"),
-                (self.directory / ("x" * 300), "File name too long"),
-            ):
-                with self.subTest(option, path=str(path)):
-                    self.assertEqual(self.run_py("correct", option, path), 2)
-                    said = f"{path}: must be a file that can be written: {reason}\n"
-                    self.assertEqual((self.errors, self.out), (said, ""))
-
-    def test_file_of_one_run_of_many_is_checked(self) -> None:
-        (self.directory / "x-2.jsonl").mkdir()
-        self.assertEqual(self.run_py("correct", "--repeat", 2, "--seed", 1, "--history", self.directory / "x.jsonl"), 2)
-        self.assertIn("x-2.jsonl: must be a file", self.errors)
-
-    def test_read_only_place_is_refused(self) -> None:
-        with mock.patch("os.access", return_value=False), self.assertRaisesRegex(UsageError, f"{self.directory} takes no new file"):
-            check_writable(self.directory / "new")
-        read_only = OSError(errno.EROFS, "Read-only file system")
-        (self.directory / "old").touch()
-        with mock.patch("os.open", side_effect=read_only), self.assertRaisesRegex(UsageError, "Read-only file system"):
-            check_writable(self.directory / "old")
-
-    def test_existing_file_and_a_pipe_are_left_as_they_are(self) -> None:
-        file, pipe = self.directory / "file", self.directory / "pipe"
-        file.write_text("old")
-        os.mkfifo(pipe)
-        check_writable(file, pipe, None, Path("/dev/null"))
-        self.assertEqual(file.read_text(), "old")
-
-    def test_trace_into_a_pipe_cannot_be_read_for_the_page(self) -> None:
-        pipe = self.directory / "pipe"
-        os.mkfifo(pipe)
-        self.assertEqual(self.run_py("correct", "--trace", pipe, "--report", self.directory / "x.html"), 2)
-        self.assertEqual(self.errors, f"{pipe}: must be a regular file, because --report reads the trace again\n")
-
-    def test_disk_that_fills_during_the_run_is_told_after_the_report(self) -> None:
-        full = OSError(errno.ENOSPC, FULL)
-        file = self.directory / "file"
-        for option, function in (
-            ("--history", "simulator.history.write"), ("--json", "pathlib.Path.write_text"),
-            ("--report", "simulator.picture.write"),
-        ):
-            with self.subTest(option), mock.patch(function, side_effect=full):
-                self.assertEqual(self.run_py("correct", option, file), 1)
-                self.assertIn("# Simulation Finished\n", self.out)
-                self.assertTrue(self.out.endswith(f"*** Simulator Error - {file}: could not be written: {FULL}\n"), self.out)
-
-
 class Logs(unittest.TestCase):
     def test_each_replica_has_its_lines_with_time_and_stream(self) -> None:
         records: list[Any] = [
@@ -503,15 +298,6 @@ class Logs(unittest.TestCase):
             self.assertEqual((directory / "0000.log").read_text(), " -2.500000 out early\n  1.234567 err a\\u2028b\n")
             self.assertEqual((directory / "0001.log").read_text(), "")
             self.assertEqual(len(list(directory.iterdir())), 3)
-
-
-class Replay(unittest.TestCase):
-    def test_replay_refuses_the_same_files(self) -> None:
-        errors = io.StringIO()
-        for option in ("--json", "--history", "--report"):
-            with contextlib.redirect_stderr(errors):
-                self.assertEqual(cli.main(["replay", str(ROOT / "README.md"), option, "/dev/full"]), 2)
-        self.assertEqual(errors.getvalue().count(f"/dev/full: must be a file that can be written: {FULL}\n"), 3)
 
 
 if __name__ == "__main__":
