@@ -14,7 +14,7 @@ from simulator.messages import excerpt
 
 _LONGEST_LINE_BYTES = 90
 _LAST_LINES = 5
-_NOT_JOINED = re.compile(r"did not join")
+_NOT_JOINED = re.compile("did not join within")
 _MALFORMED = re.compile(r"malformed message: (?:from replica ([0-9A-F]{4}): )?([^:]*)")
 _MOST_KINDS = 100
 
@@ -52,11 +52,10 @@ class Deaths(Rule):
         died = [end for end in self._ends if end not in late]
         if died:
             time, replica, text = died[0]
-            how = text.partition(", ")[0].removeprefix("quit with ")
+            how = text.partition(", last lines")[0].partition(", nothing")[0]
             yield Advice(
                 "died",
-                f"{replica} ended by itself at {at(time)}{_others(len(died))} with {how}: "
-                f"{self._last_words(replica, text)}",
+                f"{replica} {how} at {at(time)}{_others(len(died))}: {self._last_words(replica, text)}",
                 time, (), tuple(dict.fromkeys(replica for _, replica, _ in died)),
             )
 
@@ -70,7 +69,7 @@ class Deaths(Rule):
 
 
 def _others(count: int) -> str:
-    return "" if count == 1 else f", as {count - 1} more did,"
+    return "" if count == 1 else f", as {count - 1} more did"
 
 
 class BrokenMessages(Rule):

@@ -79,7 +79,21 @@ class Processes(unittest.TestCase):
         story.event("end", replica="0001", text="quit with exit code 1, last lines of stderr:\n    KeyError: 'term'")
         [advice] = story.advice()
         self.assertEqual((advice.kind, advice.replicas), ("died", ("0001",)))
-        self.assertIn("with exit code 1: its last line on stderr is KeyError: 'term'", advice.text)
+        self.assertRegex(advice.text, "^0001 quit with exit code 1 at 2.0.*: its last line on stderr is KeyError: 'term'")
+
+    def test_process_that_hangs_up_is_told(self) -> None:
+        story = Story()
+        story.put("0000")
+        story.event("end", replica="0001", text="closed its connection but did not exit")
+        [advice] = story.advice()
+        self.assertRegex(advice.text, "^0001 closed its connection but did not exit at 2.*: nothing on stderr$")
+
+    def test_replica_that_does_not_come_back_after_a_restart_has_joined_before(self) -> None:
+        story = Story()
+        story.put("0000")
+        story.event("end", replica="0001", text="did not join again within 5 seconds")
+        [advice] = story.advice()
+        self.assertRegex(advice.text, "^0001 did not join again within 5 seconds at 2")
 
     def test_replica_that_never_joined_is_told(self) -> None:
         story = Story()
