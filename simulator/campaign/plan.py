@@ -127,16 +127,15 @@ class Plan:
         for name in others["scenarios"].keys() & mine["scenarios"].keys():
             if mine["scenarios"][name] != others["scenarios"][name]:
                 return f"the content of {name} has changed"
+        # A shard takes other jobs if the scenarios have another order.
+        if list(mine["scenarios"]) != list(others["scenarios"]):
+            return "its scenarios are others, or in another order"
         for key, value in mine.items():
             if value != others[key]:
-                return _WORDS.get(key, f"{key}: {_brief(others[key])} and not {_brief(value)}")
+                if key == "program":
+                    return "the program has changed"
+                return f"{key}: {_brief(others[key])} and not {_brief(value)}"
         return None
-
-
-_WORDS = {
-    "scenarios": "it has other scenarios",
-    "program": "the program has changed",
-}
 
 
 def _brief(value: Any) -> str:

@@ -14,6 +14,7 @@ import unittest
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -100,7 +101,9 @@ class Plans(Files):
         one = planned(self.configs, "1..3")
         for other, words in (
             (planned(self.configs, "1..4"), "seeds: 1..4 and not 1..3"),
-            (planned(self.configs[:1], "1..3"), "it has other scenarios"),
+            (planned(self.configs[:1], "1..3"), "its scenarios are others, or in another order"),
+            (planned(self.configs[::-1], "1..3"), "its scenarios are others, or in another order"),
+            (replace(one, program="0"), "the program has changed"),
             (planned(self.configs, "1..3", transport="udp"), "transport: udp and not seqpacket"),
             (planned(self.configs, "1..3", options=("--x",)), 'options: ["--x"] and not []'),
         ):
