@@ -40,10 +40,10 @@ class Request:
             self.asked = replica
             mid = cluster.ask(replica, self.type, **self.fields)
             responses = cluster.responses[mid]
-            has_answer = yield Until(partial(bool, responses), deadline - time.monotonic())
-            if has_answer:
+            yield Until(partial(_is_settled, cluster, replica, responses), deadline - time.monotonic())
+            if responses:
                 self.answers.append(responses[0])
-            if not has_answer or responses[0].type == "ok" or time.monotonic() >= deadline:
+            if not responses or responses[0].type == "ok" or time.monotonic() >= deadline:
                 break
             living = cluster.living
             if not living:
@@ -54,6 +54,11 @@ class Request:
             if not is_told or attempt >= len(living):
                 yield Until(never, _PAUSE_SECONDS)
         self.is_ended = True
+
+
+def _is_settled(cluster: Cluster, replica: str, responses: list[Response]) -> bool:
+    """Whether a request has its answer, or can have none because its replica has ended."""
+    return bool(responses) or replica not in cluster.living
 
 
 def have_ended(*requests: Request) -> bool:

@@ -23,6 +23,7 @@ from simulator.lint.requests import Request
 from simulator.lint.script import Script, Stage, Until, never
 from simulator.tests.support import FAKE_REPLICA, ROOT
 
+REFERENCE = ROOT / "simulator" / "examples" / "replica.py"
 UNSAFE = ROOT / "simulator" / "tests" / "unsafe_replica.py"
 ILL_MANNERED = ROOT / "simulator" / "tests" / "ill_mannered.py"
 # On the busiest machine each wait is long enough, and a good replica uses little of it.
@@ -62,17 +63,25 @@ class Replicas(unittest.TestCase):
         bad = "twice,mangles,chatters,shouts,long,faints"
         with ThreadPoolExecutor() as pool:
             good = pool.submit(Linted, UNSAFE, "--patience", PATIENCE)
+            reference = pool.submit(Linted, REFERENCE, "--patience", PATIENCE, "--transport", "udp")
             ill = pool.submit(Linted, ILL_MANNERED, "--patience", "4", "--join-seconds", "80", MANNERS=bad)
             late = pool.submit(Linted, FAKE_REPLICA, "--join-seconds", "0", FAKE_BEHAVIOUR="never_joins")
             ended = pool.submit(
                 Linted, FAKE_REPLICA, "--patience", PATIENCE, FAKE_BEHAVIOUR="speaks_udp"
             )
-            cls.good, cls.ill, cls.late, cls.ended = (one.result() for one in (good, ill, late, ended))
+            cls.good, cls.reference, cls.ill, cls.late, cls.ended = (
+                one.result() for one in (good, reference, ill, late, ended)
+            )
 
     def test_good_replica_keeps_all_manners(self) -> None:
         self.assertEqual((self.good.of("FAIL"), self.good.of("-"), self.good.exit_code), ({}, {}, 0), self.good.stdout)
         self.assertEqual(len(self.good.content["manners"]), 16)
         self.assertIn("16 of 16 manners hold", self.good.stdout)
+
+    def test_reference_replica_keeps_all_manners_over_udp(self) -> None:
+        reference = self.reference
+        self.assertEqual((reference.of("FAIL"), reference.of("-"), reference.exit_code), ({}, {}, 0), reference.stdout)
+        self.assertEqual(len(reference.content["manners"]), 15)
 
     def test_death_by_garbage_is_a_note(self) -> None:
         self.assertIn("only scenarios with corrupt messages", self.good.of("note")["garbage"])
@@ -100,7 +109,7 @@ class Replicas(unittest.TestCase):
         self.assertEqual(failed["dialect"], "it joins with --transport udp")
 
     def test_no_process_is_left(self) -> None:
-        for linted in (self.good, self.ill, self.late, self.ended):
+        for linted in (self.good, self.reference, self.ill, self.late, self.ended):
             self.assertEqual(linted.survivors, [])
 
 
