@@ -194,11 +194,12 @@ class Talk:
     def _check_unknown(self) -> Script:
         """A request with further keys is answered; one of an unknown type does no harm."""
         cluster, leader = self._cluster, self._leader
-        for id in cluster.living:
+        before = cluster.living
+        for id in before:
             cluster.ask(id, "no-such-type", key="k", value={"nested": [1, None]})
         get = Request("get", "key-plain", extra={"nested": [1, None, "text"]}, another=17)
         yield from self._ask([get], [leader], self._limits.answer)
-        dead = cluster.dead()
+        dead = yield from self._lost(before)
         holds = not dead and get.value == _VALUES["plain"]
         seen = "further keys and unknown types do no harm"
         if dead:
@@ -244,10 +245,9 @@ class Talk:
             for id in sorted(before):
                 cluster.give(id, piece)
             yield Until(lambda: not before <= set(cluster.living), self._limits.later / len(pieces))
-            lost = before - set(cluster.living)
+            lost = yield from self._lost(before)
             if lost:
-                yield Until(partial(_have_exited, cluster, lost), self._limits.later)
-                self._note_death(sorted(lost)[0], piece)
+                self._note_death(lost[0], piece)
                 return
         put = Request("put", "after-garbage", "value")
         yield from self._ask([put], [self._leader], self._limits.election)
@@ -255,6 +255,13 @@ class Talk:
         if put.answer is None:
             text = f"put after {len(pieces)} kinds of garbage: {_told(put)}; drop what you cannot read"
         self.findings.append(Finding("garbage", NOTE if put.answer is None else OK, text))
+
+    def _lost(self, before: Iterable[str]) -> Generator[Until, bool, list[str]]:
+        """The replicas that live no more. An exit follows the end of a connection shortly."""
+        lost = sorted(set(before) - set(self._cluster.living))
+        if lost:
+            yield Until(partial(_have_exited, self._cluster, lost), self._limits.end)
+        return lost
 
     def _note_death(self, id: str, piece: bytes) -> None:
         text = (
