@@ -35,7 +35,9 @@ _EVENTS = [
 ]
 # Replica 0002 flaps, 0003 is slow, a message is damaged, and the queue of a link overflows.
 _WHEN = {"on": "write_acknowledged", "after": 0.0005, "from": 0, "count": 1}
-_SETTINGS = {"start_wait": 0, "events": [{"type": "flap", "when": _WHEN}, {"type": "slow", "time": 0.46}]}
+_SETTINGS = {"start_wait": 0, "events": [
+    {"type": "flap", "when": _WHEN}, {"type": "slow", "time": 0.46}, {"type": "slow", "when": _WHEN},
+]}
 _FAULTS = [
     ["e", 10_000, "note", {"text": "flap: 0002 loses and regains its links"}],
     *(record for n in range(20) for record in (
