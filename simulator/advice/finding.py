@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from simulator.messages import excerpt
+from simulator.messages import excerpt, printable
 
 # A line of advice is cut there. Only names that a replica has chosen make one so long.
 MOST_CHARACTERS = 220
@@ -32,8 +32,11 @@ class Advice:
     replicas: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.text) > MOST_CHARACTERS:
-            object.__setattr__(self, "text", f"{self.text[:MOST_CHARACTERS - 3]}...")
+        # A trace may come from anywhere.
+        text = printable(self.text)
+        if len(text) > MOST_CHARACTERS:
+            text = f"{text[:MOST_CHARACTERS - 3]}..."
+        object.__setattr__(self, "text", text)
 
 
 def block(found: Sequence[Advice]) -> str:

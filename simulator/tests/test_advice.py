@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import copy
 import json
 import tempfile
 import unittest
 from pathlib import Path
+from random import Random
 
+from simulator import advice as package
 from simulator.advice import advise
+from simulator.tests.support import ROOT
 from simulator.tests.trace_story import Story
 from simulator.trace.reader import TraceError
 
@@ -149,6 +154,25 @@ class Files(unittest.TestCase):
         story.put("0000", followers=())
         self.assertEqual(story.kinds(), ["early-answer"])
 
+    def test_changed_records_give_no_error_and_no_control_characters(self) -> None:
+        values = [None, -1, 1e308, 10**400, "", "\x1b[2J", "0001", [], {}, {"replica": "\x1b"}, True, "x" * 5000]
+        for seed in range(100):
+            random = Random(seed)
+            story = Story()
+            for key in "abab":
+                story.put("0000", key, followers=())
+                story.get("0001", key, "value-00000000")
+            story.event("partition", side=["0000", "0001"])
+            story.event("end", replica="0001", text="quit with exit code 1, nothing on stderr")
+            story.add("f", "malformed message: from replica 0002: not JSON: {", {})
+            for record in random.sample(story.lines[1:], 12):
+                place = random.randrange(1, len(record))
+                record[place] = copy.deepcopy(random.choice(values))
+                if isinstance(record[-1], dict) and record[-1]:
+                    record[-1][random.choice(list(record[-1]))] = copy.deepcopy(random.choice(values))
+            for advice in story.advice():
+                self.assertTrue(advice.text.isprintable(), advice.text)
+
     def test_file_that_is_no_trace_is_refused(self) -> None:
         with self.assertRaises(TraceError):
             self.advise("{}\n")
@@ -158,6 +182,27 @@ class Files(unittest.TestCase):
         story.put("0000", followers=())
         story.end("passed")
         self.assertEqual(story.kinds(), [])
+
+
+class Documentation(unittest.TestCase):
+    def test_each_kind_of_advice_is_documented(self) -> None:
+        documented = (ROOT / "docs" / "advice.md").read_text()
+        kinds = {kind for path in Path(package.__file__).parent.glob("*.py") for kind in kinds_in(path)}
+        self.assertGreater(len(kinds), 20)
+        self.assertEqual({kind for kind in kinds if f"`{kind}`" not in documented}, set())
+
+
+def kinds_in(path: Path) -> set[str]:
+    """The kinds of advice in a file: first arguments, and first results of `_cause`."""
+    tree = ast.parse(path.read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    made = [call.args[0] for call in calls if getattr(call.func, "id", "") == "Advice"]
+    functions = [node for node in ast.walk(tree) if getattr(node, "name", "") == "_cause"]
+    returned = [node.value for function in functions for node in ast.walk(function) if isinstance(node, ast.Return)]
+    made += [value.elts[0] for value in returned if isinstance(value, ast.Tuple)]
+    choices = [one for one in made if isinstance(one, ast.IfExp)]
+    names = [part for choice in choices for part in (choice.body, choice.orelse)]
+    return {node.value for node in made + names if isinstance(node, ast.Constant)}
 
 
 if __name__ == "__main__":

@@ -86,6 +86,11 @@ class Replicas(unittest.TestCase):
     def test_death_by_garbage_is_a_note(self) -> None:
         self.assertIn("only scenarios with corrupt messages", self.good.of("note")["garbage"])
 
+    def test_each_manner_is_documented(self) -> None:
+        documented = (ROOT / "docs" / "advice.md").read_text()
+        for finding in self.good.content["manners"] + self.ended.content["manners"]:
+            self.assertIn(f"`{finding['manner']}`", documented)
+
     def test_each_bad_manner_is_told(self) -> None:
         failed = self.ill.of("FAIL")
         self.assertEqual(self.ill.exit_code, 1)
