@@ -46,7 +46,7 @@ from simulator.picture import packing, page, reading
 
 @dataclass(frozen=True)
 class Drawn:
-    """What the trace says of itself, and the place of its damage if it has any."""
+    """The source and the verdict in a trace, and the place of its damage if it has any."""
 
     source: str
     verdict: str

@@ -15,7 +15,7 @@ from simulator.tests import synthetic_trace
 _MESSAGES = 4_000
 DIAGRAM = "#diagram"
 DOWN, UP = {"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}
-# What happens to five replicas, in microseconds: 0000 leads, is killed, and 0001 leads.
+# The events of five replicas, in microseconds: 0000 leads, is killed, and 0001 leads.
 _EVENTS = [
     ["m", 1_000, 0, "0000", "0001", {"leader": "0000", "type": "append", "term": 1}, 50],
     ["m", 2_000, 1, "0001", "0000", {"leader": "0000", "type": "ok", "term": 1}, 50],

@@ -1,4 +1,4 @@
-"""What the page of a run must do in a browser."""
+"""The page of a run in a browser: looks, meaning, zoom, search, selection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// What shows a fault: the messages and the requests that its words are about, as far as they tell.
+// The evidence of a fault: the messages and requests that its words are about, as far as they tell.
 
 // A message that breaks a rule of the protocol, and the fault about it, are written at one moment.
 const SAME_MOMENT = 2 * MILLISECOND;

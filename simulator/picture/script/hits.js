@@ -1,4 +1,4 @@
-// What a search finds, in the order of time: messages, log lines, events and faults.
+// The hits of a search, in the order of time: messages, log lines, events and faults.
 
 const RECORD_NOUNS = { line: "log line", event: "event", fault: "fault" };
 

@@ -1,4 +1,4 @@
-// A query -> what it matches. Words narrow the search: all of them must match.
+// A query -> its hits. Words narrow the search: all of them must match.
 
 const SEARCH_FIELDS = "type mid key replica from to term lost text log event".split(" ");
 const SEARCH_WORD = new RegExp(`^(${SEARCH_FIELDS.join("|")}):(.*)$`, "i");

@@ -45,7 +45,7 @@ function shortKey(key) {
     return text.length > 20 ? `${text.slice(0, 10)}…${text.slice(-6)}` : text;
 }
 
-/** What became of a message. */
+/** The fate of a message. */
 function describeFate(run, message) {
     if (run.fate[message] === UNDECIDED) return "still on its way at the end";
     if (run.isLost(message)) return `lost: ${run.reasons[run.fate[message] - FIRST_REASON]}`;
