@@ -153,3 +153,12 @@ fn read_after_a_deadline_takes_its_turn_behind_a_write_from_before_it() {
     let outcome = run(&source("entry-takes-effect-after-a-deadline").plan(0), None, false);
     assert_eq!(outcome.violation, None);
 }
+
+/// Messages are damaged and late, links are narrow and come and go, and faults wait for occurrences:
+/// no seed of the swarm draws these. Then three of five replicas heal.
+#[test]
+fn cluster_makes_progress_after_damage_flaps_and_faults_that_wait_for_each_other() {
+    for reached in coverage("damage-flaps-and-conditions") {
+        assert!(reached.crashes >= 1 && reached.restarts >= 1, "{reached:?}");
+    }
+}

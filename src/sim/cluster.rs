@@ -57,7 +57,8 @@ pub struct Cluster {
     leadership: LeadershipTransfers,
     pub(super) elected_at: Vec<Micros>, // when a replica began to lead, in order
     last_leader: Option<usize>,
-    scales: Option<Vec<u8>>, // holds each encoded datagram if bytes are counted
+    pub(super) unmet: Vec<String>, // the faults whose condition was not met within the lifetime
+    scales: Option<Vec<u8>>,       // holds each encoded datagram if bytes are counted
 }
 
 impl Cluster {
@@ -104,6 +105,7 @@ impl Cluster {
             leadership: LeadershipTransfers::default(),
             elected_at: Vec::new(),
             last_leader: None,
+            unmet: Vec::new(),
             scales: None,
             rng: rng.fork(),
             plan,
@@ -131,8 +133,9 @@ impl Cluster {
     /// The first rule that was broken.
     pub fn run(&mut self) -> Result<(), Violation> {
         self.run_until(self.plan.lifetime_us)?;
-        for unmet in self.unmet() {
-            self.trace.say(self.now, Place::Network, || unmet);
+        self.unmet = self.find_unmet();
+        for unmet in &self.unmet {
+            self.trace.say(self.now, Place::Network, || unmet.clone());
         }
         if let Some(liveness) = self.plan.liveness.clone() {
             liveness::run(self, &liveness)?;

@@ -61,7 +61,7 @@ impl Cluster {
     }
 
     /// The faults whose condition was not met, in words.
-    pub(super) fn unmet(&self) -> Vec<String> {
+    pub(super) fn find_unmet(&self) -> Vec<String> {
         let told = |waiting: &Waiting| {
             let fault = &self.plan.faults[waiting.number];
             format!("fault {} never happened: {}", waiting.number, fault.kind)

@@ -103,7 +103,7 @@ fn run_cluster(cluster: &mut Cluster) -> Outcome {
         coverage: cluster.coverage().clone(),
         figures: figures(cluster),
         recovery_us: cluster.recovery_us(),
-        unmet: cluster.unmet(),
+        unmet: cluster.unmet.clone(),
         virtual_us: cluster.now(),
         trace: cluster.trace().text().to_owned(),
     }

@@ -130,7 +130,7 @@ fn heal_ends_partitions_flaps_and_slow_replicas() {
     assert_eq!(links(&cluster), (true, true));
     cluster.run_until(12_000_000).expect("no rule is broken");
     assert_eq!(links(&cluster), (false, false));
-    assert!(cluster.unmet().is_empty());
+    assert!(cluster.find_unmet().is_empty());
     cluster.run().expect("no rule is broken");
 }
 
