@@ -1,4 +1,4 @@
-"""A faster JSON parser: installed in `.venv` on first use; the program also runs without it."""
+"""Two libraries that are installed in `.venv` on first use; the program also runs without them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
-# It only adds speed: simulator/messages.py falls back on the standard library.
-REQUIREMENT = "orjson>=3.8,<4"
-_MODULE = "orjson"
+# The modules, and what pip installs for them. orjson adds speed: simulator/messages.py falls back
+# on the standard library. rich draws the live view; without it there is a line.
+REQUIREMENTS = {"orjson": "orjson>=3.8,<4", "rich": "rich>=12,<16"}
 _RETRY_SECONDS = 24 * 3600
 _NETWORK_SECONDS = 5
 _INSTALL_SECONDS = 120
@@ -25,26 +25,32 @@ class Unavailable(Exception):
 
 
 def prepare(root: Path = _ROOT) -> None:
-    """Make the requirement importable, or say in one line why not, and go on."""
-    if _is_importable():
+    """Make the libraries importable, or say in one line why not, and go on."""
+    missing = [module for module in REQUIREMENTS if not _is_importable(module)]
+    if not missing:
         return
     environment = root / ".venv"
     packages = _packages(environment)
     try:
-        if not (packages / _MODULE).is_dir():
-            _set_up_once(environment, packages)
+        if not _holds(packages, missing):
+            _set_up_once(environment, packages, missing)
         sys.path.append(str(packages))
         importlib.invalidate_caches()
-        if not _is_importable():
-            raise Unavailable(f"{packages} holds no usable {_MODULE}")
+        for module in missing:
+            if not _is_importable(module):
+                raise Unavailable(f"{packages} holds no usable {module}")
     except Unavailable as reason:
         print(
-            f"going on with the standard library alone, which is slower: {reason}", file=sys.stderr
+            f"going on without {' and '.join(missing)}, slower or plainer: {reason}", file=sys.stderr
         )
 
 
-def _is_importable() -> bool:
-    return importlib.util.find_spec(_MODULE) is not None
+def _is_importable(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def _holds(packages: Path, modules: list[str]) -> bool:
+    return all((packages / module).is_dir() for module in modules)
 
 
 def _packages(environment: Path) -> Path:
@@ -52,7 +58,7 @@ def _packages(environment: Path) -> Path:
     return environment / "lib" / version / "site-packages"
 
 
-def _set_up_once(environment: Path, packages: Path) -> None:
+def _set_up_once(environment: Path, packages: Path, missing: list[str]) -> None:
     """Install under a lock, so that simulators started together install once."""
     try:
         environment.mkdir(exist_ok=True)
@@ -62,23 +68,23 @@ def _set_up_once(environment: Path, packages: Path) -> None:
         raise Unavailable(f"{environment}: {error.strerror}") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (packages / _MODULE).is_dir():
-            _set_up(environment)
+        if not _holds(packages, missing):
+            _set_up(environment, [REQUIREMENTS[module] for module in missing])
     finally:
         os.close(lock)
 
 
-def _set_up(environment: Path) -> None:
+def _set_up(environment: Path, requirements: list[str]) -> None:
     failure = environment / "failed"
     if failure.exists() and time.time() - failure.stat().st_mtime < _RETRY_SECONDS:
         raise Unavailable(f"{failure.read_text()} (tried again after a day, or without {failure})")
-    print(f"setting up {environment} for {REQUIREMENT}", file=sys.stderr)
+    print(f"setting up {environment} for {' and '.join(requirements)}", file=sys.stderr)
     python = environment / "bin" / "python"
     try:
         _run([sys.executable, "-m", "venv", "--clear", str(environment)])
         _run([
             str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-            "--retries", "0", "--timeout", str(_NETWORK_SECONDS), REQUIREMENT,
+            "--retries", "0", "--timeout", str(_NETWORK_SECONDS), *requirements,
         ])
     except Unavailable as reason:
         with contextlib.suppress(OSError):

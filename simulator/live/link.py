@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 _ROOT = Path(__file__).resolve().parents[2]
-# The simulator is found beside this file, whatever the working directory is.
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from simulator.live.screen import main; main()"
+# The process finds what the simulator finds, whatever the working directory is.
+_START = "import sys; sys.path[:] = sys.argv[1:]; from simulator.live.screen import main; main()"
 # Text beyond this waits for the terminal, as it does without a view.
 MOST_WAITING_BYTES = 1 << 20
 _END_SECONDS = 5.0
@@ -37,7 +37,7 @@ class Link:
     def __enter__(self) -> Link:
         # A session of its own, because Ctrl-C reaches the whole group of the simulator.
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _START, str(_ROOT)], stdin=subprocess.PIPE,
+            [sys.executable, "-c", _START, str(_ROOT), *sys.path], stdin=subprocess.PIPE,
             stdout=self._out.fileno(), stderr=subprocess.DEVNULL, start_new_session=True,
             preexec_fn=_ignore_signals,  # noqa: PLW1509 (the simulator has one thread)
         )

@@ -27,9 +27,9 @@ class Environment(unittest.TestCase):
         self.addCleanup(patch.stop)
         self.addCleanup(setattr, sys, "path", list(sys.path))
 
-    def is_importable(self) -> bool:
+    def is_importable(self, module: str) -> bool:
         packages = environment._packages(self.root / ".venv")
-        return str(packages) in sys.path and (packages / "orjson").is_dir()
+        return str(packages) in sys.path and (packages / module).is_dir()
 
     def prepare(self, run: object) -> str:
         with mock.patch("subprocess.run", run), contextlib.redirect_stderr(io.StringIO()) as said:
@@ -39,7 +39,10 @@ class Environment(unittest.TestCase):
     def install(self, command: list[str], **_: object) -> None:
         self.commands.append(command)
         if "pip" in command:
-            (environment._packages(self.root / ".venv") / "orjson").mkdir(parents=True)
+            for requirement in command:
+                module = requirement.partition(">")[0]
+                if module in environment.REQUIREMENTS:
+                    (environment._packages(self.root / ".venv") / module).mkdir(parents=True)
 
     def fail(self, command: list[str], **_: object) -> None:
         self.commands.append(command)
@@ -47,7 +50,7 @@ class Environment(unittest.TestCase):
 
     def test_first_use_installs_and_the_next_finds_it(self) -> None:
         self.prepare(self.install)
-        self.assertTrue(self.is_importable())
+        self.assertTrue(all(map(self.is_importable, ("orjson", "rich"))))
         self.assertEqual([command[2] for command in self.commands], ["venv", "pip"])
         self.assertIn("--retries", self.commands[1])
         sys.path.pop()
@@ -56,7 +59,7 @@ class Environment(unittest.TestCase):
 
     def test_failure_is_told_and_not_tried_again_at_once(self) -> None:
         said = self.prepare(self.fail)
-        self.assertEqual(said.count("going on with the standard library alone"), 1)
+        self.assertEqual(said.count("going on without orjson and rich"), 1)
         self.assertIn("-m venv failed: no network", said)
         said = self.prepare(self.fail)
         self.assertEqual(len(said.splitlines()), 1)
@@ -67,13 +70,21 @@ class Environment(unittest.TestCase):
         self.prepare(self.fail)
         os.utime(self.root / ".venv" / "failed", (0, 0))
         self.prepare(self.install)
-        self.assertTrue(self.is_importable())
+        self.assertTrue(self.is_importable("orjson"))
+
+    def test_environment_of_an_earlier_version_gets_the_library_that_it_lacks(self) -> None:
+        packages = environment._packages(self.root / ".venv")
+        (packages / "orjson").mkdir(parents=True)
+        sys.path.append(str(packages))
+        self.prepare(self.install)
+        self.assertEqual(self.commands[1][-1], environment.REQUIREMENTS["rich"])
+        self.assertTrue(self.is_importable("rich"))
 
     def test_directory_that_cannot_be_made_is_told(self) -> None:
         (self.root / ".venv").write_text("in the way")
         said = self.prepare(self.install)
         self.assertEqual(len(said.splitlines()), 1)
-        self.assertIn("going on with the standard library alone", said)
+        self.assertIn("going on without orjson and rich", said)
 
 
 class Build(unittest.TestCase):

@@ -148,7 +148,7 @@ def check_errors(python: Path, directory: Path, scenario: Path) -> None:
 
 
 def one_line(done: subprocess.CompletedProcess[str], words: str) -> bool:
-    lines = [line for line in done.stderr.splitlines() if "standard library alone" not in line]
+    lines = [line for line in done.stderr.splitlines() if "going on without" not in line]
     return done.returncode == 1 and len(lines) == 1 and words in lines[0]
 
 
