@@ -21,7 +21,7 @@ from picture.page import Page, pages
 from simulator import picture
 from simulator.console import Console
 from simulator.judge import judged
-from simulator.tests.support import ROOT, small_scenario
+from simulator.tests.support import ROOT, SMALL, small_scenario
 from simulator.tests.test_agreement import checker
 from simulator.tests.virtual import VirtualRun
 from simulator.trace.outline import last_line
@@ -43,6 +43,14 @@ _BROKEN_MESSAGES = {
 }
 # Of more requests some may have no room for a name.
 _FEW = 6
+# Limits on answers, and the outcome of the requests that exceed them.
+_LIMITS: dict[str, dict[str, Any]] = {
+    "fails": {"tests": SMALL["tests"] | {"maximum_failures": 0}},
+    "silent": {
+        "tests": SMALL["tests"] | {"maximum_put_fail_fraction": 0}, "client_drops": 0.5, "client_timeout": 3,
+    },
+}
+_OUTCOMES = {"fails": "fail", "silent": ""}
 # Known bugs of the explorer, and how many requests and messages show each of them at least.
 _BUGS = {"votes-twice": (0, 2), "unproven-reads": (2, 2), "acks-beyond": (0, 1)}
 _MOST_SEEDS = 300
@@ -52,9 +60,10 @@ _FLAWS = ("acknowledges_early", "reads_locally")
 def prepare(directory: Path) -> None:
     """Write a page of each unsafe replica."""
     started = [_start(directory, flaw) for flaw in _FLAWS]
-    for behaviour in (*_CONTRADICTIONS, *_BROKEN_MESSAGES):
+    for behaviour in (*_CONTRADICTIONS, *_BROKEN_MESSAGES, *_LIMITS):
         trace = directory / f"{behaviour}.trace"
-        run = VirtualRun(small_scenario(**_CONTRADICTIONS.get(behaviour, {})), behaviour, traces=[trace])
+        scenario = small_scenario(**(_CONTRADICTIONS | _LIMITS).get(behaviour, {}))
+        run = VirtualRun(scenario, behaviour, traces=[trace])
         said = io.StringIO()
         last = last_line(judged(run.result, checker(), Console(said, said)))
         lines = trace.read_text().splitlines()
@@ -142,6 +151,20 @@ class Verdict(Page):
         marks = browser.script("return picture.diagram.marks.map(({ time, text }) => [time, text])")
         shown = [text for time, text in marks if start < time < end]
         self.assertTrue(any("killed" in text for text in shown), shown)
+
+    def test_one_click_shows_the_requests_that_exceed_a_limit(self) -> None:
+        for name, outcome in _OUTCOMES.items():
+            with self.subTest(name=name):
+                browser = self.follow(name, 1280)
+                outcomes, (first, last) = browser.script("""
+                    const { run, marked } = picture;
+                    return [marked.map((i) => [run.outcomes[run.outcome[i]], run.kinds[run.kind[i]]]),
+                        [run.invoked[marked[0]], run.returned(marked[0])]];""")
+                self.assertEqual({told for told, _ in outcomes}, {outcome})
+                start, end = self.view()
+                self.assertTrue(start < first and last < end)
+                if name == "silent":
+                    self.assertEqual({kind for _, kind in outcomes}, {"put"})
 
     @unittest.skipUnless(EXPLORE.exists(), "the explorer is not built")
     def test_one_click_shows_what_breaks_a_rule_of_the_explorer(self) -> None:

@@ -33,6 +33,7 @@ class Places {
             return this.#ofFirstEvent(([, kind, data]) => kind === "no_get" && data.withheld);
         if (/seconds/i.test(check.name)) return placeAt(run.finish - SECOND / 2, SECOND / 2);
         if (/unanswered|acknowledged/i.test(check.name)) return this.#ofUnanswered(check);
+        if (/fail/i.test(check.name)) return this.#ofFirst([...run.outcome.keys()].filter(isFailure(run)));
         return null;
     }
 
@@ -51,11 +52,17 @@ class Places {
 
     #ofUnanswered(check) {
         const { run } = this;
-        const open = requestsOf(run)
-            .filter((one) => !one.isAnswered)
-            .map((one) => one.last);
-        const some = /get/.test(check.name) ? open.filter((i) => run.kinds[run.kind[i]] === "get") : open;
-        return this.ofOperations(some.slice(0, 1), some);
+        const isMeant = (i) => {
+            const isGet = run.kinds[run.kind[i]] === "get";
+            return /get/.test(check.name) ? isGet : !isGet || !/put/.test(check.name);
+        };
+        const open = requestsOf(run).filter((one) => !one.isAnswered && !isFailure(run)(one.last));
+        return this.#ofFirst(open.map((one) => one.last).filter(isMeant));
+    }
+
+    /** The first of some requests, with all of them marked. */
+    #ofFirst(requests) {
+        return this.ofOperations(requests.slice(0, 1), requests);
     }
 
     /** The requests with these MIDs, in order. */
@@ -118,6 +125,10 @@ class Places {
             replica,
         };
     }
+}
+
+function isFailure(run) {
+    return (operation) => run.outcomes[run.outcome[operation]] === "fail";
 }
 
 function placeAt(time, around) {
