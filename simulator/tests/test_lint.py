@@ -129,7 +129,8 @@ class Arguments(unittest.TestCase):
         ):
             command = [sys.executable, str(ROOT / "run.py"), "lint", *arguments]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
-            self.assertEqual((done.returncode, done.stderr), (2, f"{line}\n"))
+            # The first start of run.py with this Python may say that it sets up an environment.
+            self.assertEqual((done.returncode, done.stderr.splitlines()[-1]), (2, line))
 
 
 class Stages(unittest.TestCase):
