@@ -110,7 +110,6 @@ impl Cluster {
                 }
                 self.crash(at).then_some(Undo::Start(at))
             }
-            FaultKind::CrashOn(_) | FaultKind::EndPartitions | FaultKind::Heal | FaultKind::When(..) => None,
             FaultKind::Pause(target) => {
                 let at = self.resolve(target)?;
                 self.servers[at].paused += 1;
@@ -143,26 +142,8 @@ impl Cluster {
                 self.set_clock_rate(at, SLOW_CLOCK_PPM);
                 Some(Undo::ClockRate(at))
             }
-            FaultKind::Partition(ref side) => Some(self.divide(side)),
-            FaultKind::Halve { with_leader } => Some(self.halve(with_leader)),
-            FaultKind::Partial(shape, ref order) => Some(self.shape(shape, order)),
-            FaultKind::Cut(from, to) => Some(self.cut(vec![(from, to)])),
-            FaultKind::OneWay => Some(self.split_one_way()),
-            FaultKind::Bridge => Some(self.bridge()),
             FaultKind::Flap(target, period_us) => self.flap(number, target, period_us),
             FaultKind::Slow(target, by_us) => self.slow_down(target, by_us),
-            FaultKind::Isolate(target) => {
-                let at = self.resolve(target)?;
-                Some(self.divide(&[at]))
-            }
-            FaultKind::Deaf(target) => {
-                let at = self.resolve(target)?;
-                Some(self.cut(everybody.map(|other| (other, at)).collect()))
-            }
-            FaultKind::Mute(target) => {
-                let at = self.resolve(target)?;
-                Some(self.cut(everybody.map(|other| (at, other)).collect()))
-            }
             FaultKind::Lag(target) => {
                 let at = self.resolve(target)?;
                 Some(self.hold(everybody.map(|other| (other, at)).collect()))
@@ -180,6 +161,7 @@ impl Cluster {
                 self.network.begin_loss(probability);
                 Some(Undo::EndLoss(probability))
             }
+            ref kind => self.cut_links(kind),
         }
     }
 

@@ -180,11 +180,8 @@ impl Network {
     fn own_delay_us(&mut self, from: End, to: End) -> Micros {
         let draw = self.own.delays.iter().find(|delay| delay.has(from, to)).map(|delay| delay.draw);
         let drawn = draw.map_or(0, |draw| delays::draw(draw, &mut self.own_rng));
-        drawn
-            + [from, to]
-                .map(|end| if let End::Replica(at) = end { self.slowness_us(at) } else { 0 })
-                .iter()
-                .sum::<Micros>()
+        let slowness_us = |end| if let End::Replica(at) = end { self.slowness_us(at) } else { 0 };
+        drawn + slowness_us(from) + slowness_us(to)
     }
 
     /// How much longer the messages from and to a replica take by the current faults.

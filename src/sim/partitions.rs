@@ -3,9 +3,35 @@
 use super::cluster::Cluster;
 use super::faults::Undo;
 use super::invariants::Violation;
-use super::plan::Shape;
+use super::plan::{FaultKind, Shape};
 
 impl Cluster {
+    /// Cuts the links that a fault cuts; those of other faults are none.
+    pub(super) fn cut_links(&mut self, kind: &FaultKind) -> Option<Undo> {
+        let everybody = 0..self.servers.len();
+        match *kind {
+            FaultKind::Partition(ref side) => Some(self.divide(side)),
+            FaultKind::Halve { with_leader } => Some(self.halve(with_leader)),
+            FaultKind::Partial(shape, ref order) => Some(self.shape(shape, order)),
+            FaultKind::Cut(from, to) => Some(self.cut(vec![(from, to)])),
+            FaultKind::OneWay => Some(self.split_one_way()),
+            FaultKind::Bridge => Some(self.bridge()),
+            FaultKind::Isolate(target) => {
+                let at = self.resolve(target)?;
+                Some(self.divide(&[at]))
+            }
+            FaultKind::Deaf(target) => {
+                let at = self.resolve(target)?;
+                Some(self.cut(everybody.map(|other| (other, at)).collect()))
+            }
+            FaultKind::Mute(target) => {
+                let at = self.resolve(target)?;
+                Some(self.cut(everybody.map(|other| (at, other)).collect()))
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn divide(&mut self, side: &[usize]) -> Undo {
         let all = 0..self.servers.len();
         let pairs = all.clone().flat_map(|from| all.clone().map(move |to| (from, to)));

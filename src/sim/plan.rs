@@ -5,7 +5,7 @@
 //! | file | job |
 //! |---|---|
 //! | `network` | the network: delays, losses, repetitions |
-//! | `links` | what its links do besides: delays of their own, bandwidth, changed bytes |
+//! | `links` | further properties of its links: delays of their own, bandwidth, changed bytes |
 //! | `faults` | the faults, and the replicas that they hit |
 //! | `when` | the occurrence that a fault waits for |
 //! | `check` | the rules for a plan that comes from a file |
@@ -45,7 +45,7 @@ pub struct Plan {
     pub lifetime_us: Micros,
     /// The network between replicas, and between replicas and clients.
     pub network: Network,
-    /// What its links do besides.
+    /// Further properties of its links.
     #[serde(default)]
     pub links: Links,
     /// The storage of the replicas, which a crash may not erase.

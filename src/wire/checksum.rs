@@ -19,8 +19,8 @@ type Tail = [u8; KEY.len() + DIGITS + 2];
 /// How much longer a message becomes by its checksum: its closing brace was there before.
 pub const CHECKSUM_BYTES: usize = size_of::<Tail>() - 1;
 
-/// Adds the checksum to a message, which is an object with a key at least. What is no object stays as it
-/// is.
+/// Adds the checksum to a message, which is an object with a key at least. Other bytes stay as they
+/// are.
 pub fn seal(message: &mut Vec<u8>) {
     if message.pop_if(|last| *last == b'}').is_some() {
         let tail = tail(message);

@@ -29,7 +29,7 @@
 //! | `encode` | from typed messages to JSON |
 //! | `checksum` | the checksum at the end of a replica's message |
 //! | `size` | how long messages are before they are written |
-//! | `guarantees` | what the decoder promises for any bytes |
+//! | `guarantees` | the guarantees of the decoder for any bytes |
 //!
 //! An entry is a list, because there are many of them: `[index, term]` when it is a no-op,
 //! `[index, term, at, client, MID, key, value]` when it sets a key, and

@@ -1,4 +1,4 @@
-//! What many runs have found, and how it is told.
+//! The findings of many runs, and the texts that tell them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -8,7 +8,7 @@ use kvstore::err_line as eprintln;
 
 use crate::Refusal;
 
-/// What is needed to draw, all of it found before the run.
+/// A page to be drawn. The explorer finds all that it needs for it before the run.
 pub(crate) struct Page {
     file: PathBuf,
     script: PathBuf,

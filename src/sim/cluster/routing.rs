@@ -97,7 +97,7 @@ impl Cluster {
         }
     }
 
-    /// A replica tells a client that its write took effect, or what its read found.
+    /// A replica acknowledges the write of a client, or answers its read.
     fn note_answer(&mut self, response: &Response) {
         let is_done = matches!(response.outcome, Outcome::Done(_)) && !response.outcome.is_declined();
         let is_write = self.acknowledges(response);

@@ -21,33 +21,6 @@ pub const LEAST_PERIOD_US: Micros = 10_000;
 ///
 /// The rule that it breaks.
 pub fn check(plan: &Plan) -> Result<(), &'static str> {
-    let named = |target: &Target| matches!(target, Target::Replica(at) if *at >= plan.replicas);
-    let is_needed =
-        |at: usize| plan.liveness.as_ref().is_some_and(|liveness| liveness.majority.contains(&at));
-    let fault_is_wrong = |fault: &Fault| match fault.kind.begins() {
-        FaultKind::Crash(target) | FaultKind::Pause(target) | FaultKind::Isolate(target) => named(target),
-        FaultKind::Deaf(target) | FaultKind::Mute(target) | FaultKind::Clog(target) => named(target),
-        FaultKind::Lag(target) | FaultKind::Stall(target) | FaultKind::SlowClock(target) => named(target),
-        FaultKind::SlowDisk(target, _) | FaultKind::FullDisk(target) => named(target),
-        FaultKind::Transfer(target) => named(target),
-        FaultKind::WriteError(target) | FaultKind::SyncError(target) => named(target),
-        FaultKind::DamagedSector(at) => *at >= plan.replicas || is_needed(*at),
-        FaultKind::Delay(target, by_us) => named(target) || *by_us > LONGEST_DELAY_US,
-        FaultKind::Cut(from, to) => *from.max(to) >= plan.replicas,
-        FaultKind::Partition(side) | FaultKind::Partial(_, side) => {
-            side.iter().any(|&at| at >= plan.replicas)
-        }
-        FaultKind::Loss(probability) => !(0.0..=1.0).contains(probability),
-        FaultKind::Flap(target, period_us) => named(target) || *period_us < LEAST_PERIOD_US,
-        FaultKind::Slow(target, by_us) => named(target) || *by_us > LONGEST_DELAY_US,
-        FaultKind::CrashOn(_)
-        | FaultKind::Halve { .. }
-        | FaultKind::OneWay
-        | FaultKind::Bridge
-        | FaultKind::EndPartitions
-        | FaultKind::Heal => false,
-        FaultKind::When(..) => unreachable!("a fault that waits for an occurrence is another one then"),
-    };
     let ranges = [plan.network.delay_us, plan.network.stage_us];
     let (network, workload) = (&plan.network, &plan.workload);
     let probabilities =
@@ -71,7 +44,7 @@ pub fn check(plan: &Plan) -> Result<(), &'static str> {
         () if plan.faults.iter().any(|fault| nests_or_never_begins(&fault.kind)) => {
             Err("a fault waits for one occurrence, whose count is at least 1")
         }
-        () if plan.faults.iter().any(fault_is_wrong) => Err(
+        () if plan.faults.iter().any(|fault| is_wrong(plan, fault)) => Err(
             "a fault names a replica that is not there or that must heal, no probability, or a delay above an hour",
         ),
         () if majority_is_wrong => Err("the majority must be more than half of the replicas"),
@@ -100,4 +73,35 @@ pub fn check(plan: &Plan) -> Result<(), &'static str> {
 fn nests_or_never_begins(kind: &FaultKind) -> bool {
     let FaultKind::When(when, kind) = kind else { return false };
     when.count == 0 || matches!(**kind, FaultKind::When(..))
+}
+
+/// Whether a fault names a replica that the plan lacks or needs, or has a number out of range.
+fn is_wrong(plan: &Plan, fault: &Fault) -> bool {
+    let named = |target: &Target| matches!(target, Target::Replica(at) if *at >= plan.replicas);
+    let is_needed =
+        |at: usize| plan.liveness.as_ref().is_some_and(|liveness| liveness.majority.contains(&at));
+    match fault.kind.begins() {
+        FaultKind::Crash(target) | FaultKind::Pause(target) | FaultKind::Isolate(target) => named(target),
+        FaultKind::Deaf(target) | FaultKind::Mute(target) | FaultKind::Clog(target) => named(target),
+        FaultKind::Lag(target) | FaultKind::Stall(target) | FaultKind::SlowClock(target) => named(target),
+        FaultKind::SlowDisk(target, _) | FaultKind::FullDisk(target) => named(target),
+        FaultKind::Transfer(target) => named(target),
+        FaultKind::WriteError(target) | FaultKind::SyncError(target) => named(target),
+        FaultKind::DamagedSector(at) => *at >= plan.replicas || is_needed(*at),
+        FaultKind::Delay(target, by_us) => named(target) || *by_us > LONGEST_DELAY_US,
+        FaultKind::Cut(from, to) => *from.max(to) >= plan.replicas,
+        FaultKind::Partition(side) | FaultKind::Partial(_, side) => {
+            side.iter().any(|&at| at >= plan.replicas)
+        }
+        FaultKind::Loss(probability) => !(0.0..=1.0).contains(probability),
+        FaultKind::Flap(target, period_us) => named(target) || *period_us < LEAST_PERIOD_US,
+        FaultKind::Slow(target, by_us) => named(target) || *by_us > LONGEST_DELAY_US,
+        FaultKind::CrashOn(_)
+        | FaultKind::Halve { .. }
+        | FaultKind::OneWay
+        | FaultKind::Bridge
+        | FaultKind::EndPartitions
+        | FaultKind::Heal => false,
+        FaultKind::When(..) => unreachable!("a fault that waits for an occurrence is another one then"),
+    }
 }

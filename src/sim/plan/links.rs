@@ -1,5 +1,4 @@
-//! What the links of a network do besides its settings: delays of their own, a limited bandwidth,
-//! changed bytes.
+//! Properties of the links of a network: delays of their own, a limited bandwidth, changed bytes.
 
 use serde::{Deserialize, Serialize};
 
@@ -44,10 +43,10 @@ impl Links {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinkDelay {
-    /// Their senders; none stands for all.
+    /// Their senders; without a list, all.
     #[serde(default)]
     pub from: Option<Vec<End>>,
-    /// Their receivers; none stands for all.
+    /// Their receivers; without a list, all.
     #[serde(default)]
     pub to: Option<Vec<End>>,
     /// The distribution that each message draws from.

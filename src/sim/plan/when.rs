@@ -24,7 +24,7 @@ fn first() -> u32 {
     1
 }
 
-/// What occurs in a run.
+/// A kind of occurrence in a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
