@@ -1,5 +1,6 @@
 """The times at which several clusters act."""
 
+import io
 import math
 import selectors
 import socket
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 from unittest import mock
 
-from simulator import punctual
+from simulator import loop, punctual
 from simulator.console import Console
 from simulator.loop import Loop
 from simulator.punctual import PunctualSelector
@@ -75,12 +76,13 @@ class Waits(unittest.TestCase):
         return [(name, round(seconds, 6)) for name, seconds in found]
 
     def test_last_part_of_a_millisecond_is_waited_for_exactly(self) -> None:
-        self.assertEqual(self.waits(0.0005), [("select", 0.0005), ("epoll", 0)])
+        self.assertEqual(self.waits(0.0005), [("epoll", 0), ("select", 0.0005), ("epoll", 0)])
         self.assertEqual(self.waits(0.0025, now=0.002), [("epoll", 0.002), ("select", 0.0005), ("epoll", 0)])
 
     def test_wait_ends_with_the_first_message_and_when_its_time_is_over(self) -> None:
         self.assertEqual(self.waits(0.0025, ready=True), [("epoll", 0.002)])
         self.assertEqual(self.waits(0.0025, now=0.003), [("epoll", 0.002)])
+        self.assertEqual(self.waits(0.0005, now=1), [("epoll", 0)], "a late wait looks at the sockets, too")
         self.assertEqual(self.waits(0), [("epoll", 0)])
 
     def test_message_ends_an_exact_wait(self) -> None:
@@ -92,6 +94,21 @@ class Waits(unittest.TestCase):
                 [(key, _)] = selector.select(0.0009)
                 self.assertIs(key.fileobj, receiver)
                 [(key, _)] = selector.select(HANG_SECONDS)
+
+
+class Chosen(Exception):
+    """The exact selector is chosen."""
+
+
+class Choice(unittest.TestCase):
+    def test_only_runs_with_delays_or_conditions_pay_for_exact_waits(self) -> None:
+        heal = {"type": "heal", "when": {"on": "killed"}}
+        for changes, is_exact in (({"drops": 0.5}, False), ({"delay": {"constant": 1}}, True), ({"events": [heal]}, True)):
+            said = io.StringIO()
+            with mock.patch.object(loop, "PunctualSelector", side_effect=Chosen), \
+                    mock.patch.object(loop.selectors, "EpollSelector", side_effect=InterruptedError), \
+                    self.assertRaises(Chosen if is_exact else InterruptedError):
+                loop.simulate(small_scenario(**changes), [], 1, Console(said, said), cast(Any, None))
 
 
 class Turns(unittest.TestCase):
