@@ -110,13 +110,14 @@ def _lint(chosen: argparse.Namespace, command: Sequence[str], console: Console) 
     with Signals() as signals:
         findings = _findings(command, chosen.transport, limits, signals)
         is_stopped = signals.stop
+    if is_stopped:
+        console.error("stopped before the end, so nothing is known")
+        return INCORRECT
     for finding in findings:
         console.line(str(finding))
-    if is_stopped:
-        console.error("stopped before the end")
     seconds = time.monotonic() - begun
     outcomes = Counter(finding.outcome for finding in findings)
-    holds = not (outcomes[FAIL] or outcomes[SKIPPED] or is_stopped)
+    holds = not (outcomes[FAIL] or outcomes[SKIPPED])
     notes = f" ({outcomes[NOTE]} with a note)" if outcomes[NOTE] else ""
     kept = outcomes[OK] + outcomes[NOTE]
     console.line(f"{kept} of {len(findings)} manners hold{notes}, seen in {seconds:.1f} s")

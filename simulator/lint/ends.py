@@ -48,7 +48,7 @@ class Ends:
         took = time.monotonic() - begun
         seen = f"{id} ended {took:.2f} s after it" if ends else f"{id} still runs {took:.1f} s after it"
         rule = f"end within {self._limits.end:g} s, or SIGKILL follows"
-        self.findings.append(verdict("SIGTERM", ends, seen, rule))
+        self.findings.append(verdict("SIGTERM", ends, seen, rule, self._stage.is_over))
         if not ends:
             self._cluster.replicas[id].kill()
 
@@ -66,7 +66,7 @@ class Ends:
         if put.answer is not None:
             seen = f"{put.answer.replica} answered a put {took:.2f} s after the end of {dead}, the leader"
         rule = "two of three replicas elect a leader, and go on"
-        self.findings.append(verdict("failover", put.answer is not None, seen, rule))
+        self.findings.append(verdict("failover", put.answer is not None, seen, rule, self._stage.is_over))
 
     def _check_hang_up(self) -> Script:
         living = self._cluster.living
@@ -79,4 +79,4 @@ class Ends:
         took = time.monotonic() - begun
         seen = f"{id} ended {took:.2f} s after it" if ends else f"{id} still runs {took:.1f} s after it"
         rule = "the end of the socket is the end of the run: exit"
-        self.findings.append(verdict("socket end", ends, seen, rule))
+        self.findings.append(verdict("socket end", ends, seen, rule, self._stage.is_over))

@@ -20,9 +20,16 @@ class Finding:
         return f"{self.outcome:<5}{self.manner:<12}{self.text}"
 
 
-def verdict(manner: str, holds: bool, seen: str, rule: str) -> Finding:
-    """`ok` with what was seen, or `FAIL` with it and the rule that it breaks."""
-    return Finding(manner, OK, seen) if holds else Finding(manner, FAIL, f"{seen}; {rule}")
+def verdict(manner: str, holds: bool, seen: str, rule: str, is_late: bool = False) -> Finding:
+    """`ok` with what was seen, or `FAIL` with it and the rule that it breaks.
+
+    A failure that is late is none, because nothing was waited for.
+    """
+    if holds:
+        return Finding(manner, OK, seen)
+    if is_late:
+        return Finding(manner, SKIPPED, f"no time was left, --patience 2 gives more; {seen}")
+    return Finding(manner, FAIL, f"{seen}; {rule}")
 
 
 def listed(names: Iterable[object]) -> str:

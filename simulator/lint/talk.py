@@ -59,7 +59,7 @@ class Talk:
         self.findings: list[Finding] = []
 
     def _find(self, manner: str, holds: bool, seen: str, rule: str) -> None:
-        self.findings.append(verdict(manner, holds, seen, rule))
+        self.findings.append(verdict(manner, holds, seen, rule, self._stage.is_over))
 
     def script(self) -> Script:
         cluster = self._cluster

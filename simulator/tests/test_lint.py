@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,6 +15,7 @@ import unittest
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from simulator.lint.cluster import Response
@@ -21,13 +24,23 @@ from simulator.lint.finding import Finding, listed, verdict
 from simulator.lint.limits import Limits
 from simulator.lint.requests import Request
 from simulator.lint.script import Script, Stage, Until, never
-from simulator.tests.support import FAKE_REPLICA, ROOT
+from simulator.tests.support import FAKE_REPLICA, HANG_SECONDS, ROOT
 
 REFERENCE = ROOT / "simulator" / "examples" / "replica.py"
 UNSAFE = ROOT / "simulator" / "tests" / "unsafe_replica.py"
 ILL_MANNERED = ROOT / "simulator" / "tests" / "ill_mannered.py"
 # On the busiest machine each wait is long enough, and a good replica uses little of it.
 PATIENCE = "20"
+
+
+def marked(mark: str) -> list[str]:
+    """The processes with this mark in their environment."""
+    found = []
+    for process in filter(lambda entry: entry.name.isdecimal(), Path("/proc").iterdir()):
+        with contextlib.suppress(OSError):
+            if mark.encode() in (process / "environ").read_bytes():
+                found.append(process.name)
+    return found
 
 
 class Linted:
@@ -43,13 +56,7 @@ class Linted:
             )
             self.content: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
         self.exit_code, self.stdout, self.stderr = done.returncode, done.stdout, done.stderr
-        self.survivors = [entry.name for entry in Path("/proc").iterdir() if self._is_ours(entry)]
-
-    def _is_ours(self, process: Path) -> bool:
-        try:
-            return process.name.isdecimal() and self.mark.encode() in (process / "environ").read_bytes()
-        except OSError:
-            return False
+        self.survivors = marked(self.mark)
 
     def of(self, outcome: str) -> dict[str, str]:
         """The texts of all manners with this outcome."""
@@ -131,6 +138,24 @@ class Arguments(unittest.TestCase):
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             # The first start of run.py with this Python may say that it sets up an environment.
             self.assertEqual((done.returncode, done.stderr.splitlines()[-1]), (2, line))
+
+
+class Stops(unittest.TestCase):
+    def test_ctrl_c_ends_lint_and_all_replicas(self) -> None:
+        mark = uuid.uuid4().hex
+        command = [sys.executable, str(ROOT / "run.py"), "lint", "--replica", str(FAKE_REPLICA), "--join-seconds", "80"]
+        process = subprocess.Popen(
+            command, env=os.environ | {"MARK": mark, "FAKE_BEHAVIOUR": "never_joins"},
+            stdout=subprocess.PIPE, text=True,
+        )
+        # Two clusters of three, the guard and lint itself.
+        deadline = time.monotonic() + HANG_SECONDS
+        while len(marked(mark)) < 8 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate()
+        self.assertEqual((process.returncode, marked(mark)), (1, []))
+        self.assertIn("stopped before the end", said)
 
 
 class Stages(unittest.TestCase):
@@ -241,7 +266,7 @@ class Clinging:
 class EndsOfReplicas(unittest.TestCase):
     def test_replica_that_ignores_sigterm_is_told_and_killed(self) -> None:
         cluster = Clinging()
-        ends = Ends(None, cluster, "seqpacket", Limits(end=0))  # type: ignore[arg-type]
+        ends = Ends(SimpleNamespace(is_over=False), cluster, "seqpacket", Limits(end=0))  # type: ignore[arg-type]
         self.run_script(ends._check_term("0000"))
         [finding] = ends.findings
         self.assertEqual((finding.manner, finding.outcome, cluster.killed), ("SIGTERM", "FAIL", ["0000"]))
@@ -249,7 +274,7 @@ class EndsOfReplicas(unittest.TestCase):
 
     def test_replica_that_outlives_its_socket_is_told(self) -> None:
         for dialect, outcomes in (("seqpacket", ["FAIL"]), ("udp", [])):
-            ends = Ends(None, Clinging(), dialect, Limits(end=0))  # type: ignore[arg-type]
+            ends = Ends(SimpleNamespace(is_over=False), Clinging(), dialect, Limits(end=0))  # type: ignore[arg-type]
             self.run_script(ends._check_hang_up())
             self.assertEqual([finding.outcome for finding in ends.findings], outcomes)
 
@@ -264,6 +289,10 @@ class Texts(unittest.TestCase):
     def test_failure_tells_the_rule(self) -> None:
         self.assertEqual(verdict("idle", True, "seen", "rule"), Finding("idle", "ok", "seen"))
         self.assertEqual(str(verdict("idle", False, "seen", "rule")), "FAIL idle        seen; rule")
+
+    def test_failure_without_time_to_wait_is_not_held_against_the_replica(self) -> None:
+        self.assertEqual(verdict("idle", False, "seen", "rule", is_late=True).outcome, "-")
+        self.assertEqual(verdict("idle", True, "seen", "rule", is_late=True).outcome, "ok")
 
     def test_list_of_names(self) -> None:
         self.assertEqual([listed("a"), listed("ab"), listed("abc")], ["a", "a and b", "a, b and c"])
