@@ -15,7 +15,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -167,8 +167,9 @@ def keep_failed(left: Left, name: str) -> Path:
     parent = _failed_runs()
     _drop_oldest(parent)
     directory = _new_directory(parent, name)
+    content = None if left.content is None else {**left.content, "kept": str(directory)}
     try:
-        fill(directory, left)
+        fill(directory, replace(left, content=content))
     except OSError:
         shutil.rmtree(directory, ignore_errors=True)
         raise

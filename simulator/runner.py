@@ -153,12 +153,19 @@ class Runner:
         setup = self._setup
         if setup.trace or setup.report or setup.keep:
             with told_with(path):
-                return Recorder(Sink(path), command, self._console.error)
+                return Recorder(Sink(path), command, lambda text: self._console.error(self._named(text, path)))
         try:
-            return Recorder(Sink(path, AUTOMATIC_TRACE_BYTES), command, self._console.notice)
+            sink = Sink(path, AUTOMATIC_TRACE_BYTES)
         except OSError as error:
-            self._console.notice(f"the run has no trace: {path}: {error.strerror}")
+            self._console.notice(f"the run has no trace: {error.strerror}")
             return UNTRACED
+        return Recorder(sink, command, lambda text: self._console.notice(self._named(text, path)))
+
+    def _named(self, text: object, trace: Path) -> str:
+        """`text` without the path of a trace that is gone after the run."""
+        if self._setup.trace:
+            return str(text)
+        return str(text).replace(f"{trace}: the trace", "the trace").replace(str(trace), "the trace")
 
     # The run.
 
@@ -200,7 +207,7 @@ class Runner:
         try:
             return advise(place.trace)
         except (OSError, TraceError) as error:
-            self._console.notice(f"the trace tells no advice: {error}")
+            self._console.notice(f"the trace tells no advice: {self._named(error, place.trace)}")
             return []
 
     def _is_kept_by_itself(self, result: Result, place: _Place) -> bool:
@@ -272,9 +279,10 @@ class Runner:
             try:
                 drawn = picture.write(place.trace, page)
             except TraceError as error:
-                raise FileError(f"{page}: could not be drawn: {error}") from None
+                reason = self._named(error, place.trace)
+                raise FileError(f"{page}: could not be drawn: {reason}") from None
         if drawn.damage is not None and has_end:
-            self._console.error(drawn.damage)
+            self._console.error(self._named(drawn.damage, place.trace))
 
 
 @contextmanager

@@ -34,6 +34,7 @@ class FailedRuns(CommandCase):
         )
         result = json.loads((place / "result.json").read_text())
         self.assertEqual((result["correct"], result["configuration"]["seed"]), (False, 17))
+        self.assertEqual(result["kept"], str(place))
         reader = Reader(place / "trace.gz")
         self.assertGreater(len(list(reader)), 100)
         self.assertEqual((reader.damage, reader.ending and reader.ending["verdict"]), (None, "failed"))
@@ -83,7 +84,8 @@ class FailedRuns(CommandCase):
     def test_automatic_trace_has_a_greatest_length_and_its_end_is_told(self) -> None:
         with mock.patch.object(runner, "AUTOMATIC_TRACE_BYTES", 20_000):
             self.run_py("wrong_value", "--seed", 1)
-        self.assertRegex(self.out, r"\n\S+run.trace: the trace ends here: it would be longer than 20,000 bytes\n")
+        self.assertIn("\nthe trace ends here: it would be longer than 20,000 bytes\n", self.out)
+        self.assertNotIn("run.trace", self.out)
         reader = Reader(self.failed / "scenario-1" / "trace.gz")
         self.assertGreater(len(list(reader)), 10)
         self.assertIn("has no end", reader.damage or "")
@@ -91,7 +93,7 @@ class FailedRuns(CommandCase):
     def test_trace_that_cannot_be_created_is_one_line(self) -> None:
         with mock.patch.object(runner, "Sink", side_effect=OSError(errno.ENOSPC, FULL)):
             self.assertEqual(self.run_py("correct"), 0)
-        self.assertRegex(self.out, f"the run has no trace: .*: {FULL}\n")
+        self.assertIn(f"the run has no trace: {FULL}\n", self.out)
 
     def test_place_without_a_checkout_is_among_the_temporary_files(self) -> None:
         (self.directory / "file").touch()
