@@ -29,7 +29,7 @@ def judged(result: Result, checker: Path, console: Output) -> Result:
         console.notice(f"{name}: the history of {requests} requests is linearizable")
     else:
         surroundings = contradiction.explain(verdict.explanation, result.history, result.happenings)
-        verdict = replace(verdict, explanation=f"{verdict.explanation}\n{surroundings}".rstrip())
+        verdict = replace(verdict, explanation=f"{verdict.explanation}\n{_shown(surroundings)}".rstrip())
     return replace(result, verdict=verdict)
 
 
@@ -62,9 +62,9 @@ def judge_file(checker: Path, path: Path) -> Verdict:
     return Verdict(None, f"{checker} {_end(done.returncode)}: {_last_line(done.stderr)}")
 
 
-def _shown(diagram: str) -> str:
-    """The output of the checker, made safe for a terminal line by line."""
-    return "\n".join(printable(line) for line in diagram.rstrip().splitlines())
+def _shown(text: str) -> str:
+    """Text with the names and values of a history, made safe for a terminal line by line."""
+    return "\n".join(printable(line) for line in text.rstrip().split("\n"))
 
 
 def _end(code: int) -> str:

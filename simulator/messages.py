@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -23,9 +24,16 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits[:20]} is too large")
+    return number
+
+
 def _standard_decode(raw: bytes) -> Any:
     # json.loads would also accept bytes in UTF-16 or UTF-32.
-    return json.loads(raw.decode(), parse_constant=_refuse_constant)
+    return json.loads(raw.decode(), parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def _standard_encode(message: Any) -> bytes:
@@ -40,6 +48,14 @@ try:
     decode, encode = orjson.loads, orjson.dumps
 except ImportError:
     decode, encode = _standard_decode, _standard_encode
+
+
+def decode_any(raw: bytes) -> Any:
+    """Any JSON, also a lone surrogate, which orjson refuses."""
+    try:
+        return decode(raw)
+    except ValueError:
+        return _standard_decode(raw)
 
 
 class Malformed(ValueError):

@@ -74,7 +74,7 @@ class Scene:
             time = record[1] / 1e6
             self.now = max(self.now, time)
             take(time, *record[2:])
-        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError):
             return
 
     @property

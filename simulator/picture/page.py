@@ -7,6 +7,7 @@ import html
 import re
 from pathlib import Path
 
+from simulator.messages import printable
 from simulator.picture.reading import Run
 
 _HERE = Path(__file__).resolve().parent
@@ -21,8 +22,9 @@ FIRST_SCRIPT = "theme"
 
 def render(run: Run, packed: bytes) -> str:
     """The page as text."""
+    title = f"{run.head.get('scenario', 'run')}, seed {run.head.get('seed', '?')}"
     contents = {
-        "title": html.escape(f"{run.head.get('scenario', 'run')}, seed {run.head.get('seed', '?')}"),
+        "title": html.escape(printable(title)),
         "style": _text("page.css"),
         "theme": _text(f"script/{FIRST_SCRIPT}.js"),
         "script": "\n".join(_text(f"script/{name}.js") for name in SCRIPTS),

@@ -7,6 +7,7 @@
     outline     the first line, and the last one with the result
     reader      a file -> its records, up to the first damage
     evidence    records -> the requests, events and counts of the run
+    told        the last line -> the figures of the run
     replay      the evidence -> a result like that of the run
     explored    the trace of the explorer -> its verdict, and one on its history
     cli         `run.py replay`

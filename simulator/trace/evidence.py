@@ -13,7 +13,7 @@ from typing import Any
 from simulator.call import Call
 from simulator.chronicle import Happening
 from simulator.client import Request
-from simulator.messages import UNKNOWN_LEADER
+from simulator.messages import UNKNOWN_LEADER, printable
 from simulator.trace.recorder import ANSWERS
 
 _FAULTS = {
@@ -35,11 +35,20 @@ class BrokenRecord(Exception):
     """A record that does not have the fields of its type."""
 
 
+def text_of(value: Any) -> str:
+    """A text of a trace that a terminal can show."""
+    try:
+        return printable(str(value))
+    except RecursionError:
+        return "..."
+
+
 class Evidence:
     """The requests, events and counts of a run, as its trace tells them."""
 
     def __init__(self, heading: Mapping[str, Any]) -> None:
-        self._replicas = frozenset(heading.get("replicas", ()))
+        replicas = heading.get("replicas")
+        self._replicas = frozenset(map(text_of, replicas)) if isinstance(replicas, list) else frozenset()
         self.requests: dict[str, Request] = {}
         self.happenings: list[Happening] = []
         self.leaders = [UNKNOWN_LEADER]
@@ -63,7 +72,7 @@ class Evidence:
             try:
                 self.last_moment = max(self.last_moment, record[1] / 1e6)
                 take(record[1] / 1e6, *record[2:])
-            except (TypeError, ValueError, KeyError, AttributeError, IndexError):
+            except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError):
                 raise BrokenRecord(f"is no record of type {record[0]!r}") from None
 
     def _message(
@@ -97,9 +106,9 @@ class Evidence:
 
     def _event(self, time: float, kind: str, fields: dict[str, Any]) -> None:
         if kind == "note":
-            self.happenings.append(Happening(time, str(fields["text"])))
+            self.happenings.append(Happening(time, text_of(fields["text"])))
         elif kind == "leader":
-            self.leaders.append(str(fields["replica"]))
+            self.leaders.append(text_of(fields["replica"]))
         elif kind == "no_request":
             self._generate(str(fields["type"]))
         elif kind == "refused":
@@ -134,7 +143,7 @@ class Evidence:
             self.counts[f"{'acknowledged' if outcome == 'ok' else 'failed'}_{kind}"] += 1
 
     def _fault(self, _: float, text: str, *__: Any) -> None:
-        self.counts[_FAULTS.get(text.partition(":")[0], "other_faults")] += 1
+        self.counts[_FAULTS.get(str(text).partition(":")[0], "other_faults")] += 1
 
     def figures(self) -> dict[str, int]:
         """The counts with the names of `Figures`."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from simulator.checks import Verdict
 from simulator.console import Output
 from simulator.judge import judge
-from simulator.trace.evidence import BrokenRecord, Evidence
+from simulator.messages import printable
+from simulator.trace.evidence import BrokenRecord, Evidence, text_of
 from simulator.trace.reader import Reader
 from simulator.trace.recorder import ANSWERS
 
@@ -26,7 +27,7 @@ def judged_again(reader: Reader, checker: Path | None, console: Output) -> bool:
         evidence.take_all(reader)
     except BrokenRecord as error:
         reader.stop(str(error))
-    name, seed = reader.heading.get("scenario"), reader.heading.get("seed")
+    name, seed = (text_of(reader.heading.get(key)) for key in ("scenario", "seed"))
     console.notice(f"{name}: seed {seed}, a trace of {evidence.messages:,} messages in virtual time")
     for happening in evidence.happenings:
         console.notice(str(happening))
@@ -47,8 +48,9 @@ def _failed_checks(reader: Reader) -> list[str] | None:
     if reader.damage is not None or reader.ending is None:
         return None
     try:
-        return [str(check["text"]) for check in reader.ending["checks"] if not check["passed"]]
-    except (TypeError, KeyError):
+        failed = [check for check in reader.ending["checks"] if not check["passed"]]
+        return ["\n".join(map(printable, str(check["text"]).split("\n"))) for check in failed]
+    except (TypeError, KeyError, RecursionError):
         reader.stop("is no last line")
         return None
 

@@ -48,8 +48,10 @@ class Reader:
         path, heading = self._path, self._next()
         if not isinstance(heading, dict) or MARK not in heading:
             raise TraceError(f"{path}: is not a trace: its first line must be an object with {MARK!r}")
-        if heading[MARK] != VERSION:
-            raise TraceError(f"{path}: has version {heading[MARK]!r} of the format, {VERSION} is known")
+        version = heading[MARK]
+        if version != VERSION:
+            shown = version if isinstance(version, (int, float)) else "unknown"
+            raise TraceError(f"{path}: has version {shown} of the format, {VERSION} is known")
         return heading
 
     def __iter__(self) -> Iterator[list[Any]]:
@@ -83,7 +85,7 @@ class Reader:
             self.stop("is cut off" if line else "is missing, so the trace has no end")
             return None
         try:
-            return messages.decode(line)
+            return messages.decode_any(line)
         except (ValueError, RecursionError):
             self.stop("is not JSON")
             return None

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from simulator import config
 from simulator.config import ConfigError
 from simulator.figures import Figures, latency_figures
-from simulator.operations import Count
+from simulator.messages import printable
 from simulator.result import Result
-from simulator.trace.evidence import BrokenRecord, Evidence
+from simulator.trace.evidence import BrokenRecord, Evidence, text_of
 from simulator.trace.outline import RUN
 from simulator.trace.reader import Reader, TraceError
+from simulator.trace.told import figures_in
 
 
 @dataclass(frozen=True)
@@ -36,18 +37,22 @@ def replay(path: Path) -> Replayed:
     except BrokenRecord as error:
         reader.stop(str(error))
     told = _told(reader)
-    figures = _figures(told.get("figures"), evidence)
+    told_figures = figures_in(told.get("figures"))
+    figures = _counted(evidence) if told_figures is None else told_figures
     result = Result(
         _scenario(path, reader.heading),
         _get(path, reader.heading, "seed", int),
         _get(path, reader.heading, "replica", str),
         str(told.get("transport", "unknown")),
-        tuple(told.get("replica_options", ())),
+        _texts(told.get("replica_options")),
         figures,
         list(evidence.requests.values()),
         happenings=tuple(evidence.happenings),
     )
-    return Replayed(result, evidence.messages, reader.damage, _contradictions(figures, evidence))
+    contradictions = _contradictions(figures, evidence)
+    if reader.damage is None and told_figures is None:
+        contradictions.append("the last line lacks the figures of a run; those of the records are shown")
+    return Replayed(result, evidence.messages, reader.damage, contradictions)
 
 
 def _get(path: Path, heading: Mapping[str, Any], key: str, type: type[Any]) -> Any:
@@ -59,8 +64,9 @@ def _get(path: Path, heading: Mapping[str, Any], key: str, type: type[Any]) -> A
 
 def _scenario(path: Path, heading: Mapping[str, Any]) -> config.Scenario:
     if heading.get("source") != RUN:
-        raise TraceError(f"{path}: is the trace of {heading.get('source')!r}, {RUN!r} judges its own")
-    name = _get(path, heading, "scenario", str)
+        source = text_of(heading.get("source"))
+        raise TraceError(f"{path}: is the trace of {source!r}, {RUN!r} judges its own")
+    name = printable(_get(path, heading, "scenario", str))
     try:
         return config.of_content(name, heading.get("settings"))
     except ConfigError as error:
@@ -73,17 +79,8 @@ def _told(reader: Reader) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _figures(told: Any, evidence: Evidence) -> Figures:
-    """The figures of the last line, or else those that the records determine."""
-    names = {field.name for field in fields(Figures)}
-    try:
-        values = {key: value for key, value in told.items() if key in names}
-        values["operations"] = {type: Count(**count) for type, count in values.get("operations", {}).items()}
-        for name in ("leaders", "failovers"):
-            values[name] = tuple(values[name])
-        return Figures(**values)
-    except (AttributeError, TypeError, KeyError):
-        return _counted(evidence)
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 def _counted(evidence: Evidence) -> Figures:
