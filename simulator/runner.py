@@ -153,13 +153,14 @@ class Runner:
         setup = self._setup
         if setup.trace or setup.report or setup.keep:
             with told_with(path):
-                return Recorder(Sink(path), command, lambda text: self._console.error(self._named(text, path)))
-        try:
-            sink = Sink(path, AUTOMATIC_TRACE_BYTES)
-        except OSError as error:
-            self._console.notice(f"the run has no trace: {error.strerror}")
-            return UNTRACED
-        return Recorder(sink, command, lambda text: self._console.notice(self._named(text, path)))
+                sink, tell = Sink(path), self._console.error
+        else:
+            try:
+                sink, tell = Sink(path, AUTOMATIC_TRACE_BYTES), self._console.notice
+            except OSError as error:
+                self._console.notice(f"the run has no trace: {error.strerror}")
+                return UNTRACED
+        return Recorder(sink, command, lambda text: tell(self._named(text, path)))
 
     def _named(self, text: object, trace: Path) -> str:
         """`text` without the path of a trace that is gone after the run."""
