@@ -21,6 +21,7 @@ from simulator.campaign.process import Ended
 from simulator.loop import JOIN_SECONDS
 from simulator.messages import printable
 from simulator.signals import name_of
+from simulator.tiers import WORST_TIER
 
 PASSED, FAILED, ERROR = "passed", "failed", "error"
 VERDICTS = (PASSED, FAILED, ERROR)
@@ -35,6 +36,8 @@ _VIRTUAL_SECONDS = 300.0
 MOST_KEPT = 100
 _MOST_REASON = 300
 _MOST_LINES, _MOST_TEXT = 40, 8_000
+# More than any metric of a run; the statistics take their squares.
+_MOST_NUMBER = 1e15
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,9 @@ class Outcome:
                 raise ValueError(f"{name}: has another type")
         if not content.keys() >= {"key", "config", "seed", "verdict"} or content["verdict"] not in VERDICTS:
             raise ValueError("no record of a run")
+        for name, fits in _PARTS.items():
+            if name in content and not fits(content[name]):
+                raise ValueError(f"{name}: has another content")
         tuples = {name: tuple(content[name]) for name in ("failed", "advice") if name in content}
         return cls(**content | tuples)
 
@@ -152,6 +158,25 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "key": str, "config": str, "seed": int, "verdict": str, "reason": str, "failed": list,
     "tiers": dict, "metrics": dict, "advice": list, "seconds": (int, float), "command": str,
     "kept": str, "said": str, "was_killed": bool, "was_refused": bool,
+}
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= _MOST_NUMBER
+
+
+# The values whose types `_TYPES` has, further inside.
+_PARTS: dict[str, Callable[[Any], bool]] = {
+    "failed": lambda checks: all(
+        isinstance(one, dict) and isinstance(one.get("name"), str) and isinstance(one.get("text"), str)
+        for one in checks
+    ),
+    "tiers": lambda tiers: all(type(tier) is int and 0 <= tier <= WORST_TIER for tier in tiers.values()),
+    "metrics": lambda metrics: all(value is None or _is_number(value) for value in metrics.values()),
+    "advice": lambda advice: all(isinstance(line, str) for line in advice),
+    "seconds": _is_number,
+    # A name that no file can have is an error of this call.
+    "kept": lambda path: bool(os.fsencode(path)),
 }
 
 

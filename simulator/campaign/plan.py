@@ -113,6 +113,9 @@ class Plan:
             raise ValueError("no campaign")
         if not all(isinstance(content[name], types) for name, types in _KEYS.items()):
             raise ValueError("no campaign")
+        texts = (*content["options"], *content["arguments"], *content["scenarios"].values())
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("no campaign")
         replica = content["replica"]
         template = Job(
             Path(), 0, None if replica is None else build.REPOSITORY / replica, tuple(content["options"]),

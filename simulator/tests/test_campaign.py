@@ -114,7 +114,8 @@ class Plans(Files):
     def test_file_that_is_no_plan_is_refused(self) -> None:
         right = planned(self.configs, "1..3").to_json()
         for text in ("", "[]", "{", "[" * 100_000, json.dumps(right | {"seeds": "x"}),
-                     json.dumps(right | {"shard": 1}), json.dumps(right | {"format": 2})):
+                     json.dumps(right | {"shard": 1}), json.dumps(right | {"format": 2}),
+                     json.dumps(right | {"options": [["x"]]}), json.dumps(right | {"scenarios": {"x": 1}})):
             (self.directory / plan.FILE).write_text(text)
             with self.assertRaisesRegex(CampaignError, "describes no campaign"):
                 plan.load(self.directory)
@@ -158,6 +159,20 @@ class Stores(Files):
             path.write_bytes(whole[0] + bad + whole[1])
             with self.assertRaisesRegex(CampaignError, r"results.jsonl: line 2: "):
                 list(store.records(path))
+
+    def test_record_with_a_part_of_another_type_is_refused(self) -> None:
+        [record, *_] = map(json.loads, self.written().splitlines())
+        path = self.directory / store.FILE
+        for part in (
+            {"failed": ["text"]}, {"failed": [{"name": "x"}]}, {"failed": [{"name": 1, "text": "x"}]}, {"advice": [1]},
+            {"tiers": {"failures": 4}}, {"tiers": {"failures": "0"}}, {"metrics": {"p99_latency": "x"}},
+            {"metrics": {"p99_latency": float("nan")}}, {"metrics": {"p99_latency": 1e16}}, {"seconds": -1},
+            {"seconds": 10**400}, {"kept": "\ud800"},
+        ):
+            with self.subTest(part):
+                path.write_text(json.dumps(record | part) + "\n")
+                with self.assertRaisesRegex(CampaignError, r"results.jsonl: line 1: no record of a run"):
+                    list(store.records(path))
 
     def test_second_campaign_in_one_directory_is_refused(self) -> None:
         first = Store(self.directory)
