@@ -3,14 +3,15 @@
 
 import sys
 
-from simulator import environment, output
-
 INTERRUPTED = 130
 
 if __name__ == "__main__":
     try:
+        from simulator import environment, output, signals
+
         # `output` first, because the imports below use these streams; then `environment`, which
         # decides what they can import.
+        signals.end_in_order()
         output.prepare()
         environment.prepare()
         from simulator.cli import main

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class Signals:
-    """While entered, SIGINT and SIGTERM only set `stop`; they and SIGCHLD make `fd` readable.
+    """While entered, SIGINT, SIGTERM and SIGHUP only set `stop`; they and SIGCHLD wake `fd`.
 
     With `finishes_first`, the first SIGINT only sets `wants_end`: the present run is the last.
     """
@@ -34,6 +34,8 @@ class Signals:
             # The default disposition of SIGCHLD would not write to the wake-up descriptor.
             signal.SIGCHLD: signal.signal(signal.SIGCHLD, lambda *_: None),
         }
+        if not _is_under_nohup():
+            self._old_handlers[signal.SIGHUP] = signal.signal(signal.SIGHUP, self.request_stop)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,6 +66,18 @@ class Signals:
         """End the run as a signal would."""
         self.wants_end = True
         self.stop = True
+
+
+def end_in_order() -> None:
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does, so that its temporary files go."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if not _is_under_nohup():
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
+
+
+def _is_under_nohup() -> bool:
+    """Whether the program is to outlive its terminal."""
+    return signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 def name_of(number: int) -> str:

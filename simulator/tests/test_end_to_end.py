@@ -340,7 +340,7 @@ class Ends(unittest.TestCase):
         self.assertIn("*** Simulator Error - checker program not found", run.stdout)
 
     def test_interrupt_prints_the_report_so_far_and_leaves_nothing(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             with self.subTest(number):
                 run = self.start("correct", lifetime=1000)
                 run.wait_for_output("ready")

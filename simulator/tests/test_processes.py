@@ -115,7 +115,7 @@ class Restarts(ProcessCase):
 
 class Pauses(ProcessCase):
     def test_paused_replica_is_stopped_and_does_not_outlive_the_simulator(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
             with self.subTest(number):
                 run = self.start("stubborn" if number == signal.SIGTERM else "correct", **PAUSE)
                 run.wait_for_output("pause_non_leader: paused")
