@@ -201,7 +201,9 @@ def _check_working_directory(
     for number in range(max(scenario.replicas for scenario in scenarios)):
         socket = directory / identifier(number)
         if os.path.lexists(socket):
-            raise UsageError(f"--replica-cwd: {socket}: exists, but the socket of a replica needs its name")
+            more = "; if another run has left it, remove it" if socket.is_socket() else ""
+            reason = f"exists, but the socket of a replica needs its name{more}"
+            raise UsageError(f"--replica-cwd: {socket}: {reason}")
 
 
 def _check_keep(directory: Path | None) -> None:

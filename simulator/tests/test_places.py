@@ -46,6 +46,12 @@ class WorkingDirectory(CommandCase):
         said = f"--replica-cwd: {self.directory}/0002: exists, but the socket of a replica needs its name\n"
         self.assertEqual(self.errors, said)
 
+    def test_socket_that_a_killed_run_has_left_may_be_removed(self) -> None:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(self.directory / "0000"))
+        self.assertEqual(self.run_py("correct", "--replica-cwd", self.directory), 2)
+        self.assertIn("needs its name; if another run has left it, remove it\n", self.errors)
+
     def test_name_beyond_the_replicas_of_the_scenario_may_exist(self) -> None:
         (self.directory / "0003").touch()
         self.assertEqual(self.run_py("correct", "--replica-cwd", self.directory), 0)
