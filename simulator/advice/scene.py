@@ -24,7 +24,7 @@ _EXPLORED_FAULT = re.compile(r"fault \d+: ")
 # Messages on their way that are remembered. More can wait only for a replica that does not read.
 _MOST_WAITING = 50_000
 _FAULTS = frozenset({
-    "kill", "restart", "back", "pause", "resume", "end", "partition", "one_way", "heal",
+    "kill", "restart", "back", "pause", "resume", "end", "partition", "one_way", "heal", "slow", "slow_end",
 })
 
 
@@ -41,6 +41,7 @@ class Scene:
         self.now = 0.0
         self.living = set(self.replicas)
         self.paused: set[str] = set()
+        self._slow: set[str] = set()
         self.cuts: list[tuple[frozenset[str], frozenset[str]]] = []
         self.named = dict.fromkeys(self.replicas, UNKNOWN_LEADER)
         self.reign: dict[str, float] = {}  # since when a replica names itself, without a break
@@ -80,7 +81,7 @@ class Scene:
     @property
     def is_calm(self) -> bool:
         """Whether no fault is active or has just been."""
-        is_disturbed = self.cuts or self.paused or self._is_spoiled
+        is_disturbed = self.cuts or self.paused or self._slow or self._is_spoiled
         return not is_disturbed and self.now - self._last_fault > SETTLE_SECONDS
 
     def is_cut(self, sender: str, target: str) -> bool:
@@ -236,6 +237,10 @@ class Scene:
             self.paused.add(replica)
         elif kind == "resume":
             self.paused.discard(replica)
+        elif kind == "slow":
+            self._slow.add(replica)
+        elif kind == "slow_end":
+            self._slow.discard(replica)
         elif kind == "heal":
             self.cuts = []
         elif kind == "partition":

@@ -272,13 +272,15 @@ class Elections(unittest.TestCase):
         self.assertRegex(advice.text, "^7 leaders without a fault, first 0001 at 6.")
 
     def test_leaders_may_change_by_faults(self) -> None:
-        story = Story()
-        story.now = 4
-        story.event("pause", replica="0002")
-        self.change(story)
-        story.event("resume", replica="0002")
-        story.put(story.leader)
-        self.assertEqual(story.kinds(), [])
+        for begin, end in (("pause", "resume"), ("slow", "slow_end")):
+            with self.subTest(begin):
+                story = Story()
+                story.now = 4
+                story.event(begin, replica="0002", by=1)
+                self.change(story)
+                story.event(end, replica="0002")
+                story.put(story.leader)
+                self.assertEqual(story.kinds(), [])
 
 
 class Traffic(unittest.TestCase):
