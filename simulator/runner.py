@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import history, kept, options, picture
-from simulator.advice import Advice, advise
+from simulator.advice import Advice, advise, block
 from simulator.config import Scenario
 from simulator.console import Console
 from simulator.judge import judged
@@ -203,7 +203,10 @@ class Runner:
         return Finished(result, finished.advice, self._keep_failed(left, name))
 
     def _advice(self, result: Result, place: _Place) -> list[Advice]:
-        if result.is_correct or not place.has_trace or place.trace is None:
+        return [] if result.is_correct else self._advice_of_trace(place)
+
+    def _advice_of_trace(self, place: _Place) -> list[Advice]:
+        if not place.has_trace or place.trace is None:
             return []
         try:
             return advise(place.trace)
@@ -234,6 +237,8 @@ class Runner:
         for place in places:
             if not place.has_trace:
                 continue
+            if told := self._advice_of_trace(place):
+                self._console.line(block(told))
             self._report(place, has_end=False)
             left = place.left(command, None)
             directory: Path | None = place.root

@@ -257,6 +257,7 @@ class Ends(unittest.TestCase):
                 self.assertEqual(run.exit_code, 1)
                 self.assertRegex(run.stdout, r"Replica Error - replica 000\d did not start: it quit")
                 self.assertIn("exit code 7, last lines of stderr:\n    no thanks", run.stdout)
+                self.assertIn("\n## Advice\n     000", run.stdout)
                 self.assertIn("scenario-no-start", run.stdout)
                 self.assertEqual((run.survivors(), run.leftovers()), ([], []))
 
