@@ -7,12 +7,12 @@
     scene       the records of a trace -> what the rules hear
     knowledge   what each replica can know of each write in progress
     copies      which replicas hold the value of each write
-    processes   replicas that do not join or die, broken messages
+    processes   replicas that do not join, die or print a flood; broken messages
     traffic     packet storms
     elections   two leaders or votes in a term, no leader, too many leaders
     writes      writes that are acknowledged too early, or lost
     reads       reads of old values
-    answers     requests without an answer, with two, or in circles
+    answers     requests without an answer, with two, or in circles; replicas that hang
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from simulator.advice.answers import Circles, Duplicates, Unanswered
-from simulator.advice.elections import Changes, NoLeader, SplitBrain, Terms, TwoVotes
+from simulator.advice.elections import Changes, NoLeader, NoSuccessor, SplitBrain, Terms, TwoVotes
 from simulator.advice.finding import Advice, block
-from simulator.advice.processes import BrokenMessages, Deaf, Deaths, StrayMessages
+from simulator.advice.processes import BrokenMessages, Deaf, Deaths, Flood, StrayMessages
 from simulator.advice.reads import StaleRead
 from simulator.advice.rule import Rule
 from simulator.advice.scene import Scene
@@ -37,8 +37,8 @@ MOST_LINES = 5
 
 # The cause comes before its effects: the order is that of the advice.
 _RULES: tuple[type[Rule], ...] = (
-    Deaths, BrokenMessages, StrayMessages, Storm, TwoVotes, SplitBrain, EarlyAnswer, LostWrite, StaleRead,
-    NoLeader, Terms, Changes, Unanswered, Circles, Deaf, Duplicates, ToItself,
+    Deaths, BrokenMessages, StrayMessages, Storm, TwoVotes, SplitBrain, NoSuccessor, EarlyAnswer, LostWrite,
+    StaleRead, NoLeader, Terms, Changes, Unanswered, Circles, Deaf, Duplicates, ToItself, Flood,
 )
 
 

@@ -15,6 +15,9 @@ _LATE_SECONDS = 1.0
 # Requests that are declined so often for each replica go round in circles.
 _MOST_DECLINES = 3
 _MOST_LOSSES = 10_000
+# A replica that has been sent so much since its own last message hangs.
+_LEAST_UNHEARD = 20
+_HANG_SECONDS = 1.0
 
 
 def _more(count: int) -> str:
@@ -30,8 +33,26 @@ class Unanswered(Rule):
         self._lives: Counter[str] = Counter()
         self._life: dict[int, int] = {}  # the life of the replica that an operation has reached
         self._losses: dict[tuple[int, str], Message] = {}  # copies that were lost, until one arrives
+        self._spoke: dict[str, float] = {}  # when each replica has sent its last message
+        self._unheard: Counter[str] = Counter()  # the messages to it since then
+        self._broken: set[str] = set()  # replicas with answers that the simulator cannot read
+
+    def fault(self, time: float, text: str, replicas: tuple[str, ...]) -> None:
+        if text.startswith(("malformed message", "unexpected MID")):
+            self._broken.update(replicas)
+
+    def sent(self, message: Message) -> None:
+        self._speaks(message)
+
+    def responded(self, operation: Operation, message: Message) -> None:
+        self._speaks(message)
+
+    def _speaks(self, message: Message) -> None:
+        self._spoke[message.sender] = message.time
+        self._unheard[message.sender] = 0
 
     def asked(self, operation: Operation, message: Message) -> None:
+        self._unheard[message.target] += 1
         self._life[operation.number] = self._lives[message.target]
         if self.scene.is_minority(message.target):
             self._cut_off.add(operation.number)
@@ -48,6 +69,7 @@ class Unanswered(Rule):
                 self._losses.setdefault((write, message.target), message)
 
     def delivered(self, message: Message) -> None:
+        self._unheard[message.target] += 1
         for write in message.values:
             self._losses.pop((write, message.target), None)
 
@@ -55,7 +77,7 @@ class Unanswered(Rule):
         return (
             operation.outcome is None and operation.arrived is not None and operation.responses == 0
             and operation.target in self.scene.living and operation.target not in self.scene.paused
-            and not self.scene.is_minority(operation.target)
+            and not self.scene.is_minority(operation.target) and operation.target not in self._broken
             and self._life.get(operation.number) == self._lives[operation.target]
             and self.scene.now - operation.arrived > _LATE_SECONDS
         )
@@ -66,6 +88,10 @@ class Unanswered(Rule):
         swallowed = {id(o): o for o in self.scene.operations.values() if self._is_swallowed(o)}.values()
         if not swallowed:
             return
+        hanging = next((str(o.target) for o in swallowed if self._hangs(str(o.target))), None)
+        if hanging is not None:
+            yield self._hung(hanging, [o for o in swallowed if o.target == hanging])
+            return
         forgotten = [o for o in swallowed if o.type in WRITES and self._loss_of(o) is not None]
         if forgotten and not self.scene.cuts:
             yield self._no_repetition(forgotten)
@@ -74,6 +100,21 @@ class Unanswered(Rule):
         its = [o for o in swallowed if o.target == replica]
         cut = [o for o in its if o.number in self._cut_off and self.scene.is_calm]
         yield self._swallowed(replica, its) if 2 * len(cut) < len(its) else self._kept(replica, cut)
+
+    def _hangs(self, replica: str) -> bool:
+        """Whether a replica has spoken once, and then no more whatever it was sent."""
+        silence = self.scene.now - self._spoke.get(replica, self.scene.now)
+        return silence > _HANG_SECONDS and self._unheard[replica] >= _LEAST_UNHEARD
+
+    def _hung(self, replica: str, its: list[Operation]) -> Advice:
+        since = self._spoke[replica]
+        return Advice(
+            "hung",
+            f"{replica} sent nothing after {at(since)}, although {self._unheard[replica]:,} messages and "
+            f"requests came, such as {its[0].type} {its[0].mid}: it hangs; never sleep, and never wait for "
+            "one message alone",
+            since, tuple(o.mid for o in its[:3]), (replica,),
+        )
 
     def _loss_of(self, operation: Operation) -> Message | None:
         """A lost copy of a write that never reached a majority."""
@@ -127,12 +168,15 @@ class Circles(Rule):
         self._ways: dict[int, tuple[str, ...]] = {}  # the last declines of each operation
         self._declines: dict[int, int] = {}  # while there was no fault
         self._count = 0
+        self._to_itself: Counter[tuple[int, str]] = Counter()  # by operation and replica
+        self._selfish: Tally[tuple[Operation, str]] = Tally()
 
     def finished(self, operation: Operation, leader: str) -> None:
         if operation.is_done:
             self._ways.pop(operation.number, None)
             self._declines.pop(operation.number, None)
             return
+        self._note_itself(operation, leader)
         way = self._ways.get(operation.number, ())
         self._ways[operation.number] = (*way, f"{operation.answered_by} to {leader}")[-3:]
         limit = _MOST_DECLINES * len(self.scene.replicas)
@@ -145,7 +189,23 @@ class Circles(Rule):
             self._worst = declines, operation
             self._way = self._ways[operation.number]
 
+    def _note_itself(self, operation: Operation, leader: str) -> None:
+        if operation.outcome == "redirect" and leader == operation.answered_by:
+            self._to_itself[operation.number, leader] += 1
+            if self._to_itself[operation.number, leader] == _MOST_DECLINES:
+                self._selfish.add((operation, leader))
+
     def advice(self) -> Iterable[Advice]:
+        if self._selfish:
+            operation, replica = self._selfish.first()
+            count = self._to_itself[operation.number, replica]
+            yield Advice(
+                "circle",
+                f"{replica} redirected {operation.type} {operation.mid}{self._selfish.more} {count:,} times "
+                'to itself: a leader answers "ok", and another replica names the leader, or FFFF',
+                operation.returned, (operation.mid,), (replica,),
+            )
+            return
         if self._worst is None:
             return
         attempts, operation = self._worst

@@ -151,6 +151,10 @@ class NoLeader(Rule):
         self._named: Counter[str] = Counter()
         self._types: Counter[tuple[str, str]] = Counter()
         self._received: Counter[str] = Counter()
+        self._are_broken = False  # there were messages that the simulator could not deliver
+
+    def fault(self, time: float, text: str, replicas: tuple[str, ...]) -> None:
+        self._are_broken |= text.startswith("malformed message")
 
     def sent(self, message: Message) -> None:
         self._named[str(message.body.get("leader"))] += 1
@@ -168,6 +172,8 @@ class NoLeader(Rule):
         is_named = any(leader in self.scene.replicas for leader in self._named)
         if is_named or not self.scene.has_majority or self.scene.now < _ELECTION_SECONDS:
             return
+        if not self._types and self._are_broken:
+            return
         if not self._types:
             yield Advice(
                 "no-leader",
@@ -182,6 +188,55 @@ class NoLeader(Rule):
             f"{self._received[sender]:,} messages: a candidate with a majority's votes leads, and says so in "
             "`leader` (Raft 5.2)",
             None, (), (sender,),
+        )
+
+
+class NoSuccessor(Rule):
+    """The leader dies, and although a majority lives, no other replica ever names itself."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._dead: tuple[float, str, str] | None = None  # since when, the leader, how it ended
+        self._types: Counter[tuple[str, str]] = Counter()
+        self._asked: float | None = None  # the first request since then
+
+    def asked(self, operation: Operation, message: Message) -> None:
+        if self._dead is not None and self._asked is None and message.target in self.scene.living:
+            self._asked = message.time
+
+    def event(self, time: float, kind: str, fields: Mapping[str, Any]) -> None:
+        if kind not in ("kill", "end"):
+            return
+        replica = str(fields.get("replica"))
+        if replica in self.scene.reign:
+            self._dead = time, replica, "was killed" if kind == "kill" else "ended"
+            self._types.clear()
+            self._asked = None
+
+    def reigns(self, time: float, replica: str) -> None:
+        self._dead = None
+
+    def sent(self, message: Message) -> None:
+        if self._dead is not None and len(self._types) < _MOST_TERMS:
+            self._types[message.type, message.sender] += 1
+
+    def advice(self) -> Iterable[Advice]:
+        scene = self.scene
+        if self._dead is None or self._asked is None or not scene.has_majority or scene.cuts or scene.paused:
+            return
+        time, leader, how = self._dead
+        # An idle cluster may wait for a request before it looks for another leader.
+        if scene.now - self._asked < _ELECTION_SECONDS or not scene.living.isdisjoint(scene.reign):
+            return
+        since = "No message between replicas followed"
+        if self._types:
+            [((type, sender), count)] = self._types.most_common(1)
+            since = f"Since then {sender} has sent {count:,} {name(type)}"
+        yield Advice(
+            "no-leader",
+            f"No replica has led since {leader}, the leader, {how} at {at(time)}. {since}: a follower that "
+            "hears no leader for a random time asks all others for their votes (Raft 5.2)",
+            time, (), (leader,),
         )
 
 

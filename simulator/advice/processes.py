@@ -15,6 +15,10 @@ from simulator.messages import excerpt
 _LONGEST_LINE_BYTES = 90
 _LAST_LINES = 5
 _NOT_JOINED = re.compile("did not join within")
+# The last words of programs that could not connect, in several languages and systems.
+_NO_SOCKET = re.compile("no such file|not ?found|refused|ENOENT|cannot connect", re.I)
+_WRONG_KIND_OF_SOCKET = re.compile("wrong type for socket|EPROTOTYPE", re.I)
+_FLOOD = re.compile(r"replica ([0-9A-F]{4}) printed ([\d,]+) lines; ")
 _MALFORMED = re.compile(r"malformed message: (?:from replica ([0-9A-F]{4}): )?([^:]*)")
 _MOST_KINDS = 100
 
@@ -26,6 +30,7 @@ class Deaths(Rule):
         super().__init__(scene)
         self._ends: list[tuple[float, str, str]] = []
         self._errors: dict[str, deque[str]] = {}
+        self._never_started: set[str] = set()
 
     def printed(self, time: float, replica: str, stream: str, text: str) -> None:
         if stream == "err" and replica in self.scene.replicas and text.strip():
@@ -38,6 +43,7 @@ class Deaths(Rule):
     def fault(self, time: float, text: str, replicas: tuple[str, ...]) -> None:
         if " did not start: it " in text and replicas:
             self._ends.append((time, replicas[0], text.partition(" did not start: it ")[2]))
+            self._never_started.add(replicas[0])
 
     def advice(self) -> Iterable[Advice]:
         late = [end for end in self._ends if _NOT_JOINED.search(end[2])]
@@ -55,17 +61,32 @@ class Deaths(Rule):
             how = text.partition(", last lines")[0].partition(", nothing")[0]
             yield Advice(
                 "died",
-                f"{replica} {how} at {at(time)}{_others(len(died))}: {self._last_words(replica, text)}",
+                f"{replica} {how} at {at(time)}{_others(len(died))}: {self._last_words(replica, text)}"
+                f"{self._hint(replica, text)}",
                 time, (), tuple(dict.fromkeys(replica for _, replica, _ in died)),
             )
 
-    def _last_words(self, replica: str, text: str) -> str:
+    def _last_line(self, replica: str, text: str) -> str:
         told = [line.strip() for line in text.split("\n")[1:] if line.strip()]
         said = told or list(self._errors.get(replica, ()))
-        if not said:
+        return said[-1].strip() if said else ""
+
+    def _last_words(self, replica: str, text: str) -> str:
+        line = self._last_line(replica, text)
+        if not line:
             return "nothing on stderr"
-        last = excerpt(said[-1].strip().encode(errors="replace"), _LONGEST_LINE_BYTES)
-        return f"its last line on stderr is {last}"
+        return f"its last line on stderr is {excerpt(line.encode(errors='replace'), _LONGEST_LINE_BYTES)}"
+
+    def _hint(self, replica: str, text: str) -> str:
+        """What a replica that did not start may have done wrong as it connected."""
+        line = self._last_line(replica, text)
+        if replica not in self._never_started:
+            return ""
+        if _WRONG_KIND_OF_SOCKET.search(line):
+            return f"; the socket ./{replica} is a SOCK_SEQPACKET, or with --transport stream a SOCK_STREAM"
+        if _NO_SOCKET.search(line):
+            return f"; a replica connects to the socket ./{replica} in its working directory"
+        return ""
 
 
 def _others(count: int) -> str:
@@ -144,4 +165,29 @@ class Deaf(Rule):
                 f"{excerpt(text.encode(errors='replace'), _LONGEST_LINE_BYTES)}: read all that waits before "
                 "anything else, and never block on a send",
                 None, (), (replica,),
+            )
+
+
+class Flood(Rule):
+    """A replica prints more lines than the simulator keeps."""
+
+    is_manner = True
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._lines: dict[str, str] = {}
+
+    def event(self, time: float, kind: str, fields: Mapping[str, Any]) -> None:
+        found = _FLOOD.match(str(fields.get("text"))) if kind == "note" else None
+        if found is not None:
+            self._lines.setdefault(found[1], found[2])
+
+    def advice(self) -> Iterable[Advice]:
+        for replica, lines in list(self._lines.items())[:1]:
+            others = _others(len(self._lines)).replace(" did", " printed a flood, too")
+            yield Advice(
+                "flood",
+                f"{replica} printed {lines} lines{others}: print changes, not each turn of a loop, because "
+                "output slows the replica down and hides its mistakes",
+                None, (), tuple(self._lines),
             )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from simulator.advice.finding import Advice, Tally, at
 from simulator.advice.rule import Operation, Rule
@@ -29,6 +30,8 @@ class _Stale:
     leader: str
     leads_since: float | None
     is_retried: bool  # the put of the value had a further attempt
+    is_of_follower: bool  # the put was acknowledged by a follower of the replica
+    restarts: int  # of replicas, between the put and the read
 
 
 class StaleRead(Rule):
@@ -40,6 +43,8 @@ class StaleRead(Rule):
         self._required: dict[int, Operation] = {}  # by the number of a get in progress
         self._stale: list[_Stale] = []
         self._invented: list[Operation] = []
+        self._leaders: dict[int, str] = {}  # as the acknowledgement of each put has named it
+        self._restarts: list[tuple[float, str]] = []
         self._are_all_mixed = False  # there are operations whose keys are not known
 
     def began(self, operation: Operation) -> None:
@@ -55,11 +60,16 @@ class StaleRead(Rule):
             key.is_mixed = True
             self._are_all_mixed |= operation.type not in ANSWERS and operation.type != "put"
 
+    def event(self, time: float, kind: str, fields: Mapping[str, Any]) -> None:
+        if kind == "restart":
+            self._restarts.append((time, str(fields.get("replica"))))
+
     def finished(self, operation: Operation, leader: str) -> None:
         if not operation.is_done:
             return
         key = self._keys[operation.key]
         if operation.type == "put":
+            self._leaders[operation.number] = leader
             if key.latest is None or key.latest.invoked < operation.invoked:
                 key.latest = operation
         elif operation.type == "get":
@@ -82,6 +92,8 @@ class StaleRead(Rule):
         self._stale.append(_Stale(
             read, required, replica, leader, self.scene.reign.get(replica),
             source is not None and source.attempts > 1,
+            required.answered_by != replica == self._leaders.get(required.number),
+            len({id for time, id in self._restarts if (required.returned or 0) <= time <= self.scene.now}),
         ))
 
     def _is_certain(self, read: Operation) -> bool:
@@ -112,8 +124,9 @@ class StaleRead(Rule):
     def _advise(self, stale: Tally[_Stale]) -> Advice:
         found = stale.first(lambda found: found.read.mid in self.scene.contradicting)
         read, put, replica = found.read, found.overwritten_by, found.replica
-        kind, role, advice = _cause(found)
+        kind, role, advice = _cause(found, self.scene.majority)
         by = "it" if put.answered_by == replica else str(put.answered_by)
+        by += ", its follower," if kind == "follower-write" else ""
         return Advice(
             kind,
             f"{replica}{role} answered get {read.mid} at {at(read.returned or 0)}{stale.more} with a value "
@@ -122,18 +135,24 @@ class StaleRead(Rule):
         )
 
 
-def _cause(found: _Stale) -> tuple[str, str, str]:
+def _cause(found: _Stale, majority: int) -> tuple[str, str, str]:
     """The kind of the mistake, the role of the replica that answered, and what to do."""
     put, since = found.overwritten_by, found.leads_since or 0.0
     if found.leader != found.replica:
         followed = "" if found.leader == UNKNOWN_LEADER else f" of {found.leader}"
         return "stale-follower", f", a follower{followed},", "redirect gets to the leader (Raft 8)"
+    if found.is_of_follower:
+        advice = "answer only what the leader has committed, and append only after an equal entry (Raft 5.3)"
+        return "follower-write", ", the leader,", advice
     if put.answered_by != found.replica and since < (put.returned or 0.0):
         advice = "before each read, hear from a majority (Raft 8)"
         return "stale-leader", ", a leader that was deposed,", advice
     if found.is_retried:
         return "late-write", "", "never let an attempt that was declined take effect later"
+    if found.restarts >= majority:
+        advice = "store entries before you acknowledge them, and read them at the start (Raft 5.3)"
+        return "lost-write", ", after restarts,", advice
     if put.answered_by != found.replica:
-        advice = "commit a no-op before you read, and never lose committed entries (Raft 5.4, 8)"
+        advice = "vote for no older log than your own, and commit a no-op before you read (Raft 5.4.1, 8)"
         return "lost-write", ", a newer leader,", advice
     return "lost-write", "", "apply all in the order of the log, and undo nothing (Raft 5.3)"

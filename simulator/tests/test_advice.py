@@ -86,6 +86,20 @@ class Processes(unittest.TestCase):
         self.assertEqual((advice.kind, advice.replicas), ("died", ("0001",)))
         self.assertRegex(advice.text, "^0001 quit with exit code 1 at 2.0.*: its last line on stderr is KeyError: 'term'")
 
+    def test_replica_that_found_no_socket_is_told_where_it_is(self) -> None:
+        for line, hint in (
+            ("FileNotFoundError: [Errno 2] No such file or directory", "; a replica connects to the socket ./0001"),
+            ("OSError: [Errno 91] Protocol wrong type for socket", "; the socket ./0001 is a SOCK_SEQPACKET"),
+            ("SyntaxError: invalid syntax", "SyntaxError: invalid syntax"),
+        ):
+            story = Story()
+            text = f"replica 0001 did not start: it quit with exit code 1, last lines of stderr:\n    {line}"
+            story.add("f", text, {"replicas": ["0001"]})
+            [advice] = story.advice()
+            self.assertEqual(advice.kind, "died")
+            self.assertIn(hint, advice.text)
+            self.assertTrue(advice.text.partition(line)[2].startswith(hint) or hint == line, advice.text)
+
     def test_process_that_hangs_up_is_told(self) -> None:
         story = Story()
         story.put("0000")

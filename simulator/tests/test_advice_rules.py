@@ -115,6 +115,34 @@ class Reads(unittest.TestCase):
         self.assertEqual(advice.kind, "stale-leader")
         self.assertIn("0000, a leader that was deposed,", advice.text)
 
+    def test_write_that_a_follower_acknowledged_without_its_leader_is_told(self) -> None:
+        story = Story()
+        story.put("0000")
+        story.lead("0001")
+        story.send("0001", "0000", "append", term=story.term, entries=[])
+        lost = story.ask("0000")
+        story.send("0000", "0002", "append", term=1, entries=[f"value-{lost}"])
+        story.send("0002", "0000", "appended", term=1)
+        story.answer("0000", lost)
+        story.get("0001", "k", "value-00000000")
+        [advice] = story.advice()
+        self.assertEqual((advice.kind, advice.replicas), ("follower-write", ("0001", "0000")))
+        self.assertIn("which 0000, its follower, had acknowledged", advice.text)
+
+    def test_write_that_is_gone_after_the_restart_of_a_majority_is_told(self) -> None:
+        for restarted, cause in ((("0000", "0001"), "at the start"), (("0000",), "older log")):
+            story = Story()
+            story.put("0000")
+            for replica in restarted:
+                story.event("restart", replica=replica)
+                story.event("back", replica=replica)
+            story.lead("0001")
+            story.send("0001", "0002", "append", term=story.term, entries=[])
+            story.get("0001", "k", "")
+            [advice] = story.advice()
+            self.assertEqual(advice.kind, "lost-write")
+            self.assertIn(cause, advice.text)
+
     def test_leader_that_forgets_its_own_write_is_told(self) -> None:
         story = Story()
         old, _ = self.two_puts(story)
@@ -238,6 +266,45 @@ class Elections(unittest.TestCase):
         self.assertEqual(advice.kind, "no-leader")
         self.assertIn("No replica sent a message", advice.text)
 
+    def test_broken_messages_are_not_told_as_no_messages(self) -> None:
+        story = Story()
+        story.add("f", "malformed message: from replica 0000: not JSON: b'x'", {"replicas": ["0000"]})
+        story.now = 5
+        story.answer("0000", story.ask("0000", "get"), "redirect", leader="FFFF")
+        self.assertEqual(story.kinds(), ["malformed"])
+
+    def kill_the_leader(self) -> Story:
+        story = Story(FIVE)
+        story.put("0000")
+        story.send("0000", "0001", "append", term=1)
+        story.event("kill", replica="0000")
+        return story
+
+    def test_leader_without_a_successor_is_told(self) -> None:
+        story = self.kill_the_leader()
+        story.answer("0001", story.ask("0001", "get"), "redirect")
+        story.send("0002", "0001", "gossip")
+        story.now += 4
+        story.answer("0002", story.ask("0002", "get"), "redirect")
+        [advice] = story.advice()
+        self.assertEqual((advice.kind, advice.replicas), ("no-leader", ("0000",)))
+        self.assertIn("0000, the leader, was killed at 2.00", advice.text)
+        self.assertIn("0002 has sent 1 gossip", advice.text)
+
+    def test_leader_without_a_successor_is_no_mistake_without_requests_or_with_a_later_leader(self) -> None:
+        idle = self.kill_the_leader()
+        idle.now += 4
+        idle.send("0002", "0001", "gossip")
+        self.assertEqual(idle.kinds(), [])
+        story = self.kill_the_leader()
+        story.ask("0001", "get")
+        story.lead("0002")
+        story.send("0002", "0001", "append")
+        story.event("kill", replica="0001")
+        story.now += 4
+        story.put("0002", followers=("0003", "0004"))
+        self.assertEqual(story.kinds(), [])
+
     def test_terms_that_climb_without_a_fault_are_told(self) -> None:
         story = Story()
         story.now = 4
@@ -304,6 +371,17 @@ class Traffic(unittest.TestCase):
             self.send_many(story, 600)
             story.end("passed")
             self.assertEqual(story.kinds(), kinds, most)
+
+    def test_flood_of_output_is_told_also_if_the_run_passed(self) -> None:
+        story = Story()
+        story.put("0000")
+        for replica in ("0001", "0002"):
+            text = f"replica {replica} printed 50,450 lines; the first 20,000 were kept"
+            story.event("note", text=text)
+        story.end("passed")
+        [advice] = story.advice()
+        self.assertEqual((advice.kind, advice.replicas), ("flood", ("0001", "0002")))
+        self.assertIn("0001 printed 50,450 lines, as 1 more", advice.text)
 
     def test_messages_to_itself_are_told(self) -> None:
         story = Story()
@@ -381,6 +459,39 @@ class Answers(unittest.TestCase):
         [advice] = story.advice()
         self.assertEqual(advice.kind, "circle")
         self.assertIn("declined 20 times, at last from 0001 to 0002, 0002 to 0001, 0001 to 0002", advice.text)
+
+    def test_leader_that_redirects_to_itself_is_told(self) -> None:
+        story = Story()
+        before = None
+        for _ in range(4):
+            mid = story.ask("0000", "get", before=before)
+            story.answer("0000", mid, "redirect", leader="0000")
+            before = mid
+        [advice] = story.advice()
+        self.assertEqual(advice.kind, "circle")
+        self.assertIn(f"0000 redirected get {before} 4 times to itself", advice.text)
+
+    def test_replica_that_hangs_is_told_with_what_it_was_sent(self) -> None:
+        for heartbeats, kind in ((30, "hung"), (5, "unanswered")):
+            story = Story()
+            story.put("0000")
+            mid = story.ask("0001", "get")
+            for _ in range(heartbeats):
+                story.now += 0.4
+                story.send("0000", "0001", "append")
+            story.put("0000", followers=("0002",))
+            [advice] = story.advice()
+            self.assertEqual((advice.kind, advice.mids, advice.replicas), (kind, (mid,), ("0001",)))
+
+    def test_request_with_a_broken_answer_is_not_told_as_unanswered(self) -> None:
+        story = Story()
+        story.put("0000")
+        story.ask("0001", "get")
+        text = 'malformed message: from replica 0001: "MID" must be a string: ...'
+        story.add("f", text, {"replicas": ["0001"]})
+        story.now += 2
+        story.put("0000")
+        self.assertEqual(story.kinds(), ["malformed"])
 
     def test_second_answer_is_told_also_if_the_run_passed(self) -> None:
         story = Story()
