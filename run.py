@@ -14,7 +14,9 @@ if __name__ == "__main__":
         signals.end_in_order()
         output.prepare()
         environment.prepare()
-        from simulator.cli import main
+        # An exception in the middle of the import of orjson crashes Python.
+        with signals.held():
+            from simulator.cli import main
 
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
 class UsageError(Exception):
     """An argument that cannot be used."""
+
+
+class FileError(Exception):
+    """A file that the user asked for could not be written after the run."""
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
@@ -61,3 +67,12 @@ def _try(path: Path) -> None:
         os.write(descriptor, b"")
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def told_with(path: Path) -> Iterator[None]:
+    """Turn an error of the operating system, such as a full disk, into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(f"{path}: could not be written: {error.strerror}") from None

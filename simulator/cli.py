@@ -11,7 +11,7 @@ from typing import Any
 
 from simulator import build, commands, config, kept, options, output, report, suite
 from simulator.advice import block
-from simulator.arguments import UsageError
+from simulator.arguments import FileError, UsageError, told_with
 from simulator.config import ConfigError, Scenario
 from simulator.console import Console
 from simulator.live import wanted
@@ -20,7 +20,7 @@ from simulator.options import ALL
 from simulator.repeat import run_repeated
 from simulator.replica import OptionsRefused, StartError
 from simulator.result import Result
-from simulator.runner import FileError, Finished, Runner, told_with
+from simulator.runner import Finished, Runner
 from simulator.setup import Setup, set_up
 from simulator.signals import Signals
 

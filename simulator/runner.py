@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from simulator import history, kept, options, picture
 from simulator.advice import Advice, advise, block
+from simulator.arguments import FileError, told_with
 from simulator.config import Scenario
 from simulator.console import Console
 from simulator.judge import judged
@@ -31,10 +32,6 @@ from simulator.workspace import Workplace, private_directory, without_sockets
 AUTOMATIC_TRACE_BYTES = 256 << 20
 # The name of a trace while it is written.
 _TRACE = "run.trace"
-
-
-class FileError(Exception):
-    """A file that the user asked for could not be written after the run."""
 
 
 @dataclass(frozen=True)
@@ -289,12 +286,3 @@ class Runner:
                 raise FileError(f"{page}: could not be drawn: {reason}") from None
         if drawn.damage is not None and has_end:
             self._console.error(self._named(drawn.damage, place.trace))
-
-
-@contextmanager
-def told_with(path: Path) -> Iterator[None]:
-    """Turn an error of the operating system, such as a full disk, into one line."""
-    try:
-        yield
-    except OSError as error:
-        raise FileError(f"{path}: could not be written: {error.strerror}") from None

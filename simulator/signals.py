@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 class Signals:
@@ -73,6 +74,16 @@ def end_in_order() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not _is_under_nohup():
         signal.signal(signal.SIGHUP, signal.default_int_handler)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Let the signals that end the program wait."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _is_under_nohup() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from simulator.compare.runs import Refused, Setting, carry_out, runner
 from simulator.compare.sides import Side
 from simulator.compare.turns import Pair
 from simulator.console import Console
+from simulator.workspace import private_directory
 
 # A side whose first runs all end before anything is simulated will not do better later.
 _MOST_ERRORS = 3
@@ -42,10 +42,10 @@ class Series:
     def play(self) -> None:
         """Carry out pairs until Ctrl-C, or until a side cannot run. A half pair does not count."""
         try:
-            with tempfile.TemporaryDirectory(prefix="compare-") as directory:
+            with private_directory() as directory:
                 for pair in self._pairs:
                     self._show_progress(pair.scenario.stem, pair.seed)
-                    self.done.append(self._carry_out(pair, Path(directory)))
+                    self.done.append(self._carry_out(pair, directory))
                     self._tell_pair(self.done[-1])
                     if self.stopped:
                         return

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from simulator import build
+from simulator.arguments import FileError, UsageError, check_writable, told_with
 from simulator.config import MOST_SECONDS
 from simulator.console import Console
 from simulator.diagnosis import dialect_of
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> int:
     try:
         program = build.own_program() if chosen.replica is None else chosen.replica.resolve()
         return _lint(chosen, [str(program), *options], console)
-    except (build.BuildError, StartError, OSError) as error:
+    except (build.BuildError, StartError, FileError, OSError) as error:
         console.error(str(error))
         return INCORRECT
 
@@ -96,8 +97,10 @@ def _refusal(chosen: argparse.Namespace) -> str | None:
         return f"--patience: must be a number above 0, and at most {_MOST_PATIENCE:g}"
     if chosen.join_seconds is not None and not 0 <= chosen.join_seconds <= MOST_SECONDS:
         return f"--join-seconds: must be a number from 0 to {MOST_SECONDS}"
-    if path is not None and (path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK)):
-        return f"{path}: must be a file that can be written"
+    try:
+        check_writable(path)
+    except UsageError as error:
+        return str(error)
     return None
 
 
@@ -122,10 +125,12 @@ def _lint(chosen: argparse.Namespace, command: Sequence[str], console: Console) 
     kept = outcomes[OK] + outcomes[NOTE]
     console.line(f"{kept} of {len(findings)} manners hold{notes}, seen in {seconds:.1f} s")
     if chosen.json is not None:
-        chosen.json.write_text(json.dumps({
+        content = {
             "replica": command[0], "transport": chosen.transport, "passed": holds, "seconds": seconds,
             "manners": [vars(finding) for finding in findings],
-        }, indent=2) + "\n")
+        }
+        with told_with(chosen.json):
+            chosen.json.write_text(json.dumps(content, indent=2) + "\n")
     return CORRECT if holds else INCORRECT
 
 

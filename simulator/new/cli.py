@@ -65,11 +65,16 @@ def write(language: str, directory: Path, step: int = 0) -> Path:
     if directory.is_dir() and any(directory.iterdir()):
         raise UsageError(f"{directory} is not empty")
     directory.mkdir(parents=True, exist_ok=True)
-    program = directory / steps.MINIMAL.name
-    program.write_text(steps.program(step))
-    program.chmod(0o755)
-    page = _PAGE.read_text().replace("DIRECTORY/replica.py", shlex.quote(str(program)))
-    (directory / _PAGE.name).write_text(page)
+    program, page = directory / steps.MINIMAL.name, directory / _PAGE.name
+    try:
+        program.write_text(steps.program(step))
+        program.chmod(0o755)
+        page.write_text(_PAGE.read_text().replace("DIRECTORY/replica.py", shlex.quote(str(program))))
+    except OSError:
+        # A second try finds the directory empty.
+        for path in (program, page):
+            path.unlink(missing_ok=True)
+        raise
     return program
 
 

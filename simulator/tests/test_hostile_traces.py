@@ -1,6 +1,7 @@
 """Traces with wrong types, control characters and texts that UTF-8 lacks: replay takes them all."""
 
 import copy
+import errno
 import io
 import json
 import tempfile
@@ -53,14 +54,14 @@ class HostileTraces(unittest.TestCase):
         self.lines = (Path(kept.name) / "good.trace").read_bytes().splitlines()
         self.path = Path(kept.name) / "hostile.trace"
 
-    def replay(self, number: int, line: Any) -> tuple[int, str]:
+    def replay(self, number: int, line: Any, *arguments: str) -> tuple[int, str]:
         """The exit code and all output for a trace in which one line is another."""
         lines = list(self.lines)
         lines[number] = json.dumps(line).encode()
         self.path.write_bytes(b"\n".join(lines) + b"\n")
         out = io.StringIO()
         with mock.patch.object(cli, "Console", lambda: Console(out, out)), redirect_stderr(out):
-            code = cli.main([str(self.path), "--no-check"])
+            code = cli.main([str(self.path), "--no-check", *arguments])
         return code, out.getvalue()
 
     def assert_shown(self, number: int, all_places: Iterator[tuple[Any, ...]] | None = None) -> None:
@@ -109,6 +110,14 @@ class HostileTraces(unittest.TestCase):
         page = self.path.with_suffix(".html")
         picture.write(self.path, page)
         self.assertIn("<title>\\ud800&lt;b&gt;, seed ", page.read_text())
+
+    def test_page_that_finds_no_room_does_not_hide_the_verdict(self) -> None:
+        page = str(self.path.with_suffix(".html"))
+        with mock.patch.object(picture, "write", side_effect=OSError(errno.ENOSPC, "No space left on device")):
+            code, out = self.replay(0, json.loads(self.lines[0]), "--report", page)
+        self.assertEqual(code, 1)
+        self.assertIn(f"*** Simulator Error - {page}: could not be written: No space left on device\n", out)
+        self.assertIn("All correctness tests passed\n", out)
 
     def test_numbers_beyond_all_bounds_are_damage(self) -> None:
         lines = [*self.lines[:5], b'["e",1e999,"note",{"text":""}]']

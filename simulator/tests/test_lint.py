@@ -132,7 +132,7 @@ class Arguments(unittest.TestCase):
             (["--replica", __file__], f"replica program is not executable: {__file__}"),
             (["--replica", str(UNSAFE), "--replica-options", '"'], "--replica-options: No closing quotation"),
             (["--replica", str(UNSAFE), "--patience", "0"], "--patience: must be a number above 0, and at most 100"),
-            (["--replica", str(UNSAFE), "--json", "/"], "/: must be a file that can be written"),
+            (["--replica", str(UNSAFE), "--json", "/"], "/: must be a file that can be written: it is a directory"),
         ):
             command = [sys.executable, str(ROOT / "run.py"), "lint", *arguments]
             done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from simulator.new import cli, steps
 from simulator.tests import cores
@@ -61,6 +63,19 @@ class New(unittest.TestCase):
         self.assertEqual(self.run_new("python", str(self.directory))[0], 0)
         self.assert_refused("is not empty", "python", str(self.directory))
         self.assert_refused("is no directory", "python", str(self.directory / "replica.py"))
+
+    def test_full_disk_leaves_the_directory_empty(self) -> None:
+        real = Path.write_text
+        for last in ("replica.py", "README.md"):
+            def fill(path: Path, text: str, last: str = last) -> int:
+                real(path, text[:100])
+                if path.name == last:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                return len(text)
+
+            with mock.patch.object(Path, "write_text", fill):
+                self.assert_refused(f"{self.directory}: No space left on device", "python", str(self.directory))
+            self.assertEqual(list(self.directory.iterdir()), [])
 
     def test_directory_that_cannot_be_made_is_refused(self) -> None:
         self.assert_refused("/proc/none", "python", "/proc/none/replica")

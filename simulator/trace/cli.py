@@ -9,7 +9,7 @@ from pathlib import Path
 
 from simulator import build, history, picture, report
 from simulator.advice import advise, block
-from simulator.arguments import UsageError, add_results, check_writable
+from simulator.arguments import FileError, UsageError, add_results, check_writable, told_with
 from simulator.console import Console
 from simulator.judge import judged
 from simulator.trace import explored
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     except (TraceError, UsageError) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
-    except (build.BuildError, OSError) as error:
+    except (build.BuildError, FileError, OSError) as error:
         Console().error(str(error))
         return INCORRECT
 
@@ -53,14 +53,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 def _replay(chosen: argparse.Namespace) -> int:
     check_writable(chosen.json, chosen.history, chosen.report)
     console = Console()
-    if chosen.report:
-        picture.write(chosen.trace, chosen.report)
-        console.notice(f"{chosen.report}: the picture of the run")
+    is_drawn = chosen.report is None or _draw(chosen, console)
     reader = Reader(chosen.trace)
     if reader.heading.get("source") == explored.SOURCE:
         is_correct = explored.judged_again(reader, _checker(chosen), console)
         _tell_advice(chosen.trace, console)
-        return CORRECT if is_correct else INCORRECT
+        return CORRECT if is_correct and is_drawn else INCORRECT
     reader.close()
     replayed = replay(chosen.trace)
     result = replayed.result
@@ -77,11 +75,25 @@ def _replay(chosen: argparse.Namespace) -> int:
     console.line(report.render(result, coloured=console.is_terminal))
     _tell_advice(chosen.trace, console)
     if chosen.history:
-        history.write(chosen.history, result.history)
+        with told_with(chosen.history):
+            history.write(chosen.history, result.history)
     if chosen.json:
-        chosen.json.write_text(json.dumps(result.to_json(), indent=2) + "\n")
-    is_sound = replayed.damage is None and not replayed.contradictions
+        with told_with(chosen.json):
+            chosen.json.write_text(json.dumps(result.to_json(), indent=2) + "\n")
+    is_sound = replayed.damage is None and not replayed.contradictions and is_drawn
     return CORRECT if is_sound and result.is_correct else INCORRECT
+
+
+def _draw(chosen: argparse.Namespace, console: Console) -> bool:
+    """Draw the page; a page that cannot be written does not hide the verdict."""
+    try:
+        with told_with(chosen.report):
+            picture.write(chosen.trace, chosen.report)
+    except FileError as error:
+        console.error(str(error))
+        return False
+    console.notice(f"{chosen.report}: the picture of the run")
+    return True
 
 
 def _tell_advice(trace: Path, console: Console) -> None:
