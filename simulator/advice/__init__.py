@@ -8,7 +8,7 @@
     knowledge   what each replica can know of each write in progress
     copies      which replicas hold the value of each write
     processes   replicas that do not join, die or print a flood; broken messages
-    traffic     packet storms
+    traffic     packet storms, and floods to clients
     elections   two leaders or votes in a term, no leader, too many leaders
     writes      writes that are acknowledged too early, or lost
     reads       reads of old values
@@ -26,7 +26,7 @@ from simulator.advice.processes import BrokenMessages, Deaf, Deaths, Flood, Stra
 from simulator.advice.reads import StaleRead
 from simulator.advice.rule import Rule
 from simulator.advice.scene import Scene
-from simulator.advice.traffic import Storm, ToItself
+from simulator.advice.traffic import ClientFlood, Storm, ToItself
 from simulator.advice.writes import EarlyAnswer, LostWrite
 from simulator.trace.reader import Reader
 
@@ -37,8 +37,8 @@ MOST_LINES = 5
 
 # The cause comes before its effects: the order is that of the advice.
 _RULES: tuple[type[Rule], ...] = (
-    Deaths, BrokenMessages, StrayMessages, Storm, TwoVotes, SplitBrain, NoSuccessor, EarlyAnswer, LostWrite,
-    StaleRead, NoLeader, Terms, Changes, Unanswered, Circles, Deaf, Duplicates, ToItself, Flood,
+    Deaths, BrokenMessages, ClientFlood, StrayMessages, Storm, TwoVotes, SplitBrain, NoSuccessor, EarlyAnswer,
+    LostWrite, StaleRead, NoLeader, Terms, Changes, Unanswered, Circles, Deaf, Duplicates, ToItself, Flood,
 )
 
 

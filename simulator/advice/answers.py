@@ -227,6 +227,7 @@ class Duplicates(Rule):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._owed: dict[str, int] = {}  # answers by MID
+        self._answered_by: dict[str, str] = {}
         self._found: Tally[tuple[float, str, str, str]] = Tally()
 
     def asked(self, operation: Operation, message: Message) -> None:
@@ -236,8 +237,10 @@ class Duplicates(Rule):
     def responded(self, operation: Operation, message: Message) -> None:
         mid = str(message.body["MID"])
         self._owed[mid] = owed = self._owed.get(mid, 0) - 1
-        if owed < 0:
-            self._found.add((message.time, message.sender, mid, str(operation.answered_by)))
+        before = self._answered_by.get(mid)
+        self._answered_by[mid] = message.sender
+        if owed < 0 and before is not None:
+            self._found.add((message.time, message.sender, mid, before))
 
     def advice(self) -> Iterable[Advice]:
         if not self._found:

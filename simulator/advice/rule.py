@@ -21,6 +21,7 @@ class Operation:
     key: str
     invoked: float
     mid: str  # of the last attempt
+    client: str
     value: str | None = None  # of the last attempt; the explorer chooses another one for each
     attempts: int = 1
     responses: int = 0  # to the last attempt
@@ -72,6 +73,9 @@ class Rule:
     def lost(self, message: Message, reason: str) -> None:
         """The message of a replica to a replica is lost."""
 
+    def to_client(self, message: Message) -> None:
+        """A replica sends to a client, perhaps without a request."""
+
     def began(self, operation: Operation) -> None:
         """A client begins an operation, or a further attempt of it."""
 
@@ -102,6 +106,7 @@ class Rule:
 
 
 HEARD = (
-    "sent", "delivered", "lost", "began", "asked", "responded", "finished", "reigns", "event", "printed",
+    "sent", "delivered", "lost", "to_client", "began", "asked", "responded", "finished", "reigns", "event",
+    "printed",
     "fault",
 )

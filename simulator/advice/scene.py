@@ -50,6 +50,8 @@ class Scene:
         self._last_fault = 0.0
         self._is_spoiled = False
         self._is_replica = frozenset(self.replicas)
+        clients = heading.get("clients")
+        self._is_client = frozenset(map(str, clients)) if isinstance(clients, list) else frozenset()
         self._body: Any = None
         self._values: tuple[int, ...] = ()
         self._waiting: dict[int, Message] = {}
@@ -183,9 +185,11 @@ class Scene:
         self._tell("asked", operation, message)
 
     def _response(self, message: Message) -> None:
+        if message.target in self._is_client:
+            self._tell("to_client", message)
         mid = str(message.body.get("MID"))
         operation = self.operations.get(mid)
-        if operation is None:
+        if operation is None or operation.client != message.target:
             return
         self._tell("responded", operation, message)
         if mid == operation.mid:
@@ -199,7 +203,9 @@ class Scene:
     def _request(self, time: float, mid: str, client: str, asked: Mapping[str, Any]) -> None:
         operation = self.operations.get(str(asked.get("before")))
         if operation is None:
-            operation = Operation(len(self.operations), str(asked["type"]), str(asked["key"]), time, mid)
+            operation = Operation(
+                len(self.operations), str(asked["type"]), str(asked["key"]), time, mid, client
+            )
         else:
             operation.mid, operation.outcome, operation.arrived = mid, None, None
             operation.attempts += 1

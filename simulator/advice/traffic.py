@@ -1,4 +1,4 @@
-"""Traffic between replicas: packet storms, and messages of a replica to itself."""
+"""Traffic: packet storms, floods to clients, and messages of a replica to itself."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Iterable
 
 from simulator.advice.finding import Advice, Tally, at, name
-from simulator.advice.rule import Message, Rule
+from simulator.advice.rule import Message, Operation, Rule
 from simulator.advice.scene import Scene
 
 # The share of the most messages of a run at which a storm is near.
 _NEAR = 0.5
+# A second with more messages to clients than both is a flood: no client asks so often again.
+_MOST_RESPONSES = 500
+_MOST_PER_REQUEST = 10
 # A replica may invent types without end.
 _MOST_KINDS = 300
 
@@ -74,6 +77,55 @@ class Storm(Rule):
             f"received {received:,} messages: send on timers, not in a loop or for each message that "
             "arrives",
             self._storm if self._storm is not None else float(second), (), (sender,),
+        )
+
+
+class ClientFlood(Rule):
+    """A replica sends far more messages to clients than it has requests."""
+
+    is_manner = True
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._second = 0
+        self._sent: Counter[str] = Counter()
+        self._asked: Counter[str] = Counter()
+        self._total: Counter[str] = Counter()
+        # Of each replica: the messages of its worst second, that second, and the requests then.
+        self._worst: dict[str, tuple[int, int, int]] = {}
+
+    def to_client(self, message: Message) -> None:
+        self._turn(message.time)
+        self._sent[message.sender] += 1
+        self._total[message.sender] += 1
+
+    def asked(self, operation: Operation, message: Message) -> None:
+        self._turn(message.time)
+        self._asked[message.target] += 1
+
+    def _turn(self, time: float) -> None:
+        if int(time) == self._second:
+            return
+        for replica, count in self._sent.items():
+            is_flood = count > max(_MOST_RESPONSES, _MOST_PER_REQUEST * self._asked[replica])
+            if is_flood and count > self._worst.get(replica, (0, 0, 0))[0]:
+                self._worst[replica] = count, self._second, self._asked[replica]
+        self._sent.clear()
+        self._asked.clear()
+        self._second = int(time)
+
+    def advice(self) -> Iterable[Advice]:
+        self._turn(-1.0)
+        if not self._worst:
+            return
+        replica = max(self._worst, key=lambda replica: self._worst[replica][0])
+        count, second, asked = self._worst[replica]
+        yield Advice(
+            "client-flood",
+            f"{replica} sent {self._total[replica]:,} messages to clients, {count:,} of them in second "
+            f"{second}, when it had {asked:,} requests: answer each request once, and send a client "
+            "nothing else",
+            float(second), (), (replica,),
         )
 
 

@@ -501,6 +501,46 @@ class Answers(unittest.TestCase):
         [advice] = story.advice()
         self.assertEqual((advice.kind, advice.replicas), ("duplicate", ("0001", "0000")))
 
+    def test_flood_of_messages_to_clients_is_told_with_its_rate(self) -> None:
+        for count, kinds in ((600, ["client-flood"]), (400, [])):
+            with self.subTest(count):
+                story = Story()
+                story.put("0000")
+                for number in range(count):
+                    story.send("0001", CLIENT, "ok", MID=f"nothing-{number}")
+                story.end("passed")
+                self.assertEqual(story.kinds(), kinds)
+        story.lines.pop()
+        for number in range(600):
+            story.send("0001", CLIENT, "ok", MID=f"nothing-{number}")
+        [advice] = story.advice()
+        self.assertIn("0001 sent 1,000 messages to clients, 1,000 of them in second 2, when it had 0 requests", advice.text)
+
+    def test_many_answers_to_many_requests_are_no_flood(self) -> None:
+        story = Story()
+        for _ in range(600):
+            story.put("0000")
+        story.end("passed")
+        self.assertEqual(story.kinds(), [])
+
+    def test_answer_to_another_client_is_no_answer(self) -> None:
+        story = Story()
+        mid = story.ask("0000")
+        story.send("0001", "0014", "ok", MID=mid)
+        story.replicate("0000", mid, "0001", "0002")
+        story.answer("0000", mid)
+        self.assertEqual(story.kinds(), [])
+
+    def test_answer_after_one_that_the_network_has_lost_is_a_duplicate(self) -> None:
+        story = Story()
+        mid = story.ask("0000")
+        story.replicate("0000", mid, "0001", "0002")
+        story.send("0001", CLIENT, "ok", "client", MID=mid)
+        story.answer("0000", mid)
+        [advice] = story.advice()
+        self.assertIn(f"0000 answered {mid} at", advice.text)
+        self.assertIn("which 0001 had answered already", advice.text)
+
     def test_answer_to_a_request_that_was_sent_again_is_no_duplicate(self) -> None:
         story = Story()
         mid = story.put("0000")
