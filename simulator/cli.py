@@ -68,6 +68,9 @@ def _main(arguments: list[str]) -> int:
 def _load(chosen: argparse.Namespace) -> dict[str, Scenario]:
     if chosen.config == ALL:
         return suite.load(chosen.config_directory, chosen.dialect_year)
+    mistake = commands.unknown(chosen.config, sorted(Path("configs").rglob("*.json")))
+    if mistake is not None:
+        raise UsageError(mistake)
     scenario = config.load(Path(chosen.config), chosen.dialect_year)
     return {scenario.name: scenario}
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from simulator.config.section import nearest
 
 # The module of each command, whose `main` takes the arguments after the name and returns the exit
 # code. Only the chosen one is imported.
@@ -16,6 +19,16 @@ COMMANDS = {
     "replay": "simulator.trace.cli",
     "sweep": "simulator.campaign.sweep",
 }
+
+
+def unknown(name: str, scenarios: Iterable[Path]) -> str | None:
+    """The complaint about a word that is no command; `None` for a path, which may be a scenario."""
+    if Path(name).suffix or "/" in name or Path(name).exists():
+        return None
+    stems = {path.stem: str(path) for path in scenarios}
+    known = (*COMMANDS, "all", *stems)
+    hint = f"; did you mean {stems[name]}?" if name in stems else nearest(name, known)
+    return f"{name}: neither a configuration file nor a command; commands are {', '.join(COMMANDS)}{hint}"
 
 
 def find(arguments: list[str]) -> Callable[[list[str]], int] | None:

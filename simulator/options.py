@@ -30,7 +30,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         epilog=f"Other commands: {', '.join(commands.COMMANDS)}; each has --help. "
         "Exit code: 0 all correctness checks hold, 1 one fails, 2 bad configuration or usage.",
     )
-    parser.add_argument("config", help=f'a configuration file, or "{ALL}" for the seventeen scenarios')
+    parser.add_argument(
+        "config", metavar="CONFIG", help=f'a scenario file, or "{ALL}" for the seventeen'
+    )
     _add_programs(parser)
     _add_runs(parser)
     add_results(parser)

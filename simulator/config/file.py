@@ -9,7 +9,7 @@ from typing import Any
 
 from simulator.config.dialects import OURS, Defaults
 from simulator.config.scenario import Scenario, read_scenario
-from simulator.config.section import REQUIRED, ConfigError, Section
+from simulator.config.section import REQUIRED, ConfigError, Section, nearest
 
 _MOST_FILE_BYTES = 16 << 20
 
@@ -24,7 +24,9 @@ def load(path: Path, defaults: Defaults = OURS) -> Scenario:
             raise ConfigError(path, "(file)", "...", rule)
         content = json.loads(text)
     except OSError as error:
-        rule = f"must be a readable file ({error.strerror})"
+        others = sorted(str(other) for other in path.parent.glob("*.json"))
+        hint = nearest(str(path), others) if isinstance(error, FileNotFoundError) else ""
+        rule = f"must be a readable file ({error.strerror}){hint}"
         raise ConfigError(path, "(file)", REQUIRED, rule) from None
     except (ValueError, RecursionError) as error:
         raise ConfigError(path, "(file)", "...", f"must be JSON ({error})") from None

@@ -48,6 +48,9 @@ class Refusals(unittest.TestCase):
     def test_missing_file_is_refused(self) -> None:
         path = self.directory / "absent.json"
         self.assert_file_refused(path, "(file): missing: must be a readable file")
+        (self.directory / "crash-3.json").touch()
+        with self.assertRaisesRegex(ConfigError, "did you mean .*/crash-3.json\\?$"):
+            config.load(self.directory / "crash3.json")
 
     def test_file_that_is_not_json_is_refused(self) -> None:
         self.assert_file_refused(self.file("{lifetime: 5}"), '(file): "...": must be JSON')

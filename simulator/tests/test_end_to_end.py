@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 
 from simulator import workspace
-from simulator.tests.support import FAKE_REPLICA, ROOT, Run, Runs
+from simulator.tests.support import FAKE_REPLICA, HANG_SECONDS, ROOT, Run, Runs
 from simulator.transport import TRANSPORTS
 
 # The event arms the kill after the first request. Then no replica leads, and clients go round in
@@ -293,6 +293,17 @@ class Ends(unittest.TestCase):
         run = self.start("refuses_its_options", lifetime=1000).finish()
         self.assertEqual(run.exit_code, 1)
         self.assertRegex(run.stdout, r"replica 000\d did not start: it quit with exit code 2")
+
+    def test_word_that_is_no_command_is_told_with_the_nearest_one(self) -> None:
+        for word, hint in (("lnt", "did you mean lint?"), ("crash-3", "did you mean configs/crash-3.json?"),
+                           ("nonsense", "commands are compare, lint, maelstrom, merge, new, replay, sweep")):
+            with self.subTest(word):
+                run = subprocess.run(
+                    [sys.executable, ROOT / "run.py", word], check=False, capture_output=True, text=True,
+                    timeout=HANG_SECONDS, cwd=ROOT,
+                )
+                self.assertEqual((run.returncode, run.stdout, run.stderr.count("\n")), (2, "", 1))
+                self.assertTrue(run.stderr.endswith(f"{hint}\n"), run.stderr)
 
     def test_options_that_cannot_be_split_are_bad_usage(self) -> None:
         run = Run("correct", "--replica-options='unclosed", lifetime=1000)

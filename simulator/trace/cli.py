@@ -41,7 +41,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         epilog="Exit code: 0 all correctness checks hold, 1 one fails or the trace is damaged or contradicts "
         "itself, 2 no trace or bad usage.",
     )
-    parser.add_argument("trace", type=Path, help="a file that `run.py --trace` has written")
+    parser.add_argument("trace", type=Path, metavar="TRACE", help="a file that `run.py --trace` has written")
     add_results(parser)
     parser.add_argument(
         "--report", type=Path, metavar="FILE",
