@@ -35,6 +35,11 @@ class Seeds:
             raise ValueError(f"must name at most {MOST_JOBS:,} seeds")
         return seeds
 
+    @classmethod
+    def of_option(cls, text: str) -> Seeds:
+        """Read the value of `--seeds`: a lone number N is a count, and stands for `1..N`."""
+        return cls.of(f"1..{text}" if text.isdecimal() and text.strip("0") else text)
+
     def __str__(self) -> str:
         return ",".join(str(first) if first == last else f"{first}..{last}" for first, last in self.ranges)
 

@@ -80,7 +80,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _add_jobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--seeds", type=_checked(Seeds.of), required=True, metavar="SEEDS", help="1..1000, or 1,5,9, or both"
+        "--seeds", type=_checked(Seeds.of_option), required=True, metavar="SEEDS",
+        help="1..1000, or 1,5,9, or both; N alone stands for 1..N",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR",

@@ -67,7 +67,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         epilog="Exit code: 0 all runs passed, whatever the figures say; 1 a run did not pass, or was not "
         "made; 2 bad configuration or usage.",
     )
-    parser.add_argument("config", nargs="+", help=f'configuration files, or "{ALL}" for the seventeen')
+    parser.add_argument(
+        "config", nargs="+", metavar="CONFIG", help=f'scenario files, or "{ALL}" for the seventeen'
+    )
     parser.add_argument(
         "--replica", type=Path, action="append", default=[], metavar="PATH",
         help="the program of A; given twice, the second one is that of B (default: our own)",
@@ -78,11 +80,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
             help=f"options of {side}, as one word: --options-{side.lower()}='--reads log'",
         )
     parser.add_argument(
-        "--replica-options", default="", metavar="OPTIONS", help="options of both, in front of their own"
+        "--replica-options", action="append", default=[], metavar="OPTIONS",
+        help="options of both sides, in front of their own",
     )
     parser.add_argument(
-        "--seeds", type=turns.seeds, default=turns.seeds(DEFAULT_SEEDS), metavar="N",
-        help=f"so many seeds, from 1 on, or a range such as 6..10 (default: {DEFAULT_SEEDS})",
+        "--seeds", type=turns.seeds, default=turns.seeds(DEFAULT_SEEDS), metavar="SEEDS",
+        help=f"1..1000, or 1,5,9, or both; N alone stands for 1..N (default: {DEFAULT_SEEDS})",
     )
     parser.add_argument(
         "--transport", choices=sorted(TRANSPORTS), default="seqpacket", help="default: seqpacket"
@@ -109,8 +112,10 @@ def _sides(chosen: argparse.Namespace) -> tuple[Side, Side]:
         raise UsageError("--replica: may be given twice, for A and for B")
     if chosen.virtual and chosen.replica:
         raise UsageError("--virtual: the explorer runs no other program, so it takes no --replica")
+    if len(chosen.replica_options) > 1:
+        raise UsageError("--replica-options: is for both sides; --options-a and --options-b are for one")
     programs = [*chosen.replica, None, None]
-    common = _split("--replica-options", chosen.replica_options)
+    common = [word for options in chosen.replica_options for word in _split("--replica-options", options)]
     sides = (
         Side("A", programs[0], (*common, *_split("--options-a", chosen.options_a))),
         Side("B", programs[1], (*common, *_split("--options-b", chosen.options_b))),

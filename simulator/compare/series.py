@@ -53,6 +53,8 @@ class Series:
             self.stopped = "interrupted"
         except Refused as error:
             self.stopped, self.was_refused = str(error), True
+            if self._setting.is_virtual:
+                self.stopped += "; with --virtual the options are those of the explorer: see explore --help"
         finally:
             self._console.end_progress()
 

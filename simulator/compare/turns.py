@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from simulator.campaign.numbers import Seeds
+
 MOST_SEEDS = 10_000
-_RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 S = TypeVar("S")
 
@@ -37,11 +37,13 @@ def pairs(scenarios: Sequence[S], seeds: Sequence[int]) -> Iterator[Pair[S]]:
             number += 1
 
 
-def seeds(text: str) -> range:
-    """The seeds that `N` or `A..B` names: `N` stands for `1..N`."""
-    found = _RANGE.fullmatch(text)
-    low, high = (found[1], found[2]) if found else ("1", text)
-    if high.isdecimal() and 0 < len(high) < 20 and 0 <= int(high) - int(low) < MOST_SEEDS:
-        return range(int(low), int(high) + 1)
-    rule = f"must be a number of seeds, or a range such as 3..7, of 1 to {MOST_SEEDS:,} seeds"
-    raise argparse.ArgumentTypeError(f"{text!r}: {rule}")
+def seeds(text: str) -> list[int]:
+    """The seeds that an option names, as for a sweep."""
+    try:
+        named = Seeds.of_option(text)
+        if text.strip("0") and len(named) <= MOST_SEEDS:
+            return list(named)
+        reason = f"must name 1 to {MOST_SEEDS:,} seeds"
+    except ValueError as error:
+        reason = str(error)
+    raise argparse.ArgumentTypeError(f"{text[:80]!r}: {reason}") from None

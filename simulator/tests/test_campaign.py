@@ -42,6 +42,12 @@ class Numbers(unittest.TestCase):
                 self.assertEqual([read.place(seed) for seed in seeds], list(range(len(seeds))))
                 self.assertIsNone(read.place(8))
 
+    def test_lone_number_of_the_option_is_a_count(self) -> None:
+        for text, seeds in (("3", "1..3"), ("1", "1"), ("3..3", "3"), ("3,7", "3,7"), ("0", "0")):
+            self.assertEqual(str(Seeds.of_option(text)), seeds)
+        with self.assertRaisesRegex(ValueError, "at most 1,000,000 seeds"):
+            Seeds.of_option("1000001")
+
     def test_bad_seeds_are_refused(self) -> None:
         for text in ("", "1..", "a", "-1", "5..3", "1,1", "1..3,2", "1..99999999", "9" * 19, "1.5", "²"):
             with self.subTest(text), self.assertRaises(ValueError):
@@ -325,7 +331,7 @@ class Sweeps(Files):
         self.assertEqual(bad[0].reason, "its worker was killed by SIGKILL, as were 2 attempts before")
 
     def test_run_that_a_signal_kills_is_tried_three_times(self) -> None:
-        self.assertEqual(self.sweep("--seeds=2", "--jobs=1", _2="die")[0], 1)
+        self.assertEqual(self.sweep("--seeds=2..2", "--jobs=1", _2="die")[0], 1)
         self.assertEqual(len(os.listdir(self.runs)), 2 * pool.MOST_ATTEMPTS)
         self.assertEqual({outcome.verdict for outcome in self.outcomes()}, {"error"})
 
