@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any
 
+from simulator.messages import printable
+
 KILLS = ("kill_leader", "kill_non_leader", "kill_leader_on_ack")
 RESTARTS = ("restart_leader", "restart_non_leader", "restart_all")
 PAUSES = ("pause_leader", "pause_non_leader")
@@ -49,7 +51,7 @@ class When:
     message: str | None = None  # the type of the message, for `message_sent`
 
     def __str__(self) -> str:
-        parts = [self.on if self.message is None else f"{self.on} {self.message}"]
+        parts = [self.on if self.message is None else f"{self.on} {printable(self.message)}"]
         if self.count > 1:
             parts.append(f"{self.count} times")
         if self.start:
@@ -124,14 +126,18 @@ def refusal(events: Iterable[Event], replicas: int, persist: bool, end: float) -
 
     An event with a condition has no known time, so it contradicts no other event.
     """
-    earlier: list[Event] = []
+    killed = 0
+    away: list[Event] = []  # the restarts and pauses that last
     for event in sorted(events, key=lambda event: event.start):
         refused = _refuse_alone(event, persist, end)
         if refused is None and event.time is not None:
-            refused = _refuse_among(event, event.time, earlier, replicas)
+            away = [other for other in away if other.end > event.time]
+            refused = _refuse_among(event, away, killed, replicas)
         if refused is not None:
             return refused
-        earlier.append(event)
+        killed += event.type in KILLS
+        if event.type in AWAY:
+            away.append(event)
     return None
 
 
@@ -144,18 +150,16 @@ def _refuse_alone(event: Event, persist: bool, end: float) -> Refusal | None:
 
 
 def _refuse_among(
-    event: Event, time: float, earlier: Sequence[Event], replicas: int
+    event: Event, away: Sequence[Event], killed: int, replicas: int
 ) -> Refusal | None:
     if event.type in (*PARTITIONS, FLAP, SLOW):
         return None
-    lasting = [other for other in earlier if other.type in AWAY and other.end > time]
-    for other in lasting:
+    for other in away:
         if other.type == _RESTART_ALL:
             return Refusal(event, "time", f"no replica is up then, because of {other}")
         if event.type == _RESTART_ALL:
             return Refusal(event, "time", f"must not be before the end of {other}")
-    killed = sum(other.type in KILLS for other in earlier)
-    if event.type in AWAY and killed + len(lasting) >= replicas:
-        rule = f"no replica is left, because {killed} are killed and {len(lasting)} down or paused by then"
+    if event.type in AWAY and killed + len(away) >= replicas:
+        rule = f"no replica is left, because {killed} are killed and {len(away)} down or paused by then"
         return Refusal(event, "time", rule)
     return None

@@ -10,6 +10,7 @@ from typing import Any
 from simulator.config.dialects import OURS, Defaults
 from simulator.config.scenario import Scenario, read_scenario
 from simulator.config.section import REQUIRED, ConfigError, Section, nearest
+from simulator.messages import printable
 
 _MOST_FILE_BYTES = 16 << 20
 
@@ -30,7 +31,7 @@ def load(path: Path, defaults: Defaults = OURS) -> Scenario:
         raise ConfigError(path, "(file)", REQUIRED, rule) from None
     except (ValueError, RecursionError) as error:
         raise ConfigError(path, "(file)", "...", f"must be JSON ({error})") from None
-    return read_scenario(path.stem, Section(path, "", content), defaults)
+    return read_scenario(printable(path.stem), Section(path, "", content), defaults)
 
 
 def as_file(scenario: Scenario) -> dict[str, Any]:

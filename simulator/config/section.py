@@ -13,6 +13,8 @@ from simulator.messages import printable
 # A key without a default.
 REQUIRED: Any = object()
 _MOST_SHOWN = 80
+# Of one list. Each link or event costs time with each message.
+_MOST_OBJECTS = 10_000
 
 
 class ConfigError(Exception):
@@ -100,8 +102,8 @@ class Section:
     def sections(self, key: str) -> list[Section]:
         """A list of objects; an absent key is an empty list."""
         value = self.take(key, [])
-        if type(value) is not list:
-            self.refuse(key, value, "must be a list of objects")
+        if type(value) is not list or len(value) > _MOST_OBJECTS:
+            self.refuse(key, value, f"must be a list of at most {_MOST_OBJECTS:,} objects")
         name = self._name(key)
         return [Section(self._path, f"{name}[{i}]", item) for i, item in enumerate(value)]
 

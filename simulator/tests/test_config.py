@@ -113,13 +113,28 @@ class Refusals(unittest.TestCase):
             ("read_all", 1, "must be true or false"),
             ("value_bytes", 32.5, "must be an integer"),
             ("restarts", True, "must be an integer"),
-            ("events", {}, "must be a list of objects"),
+            ("events", {}, "must be a list of at most 10,000 objects"),
             ("events", [1], "must be an object"),
             ("tests", [], "must be an object"),
         ):
             with self.subTest(key, value=value):
                 key_of_rule = "events[0]: 1" if value == [1] else f"{key}: {json.dumps(value)}"
                 self.assert_refused(f"{key_of_rule}: {rule}", **{key: value})
+
+    def test_list_has_a_greatest_length(self) -> None:
+        path = self.directory / "scenario.json"
+        path.write_text(json.dumps(SMALL | {"events": [{"type": "heal", "time": 1}] * 10_001}))
+        with self.assertRaises(ConfigError) as caught:
+            config.load(path)
+        self.assertEqual(str(caught.exception)[-45:], "...: must be a list of at most 10,000 objects")
+
+    def test_texts_of_a_scenario_cannot_move_the_cursor(self) -> None:
+        path = self.directory / "a\x1b[2J\nb.json"
+        when = {"on": "message_sent", "message": "\x1b[2J"}
+        path.write_text(json.dumps(SMALL | {"events": [{"type": "heal", "when": when}]}))
+        scenario = config.load(path)
+        self.assertEqual(scenario.name, r"a\x1b[2J\nb")
+        self.assertEqual(str(scenario.events[0].when), r"message_sent \x1b[2J")
 
     def test_shares_of_operations_that_make_no_sense_are_refused(self) -> None:
         rule = "the shares must add up to more than 0 and at most 1"
@@ -216,7 +231,7 @@ class Refusals(unittest.TestCase):
             delay={"links": [{"constant": 1}, {"from": "0000"}]},
         )
         self.assert_refused("delay.links[0].too: 1: unknown key", delay={"links": [{"constant": 1, "too": 1}]})
-        self.assert_refused("delay.links: 5: must be a list of objects", delay={"links": 5})
+        self.assert_refused("delay.links: 5: must be a list of at most 10,000 objects", delay={"links": 5})
 
     def test_bandwidth_and_chance_of_damage_out_of_range_are_refused(self) -> None:
         for value in (999, 1_000_000_001, "1000", None):
