@@ -44,7 +44,8 @@ def _built(program: Path) -> Path:
 
 def _needed() -> str:
     """The oldest version of Rust that can build kvstore, as Cargo.toml says."""
-    found = re.search(r'^rust-version = "([\d.]+)"', (REPOSITORY / "Cargo.toml").read_text(), re.M)
+    manifest = (REPOSITORY / "Cargo.toml").read_text(encoding="utf-8")
+    found = re.search(r'^rust-version = "([\d.]+)"', manifest, re.M)
     if found is None:
         raise BuildError("Cargo.toml does not say which version of Rust it needs")
     return found[1]

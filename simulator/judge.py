@@ -49,7 +49,8 @@ def judge_file(checker: Path, path: Path) -> Verdict:
     try:
         done = subprocess.run(
             [str(checker), "check", str(path)], stdin=subprocess.DEVNULL,
-            capture_output=True, check=False, text=True, errors="backslashreplace",
+            capture_output=True, check=False, encoding="utf-8",
+            errors="backslashreplace",
         )
     except OSError as error:
         return Verdict(None, f"cannot run {checker}: {error.strerror}")

@@ -53,7 +53,9 @@ class Left:
 def fill(directory: Path, left: Left) -> None:
     """Write a kept run; raises an OSError if that is not possible."""
     again, draw = f"    {left.command}", f"    {draw_command(directory)}"
-    (directory / MARK).write_text("\n".join([_HEADING, "", "Run it again:", again, "Draw it:", draw, ""]))
+    lines = [_HEADING, "", "Run it again:", again, "Draw it:", draw, ""]
+    # The names of files may have bytes that are no UTF-8.
+    (directory / MARK).write_text("\n".join(lines), encoding="utf-8", errors="surrogateescape")
     if left.history is not None:
         history.write(directory / HISTORY, left.history)
     if left.content is not None:

@@ -198,7 +198,8 @@ def _tell(
         if chosen.json:
             chosen.json.write_text(json.dumps(_to_json(series, sides, planned, found), indent=2) + "\n")
         if chosen.report and done:
-            chosen.report.write_text(page.render(sides, done, found, command))
+            drawn = page.render(sides, done, found, command)
+            chosen.report.write_text(drawn, encoding="utf-8", errors="backslashreplace")
             console.notice(f"{chosen.report}: the comparison with a chart")
     except OSError as error:
         console.error(f"{error.filename}: could not be written: {error.strerror}")

@@ -67,9 +67,11 @@ def write(language: str, directory: Path, step: int = 0) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     program, page = directory / steps.MINIMAL.name, directory / _PAGE.name
     try:
-        program.write_text(steps.program(step))
+        program.write_text(steps.program(step), encoding="utf-8")
         program.chmod(0o755)
-        page.write_text(_PAGE.read_text().replace("DIRECTORY/replica.py", shlex.quote(str(program))))
+        text = _PAGE.read_text(encoding="utf-8")
+        text = text.replace("DIRECTORY/replica.py", shlex.quote(str(program)))
+        page.write_text(text, encoding="utf-8", errors="surrogateescape")
     except OSError:
         # A second try finds the directory empty.
         for path in (program, page):

@@ -36,7 +36,7 @@ class Step:
 
 
 def steps(tour: str | None = None) -> list[Step]:
-    text = TOUR.read_text() if tour is None else tour
+    text = TOUR.read_text(encoding="utf-8") if tour is None else tour
     _, *sections = _SECTION.split(text)
     return [
         _step(int(number), title, content)
@@ -57,7 +57,7 @@ def _step(number: int, title: str, content: str) -> Step:
 
 def program(step: int, tour: str | None = None) -> str:
     """The source of the replica after so many steps; 0 is the minimal one."""
-    source = MINIMAL.read_text()
+    source = MINIMAL.read_text(encoding="utf-8")
     for one in steps(tour)[:step]:
         for block in one.code:
             source = patched(source, block)

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from simulator.new import cli, steps
@@ -67,8 +68,8 @@ class New(unittest.TestCase):
     def test_full_disk_leaves_the_directory_empty(self) -> None:
         real = Path.write_text
         for last in ("replica.py", "README.md"):
-            def fill(path: Path, text: str, last: str = last) -> int:
-                real(path, text[:100])
+            def fill(path: Path, text: str, last: str = last, **options: Any) -> int:
+                real(path, text[:100], **options)
                 if path.name == last:
                     raise OSError(errno.ENOSPC, "No space left on device")
                 return len(text)
