@@ -176,7 +176,8 @@ def _configs(named: list[str]) -> list[Path]:
 def _workers(
     plan: Plan, chosen: argparse.Namespace, signals: Signals, stack: ExitStack
 ) -> Pool | Cluster:
-    keep = chosen.out / KEPT
+    # The workers run in the checkout, whatever the current directory is.
+    keep = (chosen.out / KEPT).absolute()
     if chosen.scheduler:
         files = plan.files()
         return stack.enter_context(Cluster(chosen.scheduler, chosen.jobs, keep, signals, files))

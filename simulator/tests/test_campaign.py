@@ -311,6 +311,17 @@ class Sweeps(Files):
         self.assertEqual(self.sweep("--seeds=1..2", "--jobs=2")[0], 0)
         self.assertEqual(sorted(os.listdir(self.out)), ["campaign.json", "junit.xml", "results.jsonl", "summary.html"])
 
+    def test_sweep_in_another_directory_keeps_its_files_in_its_own(self) -> None:
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.directory)
+        self.out = Path("here")
+        self.sweep("--seeds=2..2", _2="fail")
+        self.out = self.directory / "here"
+        self.assertEqual(len(os.listdir(self.out / "kept")), len(self.configs))
+        self.assertEqual({one.kept for one in self.outcomes()}, {
+            f"kept/{path.stem}-2/scenario-7" for path in self.configs
+        })
+
     def test_job_of_a_dead_worker_goes_to_another_one(self) -> None:
         for name in ("2-1", "2-2", "5-1"):
             (self.deaths / name).touch()
