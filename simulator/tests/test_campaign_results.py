@@ -94,9 +94,13 @@ class Outputs(unittest.TestCase):
         out = self.written({}, self.FAILED, self.ERROR)
         suites = ElementTree.parse(out / junit.FILE).getroot()
         self.assertEqual(suites.attrib, {
-            "name": "campaign", "tests": "3", "failures": "1", "errors": "1", "time": "4.500",
+            "name": "campaign of kvstore", "tests": "3", "failures": "1", "errors": "1", "time": "4.500",
         })
         self.assertEqual([suite.get("name") for suite in suites], [str(path) for path in self.configs])
+        submission = planned(self.configs, "1..2", replica=self.directory / "submission")
+        junit.write(Tally(submission, []), self.directory)
+        whole = ElementTree.parse(self.directory / junit.FILE).getroot()
+        self.assertEqual(whole.get("name"), f"campaign of {self.directory / 'submission'}")
         cases = list(suites[0])
         self.assertEqual([case.get("name") for case in cases], ["seed 1", "seed 2", "seed 3"])
         self.assertEqual(list(cases[0]), [])
