@@ -23,7 +23,7 @@ from simulator.advice.answers import Circles, Duplicates, Unanswered
 from simulator.advice.elections import Changes, NoLeader, NoSuccessor, SplitBrain, Terms, TwoVotes
 from simulator.advice.finding import Advice, block
 from simulator.advice.processes import BrokenMessages, Deaf, Deaths, Flood, StrayMessages
-from simulator.advice.reads import StaleRead
+from simulator.advice.reads import AppliedTwice, StaleRead
 from simulator.advice.rule import Rule
 from simulator.advice.scene import Scene
 from simulator.advice.traffic import ClientFlood, Storm, ToItself
@@ -38,7 +38,8 @@ MOST_LINES = 5
 # The cause comes before its effects: the order is that of the advice.
 _RULES: tuple[type[Rule], ...] = (
     Deaths, BrokenMessages, ClientFlood, StrayMessages, Storm, TwoVotes, SplitBrain, NoSuccessor, EarlyAnswer,
-    LostWrite, StaleRead, NoLeader, Terms, Changes, Unanswered, Circles, Deaf, Duplicates, ToItself, Flood,
+    LostWrite, StaleRead, AppliedTwice, NoLeader, Terms, Changes, Unanswered, Circles, Deaf, Duplicates,
+    ToItself, Flood,
 )
 
 

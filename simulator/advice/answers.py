@@ -167,6 +167,7 @@ class Circles(Rule):
         self._way: tuple[str, ...] = ()
         self._ways: dict[int, tuple[str, ...]] = {}  # the last declines of each operation
         self._declines: dict[int, int] = {}  # while there was no fault
+        self._declined_at: dict[int, float] = {}
         self._count = 0
         self._to_itself: Counter[tuple[int, str]] = Counter()  # by operation and replica
         self._selfish: Tally[tuple[Operation, str]] = Tally()
@@ -176,6 +177,8 @@ class Circles(Rule):
             self._ways.pop(operation.number, None)
             self._declines.pop(operation.number, None)
             return
+        if self._has_waited(operation):
+            self._declines.pop(operation.number, None)
         self._note_itself(operation, leader)
         way = self._ways.get(operation.number, ())
         self._ways[operation.number] = (*way, f"{operation.answered_by} to {leader}")[-3:]
@@ -188,6 +191,14 @@ class Circles(Rule):
         if declines >= limit and (self._worst is None or declines > self._worst[0]):
             self._worst = declines, operation
             self._way = self._ways[operation.number]
+
+    def _has_waited(self, operation: Operation) -> bool:
+        """Whether the client has waited in vain since the last decline: a message was lost."""
+        last = self._declined_at.get(operation.number, self.scene.now)
+        self._declined_at[operation.number] = self.scene.now
+        settings = self.scene.heading.get("settings")
+        patience = settings.get("client_timeout") if isinstance(settings, dict) else None
+        return isinstance(patience, (int, float)) and self.scene.now - last >= patience
 
     def _note_itself(self, operation: Operation, leader: str) -> None:
         if operation.outcome == "redirect" and leader == operation.answered_by:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import permutations
 from typing import Any
 
 from simulator.advice.finding import Advice, Tally, at
-from simulator.advice.rule import Operation, Rule
+from simulator.advice.rule import Message, Operation, Rule
 from simulator.advice.scene import Scene
 from simulator.messages import UNKNOWN_LEADER
 from simulator.trace.recorder import ANSWERS
@@ -142,7 +144,7 @@ def _cause(found: _Stale, majority: int) -> tuple[str, str, str]:
         followed = "" if found.leader == UNKNOWN_LEADER else f" of {found.leader}"
         return "stale-follower", f", a follower{followed},", "redirect gets to the leader (Raft 8)"
     if found.is_of_follower:
-        advice = "answer only what the leader has committed, and append only after an equal entry (Raft 5.3)"
+        advice = "append only after an entry of the same index and term (Raft 5.3)"
         return "follower-write", ", the leader,", advice
     if put.answered_by != found.replica and since < (put.returned or 0.0):
         advice = "before each read, hear from a majority (Raft 8)"
@@ -156,3 +158,54 @@ def _cause(found: _Stale, majority: int) -> tuple[str, str, str]:
         advice = "vote for no older log than your own, and commit a no-op before you read (Raft 5.4.1, 8)"
         return "lost-write", ", a newer leader,", advice
     return "lost-write", "", "apply all in the order of the log, and undo nothing (Raft 5.3)"
+
+
+class AppliedTwice(Rule):
+    """A put comes back over a later one, because a replica applies its repetition, too."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._arrivals: Counter[int] = Counter()  # of each put
+        self._begun: dict[int, float] = {}  # the last attempt of each operation
+
+    def began(self, operation: Operation) -> None:
+        self._begun[operation.number] = self.scene.now
+
+    def asked(self, operation: Operation, message: Message) -> None:
+        if operation.type == "put":
+            self._arrivals[operation.number] += 1
+
+    def advice(self) -> Iterable[Advice]:
+        known = self.scene.operations
+        named = {known[mid].number: mid for mid in sorted(self.scene.contradicting) if mid in known}
+        operations = [known[mid] for mid in named.values()]
+        for put in operations:
+            if put.type != "put" or self._arrivals[put.number] < 2:
+                continue
+            gets = [one for one in operations if one.type == "get" and one.is_done]
+            reads = [get for get in gets if get.answer == put.value]
+            between = self._between(reads, operations)
+            if between is not None:
+                again, other = between
+                mid, next_mid, last_mid = (named[one.number] for one in (put, other, again))
+                yield Advice(
+                    "applied-twice",
+                    f"put {mid} reached replicas {self._arrivals[put.number]} times, and get {last_mid} "
+                    f"found its value again after put {next_mid}: apply each MID once, also when a new "
+                    "leader has it in its log (Raft 8)",
+                    again.returned, (mid, next_mid, last_mid), (str(again.answered_by),),
+                )
+                return
+
+    def _between(
+        self, reads: list[Operation], operations: list[Operation]
+    ) -> tuple[Operation, Operation] | None:
+        """The second of two reads of one value with another put between them, and that put."""
+        puts = [one for one in operations if one.type == "put" and one.is_done]
+        for first, again in permutations(reads, 2):
+            for other in puts:
+                is_later = self._begun[other.number] > (first.returned or 0)
+                is_before = (other.returned or 0) < self._begun[again.number]
+                if is_later and is_before and other.value != again.answer:
+                    return again, other
+        return None

@@ -143,6 +143,21 @@ class Reads(unittest.TestCase):
             self.assertEqual(advice.kind, "lost-write")
             self.assertIn(cause, advice.text)
 
+    def test_put_that_is_applied_a_second_time_is_told(self) -> None:
+        for arrivals, kinds in ((2, ["applied-twice"]), (1, [])):
+            story = Story()
+            twice = story.ask("0000")
+            for _ in range(arrivals - 1):
+                story.send(CLIENT, "0000", "put", MID=twice, key="k", value=f"value-{twice}")
+            story.replicate("0000", twice, "0001")
+            first = story.get("0000", "k", f"value-{twice}")
+            other = story.put("0000")
+            again = story.get("0000", "k", f"value-{twice}")
+            story.answer("0000", twice, "redirect")
+            mids = [twice, first, other, again]
+            story.end(linearizability={"verdict": "violation", "text": "", "mids": mids})
+            self.assertEqual(story.kinds(), kinds)
+
     def test_leader_that_forgets_its_own_write_is_told(self) -> None:
         story = Story()
         old, _ = self.two_puts(story)
@@ -459,6 +474,19 @@ class Answers(unittest.TestCase):
         [advice] = story.advice()
         self.assertEqual(advice.kind, "circle")
         self.assertIn("declined 20 times, at last from 0001 to 0002, 0002 to 0001, 0001 to 0002", advice.text)
+
+    def test_declines_with_lost_messages_between_them_are_no_circle(self) -> None:
+        for pause, kinds in ((0.6, []), (0.1, ["circle"])):
+            story = Story(settings={"client_timeout": 0.5})
+            story.now = 5
+            story.put("0000")
+            before = None
+            for turn in range(20):
+                replica, other = ("0001", "0002") if turn % 2 else ("0002", "0001")
+                before = story.ask(replica, "get", before=before)
+                story.answer(replica, before, "redirect", leader=other)
+                story.now += pause
+            self.assertEqual(story.kinds(), kinds)
 
     def test_leader_that_redirects_to_itself_is_told(self) -> None:
         story = Story()
