@@ -59,9 +59,14 @@ fn bad_argument_is_refused_in_one_line() {
         assert!(stderr.contains(reason), "{stderr}");
     };
     refused(&["--scenario", "/no/such/file"], "can't be read");
-    refused(&["--scenario", "Cargo.toml"], "neither a scenario");
+    refused(&["--scenario", "Cargo.toml"], "must be JSON");
     refused(&["--jobs", "0"], "0 is not in 1..=1024");
     refused(&["--forever", "--seed", "1"], "cannot be used with");
+    for of_one_seed in [&["--report", "run.html"][..], &["--trace-file", "run.trace"], &["--trace"]] {
+        for of_many in [&["--seeds", "5"][..], &["--forever"]] {
+            refused(&[of_many, of_one_seed].concat(), "cannot be used with");
+        }
+    }
     refused(&["--bug", "no-such-bug"], "no such bug");
 }
 

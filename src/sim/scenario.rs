@@ -9,7 +9,7 @@ mod names;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::plan::{self, Plan};
 use crate::micros::Micros;
@@ -31,6 +31,9 @@ pub enum ScenarioError {
     /// It can't be read.
     #[error("{0}: can't be read: {1}")]
     Unreadable(String, std::io::Error),
+    /// It is not JSON.
+    #[error("{0}: must be JSON ({1})")]
+    NotJson(String, serde_json::Error),
     /// It is neither a scenario nor a plan.
     #[error("{0}: neither a scenario ({1}) nor a plan ({2})")]
     Unknown(String, serde_json::Error, serde_json::Error),
@@ -79,9 +82,10 @@ impl Source {
             }
             Err(error) => error,
         };
-        let file: Option<Map<String, Value>> = serde_json::from_slice(&text).ok();
-        if let Some(file) = file.filter(|file| file.contains_key("lifetime")) {
-            names::check(&file).map_err(|refusal| ScenarioError::Name(name(), refusal))?;
+        let file: Value =
+            serde_json::from_slice(&text).map_err(|error| ScenarioError::NotJson(name(), error))?;
+        if let Some(file) = file.as_object().filter(|file| file.contains_key("lifetime")) {
+            names::check(file).map_err(|refusal| ScenarioError::Name(name(), refusal))?;
         }
         match serde_json::from_slice::<Scenario>(&text) {
             Ok(scenario) => {

@@ -309,7 +309,7 @@ fn every_request_of_every_scenario_in_the_repository_is_answered() {
 fn file_that_is_no_plan_is_refused_with_its_reason() {
     let refusal = |text: &str| read(text).expect_err("refused");
     let scenario = |changed: &str| format!(r#"{{"lifetime": 30, "replicas": 5, "requests": 5, {changed}}}"#);
-    assert!(refusal("{").contains("neither a scenario"));
+    assert!(refusal(r#"{"lifetime": 30,"#).contains("must be JSON (EOF"));
     assert!(refusal("[1]").contains("neither a scenario"));
     assert!(refusal(r#"{"lifetime": 30, "replicas": 5}"#).contains("missing field `requests`"));
     assert!(refusal(&scenario(r#""drops": 1.5"#)).contains("must be 0 to 1"));

@@ -65,15 +65,15 @@ struct Options {
     tuning: Option<String>,
 
     /// Write the transcript of the one seed to stdout.
-    #[arg(long, requires = "seed")]
+    #[arg(long, requires = "seed", conflicts_with_all = ["seeds", "forever"])]
     trace: bool,
 
     /// Write all messages, events and requests of the one seed to a file, as run.py --trace does.
-    #[arg(long, value_name = "FILE", requires = "seed")]
+    #[arg(long, value_name = "FILE", requires = "seed", conflicts_with_all = ["seeds", "forever"])]
     trace_file: Option<PathBuf>,
 
     /// Draw the one seed as an HTML page, as run.py --report does.
-    #[arg(long, value_name = "FILE", requires = "seed")]
+    #[arg(long, value_name = "FILE", requires = "seed", conflicts_with_all = ["seeds", "forever"])]
     report: Option<PathBuf>,
 
     /// Show a failure as the seed found it, without a search for the shortest plan that fails.
