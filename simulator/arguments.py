@@ -76,3 +76,12 @@ def told_with(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise FileError(f"{path}: could not be written: {error.strerror}") from None
+
+
+def unusable(program: Path, role: str = "replica") -> str | None:
+    """Why a program cannot be run, in one line; `None` if it can."""
+    if not program.is_file():
+        return f"{role} program not found: {program}"
+    if not os.access(program, os.X_OK):
+        return f"{role} program is not executable: {program} (chmod +x makes it so)"
+    return None

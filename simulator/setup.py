@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from simulator import build, options
+from simulator.arguments import unusable
 from simulator.lives import Cluster
 from simulator.options import ALL, OWN
 from simulator.replica import StartError
@@ -63,9 +63,7 @@ def _program(chosen: Path | None, role: str) -> Path:
     if chosen is None or chosen is OWN:
         return build.own_program()
     # The path must be absolute, because replicas run in a directory of their own.
-    program = chosen.resolve()
-    if not program.is_file():
-        raise StartError(f"{role} program not found: {chosen}")
-    if not os.access(program, os.X_OK):
-        raise StartError(f"{role} program is not executable: {chosen}")
-    return program
+    reason = unusable(chosen, role)
+    if reason is not None:
+        raise StartError(reason)
+    return chosen.resolve()

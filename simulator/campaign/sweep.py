@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from simulator import build, config, suite
+from simulator.arguments import unusable
 from simulator.campaign.cluster import Cluster
 from simulator.campaign.job import Job
 from simulator.campaign.numbers import MOST_JOBS, Seeds, Shard
@@ -154,6 +155,8 @@ def _plan(chosen: argparse.Namespace) -> Plan:
         configs[0], 0, chosen.replica, chosen.replica_options, chosen.transport or "seqpacket",
         chosen.virtual, chosen.explore_options if chosen.virtual else chosen.run_options,
     )
+    if chosen.replica is not None and (reason := unusable(chosen.replica)) is not None:
+        raise CampaignError(f"--replica: {reason}")
     program = build.explorer() if chosen.virtual else build.own_program()
     return Plan.of(configs, chosen.seeds, chosen.shard, template, chosen.replica or program)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import signal
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import build, config, suite
-from simulator.arguments import UsageError, check_writable
+from simulator.arguments import UsageError, check_writable, unusable
 from simulator.campaign.job import EXPLORER
 from simulator.compare import page, table, turns
 from simulator.compare.estimate import Estimate
@@ -166,10 +165,10 @@ def _check_programs(sides: Sequence[Side], chosen: argparse.Namespace) -> None:
         if not EXPLORER.is_file():
             raise UsageError("--virtual: needs the explorer: cargo build --release")
         return
-    build.own_program()  # The judge of all histories, if not a replica.
     for side in sides:
-        if side.program is not None and not (side.program.is_file() and os.access(side.program, os.X_OK)):
-            raise UsageError(f"--replica: {side.program}: no program, or not executable")
+        if side.program is not None and (reason := unusable(side.program)) is not None:
+            raise UsageError(f"--replica: {reason}")
+    build.own_program()  # The judge of all histories, if not a replica.
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import selectors
 import shlex
 import sys
@@ -16,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from simulator import build
-from simulator.arguments import FileError, UsageError, check_writable, told_with
+from simulator.arguments import FileError, UsageError, check_writable, told_with, unusable
 from simulator.config import MOST_SECONDS
 from simulator.console import Console
 from simulator.diagnosis import dialect_of
@@ -89,10 +88,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 def _refusal(chosen: argparse.Namespace) -> str | None:
     """Why the arguments are of no use, if they are not."""
     program, path = chosen.replica, chosen.json
-    if program is not None and not program.is_file():
-        return f"replica program not found: {program}"
-    if program is not None and not os.access(program, os.X_OK):
-        return f"replica program is not executable: {program}"
+    if program is not None and (reason := unusable(program)) is not None:
+        return reason
     if not 0 < chosen.patience <= _MOST_PATIENCE:
         return f"--patience: must be a number above 0, and at most {_MOST_PATIENCE:g}"
     if chosen.join_seconds is not None and not 0 <= chosen.join_seconds <= MOST_SECONDS:

@@ -412,6 +412,12 @@ class Sweeps(Files):
                 self.assertNotIn("Traceback", said)
         self.assertFalse(self.out.exists())
 
+    def test_program_that_cannot_run_is_refused_before_the_first_run(self) -> None:
+        for program, reason in ((self.configs[0], "is not executable"), (self.directory, "not found")):
+            code, said = self.sweep("--seeds=1", f"--replica={program}")
+            self.assertEqual((code, said.count("\n"), self.out.exists()), (2, 1, False))
+            self.assertIn(f"--replica: replica program {reason}: {program}", said)
+
     def test_shards_merge_into_the_whole(self) -> None:
         shards = []
         for number in (1, 2, 3):

@@ -336,7 +336,7 @@ class CommandLine(unittest.TestCase):
         for arguments, line in (
             ([nobody], nobody),
             ([self.config, str(other / "scenario.json")], "two configurations have the name scenario"),
-            ([self.config, "--replica", nobody], f"--replica: {nobody}: no program, or not executable"),
+            ([self.config, "--replica", nobody], f"--replica: replica program not found: {nobody}"),
             ([self.config, *["--replica", nobody] * 3], "--replica: may be given twice, for A and for B"),
             ([self.config, "--options-a='x"], "--options-a: \"'x\": No closing quotation"),
             ([self.config, "--json", f"{nobody}/x"], "must be a file that can be written"),

@@ -129,7 +129,7 @@ class Arguments(unittest.TestCase):
     def test_bad_usage_is_one_line(self) -> None:
         for arguments, line in (
             (["--replica", "no/such"], "replica program not found: no/such"),
-            (["--replica", __file__], f"replica program is not executable: {__file__}"),
+            (["--replica", __file__], f"replica program is not executable: {__file__} (chmod +x makes it so)"),
             (["--replica", str(UNSAFE), "--replica-options", '"'], "--replica-options: No closing quotation"),
             (["--replica", str(UNSAFE), "--patience", "0"], "--patience: must be a number above 0, and at most 100"),
             (["--replica", str(UNSAFE), "--json", "/"], "/: must be a file that can be written: it is a directory"),
