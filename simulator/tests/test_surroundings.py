@@ -103,8 +103,10 @@ class Build(unittest.TestCase):
             self.addCleanup(patch.stop)
 
     def is_built(self) -> bool:
-        with mock.patch("subprocess.run") as run:
+        with mock.patch("subprocess.run") as run, contextlib.redirect_stderr(io.StringIO()) as told:
             self.assertEqual(build.own_program(), self.program)
+        announced = "building kvstore, once for all runs: some minutes\n"
+        self.assertEqual(told.getvalue(), announced if run.called else "")
         return run.called
 
     def test_program_is_built_when_missing_or_older_than_its_sources(self) -> None:
