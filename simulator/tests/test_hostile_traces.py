@@ -16,7 +16,7 @@ from simulator import messages, picture
 from simulator.console import Console
 from simulator.tests.support import small_scenario
 from simulator.tests.virtual import VirtualRun
-from simulator.trace import cli
+from simulator.trace import cli, reader
 from simulator.trace.reader import Reader
 
 ESCAPE = "\x1b[31mred\n"
@@ -101,9 +101,9 @@ class HostileTraces(unittest.TestCase):
         for decode in (messages.decode, messages._standard_decode):
             with self.subTest(decode), mock.patch.object(messages, "decode", decode):
                 self.replay(1, ["e", 1, "note", {"text": "\ud800"}])
-                reader = Reader(self.path)
-                self.assertEqual(next(iter(reader)), ["e", 1, "note", {"text": "\ud800"}])
-                reader.close()
+                read = Reader(self.path)
+                self.assertEqual(next(iter(read)), ["e", 1, "note", {"text": "\ud800"}])
+                read.close()
 
     def test_page_of_a_run_with_any_name_is_drawn(self) -> None:
         self.replay(0, json.loads(self.lines[0]) | {"scenario": "\ud800<b>"})
@@ -119,9 +119,24 @@ class HostileTraces(unittest.TestCase):
         self.assertIn(f"*** Simulator Error - {page}: could not be written: No space left on device\n", out)
         self.assertIn("All correctness tests passed\n", out)
 
+    def test_trace_has_a_greatest_number_of_lines(self) -> None:
+        self.path.write_bytes(b"\n".join(self.lines) + b"\n")
+        with mock.patch.object(reader, "_MOST_LINES", 10):
+            read = Reader(self.path)
+            self.assertEqual(len(list(read)), 9)
+        said = f"{self.path}: line 11 is beyond the 10 lines that are read; the lines before it are used"
+        self.assertEqual(read.damage, said)
+
+    def test_trace_has_a_greatest_number_of_bytes(self) -> None:
+        self.path.write_bytes(b"\n".join(self.lines) + b"\n")
+        with mock.patch.object(reader, "MOST_BYTES", sum(map(len, self.lines[:3])) + 3):
+            read = Reader(self.path)
+            self.assertEqual(len(list(read)), 2)
+            self.assertIn("line 4 is beyond the ", read.damage or "")
+
     def test_numbers_beyond_all_bounds_are_damage(self) -> None:
         lines = [*self.lines[:5], b'["e",1e999,"note",{"text":""}]']
         self.path.write_bytes(b"\n".join(lines) + b"\n")
-        reader = Reader(self.path)
-        self.assertEqual(len(list(reader)), 4)
-        self.assertIn("line 6 is not JSON", reader.damage or "")
+        read = Reader(self.path)
+        self.assertEqual(len(list(read)), 4)
+        self.assertIn("line 6 is not JSON", read.damage or "")

@@ -10,11 +10,15 @@ from typing import IO, Any, cast
 
 from simulator import messages
 from simulator.trace.outline import VERSION
+from simulator.trace.sink import MOST_BYTES
 
 MARK = "kvstore_trace"
 _GZIP_MAGIC = b"\x1f\x8b"
 # The longest line is the last one: it has the result, and the explanation of a violation.
 _LONGEST_LINE_BYTES = 64 << 20
+# The longest run has half as many. A small file may unpack to any number of lines, and each takes
+# up to a kilobyte of memory.
+_MOST_LINES = 4_000_000
 
 
 class TraceError(Exception):
@@ -32,6 +36,7 @@ class Reader:
         """Open the file and read its first line, or raise a TraceError."""
         self._path = path
         self._line = 0
+        self._left = MOST_BYTES
         self.damage: str | None = None
         self.ending: dict[str, Any] | None = None
         try:
@@ -76,10 +81,17 @@ class Reader:
 
     def _next(self) -> Any:
         self._line += 1
+        if self._line > _MOST_LINES:
+            self.stop(f"is beyond the {_MOST_LINES:,} lines that are read")
+            return None
         try:
             line = self._file.readline(_LONGEST_LINE_BYTES)
         except (OSError, EOFError, zlib.error):
             self.stop("cannot be read")
+            return None
+        self._left -= len(line)
+        if self._left < 0:
+            self.stop(f"is beyond the {MOST_BYTES:,} bytes that are read")
             return None
         if not line.endswith(b"\n"):
             self.stop("is cut off" if line else "is missing, so the trace has no end")
