@@ -180,6 +180,16 @@ class Verdict(Page):
                     start, end = self.view()
                     self.assertGreaterEqual(sum(start < time < end for time in times), least)
 
+    def test_five_lines_of_advice_are_all_in_sight_on_a_narrow_screen(self) -> None:
+        browser = self.open("acknowledges_early")
+        browser.resize(400, 900)
+        hidden = browser.script("""
+            const list = document.getElementById("advice-list"), line = list.firstElementChild;
+            while (list.children.length < 5) list.append(line.cloneNode(true));
+            return list.scrollHeight - list.clientHeight;""")
+        browser.resize(1280, 900)
+        self.assertLessEqual(hidden, 0)
+
     def test_advice_leads_to_its_place(self) -> None:
         for name, words in {"acknowledges_early": "answer after a majority", "malformed": "four hex"}.items():
             with self.subTest(name=name):
