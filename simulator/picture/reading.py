@@ -14,6 +14,9 @@ from simulator.trace.reader import Reader, TraceError
 # A later time would not fit into the exact numbers of a browser. 35 years are enough.
 _MOST_MICROSECONDS = 1 << 50
 _MOST_TERM = 0xFFFF_FFFF
+# Of a malformed message. Random bytes do not compress, and a look at their start tells all.
+_MOST_GARBAGE = 1_000
+_MALFORMED = "malformed"
 
 
 @dataclass(slots=True)
@@ -122,6 +125,8 @@ class _Taker:
 
     def _message(self, record: list[Any]) -> None:
         _, t, number, sender, receiver, content, *fate = record
+        if fate and fate[0] == _MALFORMED and isinstance(content, str):
+            content = _cut(content)
         body = self._body if content is None else _body(content)
         if body is None:
             raise ValueError("there is no previous message")
@@ -198,6 +203,10 @@ def _time(value: Any, least: int = -_MOST_MICROSECONDS) -> int:
 def _process(value: Any) -> str:
     """The ID of a process; a message that breaks the protocol may have none."""
     return value if isinstance(value, str) else "?"
+
+
+def _cut(garbage: str) -> str:
+    return garbage if len(garbage) <= _MOST_GARBAGE else f"{garbage[:_MOST_GARBAGE]}..."
 
 
 def _body(content: Any) -> Body:

@@ -158,6 +158,14 @@ class Picture(unittest.TestCase):
         self.assertEqual(header["leftOut"], {"lines of output": 3, "faults": 0, "events": 0})
         self.assertEqual([len(header["output"]), len(header["output"][0][3])], [20_000, 2_000])
 
+    def test_start_of_a_malformed_message_is_shown(self) -> None:
+        for text, shown in (("x" * 5_000, "x" * 1_000 + "..."), ("short", "short")):
+            run = reading.read(self.write(HEAD, ["m", 100, 0, "0000", None, text, "malformed"], END))
+            self.assertEqual(json.loads(run.messages[0].body.text), shown)
+        # A message with many brackets is text in a trace, too, and no garbage.
+        run = reading.read(self.write(HEAD, ["m", 100, 0, "0000", "0001", "[" * 5_000, 20], END))
+        self.assertEqual(len(json.loads(run.messages[0].body.text)), 5_000)
+
     def test_damaged_line_is_named_and_the_lines_before_it_are_kept(self) -> None:
         for line, what in DAMAGED.items():
             with self.subTest(line=line[:60]):
