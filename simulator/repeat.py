@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from simulator import kept
+from simulator.advice import Advice
 from simulator.console import Console
+from simulator.messages import printable
 from simulator.replica import StartError
 from simulator.report import describe_failure
 from simulator.runner import Finished
@@ -28,6 +30,7 @@ def run_repeated(
     for seed in seeds:
         if signals.wants_end:
             break
+        advices: list[Advice] = []
         try:
             one = run(seed)
         except StartError as error:
@@ -36,11 +39,14 @@ def run_repeated(
             if signals.stop:
                 break
             finished.append(one)
+            advices = one.advice
             line = "passed" if one.result.is_correct else _failure(one)
         completed += 1
         if line != "passed":
             failed.append(seed)
         console.line(f"seed {seed}: {line}")
+        for advice in advices[:1]:
+            console.notice(f"seed {seed}: {printable(advice.text)}")
     _summarize(len(seeds), completed, failed, command, console)
     return finished, completed == len(seeds) and not failed
 

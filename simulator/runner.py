@@ -235,7 +235,8 @@ class Runner:
             if not place.has_trace:
                 continue
             if told := self._advice_of_trace(place):
-                self._console.line(block(told))
+                # Of several runs stdout has one line each.
+                self._console.notice(block(told))
             self._report(place, has_end=False)
             left = place.left(command, None)
             directory: Path | None = place.root

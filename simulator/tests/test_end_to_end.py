@@ -261,6 +261,13 @@ class Ends(unittest.TestCase):
                 self.assertIn("scenario-no-start", run.stdout)
                 self.assertEqual((run.survivors(), run.leftovers()), ([], []))
 
+    def test_repeated_run_that_does_not_start_has_its_advice_beside_its_line(self) -> None:
+        run = Run("exits_at_once", "--repeat=1", lifetime=1000)
+        self.addCleanup(run.clean_up)
+        self.assertEqual(run.finish().exit_code, 1)
+        self.assertNotIn("Advice", run.stdout)
+        self.assertIn("\n## Advice\n     000", run.stderr)
+
     def test_replica_of_another_dialect_is_recognized(self) -> None:
         for transport, dialect in (("seqpacket", "udp"), ("udp", "seqpacket"), ("stream", "seqpacket")):
             with self.subTest(transport):

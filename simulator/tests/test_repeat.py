@@ -7,6 +7,7 @@ from typing import Any
 from unittest import mock
 
 from simulator import runner
+from simulator.advice import Advice
 from simulator.replica import StartError
 from simulator.signals import Signals
 from simulator.tests.command import CommandCase
@@ -35,6 +36,22 @@ class Repeat(CommandCase):
             "passed 2 of 4", "failed: 11 13", f"again: {again}",
         ])
         self.assertEqual([one["configuration"]["seed"] for one in json.loads(file.read_text())], [10, 11, 12, 13])
+
+    def test_failed_run_has_its_first_advice_beside_its_line(self) -> None:
+        told = [Advice("storm", "send less"), Advice("terms", "wait longer")]
+        real = runner.simulate
+
+        def failing(*arguments: Any) -> Any:
+            results = real(*arguments)
+            object.__setattr__(results[0].figures, "incorrect_gets", 3)
+            return results
+
+        with mock.patch.object(runner, "simulate", failing), mock.patch.object(runner, "advise", lambda _: told):
+            self.assertEqual(self.run_py("correct", "--repeat", 2, "--seed", 1), 1)
+        self.assertNotIn("send less", self.out)
+        self.assertIn("seed 1: send less\n", self.errors)
+        self.assertIn("seed 2: send less\n", self.errors)
+        self.assertNotIn("wait longer", self.errors)
 
     def test_all_passed_is_a_success(self) -> None:
         self.assertEqual(self.run_py("correct", "--repeat", 2), 0)
