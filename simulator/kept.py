@@ -23,6 +23,7 @@ from typing import Any
 from simulator import build, history, logs
 from simulator.client import Request
 from simulator.trace.reader import TraceError
+from simulator.workspace import remove
 
 # Its first line shows that a directory was made here, so that it may be removed.
 MARK = "run.txt"
@@ -99,22 +100,25 @@ def _pack(trace: Path, target: Path) -> None:
 
 def _adopt(source: Path, target: Path) -> None:
     """Copy a directory of the run without sockets and pipes. An empty one is no more than noise."""
-    size = _size(source)
-    if source == target:
-        if size is None:
-            shutil.rmtree(source, ignore_errors=True)
-        return
-    if size is None:
-        return
     try:
+        size = _size(source)
+        if source == target:
+            if size is None:
+                remove(source)
+            return
+        if size is None:
+            return
         if size > _MOST_BYTES_READ:
             raise _TooLarge
         shutil.copytree(source, target, symlinks=True, ignore=_special, copy_function=_Copier().copy)
     except shutil.Error as error:
         raise OSError(None, f"{len(error.args[0])} files could not be copied", str(source)) from None
-    except _TooLarge:
-        shutil.rmtree(target, ignore_errors=True)
-        target.with_suffix(".txt").write_text(f"Left out: it had more than {MOST_BYTES:,} bytes.\n")
+    except (_TooLarge, RecursionError) as error:
+        if source == target:
+            return
+        remove(target)
+        reason = f"had more than {MOST_BYTES:,} bytes" if isinstance(error, _TooLarge) else "was too deep"
+        target.with_suffix(".txt").write_text(f"Left out: it {reason}.\n")
 
 
 class _TooLarge(Exception):
@@ -173,7 +177,7 @@ def keep_failed(left: Left, name: str) -> Path:
     try:
         fill(directory, replace(left, content=content))
     except OSError:
-        shutil.rmtree(directory, ignore_errors=True)
+        remove(directory)
         raise
     return directory
 
@@ -201,7 +205,7 @@ def _drop_oldest(place: Path) -> None:
     """Make room for one more run. A directory that was not made here stays."""
     runs = sorted((path for path in place.iterdir() if _is_ours(path)), key=_age)
     for path in runs[:max(0, len(runs) - MOST_RUNS + 1)]:
-        shutil.rmtree(path, ignore_errors=True)
+        remove(path)
 
 
 def _is_ours(path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -26,7 +25,7 @@ from simulator.trace.outline import last_line
 from simulator.trace.reader import TraceError
 from simulator.trace.recorder import UNTRACED, Recorder, Trace
 from simulator.trace.sink import Sink
-from simulator.workspace import Workplace, private_directory, without_sockets
+from simulator.workspace import Workplace, private_directory, remove, without_sockets
 
 # Of a trace that is written only because the run may fail.
 AUTOMATIC_TRACE_BYTES = 256 << 20
@@ -254,7 +253,7 @@ class Runner:
     def _clear(self, places: Sequence[_Place]) -> None:
         """Leave nothing of a run that was bad usage, so that the next one finds its place empty."""
         for place in places if self._setup.keep else ():
-            shutil.rmtree(place.root, ignore_errors=True)
+            remove(place.root)
 
     def _write_files(self, finished: Finished, place: _Place, command: str) -> None:
         setup, result = self._setup, finished.result

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,7 +42,29 @@ def private_directory() -> Iterator[Path]:
     try:
         yield Path(directory)
     finally:
+        remove(directory)
+
+
+def remove(directory: str | Path) -> None:
+    """Remove a directory of replicas as far as possible, however deep they have nested others."""
+    try:
         shutil.rmtree(directory, ignore_errors=True)
+    except RecursionError:
+        with contextlib.suppress(OSError):
+            _flatten(Path(directory))
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _flatten(top: Path) -> None:
+    """Move all directories below `top` directly into it."""
+    waiting = [top]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in list(entries):
+                if entry.is_dir(follow_symlinks=False):
+                    moved = top / uuid.uuid4().hex
+                    os.rename(entry.path, moved)
+                    waiting.append(moved)
 
 
 def sweep() -> None:
@@ -48,7 +72,7 @@ def sweep() -> None:
     for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
         owner = directory.name[len(_PREFIX):].split("-")[0]
         if owner.isdecimal() and not _is_alive(int(owner)):
-            shutil.rmtree(directory, ignore_errors=True)
+            remove(directory)
 
 
 def _is_alive(pid: int) -> bool:

@@ -15,6 +15,7 @@ from simulator import cli, kept, logs, runner
 from simulator.replica import OptionsRefused, StartError
 from simulator.tests.command import TIMES, CommandCase
 from simulator.tests.support import write_config
+from simulator.tests.test_surroundings import nest
 from simulator.trace.reader import Reader, TraceError
 
 FULL = "No space left on device"
@@ -229,6 +230,20 @@ class Keep(CommandCase):
                 place = self.failed / f"scenario-{int(limit == 'MOST_BYTES')}"
                 self.assertRegex((place / "work.txt").read_text(), r"^Left out: it had more than [\d,]+ bytes\.\n$")
                 self.assertFalse((place / "work").exists())
+
+    def test_directory_that_is_nested_too_deeply_is_left_out(self) -> None:
+        real = runner.simulate
+
+        def leaving(*arguments: Any) -> Any:
+            nest(arguments[7][0].directory, 3_000)
+            return real(*arguments)
+
+        with mock.patch.object(runner, "simulate", leaving):
+            self.run_py("wrong_value", "--seed", 1)
+        place = self.failed / "scenario-1"
+        self.assertEqual((place / "work.txt").read_text(), "Left out: it was too deep.\n")
+        self.assertFalse((place / "work").exists())
+        self.assertIn(f"kept in {place}", self.out)
 
     def test_zeros_of_a_preallocated_file_take_no_room(self) -> None:
         real = runner.simulate

@@ -169,6 +169,18 @@ class Build(unittest.TestCase):
             build.own_program()
 
 
+def nest(directory: Path, depth: int) -> None:
+    """Make directories within each other, whose path is longer than the kernel takes."""
+    here = os.open(directory, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=here)
+        inner = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+
+
 class Workspace(unittest.TestCase):
     def setUp(self) -> None:
         directory = tempfile.TemporaryDirectory()
@@ -183,6 +195,11 @@ class Workspace(unittest.TestCase):
             (directory / "0000").touch()
             raise RuntimeError
         self.assertEqual(os.listdir(self.root), [])
+
+    def test_directory_with_thousands_of_nested_ones_is_removed(self) -> None:
+        with workspace.private_directory() as directory:
+            nest(directory, 3_000)
+        self.assertFalse(directory.exists())
 
     def test_only_directories_of_dead_simulators_are_swept(self) -> None:
         gone = subprocess.Popen([sys.executable, "-c", ""])
