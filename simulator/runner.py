@@ -278,6 +278,9 @@ class Runner:
     def _draw(self, place: _Place, page: Path, has_end: bool = True) -> None:
         if place.trace is None:
             return
+        # A replica may put a pipe in its place, which would be read without an end.
+        if not place.trace.is_file():
+            raise FileError(f"{page}: could not be drawn: the trace is gone")
         with told_with(page):
             try:
                 drawn = picture.write(place.trace, page)

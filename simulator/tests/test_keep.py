@@ -245,6 +245,20 @@ class Keep(CommandCase):
         self.assertFalse((place / "work").exists())
         self.assertIn(f"kept in {place}", self.out)
 
+    def test_trace_that_a_replica_has_replaced_by_a_pipe_is_told(self) -> None:
+        real = runner.simulate
+
+        def replacing(*arguments: Any) -> Any:
+            trace = arguments[7][0].directory.parent / "run.trace"
+            trace.unlink()
+            os.mkfifo(trace)
+            return real(*arguments)
+
+        page = self.directory / "page.html"
+        with mock.patch.object(runner, "simulate", replacing):
+            self.assertEqual(self.run_py("correct", "--report", page), 1)
+        self.assertIn(f"{page}: could not be drawn: the trace is gone\n", self.out + self.errors)
+
     def test_zeros_of_a_preallocated_file_take_no_room(self) -> None:
         real = runner.simulate
         content = bytes(200_000) + b"entry" + bytes(1_000_000)
