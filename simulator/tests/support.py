@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,11 @@ FAKE_CHECKER = Path(__file__).with_name("fake_checker.py")
 
 # More time than any step takes on the busiest machine; only a test that hangs waits so long.
 HANG_SECONDS = 300.0
+
+# Each ends a run in order. A process that a test starts ignores SIGHUP if the tests do.
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM) + (
+    () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+)
 
 # Stands in `SMALL` for a key that a scenario shall lack.
 ABSENT = object()

@@ -6,7 +6,6 @@ requests are answered, or when: the runs in virtual time do.
 
 import json
 import re
-import signal
 import subprocess
 import sys
 import unittest
@@ -15,7 +14,7 @@ from typing import Any
 from unittest import mock
 
 from simulator import workspace
-from simulator.tests.support import FAKE_REPLICA, HANG_SECONDS, ROOT, Run, Runs
+from simulator.tests.support import ENDING_SIGNALS, FAKE_REPLICA, HANG_SECONDS, ROOT, Run, Runs
 from simulator.transport import TRANSPORTS
 
 # The event arms the kill after the first request. Then no replica leads, and clients go round in
@@ -359,7 +358,7 @@ class Ends(unittest.TestCase):
         self.assertIn("*** Simulator Error - checker program not found", run.stdout)
 
     def test_interrupt_prints_the_report_so_far_and_leaves_nothing(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING_SIGNALS:
             with self.subTest(number):
                 run = self.start("correct", lifetime=1000)
                 run.wait_for_output("ready")

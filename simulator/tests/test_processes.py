@@ -26,7 +26,7 @@ from simulator.maelstrom.node import Node
 from simulator.replica import DATA_DIRECTORY, Replica
 from simulator.setup import set_up
 from simulator.signals import Signals
-from simulator.tests.support import FAKE_REPLICA, HANG_SECONDS, Run, small_scenario
+from simulator.tests.support import ENDING_SIGNALS, FAKE_REPLICA, HANG_SECONDS, Run, small_scenario
 from simulator.tests.test_network import network
 from simulator.transport import TRANSPORTS, Transport
 
@@ -115,7 +115,7 @@ class Restarts(ProcessCase):
 
 class Pauses(ProcessCase):
     def test_paused_replica_is_stopped_and_does_not_outlive_the_simulator(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
+        for number in (*ENDING_SIGNALS, signal.SIGKILL):
             with self.subTest(number):
                 run = self.start("stubborn" if number == signal.SIGTERM else "correct", **PAUSE)
                 run.wait_for_output("pause_non_leader: paused")
