@@ -29,6 +29,8 @@ from simulator.workspace import Workplace, private_directory
 JOIN_SECONDS = 5.0  # unless the user says otherwise
 # The time between SIGTERM and SIGKILL at the end of a run.
 GRACE_SECONDS = 1.0
+# Without a message for so long the network is quiet, and records of it can be written.
+QUIET_SECONDS = 0.002
 
 
 def simulate(
@@ -187,7 +189,10 @@ class Loop:
             return
         while True:
             wake = min(due, *[simulation.next_deadline() for simulation in self._simulations])
-            self.wait(poll or wake - time.monotonic())
+            if poll:
+                self.wait(poll)
+            else:
+                self._rest(wake - time.monotonic())
             self._woken = time.monotonic()
             for simulation in self._simulations:
                 simulation.meet_deadlines()
@@ -202,10 +207,21 @@ class Loop:
             or time.monotonic() >= self._simulations[-1].end
         )
 
-    def wait(self, seconds: float) -> None:
-        """Sleep at most so long until a socket or process is ready, and handle it."""
-        for key, ready in self._selector.select(max(0.0, seconds)):
-            key.data(ready)
+    def _rest(self, seconds: float) -> None:
+        """Wait at most so long. If the network is quiet for a moment, the traces write their records."""
+        traces = [simulation.trace for simulation in self._simulations if simulation.trace.is_behind]
+        if not traces or seconds <= QUIET_SECONDS:
+            self.wait(seconds)
+        elif not self.wait(QUIET_SECONDS):
+            for trace in traces:
+                trace.write()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep at most so long until a socket or process is ready, and handle it, if one is."""
+        ready = self._selector.select(max(0.0, seconds))
+        for key, events in ready:
+            key.data(events)
+        return bool(ready)
 
     def stop(self) -> None:
         """End all replicas with SIGTERM, then with SIGKILL. Show their remaining output."""

@@ -164,6 +164,10 @@ class Simulation:
         self._tell_event(READ_ALL, f"reads {self._clients.read_all():,} keys")
 
     @property
+    def trace(self) -> Trace:
+        return self._trace
+
+    @property
     def is_extinct(self) -> bool:
         """Whether no replica lives or comes back. Then nothing more can happen."""
         return not self.network.reachable

@@ -18,12 +18,14 @@ from simulator.loop import Loop
 from simulator.punctual import PunctualSelector
 from simulator.signals import Signals
 from simulator.tests.support import HANG_SECONDS, small_scenario
+from simulator.trace.recorder import UNTRACED, Trace
 
 
 class Joined:
     """A cluster without an agenda."""
 
     missing: set[str] = set()
+    trace: Trace = UNTRACED
     storm = False
     is_extinct = False
 
@@ -109,6 +111,40 @@ class Choice(unittest.TestCase):
                     mock.patch.object(loop.selectors, "EpollSelector", side_effect=InterruptedError), \
                     self.assertRaises(Chosen if is_exact else InterruptedError):
                 loop.simulate(small_scenario(**changes), [], 1, Console(said, said), cast(Any, None))
+
+
+class Behind(Trace):
+    """A trace that counts how often it has to write."""
+
+    written = 0
+    is_behind = True
+
+    def write(self) -> None:
+        self.written += 1
+
+
+class Rest(unittest.TestCase):
+    """The records of a trace are written when nothing else happens."""
+
+    def rest(self, seconds: float, message_comes: bool) -> tuple[int, list[float]]:
+        """How often the trace has written, and the waits."""
+        cluster = Joined(1)
+        cluster.trace = trace = Behind()
+        ready = [(SimpleNamespace(data=lambda events: None), selectors.EVENT_READ)] if message_comes else []
+        selector = mock.Mock()
+        selector.select.side_effect = [ready, []]
+        loop = Loop(small_scenario(), cast(Any, [cluster]), Console(), mock.Mock(), selector)
+        loop._rest(seconds)
+        return trace.written, [call[0][0] for call in selector.select.call_args_list]
+
+    def test_records_are_written_after_a_moment_of_silence(self) -> None:
+        self.assertEqual(self.rest(1.0, False), (1, [loop.QUIET_SECONDS]))
+
+    def test_message_comes_before_the_records_of_those_before_it(self) -> None:
+        self.assertEqual(self.rest(1.0, True), (0, [loop.QUIET_SECONDS]))
+
+    def test_no_record_is_written_shortly_before_the_next_request(self) -> None:
+        self.assertEqual(self.rest(loop.QUIET_SECONDS, False), (0, [loop.QUIET_SECONDS]))
 
 
 class Turns(unittest.TestCase):

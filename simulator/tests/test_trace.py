@@ -52,6 +52,19 @@ class Records(FileCase):
         self.recorder().end({"end": True})
         self.assertEqual(self.lines(), [HEADING | {"command": "run again --seed 7"}, {"end": True}])
 
+    def test_records_wait_until_the_run_is_quiet_or_many_wait(self) -> None:
+        recorder = self.recorder()
+        self.assertTrue(recorder.is_behind)
+        self.assertEqual(self.path.read_bytes(), b"")
+        recorder.write()
+        self.assertFalse(recorder.is_behind)
+        self.assertEqual(len(self.lines()), 1)
+        for _ in range(100):
+            recorder.message(1.0, "0000", "0001", BODY, None)
+        self.assertEqual(len(self.lines()), 65)
+        recorder.close()
+        self.assertEqual(len(self.lines()), 101)
+
     def test_message_has_its_fate_and_a_broadcast_has_one_body(self) -> None:
         recorder = self.recorder()
         with mock.patch("simulator.trace.recorder.monotonic", lambda: 1.0000151):

@@ -1,8 +1,8 @@
 """The records of a run in progress.
 
-The router calls `message` for each message and destination, so that function does little. It keeps
-no body beyond its record: the memory of a body that is free again is used for the next one, which
-the processor finds in its cache.
+The router calls `message` for each message and destination, so that function does little: records
+become lines when nothing else happens, or when many of them wait. A line that was made at once
+would hold up the next message, and add to the latency that the run measures.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ WAITS = "waits"
 LATER = "later"
 # Some parsers do not take an object with more brackets, which may be nested.
 _MOST_BRACKETS = 400
-# Lines that are written at once. A longer write would hold up a message for longer.
-_MOST_LINES = 64
+# Records that wait. More of them would hold up a message for longer when they are written.
+_MOST_RECORDS = 64
 # Records before the clock starts wait in memory. The rest of a flood is lost.
 _MOST_EARLY_BYTES = 64 << 20
 # Of the Python objects of one record, beside its text.
 _EARLY_RECORD_BYTES = 500
 # The field with the answer to a request of each type.
 ANSWERS = {"get": "value", "cas": "done", "delete": "done", "increment": "result", "append": "result"}
+_Message = tuple[float, int, str, str, bytes | None, str | float]
 _MID = re.compile(r"(?<!\w)[0-9a-f]{8}(?!\w)")
 _ID = re.compile(r"(?<=\breplica )[0-9A-F]{4}\b")
 
@@ -96,6 +97,14 @@ class Trace:
     def end(self, last: Mapping[str, Any]) -> None:
         """Write the last line."""
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether records wait to be written."""
+        return False
+
+    def write(self) -> None:
+        """Write the records that wait, because nothing else happens."""
+
     def close(self) -> None:
         """Write all that is left. A run that did not end leaves a trace without a last line."""
 
@@ -115,7 +124,9 @@ class Recorder(Trace):
         """
         sink.when_lost = when_lost
         self._sink = sink
-        self._lines: list[str] = []
+        # Each is the value of a line, or a message: when it was sent, its number, sender, receiver
+        # and body, and its fate, or when it arrived.
+        self._records: list[_Message | dict[str, Any] | list[Any]] = []
         self._command = command
         self._count = 0
         self._answer: bytes | None = None  # the last message to a client
@@ -136,13 +147,37 @@ class Recorder(Trace):
             self._write([type, int(1e6 * (moment - origin)), *rest])
 
     def _write(self, value: Any) -> None:
-        self._lines.append(f"{json.dumps(value, separators=(',', ':'), ensure_ascii=False)}\n")
-        if len(self._lines) >= _MOST_LINES:
-            self._flush()
+        self._records.append(value)
+        if len(self._records) >= _MOST_RECORDS:
+            self.write()
 
-    def _flush(self) -> None:
-        self._sink.write(self._lines)
-        self._lines.clear()
+    @property
+    def is_behind(self) -> bool:
+        return bool(self._records)
+
+    def write(self) -> None:
+        self._sink.write([
+            self._line(record) if isinstance(record, tuple)
+            else f"{json.dumps(record, separators=(',', ':'), ensure_ascii=False)}\n"
+            for record in self._records
+        ])
+        self._records.clear()
+
+    def _line(self, record: _Message) -> str:
+        sent, number, sender, target, raw, fate = record
+        if raw is None:
+            body = "null"
+        else:
+            body = raw.decode()
+            if len(body) > _MOST_BRACKETS and body.count("[") + body.count("{") > _MOST_BRACKETS:
+                body = json.dumps(body)
+        time = int(1e6 * sent)
+        if isinstance(fate, float):
+            took = int(1e6 * (fate - self._origin)) - time
+            return f'["m",{time},{number},"{sender}","{target}",{body},{took}]\n'
+        if fate in (WAITS, LATER):
+            return f'["m",{time},{number},"{sender}","{target}",{body}]\n'
+        return f'["m",{time},{number},"{sender}","{target}",{body},"{fate}"]\n'
 
     def _record(self, type: str, *rest: Any, at: float | None = None) -> None:
         """Write a record of this moment, or keep it until the time is known."""
@@ -159,25 +194,11 @@ class Recorder(Trace):
     ) -> int:
         number = self._count
         self._count = number + 1
-        if raw is None:
-            body = "null"
-        else:
-            body = raw.decode()
-            if len(body) > _MOST_BRACKETS and body.count("[") + body.count("{") > _MOST_BRACKETS:
-                body = json.dumps(body)
-        time = int(1e6 * sent)
-        if fate is None:
-            took = int(1e6 * (monotonic() - self._origin)) - time
-            line = f'["m",{time},{number},"{sender}","{target}",{body},{took}]\n'
-        elif fate in (WAITS, LATER):
-            if fate == WAITS:
-                self._waiting.setdefault(target, deque()).append(number)
-            line = f'["m",{time},{number},"{sender}","{target}",{body}]\n'
-        else:
-            line = f'["m",{time},{number},"{sender}","{target}",{body},"{fate}"]\n'
-        self._lines.append(line)
-        if len(self._lines) >= _MOST_LINES:
-            self._flush()
+        if fate == WAITS:
+            self._waiting.setdefault(target, deque()).append(number)
+        self._records.append((sent, number, sender, target, raw, monotonic() if fate is None else fate))
+        if len(self._records) >= _MOST_RECORDS:
+            self.write()
         return number
 
     def next_number(self) -> int:
@@ -244,6 +265,6 @@ class Recorder(Trace):
     def close(self) -> None:
         if self._clock is None:
             self.start(monotonic, monotonic())
-        if self._lines:
-            self._flush()
+        if self._records:
+            self.write()
         self._sink.close()
