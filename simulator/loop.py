@@ -208,7 +208,7 @@ class Loop:
         )
 
     def _rest(self, seconds: float) -> None:
-        """Wait at most so long. If the network is quiet for a moment, the traces write their records."""
+        """Wait at most so long. After a moment of silence the traces write their records."""
         traces = [simulation.trace for simulation in self._simulations if simulation.trace.is_behind]
         if not traces or seconds <= QUIET_SECONDS:
             self.wait(seconds)
