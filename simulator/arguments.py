@@ -1,13 +1,16 @@
-"""Arguments that several commands share: the judge, files with the results, and their checks."""
+"""Arguments that several commands share: the judge, the dialect, files, and their checks."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from simulator.transport import TRANSPORTS
 
 
 class UsageError(Exception):
@@ -32,6 +35,20 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--history", type=Path, metavar="FILE", help="write one JSON line per client request"
     )
+
+
+def add_transport(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--transport", choices=sorted(TRANSPORTS), default="seqpacket", help="default: seqpacket"
+    )
+
+
+def split_words(name: str, options: str) -> tuple[str, ...]:
+    """The words of `options`, which the argument `name` takes as one word."""
+    try:
+        return tuple(shlex.split(options))
+    except ValueError as error:
+        raise UsageError(f"{name}: {options!r}: {error}") from None
 
 
 def check_writable(*paths: Path | None) -> None:

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from simulator import build, commands, config, history
-from simulator.arguments import UsageError, add_results, check_writable
+from simulator.arguments import UsageError, add_results, add_transport, check_writable, split_words
 from simulator.config import Scenario
 from simulator.loop import JOIN_SECONDS
 from simulator.messages import identifier
-from simulator.transport import TRANSPORTS
 
 ALL = "all"
 # Stands for our own program where a missing option means something else.
@@ -66,9 +65,7 @@ def _add_programs(parser: argparse.ArgumentParser) -> None:
         "--beside-options", metavar="OPTIONS",
         help="its options, as one word; without --beside it is our own program",
     )
-    parser.add_argument(
-        "--transport", choices=sorted(TRANSPORTS), default="seqpacket", help="default: seqpacket"
-    )
+    add_transport(parser)
     parser.add_argument(
         "--join-seconds", type=_seconds, default=JOIN_SECONDS, metavar="SECONDS",
         help=f"how long replicas may take to join (default: {JOIN_SECONDS:g})",
@@ -171,11 +168,7 @@ def check_places(
 
 def split(chosen: argparse.Namespace, name: str) -> tuple[str, ...]:
     """The words of `replica_options` or `beside_options`."""
-    options: str = getattr(chosen, name) or ""
-    try:
-        return tuple(shlex.split(options))
-    except ValueError as error:
-        raise UsageError(f"--{name.replace('_', '-')}: {options!r}: {error}") from None
+    return split_words(f"--{name.replace('_', '-')}", getattr(chosen, name) or "")
 
 
 def file_for(path: Path, label: str | None) -> Path:

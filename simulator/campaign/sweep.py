@@ -127,11 +127,9 @@ def _checked(parse: Callable[[str], _Parsed]) -> Callable[[str], _Parsed]:
     return checked
 
 
+@_checked
 def _options(text: str) -> tuple[str, ...]:
-    try:
-        return tuple(shlex.split(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text[:80]!r}: {error}") from None
+    return tuple(shlex.split(text))
 
 
 def _address(text: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import build, config, suite
-from simulator.arguments import UsageError, check_writable, unusable
+from simulator.arguments import UsageError, add_transport, check_writable, split_words, unusable
 from simulator.campaign.job import EXPLORER
 from simulator.compare import page, table, turns
 from simulator.compare.estimate import Estimate
@@ -23,7 +23,6 @@ from simulator.compare.series import Series
 from simulator.compare.sides import Side
 from simulator.config import ConfigError
 from simulator.console import Console
-from simulator.transport import TRANSPORTS
 
 CORRECT, INCORRECT, BAD_USAGE = 0, 1, 2
 ALL = "all"
@@ -86,9 +85,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "--seeds", type=turns.seeds, default=turns.seeds(DEFAULT_SEEDS), metavar="SEEDS",
         help=f"1..1000, or 1,5,9, or both; N alone stands for 1..N (default: {DEFAULT_SEEDS})",
     )
-    parser.add_argument(
-        "--transport", choices=sorted(TRANSPORTS), default="seqpacket", help="default: seqpacket"
-    )
+    add_transport(parser)
     parser.add_argument(
         "--join-seconds", type=float, metavar="SECONDS", help="how long replicas may take to join"
     )
@@ -114,21 +111,14 @@ def _sides(chosen: argparse.Namespace) -> tuple[Side, Side]:
     if len(chosen.replica_options) > 1:
         raise UsageError("--replica-options: is for both sides; --options-a and --options-b are for one")
     programs = [*chosen.replica, None, None]
-    common = [word for options in chosen.replica_options for word in _split("--replica-options", options)]
+    common = [word for text in chosen.replica_options for word in split_words("--replica-options", text)]
     sides = (
-        Side("A", programs[0], (*common, *_split("--options-a", chosen.options_a))),
-        Side("B", programs[1], (*common, *_split("--options-b", chosen.options_b))),
+        Side("A", programs[0], (*common, *split_words("--options-a", chosen.options_a))),
+        Side("B", programs[1], (*common, *split_words("--options-b", chosen.options_b))),
     )
     if str(sides[0]) == str(sides[1]):
         print("A and B are the same: so each difference is noise", file=sys.stderr)
     return sides
-
-
-def _split(name: str, options: str) -> tuple[str, ...]:
-    try:
-        return tuple(shlex.split(options))
-    except ValueError as error:
-        raise UsageError(f"{name}: {options!r}: {error}") from None
 
 
 def _configs(chosen: argparse.Namespace) -> list[Path]:

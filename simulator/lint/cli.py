@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from simulator import build
-from simulator.arguments import FileError, UsageError, check_writable, told_with, unusable
+from simulator.arguments import FileError, UsageError, add_transport, check_writable, told_with, unusable
 from simulator.config import MOST_SECONDS
 from simulator.console import Console
 from simulator.diagnosis import dialect_of
@@ -28,7 +28,6 @@ from simulator.lint.script import Stage
 from simulator.lint.talk import Talk
 from simulator.replica import StartError
 from simulator.signals import Signals
-from simulator.transport import TRANSPORTS
 from simulator.workspace import private_directory
 
 CORRECT, INCORRECT, BAD_USAGE = 0, 1, 2
@@ -70,9 +69,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--replica-options", default="", metavar="OPTIONS", help="its options, as one word"
     )
-    parser.add_argument(
-        "--transport", choices=sorted(TRANSPORTS), default="seqpacket", help="default: seqpacket"
-    )
+    add_transport(parser)
     parser.add_argument(
         "--join-seconds", type=float, metavar="SECONDS",
         help=f"how long replicas may take to join (default: {_LIMITS.join:g})",
